@@ -3,7 +3,11 @@
 
 extern crate alloc;
 
+pub mod frame;
+pub mod handshake;
 mod random;
+pub mod session;
 mod time;
+pub mod websocket;
 
 pub use time::{Instant, WallClock};

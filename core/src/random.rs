@@ -19,7 +19,7 @@ impl Random {
 
     /// Four bytes for the masking key of one frame.
     pub(crate) fn masking_key(&mut self) -> [u8; 4] {
-        self.0.next_u32().to_ne_bytes()
+        self.0.next_u32().to_le_bytes()
     }
 
     pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {

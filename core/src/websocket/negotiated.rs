@@ -1,0 +1,36 @@
+//! What the upgrade agreed on, as far as frames are concerned.
+
+/// What both peers agreed on during the upgrade: the value a `WebSocket` is built with.
+///
+/// The reserved bits of incoming frames are judged by it (RFC 6455 section 5.2: a set bit must be negotiated).
+/// `Negotiated::default()` is a connection without extensions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Negotiated {
+    /// `permessage-deflate` with these parameters (RFC 7692), or none.
+    pub deflate: Option<DeflateParameters>,
+}
+
+/// The agreed parameters of `permessage-deflate` (RFC 7692 section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeflateParameters {
+    /// The server forgets its window after each message it sends.
+    pub server_no_context_takeover: bool,
+    /// The client forgets its window after each message it sends.
+    pub client_no_context_takeover: bool,
+    /// Base-2 logarithm of the server's window, 8 to 15.
+    pub server_max_window_bits: u8,
+    /// Base-2 logarithm of the client's window, 8 to 15.
+    pub client_max_window_bits: u8,
+}
+
+/// Both windows at 32 KiB and kept from message to message, as an offer without parameters means.
+impl Default for DeflateParameters {
+    fn default() -> Self {
+        Self {
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            server_max_window_bits: 15,
+            client_max_window_bits: 15,
+        }
+    }
+}
