@@ -323,7 +323,8 @@ mod tests {
     #[test]
     fn the_first_part_comes_with_the_last_byte_of_the_header() {
         let mut decoder = FrameDecoder::new(FrameRules::for_client());
-        let part = decoder.decode(&mut &mut [0x82, 2][..]).unwrap().unwrap();
+        let mut header = [0x82, 2];
+        let part = decoder.decode(&mut &mut header[..]).unwrap().unwrap();
         assert!(part.first && part.payload.is_empty() && !part.is_last());
         assert_eq!(decoder.decode(&mut &mut [][..]), Ok(None));
         let mut payload = [7, 8];
