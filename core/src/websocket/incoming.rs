@@ -10,9 +10,12 @@ use crate::frame::{
     CloseCode, CloseFrame, FrameDecoder, FrameHeader, FramePart, FrameRules, OpCode, Utf8Decoder, from_utf8,
 };
 
-/// Assembles messages. What lies whole in the caller's input is lent from there; only the rest is kept here.
+/// The receiving side of a [`WebSocket`](super::WebSocket): assembles messages from frames.
+///
+/// What lies whole in the caller's input is lent from there; only the rest is kept here. It stands apart from
+/// [`Outgoing`] so that one task may read while another writes: see [`WebSocket::into_split`](super::WebSocket::into_split).
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub struct Incoming {
     decoder: FrameDecoder,
     max_message_len: usize,
     max_fragments: u32,
@@ -78,6 +81,47 @@ impl Incoming {
         }
     }
 
+    /// Takes bytes of the peer from the front of `input` up to the next event: see
+    /// [`WebSocket::handle_input`](super::WebSocket::handle_input). `out` is the other side of the same connection.
+    ///
+    /// # Errors
+    /// The rule that the peer broke.
+    #[inline]
+    pub fn handle_input<'e, 'x: 'e>(
+        &'e mut self,
+        now: Instant,
+        input: &mut &'x mut [u8],
+        out: &mut Outgoing,
+    ) -> Result<Option<Event<'e>>, ProtocolError> {
+        let located = self.advance(now, input, out)?;
+        Ok(located.map(|located| self.lend(located)))
+    }
+
+    /// Acts on every deadline that has come by `now`, on both sides of the connection.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Outgoing) {
+        let now = out.lifecycle.clock(now);
+        self.give_back();
+        if self.deadline(out).is_some_and(|deadline| deadline <= now) {
+            out.fail(now, ProtocolError::MessageTimeout);
+        }
+        out.handle_timeout(now);
+    }
+
+    /// The caller reads again after [`Outgoing::reading_paused`].
+    pub fn reading_resumed(&mut self, now: Instant, out: &mut Outgoing) {
+        let now = out.lifecycle.clock(now);
+        let pause = out.liveness.resumed(now);
+        if let Some(message) = &mut self.message {
+            message.started += pause;
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    #[must_use = "without a timer a silent peer is never noticed"]
+    pub fn poll_timeout(&self, out: &Outgoing) -> Option<Instant> {
+        [out.deadline(), self.deadline(out)].into_iter().flatten().min()
+    }
+
     /// Takes frames from `input` up to the next event.
     ///
     /// On an error the connection has failed: the Close frame is queued in `out`.
@@ -88,6 +132,7 @@ impl Incoming {
         input: &mut &'x mut [u8],
         out: &mut Outgoing,
     ) -> Result<Option<Located<'x>>, ProtocolError> {
+        let now = out.lifecycle.clock(now);
         self.give_back();
         if !out.state().reads() {
             return self.ignore(input, out);
@@ -135,15 +180,11 @@ impl Incoming {
     }
 
     /// When the message under way must be complete.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        Some(self.message.as_ref()?.started + self.message_timeout?)
-    }
-
-    /// Time in which the caller did not read, which does not count for the message under way.
-    pub(super) fn add_pause(&mut self, pause: Duration) {
-        if let Some(message) = &mut self.message {
-            message.started += pause;
+    fn deadline(&self, out: &Outgoing) -> Option<Instant> {
+        if !out.state().reads() || out.liveness.is_paused() {
+            return None;
         }
+        Some(self.message.as_ref()?.started + self.message_timeout?)
     }
 
     /// Frees what the previous event was lent from, so that an idle connection holds no payload.

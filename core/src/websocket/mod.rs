@@ -17,6 +17,7 @@ mod state;
 pub use config::{Config, KeepAlive, Role};
 pub use error::{ProtocolError, SendError};
 pub use event::{Cause, Closed, Event, Received};
+pub use incoming::Incoming;
 pub use negotiated::{DeflateParameters, Negotiated};
 pub use outgoing::{Fragment, Outgoing};
 pub use shared::{MessageKind, SharedMessage};
@@ -24,7 +25,6 @@ pub use state::{Input, State};
 
 use crate::Instant;
 use crate::frame::CloseCode;
-use incoming::Incoming;
 
 /// A WebSocket connection after the upgrade, as a state machine without I/O.
 ///
@@ -90,6 +90,13 @@ impl WebSocket {
         &mut self.out
     }
 
+    /// Both sides by themselves, for one task that reads and another that writes: every method of this type stands on one
+    /// of them.
+    #[must_use]
+    pub fn into_split(self) -> (Incoming, Outgoing) {
+        (self.recv, self.out)
+    }
+
     /// Takes bytes of the peer from the front of `input` up to the next event, and advances `input` past them.
     ///
     /// Call it until it returns `None`: then all of `input` was taken. A message that lies whole in `input` is unmasked in
@@ -104,44 +111,33 @@ impl WebSocket {
         now: Instant,
         input: &mut &'x mut [u8],
     ) -> Result<Option<Received<'e>>, ProtocolError> {
-        let now = self.clock(now);
         let located = self.recv.advance(now, input, &mut self.out)?;
         Ok(located.map(|located| Received { event: self.recv.lend(located), out: &mut self.out }))
     }
 
     /// The peer ended its side of the transport: no more bytes will come.
     pub fn handle_eof(&mut self, now: Instant) {
-        let now = self.clock(now);
-        self.out.lifecycle.eof(now);
-        self.out.settle();
+        self.out.handle_eof(now);
     }
 
     /// The transport failed: nothing more can be read or written.
     pub fn handle_lost(&mut self, now: Instant) {
-        self.end(now, Cause::Lost);
+        self.out.handle_lost(now);
     }
 
     /// Acts on every deadline that has come by `now`. Does nothing when none has.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let now = self.clock(now);
-        self.recv.give_back();
-        if self.message_deadline().is_some_and(|deadline| deadline <= now) {
-            self.out.fail(now, ProtocolError::MessageTimeout);
-        }
-        self.out.handle_timeout(now);
+        self.recv.handle_timeout(now, &mut self.out);
     }
 
     /// The caller stops reading: until [`reading_resumed`](Self::reading_resumed) the silence of the peer means nothing.
     pub fn reading_paused(&mut self, now: Instant) {
-        let now = self.clock(now);
-        self.out.liveness.paused(now);
+        self.out.reading_paused(now);
     }
 
     /// The caller reads again: the waits for the peer go on where they stood.
     pub fn reading_resumed(&mut self, now: Instant) {
-        let now = self.clock(now);
-        let pause = self.out.liveness.resumed(now);
-        self.recv.add_pause(pause);
+        self.recv.reading_resumed(now, &mut self.out);
     }
 
     /// Sends a text message: see [`Outgoing::send_text`].
@@ -170,18 +166,15 @@ impl WebSocket {
         self.out.close(now, code, reason)
     }
 
-    /// Ends the connection without a closing handshake. `Closed` follows at once; drop the transport then.
+    /// Ends the connection without a closing handshake: see [`Outgoing::abort`].
     pub fn abort(&mut self, now: Instant) {
-        self.end(now, Cause::Aborted);
+        self.out.abort(now);
     }
 
-    /// Lends bytes to write, in up to `slices.len()` slices for one vectored write, and returns how many it filled.
-    ///
-    /// The bytes stay until [`transmitted`](Self::transmitted) confirms them: a write that fails, is partial or is
-    /// cancelled loses nothing.
+    /// Lends bytes to write: see [`Outgoing::poll_transmit`].
     #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
     pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
-        self.out.queue.lend(slices)
+        self.out.poll_transmit(slices)
     }
 
     /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
@@ -189,46 +182,27 @@ impl WebSocket {
         self.out.transmitted(len);
     }
 
-    /// Whether the write side of the transport is to be shut down now (a TCP FIN, a TLS `close_notify`), while reading
-    /// goes on until its end.
+    /// Whether the write side of the transport is to be shut down now: see [`Outgoing::poll_shutdown`].
     #[must_use = "shut the write side down, then call `shutdown_done`"]
     pub fn poll_shutdown(&self) -> bool {
-        self.state() == State::ShuttingDown
+        self.out.poll_shutdown()
     }
 
     /// The write side of the transport was shut down.
     pub fn shutdown_done(&mut self) {
-        self.out.lifecycle.shut_down();
+        self.out.shutdown_done();
     }
 
     /// The next event that no byte of the peer brings: [`Event::Closed`], once.
     #[must_use = "the end of the connection is reported here and nowhere else"]
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
         self.recv.give_back();
-        self.out.lifecycle.take_closed().map(Event::Closed)
+        self.out.poll_event()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest; `None` while nothing is waited for.
     #[must_use = "without a timer a silent peer is never noticed"]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.out.deadline(), self.message_deadline()].into_iter().flatten().min()
-    }
-
-    fn message_deadline(&self) -> Option<Instant> {
-        if !self.state().reads() || self.out.liveness.is_paused() {
-            return None;
-        }
-        self.recv.deadline()
-    }
-
-    fn end(&mut self, now: Instant, cause: Cause) {
-        let now = self.clock(now);
-        self.out.lifecycle.lost(now, cause);
-        self.out.settle();
-    }
-
-    #[inline]
-    fn clock(&mut self, now: Instant) -> Instant {
-        self.out.lifecycle.clock(now)
+        self.recv.poll_timeout(&self.out)
     }
 }

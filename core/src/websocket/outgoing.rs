@@ -8,7 +8,7 @@ use super::keep_alive::{Due, Liveness};
 use super::lifecycle::Lifecycle;
 use super::queue::TransmitQueue;
 use super::state::State;
-use super::{Config, MessageKind, ProtocolError, Role, SendError, SharedMessage};
+use super::{Cause, Config, Event, MessageKind, ProtocolError, Role, SendError, SharedMessage};
 use crate::Instant;
 use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode, apply_mask};
 use crate::random::Random;
@@ -18,14 +18,19 @@ use crate::random::Random;
 /// - Getters: [`state`](Self::state), [`is_open`](Self::is_open), [`queued`](Self::queued),
 ///   [`round_trip`](Self::round_trip).
 /// - Commands: [`send_text`](Self::send_text), [`send_binary`](Self::send_binary), [`send_shared`](Self::send_shared),
-///   [`send_fragment`](Self::send_fragment), [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close).
+///   [`send_fragment`](Self::send_fragment), [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close),
+///   [`abort`](Self::abort).
+/// - Input: [`handle_eof`](Self::handle_eof), [`handle_lost`](Self::handle_lost),
+///   [`reading_paused`](Self::reading_paused).
+/// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted),
+///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
+///   [`poll_event`](Self::poll_event).
 ///
-/// A command takes effect before it returns; a refused one has changed nothing. What it queued is lent by
-/// [`WebSocket::poll_transmit`](super::WebSocket::poll_transmit).
+/// A command takes effect before it returns; a refused one has changed nothing.
 #[derive(Debug)]
 pub struct Outgoing {
     pub(super) lifecycle: Lifecycle,
-    pub(super) queue: TransmitQueue,
+    queue: TransmitQueue,
     pub(super) liveness: Liveness,
     /// The source of masking keys; a server has none, since it does not mask.
     masking: Option<Box<Random>>,
@@ -185,6 +190,69 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Ends the connection without a closing handshake. `Closed` follows at once; drop the transport then.
+    pub fn abort(&mut self, now: Instant) {
+        self.end(now, Cause::Aborted);
+    }
+
+    /// The transport failed: nothing more can be read or written.
+    pub fn handle_lost(&mut self, now: Instant) {
+        self.end(now, Cause::Lost);
+    }
+
+    /// The peer ended its side of the transport: no more bytes will come.
+    pub fn handle_eof(&mut self, now: Instant) {
+        let now = self.lifecycle.clock(now);
+        self.lifecycle.eof(now);
+        self.settle();
+    }
+
+    /// The caller stops reading: until [`Incoming::reading_resumed`](super::Incoming::reading_resumed) the silence of the
+    /// peer means nothing.
+    pub fn reading_paused(&mut self, now: Instant) {
+        let now = self.lifecycle.clock(now);
+        self.liveness.paused(now);
+    }
+
+    /// Lends bytes to write, in up to `slices.len()` slices for one vectored write, and returns how many it filled.
+    ///
+    /// The bytes stay until [`transmitted`](Self::transmitted) confirms them: a write that fails, is partial or is
+    /// cancelled loses nothing.
+    #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
+    pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+        self.queue.lend(slices)
+    }
+
+    /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
+    pub fn transmitted(&mut self, len: usize) {
+        self.queue.consume(len);
+        if self.queue.is_empty() {
+            self.pongs = 0;
+            if let Some(pong) = self.held_pong.take() {
+                self.answer_ping(&pong);
+            }
+        }
+        self.settle();
+    }
+
+    /// Whether the write side of the transport is to be shut down now (a TCP FIN, a TLS `close_notify`), while reading
+    /// goes on until its end.
+    #[must_use = "shut the write side down, then call `shutdown_done`"]
+    pub fn poll_shutdown(&self) -> bool {
+        self.state() == State::ShuttingDown
+    }
+
+    /// The write side of the transport was shut down.
+    pub fn shutdown_done(&mut self) {
+        self.lifecycle.shut_down();
+    }
+
+    /// The next event that no byte of the peer brings: [`Event::Closed`], once.
+    #[must_use = "the end of the connection is reported here and nowhere else"]
+    pub fn poll_event(&mut self) -> Option<Event<'static>> {
+        self.lifecycle.take_closed().map(Event::Closed)
+    }
+
     /// Fails the connection (RFC 6455 section 7.1.7).
     pub(super) fn fail(&mut self, now: Instant, error: ProtocolError) {
         if self.is_open() {
@@ -244,30 +312,25 @@ impl Outgoing {
         self.settle();
     }
 
-    pub(super) fn transmitted(&mut self, len: usize) {
-        self.queue.consume(len);
-        if self.queue.is_empty() {
-            self.pongs = 0;
-            if let Some(pong) = self.held_pong.take() {
-                self.answer_ping(&pong);
-            }
-        }
-        self.settle();
-    }
-
     pub(super) fn deadline(&self) -> Option<Instant> {
         let liveness = if self.is_open() { self.liveness.deadline() } else { None };
         [self.lifecycle.deadline(), liveness].into_iter().flatten().min()
     }
 
     /// Draws the consequences of a state that was entered or a queue that ran empty.
-    pub(super) fn settle(&mut self) {
+    fn settle(&mut self) {
         if self.queue.is_empty() {
             self.lifecycle.flushed();
         }
         if !self.lifecycle.state().writes() {
             self.queue.clear();
         }
+    }
+
+    fn end(&mut self, now: Instant, cause: Cause) {
+        let now = self.lifecycle.clock(now);
+        self.lifecycle.lost(now, cause);
+        self.settle();
     }
 
     #[inline]
