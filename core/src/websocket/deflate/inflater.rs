@@ -65,7 +65,8 @@ impl<L: InflateLibrary> Inflater<L> {
         result
     }
 
-    /// Gives back what is not needed until the next message: all of it, except for the used part of the window with context take-over.
+    /// Gives back what is not needed until the next message: all of it, except for the used part of the window with
+    /// context take-over.
     ///
     /// Does nothing in the middle of a message. The next message makes up for it by an allocation.
     pub(crate) fn release(&mut self) {

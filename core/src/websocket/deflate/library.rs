@@ -12,7 +12,8 @@ pub(crate) trait InflateLibrary {
     /// Begins a DEFLATE stream at a byte boundary; its distances may reach into all of `window`.
     fn restart(&mut self, window: &Window);
 
-    /// Inflates `input` into the room of `window` until one of them is used up, or a stream, or with [`Until::BlockEnd`] a block, ends.
+    /// Inflates `input` into the room of `window` until one of them is used up, or a stream, or with
+    /// [`Until::BlockEnd`] a block, ends.
     ///
     /// The caller moves the window forward by what was produced.
     fn inflate(&mut self, input: &[u8], window: &mut Window, until: Until) -> Result<Step, InflateError>;

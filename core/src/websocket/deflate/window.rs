@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-/// The bytes inflated last, which the next ones may repeat (RFC 1951 section 2), and at the same time the buffer that new
-/// ones are inflated into.
+/// The bytes inflated last, which the next ones may repeat (RFC 1951 section 2), and at the same time the buffer that
+/// new ones are inflated into.
 ///
 /// It grows with use up to the negotiated size. From then on it is a ring of exactly that size, a power of two.
 pub(crate) struct Window {

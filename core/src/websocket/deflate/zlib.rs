@@ -44,6 +44,10 @@ impl InflateLibrary for Inflate {
 /// The compressor.
 pub(crate) struct Deflate(zlib_rs::Deflate);
 
+/// The size of the buffer of symbols, 1 to 9: the usual 8 costs 98 KiB more, saves no byte at level 1 and below 1 % at
+/// level 6.
+const MEMORY_LEVEL: i32 = 5;
+
 impl DeflateLibrary for Deflate {
     fn new(window_bits: u8, level: u8) -> Self {
         // A raw stream with a window of 256 bytes is refused. Run-length matches keep inside any window.
@@ -52,6 +56,7 @@ impl DeflateLibrary for Deflate {
             level: level.into(),
             // A negative number means no zlib header.
             window_bits: -i32::from(window_bits.max(9)),
+            mem_level: MEMORY_LEVEL,
             strategy,
             ..DeflateConfig::default()
         }))

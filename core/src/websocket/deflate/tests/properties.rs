@@ -119,15 +119,14 @@ fn read_any_bytes<I: InflateLibrary>(window_bits: u8, payloads: &[Vec<u8>]) -> R
 
 /// Valid payloads with a few bytes changed.
 fn damaged() -> impl Strategy<Value = Vec<Vec<u8>>> {
-    (vec(message(), 1..4), 0_u8..=9, vec((any::<Index>(), any::<u8>()), 1..4)).prop_map(|(messages, level, changes)| {
+    let changes = vec((any::<Index>(), any::<Index>(), any::<u8>()), 1..4);
+    (vec(message(), 1..4), 0_u8..=9, changes).prop_map(|(messages, level, changes)| {
         let mut deflater = deflater::<Miniz>(15, true, level);
         let mut payloads: Vec<Vec<u8>> = messages.iter().map(|message| deflate(&mut deflater, message)).collect();
-        for (index, change) in changes {
-            let payload = index.get(&payloads).clone();
-            let position = index.index(payload.len());
-            if let Some(damaged) = payloads.iter_mut().find(|other| **other == payload) {
-                damaged[position] ^= change;
-            }
+        for (payload, position, change) in changes {
+            let chosen = payload.index(payloads.len());
+            let position = position.index(payloads[chosen].len());
+            payloads[chosen][position] ^= change;
         }
         payloads
     })
