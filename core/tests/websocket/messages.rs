@@ -165,6 +165,13 @@ twins! {
         }
     }
 
+    fn rfc6455_5_4_a_continuation_of_nothing_is_that_error_whatever_its_length(role: Role) {
+        let config = Config { max_message_len: 3, ..untimed() };
+        let bytes = frame_to(role, FIN | CONTINUATION, b"long");
+        let (heard, _) = heard_in_any_split(|| Endpoint::with(role, &config), &bytes);
+        assert_eq!(heard, [Heard::Failed(ProtocolError::UnexpectedContinuation)]);
+    }
+
     fn rfc6455_5_4_messages_are_not_interleaved(role: Role) {
         for first in [TEXT, FIN | TEXT, BINARY, FIN | BINARY] {
             fails(role, &[(TEXT, b"a"), (first, b"b")], &[], ProtocolError::ExpectedContinuation, 1002);
