@@ -261,6 +261,14 @@ twins! {
         assert_eq!(endpoint.feed(&frame_to(role, FIN | CLOSE, b"")), failed);
     }
 
+    fn rfc6455_7_1_7_an_error_is_returned_for_all_further_input_while_we_close(role: Role) {
+        let mut endpoint = Endpoint::new(role);
+        endpoint.close(1000);
+        let failed = [Heard::Failed(FrameError::ReservedOpcode.into())];
+        assert_eq!(endpoint.feed(&[FIN | 0x3]), failed);
+        assert_eq!(endpoint.feed(&frame_to(role, FIN | TEXT, b"late")), failed);
+    }
+
     fn rfc6455_5_4_an_event_between_fragments_leaves_what_is_kept_of_the_message(role: Role) {
         // The ping is split, so that its payload is kept beside that of the message.
         let ping = frame_to(role, FIN | PING, b"between");
