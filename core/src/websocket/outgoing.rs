@@ -37,8 +37,10 @@ pub struct Outgoing {
     max_queued: usize,
     /// The kind of the fragmented message under way.
     fragmented: Option<MessageKind>,
-    /// Pongs queued since the queue was last empty.
+    /// Pongs queued since all earlier ones were written.
     pongs: usize,
+    /// Bytes to write until the last of them is out.
+    pong_backlog: usize,
     /// The answer to the latest Ping, held back while [`MAX_PONGS`] are queued.
     held_pong: Option<Vec<u8>>,
     pings: u32,
@@ -47,8 +49,8 @@ pub struct Outgoing {
     round_trip: Option<Duration>,
 }
 
-/// Pongs to queue one by one. Beyond them only the latest Ping is answered, once the queue is written, as RFC 6455
-/// section 5.5.3 allows: a flood of pings cannot grow the queue. A peer that reads gets an answer to each.
+/// Pongs to queue one by one. Beyond them only the latest Ping is answered, once they are written, as RFC 6455 section
+/// 5.5.3 allows: a flood of pings cannot grow the queue.
 const MAX_PONGS: usize = 64;
 
 impl Outgoing {
@@ -64,6 +66,7 @@ impl Outgoing {
             max_queued: config.max_queued,
             fragmented: None,
             pongs: 0,
+            pong_backlog: 0,
             held_pong: None,
             pings: 0,
             pinged_at: None,
@@ -226,7 +229,8 @@ impl Outgoing {
     /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
     pub fn transmitted(&mut self, len: usize) {
         self.queue.consume(len);
-        if self.queue.is_empty() {
+        self.pong_backlog = self.pong_backlog.saturating_sub(len);
+        if self.pong_backlog == 0 {
             self.pongs = 0;
             if let Some(pong) = self.held_pong.take() {
                 self.answer_ping(&pong);
@@ -281,6 +285,7 @@ impl Outgoing {
         if self.pongs < MAX_PONGS {
             self.pongs += 1;
             self.push_frame(OpCode::Pong, true, payload);
+            self.pong_backlog = self.queue.len();
         } else {
             self.held_pong = Some(payload.into());
         }

@@ -126,6 +126,19 @@ twins! {
         assert_eq!(endpoint.told(), [(FIN | PONG, b"again".into())]);
     }
 
+    fn rfc6455_5_5_3_pings_are_answered_though_the_queue_never_runs_dry(role: Role) {
+        let mut endpoint = Endpoint::new(role);
+        for i in 0..200u16 {
+            // A steady stream: something is always left over for the next write.
+            endpoint.ws.send_binary(&[0; 1000]).unwrap();
+            endpoint.feed(&frame_to(role, FIN | PING, &i.to_be_bytes()));
+            let queued = endpoint.ws.outgoing().queued();
+            endpoint.transmit(queued - 1);
+        }
+        let pongs: Vec<_> = endpoint.told().into_iter().filter(|(first, _)| *first == FIN | PONG).collect();
+        assert_eq!(pongs.len(), 200);
+    }
+
     fn rfc6455_5_5_3_a_pong_held_back_is_sent_before_the_close_frame(role: Role) {
         for i in 0..100 {
             let mut endpoint = Endpoint::new(role);
