@@ -25,6 +25,7 @@ macro_rules! twins {
     )* };
 }
 
+mod closing;
 mod control;
 mod endpoint;
 mod messages;
