@@ -142,12 +142,12 @@ impl Outgoing {
             Fragment::Text(text) => (MessageKind::Text, text.as_bytes()),
             Fragment::Binary(payload) => (MessageKind::Binary, payload),
         };
+        self.admit(payload.len())?;
         let opcode = match self.fragmented {
             None => kind.opcode(),
             Some(under_way) if under_way == kind => OpCode::Continuation,
             Some(_) => return Err(SendError::KindMismatch),
         };
-        self.admit(payload.len())?;
         self.push_frame(opcode, end, payload);
         self.fragmented = if end { None } else { Some(kind) };
         Ok(())
@@ -346,7 +346,8 @@ impl Outgoing {
     }
 
     fn send_control(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {
-        if payload.len() > MAX_CONTROL_LEN {
+        // A closed connection is told first: a shorter payload would not help.
+        if self.is_open() && payload.len() > MAX_CONTROL_LEN {
             return Err(SendError::ControlTooLong);
         }
         self.admit(payload.len())?;
