@@ -29,4 +29,5 @@ mod closing;
 mod control;
 mod endpoint;
 mod messages;
+mod sending;
 mod wire;
