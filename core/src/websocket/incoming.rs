@@ -231,14 +231,13 @@ impl Incoming {
 
     #[inline]
     fn whole_message<'x>(&self, part: FramePart<'x>) -> Result<Option<Located<'x>>, ProtocolError> {
-        if part.payload.len() > self.max_message_len {
-            return Err(ProtocolError::MessageTooLarge);
-        }
         match part.header.opcode {
+            // Section 5.4: a continuation continues a message that has begun.
+            OpCode::Continuation => Err(ProtocolError::UnexpectedContinuation),
+            _ if part.payload.len() > self.max_message_len => Err(ProtocolError::MessageTooLarge),
             // Section 8.1: text is UTF-8.
             OpCode::Text => Ok(Some(Located::Text(from_utf8(part.payload)?))),
-            OpCode::Binary => Ok(Some(Located::Binary(part.payload))),
-            _ => Err(ProtocolError::UnexpectedContinuation),
+            _ => Ok(Some(Located::Binary(part.payload))),
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Lifecycle {
     /// When the closing handshake is given up; set when it begins.
     deadline: Option<Instant>,
     cause: Option<Cause>,
+    /// The first rule that the peer broke, be it the cause or not.
+    violation: Option<ProtocolError>,
     /// What the peer's Close frame said.
     peer_code: Option<CloseCode>,
     close_written: bool,
@@ -33,6 +35,7 @@ impl Lifecycle {
             close_timeout,
             deadline: None,
             cause: None,
+            violation: None,
             peer_code: None,
             close_written: false,
             reported: false,
@@ -52,10 +55,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn violation(&self) -> Option<ProtocolError> {
-        match self.cause {
-            Some(Cause::Violation(error)) => Some(error),
-            _ => None,
-        }
+        self.violation
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -72,6 +72,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn violated(&mut self, now: Instant, error: ProtocolError) {
+        self.violation.get_or_insert(error);
         self.end(now, Input::Violation, Cause::Violation(error));
     }
 

@@ -41,8 +41,10 @@ pub struct Outgoing {
     max_queued: usize,
     /// The kind of the fragmented message under way, and whether it is compressed.
     fragmented: Option<(MessageKind, bool)>,
-    /// Pongs queued since the queue was last empty.
+    /// Pongs queued since all earlier ones were written.
     pongs: usize,
+    /// Bytes to write until the last of them is out.
+    pong_backlog: usize,
     /// The answer to the latest Ping, held back while [`MAX_PONGS`] are queued.
     held_pong: Option<Vec<u8>>,
     pings: u32,
@@ -51,8 +53,8 @@ pub struct Outgoing {
     round_trip: Option<Duration>,
 }
 
-/// Pongs to queue one by one. Beyond them only the latest Ping is answered, once the queue is written, as RFC 6455
-/// section 5.5.3 allows: a flood of pings cannot grow the queue. A peer that reads gets an answer to each.
+/// Pongs to queue one by one. Beyond them only the latest Ping is answered, once they are written, as RFC 6455 section
+/// 5.5.3 allows: a flood of pings cannot grow the queue.
 const MAX_PONGS: usize = 64;
 
 impl Outgoing {
@@ -70,6 +72,7 @@ impl Outgoing {
             max_queued: config.max_queued,
             fragmented: None,
             pongs: 0,
+            pong_backlog: 0,
             held_pong: None,
             pings: 0,
             pinged_at: None,
@@ -166,10 +169,11 @@ impl Outgoing {
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::KindMismatch`].
     pub fn send_fragment(&mut self, fragment: Message<'_>, end: bool) -> Result<(), SendError> {
         let (kind, payload) = fragment.parts();
+        let compressing = if self.compressor.is_some() { compressed_bound(payload.len()) } else { payload.len() };
+        self.admit(compressing)?;
         if self.fragmented.is_some_and(|(under_way, _)| under_way != kind) {
             return Err(SendError::KindMismatch);
         }
-        self.admit(compressed_bound(payload.len()))?;
         let opcode = if self.fragmented.is_some() { OpCode::Continuation } else { kind.opcode() };
         let first = self.compressor.as_ref().is_some_and(|compressor| compressor.wants(payload.len()));
         let compressed = self.fragmented.map_or(first, |(_, compressed)| compressed);
@@ -260,7 +264,8 @@ impl Outgoing {
     /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
     pub fn transmitted(&mut self, len: usize) {
         self.queue.consume(len);
-        if self.queue.is_empty() {
+        self.pong_backlog = self.pong_backlog.saturating_sub(len);
+        if self.pong_backlog == 0 {
             self.pongs = 0;
             if let Some(pong) = self.held_pong.take() {
                 self.answer_ping(&pong);
@@ -325,6 +330,7 @@ impl Outgoing {
         if self.pongs < MAX_PONGS {
             self.pongs += 1;
             self.push_frame(OpCode::Pong, true, payload);
+            self.pong_backlog = self.queue.len();
         } else {
             self.held_pong = Some(payload.into());
         }
@@ -401,7 +407,8 @@ impl Outgoing {
     }
 
     fn send_control(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {
-        if payload.len() > MAX_CONTROL_LEN {
+        // A closed connection is told first: a shorter payload would not help.
+        if self.is_open() && payload.len() > MAX_CONTROL_LEN {
             return Err(SendError::ControlTooLong);
         }
         self.admit(payload.len())?;
