@@ -1,5 +1,208 @@
-//! Layer 2: a WebSocket connection after the upgrade.
+//! Layer 2: a WebSocket connection after the upgrade (RFC 6455 sections 5 to 7), either role.
+//!
+//! [`WebSocket`] is the whole connection: bytes and times in, events, bytes and deadlines out.
 
+mod config;
+mod error;
+mod event;
+mod incoming;
+mod keep_alive;
+mod lifecycle;
 mod negotiated;
+mod outgoing;
+mod queue;
+mod shared;
+mod state;
 
+pub use config::{Config, KeepAlive, Role};
+pub use error::{ProtocolError, SendError};
+pub use event::{Cause, Closed, Event, Received};
+pub use incoming::Incoming;
 pub use negotiated::{DeflateParameters, Negotiated};
+pub use outgoing::{Fragment, Outgoing};
+pub use shared::{MessageKind, SharedMessage};
+pub use state::{Input, State};
+
+use crate::Instant;
+use crate::frame::CloseCode;
+
+/// A WebSocket connection after the upgrade, as a state machine without I/O.
+///
+/// Its methods are of four kinds:
+///
+/// - Getters: [`state`](Self::state), [`outgoing`](Self::outgoing).
+/// - Input: [`handle_input`](Self::handle_input) with bytes from the transport, [`handle_eof`](Self::handle_eof) at their
+///   end, [`handle_lost`](Self::handle_lost) when the transport fails, [`handle_timeout`](Self::handle_timeout) when a
+///   deadline has come, [`reading_paused`](Self::reading_paused) and [`reading_resumed`](Self::reading_resumed).
+/// - Commands: those of [`Outgoing`], of which the usual ones stand here as well, and [`abort`](Self::abort).
+/// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted),
+///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
+///   [`poll_event`](Self::poll_event) and [`poll_timeout`](Self::poll_timeout).
+///
+/// After any input or command, write what `poll_transmit` lends, shut the write side down if `poll_shutdown` says so, take
+/// `poll_event` until it is `None`, and sleep until more bytes come or `poll_timeout` is due. Calls may come in any order:
+/// forgetting one stalls the connection but loses nothing.
+///
+/// ```
+/// use multiwa_ws_core::Instant;
+/// use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role, WebSocket};
+///
+/// let now = Instant::default();
+/// let seed = [0; 32]; // from the operating system, in earnest
+/// let mut client = WebSocket::new(now, Role::Client, &Config::default(), &Negotiated::default(), seed);
+/// let mut server = WebSocket::new(now, Role::Server, &Config::default(), &Negotiated::default(), seed);
+///
+/// client.send_text("hello")?;
+/// let mut lent = [&[][..]; 4];
+/// let filled = client.poll_transmit(&mut lent);
+/// let mut wire = lent[..filled].concat();
+/// client.transmitted(wire.len());
+///
+/// let mut input = &mut wire[..];
+/// let received = server.handle_input(now, &mut input)?.expect("a whole message");
+/// assert_eq!(received.event, Event::Text("hello"));
+/// received.out.send_text("hello yourself")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct WebSocket {
+    recv: Incoming,
+    out: Outgoing,
+}
+
+impl WebSocket {
+    /// A connection whose upgrade is done and agreed on `negotiated`.
+    ///
+    /// `seed` must be unpredictable for the peer: a client draws its masking keys from it (RFC 6455 section 10.3).
+    #[must_use]
+    pub fn new(now: Instant, role: Role, config: &Config, negotiated: &Negotiated, seed: [u8; 32]) -> Self {
+        Self { recv: Incoming::new(role, config, negotiated), out: Outgoing::new(now, role, config, seed) }
+    }
+
+    /// Where the connection is between the upgrade and its end.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.out.state()
+    }
+
+    /// The sending side.
+    pub fn outgoing(&mut self) -> &mut Outgoing {
+        &mut self.out
+    }
+
+    /// Both sides by themselves, for one task that reads and another that writes: every method of this type stands on one
+    /// of them.
+    #[must_use]
+    pub fn into_split(self) -> (Incoming, Outgoing) {
+        (self.recv, self.out)
+    }
+
+    /// Takes bytes of the peer from the front of `input` up to the next event, and advances `input` past them.
+    ///
+    /// Call it until it returns `None`: then all of `input` was taken. A message that lies whole in `input` is unmasked in
+    /// place and lent from there; what is incomplete is kept inside. After the peer's Close frame all bytes are ignored.
+    ///
+    /// # Errors
+    /// The rule that the peer broke, for this and all further input. The Close frame is queued: go on with the output
+    /// methods until `Closed`.
+    #[inline]
+    pub fn handle_input<'e, 'x: 'e>(
+        &'e mut self,
+        now: Instant,
+        input: &mut &'x mut [u8],
+    ) -> Result<Option<Received<'e>>, ProtocolError> {
+        let located = self.recv.advance(now, input, &mut self.out)?;
+        Ok(located.map(|located| Received { event: self.recv.lend(located), out: &mut self.out }))
+    }
+
+    /// The peer ended its side of the transport: no more bytes will come.
+    pub fn handle_eof(&mut self, now: Instant) {
+        self.out.handle_eof(now);
+    }
+
+    /// The transport failed: nothing more can be read or written.
+    pub fn handle_lost(&mut self, now: Instant) {
+        self.out.handle_lost(now);
+    }
+
+    /// Acts on every deadline that has come by `now`. Does nothing when none has.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.recv.handle_timeout(now, &mut self.out);
+    }
+
+    /// The caller stops reading: until [`reading_resumed`](Self::reading_resumed) the silence of the peer means nothing.
+    pub fn reading_paused(&mut self, now: Instant) {
+        self.out.reading_paused(now);
+    }
+
+    /// The caller reads again: the waits for the peer go on where they stood.
+    pub fn reading_resumed(&mut self, now: Instant) {
+        self.recv.reading_resumed(now, &mut self.out);
+    }
+
+    /// Sends a text message: see [`Outgoing::send_text`].
+    ///
+    /// # Errors
+    /// Those of [`Outgoing::send_text`].
+    #[inline]
+    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.out.send_text(text)
+    }
+
+    /// Sends a binary message: see [`Outgoing::send_binary`].
+    ///
+    /// # Errors
+    /// Those of [`Outgoing::send_binary`].
+    #[inline]
+    pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.out.send_binary(payload)
+    }
+
+    /// Starts the closing handshake: see [`Outgoing::close`].
+    ///
+    /// # Errors
+    /// Those of [`Outgoing::close`].
+    pub fn close(&mut self, now: Instant, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.out.close(now, code, reason)
+    }
+
+    /// Ends the connection without a closing handshake: see [`Outgoing::abort`].
+    pub fn abort(&mut self, now: Instant) {
+        self.out.abort(now);
+    }
+
+    /// Lends bytes to write: see [`Outgoing::poll_transmit`].
+    #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
+    pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+        self.out.poll_transmit(slices)
+    }
+
+    /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
+    pub fn transmitted(&mut self, len: usize) {
+        self.out.transmitted(len);
+    }
+
+    /// Whether the write side of the transport is to be shut down now: see [`Outgoing::poll_shutdown`].
+    #[must_use = "shut the write side down, then call `shutdown_done`"]
+    pub fn poll_shutdown(&self) -> bool {
+        self.out.poll_shutdown()
+    }
+
+    /// The write side of the transport was shut down.
+    pub fn shutdown_done(&mut self) {
+        self.out.shutdown_done();
+    }
+
+    /// The next event that no byte of the peer brings: [`Event::Closed`], once.
+    #[must_use = "the end of the connection is reported here and nowhere else"]
+    pub fn poll_event(&mut self) -> Option<Event<'static>> {
+        self.recv.give_back();
+        self.out.poll_event()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest; `None` while nothing is waited for.
+    #[must_use = "without a timer a silent peer is never noticed"]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.recv.poll_timeout(&self.out)
+    }
+}

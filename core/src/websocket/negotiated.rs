@@ -1,6 +1,8 @@
 //! What the upgrade agreed on, as far as frames are concerned.
 
-/// What both peers agreed on during the upgrade: the value a `WebSocket` is built with.
+use crate::frame::ReservedBits;
+
+/// What both peers agreed on during the upgrade: the value a [`WebSocket`](super::WebSocket) is built with.
 ///
 /// The reserved bits of incoming frames are judged by it (RFC 6455 section 5.2: a set bit must be negotiated).
 /// `Negotiated::default()` is a connection without extensions.
@@ -8,6 +10,19 @@
 pub struct Negotiated {
     /// `permessage-deflate` with these parameters (RFC 7692), or none.
     pub deflate: Option<DeflateParameters>,
+    /// Bits that extensions of the application's own use, beside RSV1 of `permessage-deflate`. Messages that carry them
+    /// pass as they are.
+    pub reserved: ReservedBits,
+}
+
+impl Negotiated {
+    /// Every bit that a negotiated extension owns on the first frame of a message.
+    #[must_use]
+    pub fn reserved_bits(&self) -> ReservedBits {
+        // RFC 7692 section 6: RSV1 marks a compressed message.
+        let deflate = if self.deflate.is_some() { ReservedBits::RSV1 } else { ReservedBits::NONE };
+        self.reserved | deflate
+    }
 }
 
 /// The agreed parameters of `permessage-deflate` (RFC 7692 section 7.1).

@@ -1,0 +1,336 @@
+//! The incremental decoder: bytes in any split to parts of frames.
+
+use core::fmt;
+
+use super::header::{FrameError, FrameHeader, ReservedBits};
+use super::mask::apply_mask;
+
+/// Whether frames must or must not be masked (RFC 6455 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaskRule {
+    /// As a server receives them.
+    Required,
+    /// As a client receives them.
+    Forbidden,
+}
+
+/// What a header is judged by, beyond what RFC 6455 says of every frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRules {
+    /// Whether frames must be masked.
+    pub mask: MaskRule,
+    /// The bits that negotiated extensions own on the first frame of a data message.
+    pub reserved: ReservedBits,
+    /// The longest payload of one frame, in bytes.
+    pub max_payload_len: u64,
+}
+
+impl FrameRules {
+    /// What a server accepts: masked frames of any length, no extension.
+    #[must_use]
+    pub const fn for_server() -> Self {
+        Self { mask: MaskRule::Required, reserved: ReservedBits::NONE, max_payload_len: u64::MAX }
+    }
+
+    /// What a client accepts: unmasked frames of any length, no extension.
+    #[must_use]
+    pub const fn for_client() -> Self {
+        Self { mask: MaskRule::Forbidden, reserved: ReservedBits::NONE, max_payload_len: u64::MAX }
+    }
+}
+
+/// Decodes the frames of one direction of a connection, however its bytes are split, without a buffer for payloads.
+///
+/// - Getters: [`rules`](Self::rules), [`is_between_frames`](Self::is_between_frames).
+/// - Input: [`decode`](Self::decode), until it returns `None`; then with more bytes.
+///
+/// After an error the position in the stream is lost: drop the decoder.
+#[derive(Clone)]
+pub struct FrameDecoder {
+    rules: FrameRules,
+    state: State,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// `len` bytes of a header that the input ended in.
+    Header { bytes: [u8; FrameHeader::MAX_LEN], len: u8 },
+    /// A frame of which `offset` payload bytes were handed out.
+    Payload { header: FrameHeader, offset: u64 },
+}
+
+const BETWEEN_FRAMES: State = State::Header { bytes: [0; FrameHeader::MAX_LEN], len: 0 };
+
+impl FrameDecoder {
+    /// A decoder at the start of a frame.
+    #[must_use]
+    pub const fn new(rules: FrameRules) -> Self {
+        Self { rules, state: BETWEEN_FRAMES }
+    }
+
+    /// What headers are judged by.
+    #[must_use]
+    pub const fn rules(&self) -> &FrameRules {
+        &self.rules
+    }
+
+    /// Whether the last byte taken was the last byte of a frame.
+    #[must_use]
+    pub const fn is_between_frames(&self) -> bool {
+        matches!(self.state, State::Header { len: 0, .. })
+    }
+
+    /// Takes the next part of a frame from the front of `input`, unmasks it where it lies and advances `input` past it.
+    ///
+    /// A frame that lies whole in `input` comes as one part; one that does not comes in as many parts as it was split
+    /// into. The first comes as soon as the header is complete, be it without payload, so that a header can be judged
+    /// before its payload arrives. `None` says that all of `input` was taken and more is needed.
+    ///
+    /// # Errors
+    /// The rule that a header breaks, at the earliest byte that shows it. The bytes of that header are not handed out.
+    #[inline]
+    pub fn decode<'x>(&mut self, input: &mut &'x mut [u8]) -> Result<Option<FramePart<'x>>, FrameError> {
+        let (header, offset, first) = match self.state {
+            State::Payload { .. } if input.is_empty() => return Ok(None),
+            State::Payload { header, offset } => (header, offset, false),
+            State::Header { len: 0, .. } => match FrameHeader::parse(input, &self.rules)? {
+                Some((header, len)) => {
+                    take(input, len);
+                    (header, 0, true)
+                }
+                None => return self.keep_partial_header(input),
+            },
+            State::Header { bytes, len } => match self.complete_header(bytes, len, input)? {
+                Some(header) => (header, 0, true),
+                None => return Ok(None),
+            },
+        };
+
+        let remaining = header.payload_len - offset;
+        let available = input.len();
+        let len = usize::try_from(remaining).map_or(available, |remaining| remaining.min(available));
+        let payload = take(input, len);
+        if let Some(key) = header.mask {
+            apply_mask(payload, key, offset);
+        }
+        let part = FramePart { header, first, offset, payload };
+        self.state = if part.is_last() { BETWEEN_FRAMES } else { State::Payload { header, offset: part.end_offset() } };
+        Ok(Some(part))
+    }
+
+    #[cold]
+    fn keep_partial_header<'x>(&mut self, input: &mut &'x mut [u8]) -> Result<Option<FramePart<'x>>, FrameError> {
+        let mut bytes = [0; FrameHeader::MAX_LEN];
+        let mut len = 0;
+        for (to, from) in bytes.iter_mut().zip(core::mem::take(input).iter()) {
+            *to = *from;
+            len += 1;
+        }
+        self.state = State::Header { bytes, len };
+        Ok(None)
+    }
+
+    /// Goes on with a header of which `len` bytes came earlier, byte by byte: there are at most 13 more.
+    #[cold]
+    fn complete_header(
+        &mut self,
+        mut bytes: [u8; FrameHeader::MAX_LEN],
+        mut len: u8,
+        input: &mut &mut [u8],
+    ) -> Result<Option<FrameHeader>, FrameError> {
+        while !input.is_empty() {
+            let Some((to, from)) = bytes.get_mut(usize::from(len)).zip(take(input, 1).first()) else { break };
+            *to = *from;
+            len += 1;
+            let read = bytes.get(..usize::from(len)).unwrap_or_default();
+            if let Some((header, _)) = FrameHeader::parse(read, &self.rules)? {
+                return Ok(Some(header));
+            }
+        }
+        self.state = State::Header { bytes, len };
+        Ok(None)
+    }
+}
+
+/// Says where the decoder is; the key of a frame under way stays out of it.
+impl fmt::Debug for FrameDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("FrameDecoder");
+        match self.state {
+            State::Header { len, .. } => out.field("header_bytes", &len),
+            State::Payload { header, offset } => out.field("opcode", &header.opcode).field("offset", &offset),
+        };
+        out.finish_non_exhaustive()
+    }
+}
+
+/// Splits the first `len` bytes off `input`; all of it when it is shorter.
+#[inline]
+fn take<'x>(input: &mut &'x mut [u8], len: usize) -> &'x mut [u8] {
+    let bytes = core::mem::take(input);
+    let at = len.min(bytes.len());
+    let (taken, rest) = bytes.split_at_mut(at);
+    *input = rest;
+    taken
+}
+
+/// A run of unmasked payload bytes of one frame.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FramePart<'x> {
+    /// The header of the frame that the bytes belong to.
+    pub header: FrameHeader,
+    /// Whether the frame begins with this part.
+    pub first: bool,
+    /// The position of the bytes in the frame's payload.
+    pub offset: u64,
+    /// The bytes, unmasked where they lie.
+    pub payload: &'x mut [u8],
+}
+
+impl FramePart<'_> {
+    /// Whether the frame ends with this part.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        self.end_offset() == self.header.payload_len
+    }
+
+    const fn end_offset(&self) -> u64 {
+        self.offset + self.payload.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::frame::OpCode;
+
+    /// One frame as the decoder tells it: opcode, FIN and whole payload.
+    type Frame = (OpCode, bool, Vec<u8>);
+
+    /// The examples of RFC 6455 section 5.7 with what they mean; masked ones are a client's.
+    fn rfc6455_5_7() -> Vec<(Vec<u8>, MaskRule, Vec<Frame>)> {
+        let mut kib = vec![0x82, 0x7E, 0x01, 0x00];
+        kib.extend([7; 256]);
+        let mut large = vec![0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0];
+        large.extend(vec![9; 65536]);
+        vec![
+            (
+                vec![0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F],
+                MaskRule::Forbidden,
+                vec![(OpCode::Text, true, b"Hello".into())],
+            ),
+            (
+                vec![0x81, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58],
+                MaskRule::Required,
+                vec![(OpCode::Text, true, b"Hello".into())],
+            ),
+            (
+                vec![0x01, 0x03, 0x48, 0x65, 0x6C, 0x80, 0x02, 0x6C, 0x6F],
+                MaskRule::Forbidden,
+                vec![(OpCode::Text, false, b"Hel".into()), (OpCode::Continuation, true, b"lo".into())],
+            ),
+            (
+                vec![0x89, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F],
+                MaskRule::Forbidden,
+                vec![(OpCode::Ping, true, b"Hello".into())],
+            ),
+            (
+                vec![0x8A, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58],
+                MaskRule::Required,
+                vec![(OpCode::Pong, true, b"Hello".into())],
+            ),
+            (kib, MaskRule::Forbidden, vec![(OpCode::Binary, true, vec![7; 256])]),
+            (large, MaskRule::Forbidden, vec![(OpCode::Binary, true, vec![9; 65536])]),
+            (vec![0x8A, 0x00], MaskRule::Forbidden, vec![(OpCode::Pong, true, vec![])]),
+        ]
+    }
+
+    /// Feeds `chunks` and joins the parts of each frame, checking that their offsets are gapless.
+    fn decode<'c>(mask: MaskRule, chunks: impl Iterator<Item = &'c [u8]>) -> Result<Vec<Frame>, FrameError> {
+        let mut decoder = FrameDecoder::new(FrameRules { mask, ..FrameRules::for_client() });
+        let mut frames: Vec<Frame> = Vec::new();
+        for chunk in chunks {
+            let mut bytes = chunk.to_vec();
+            let mut input = &mut bytes[..];
+            while let Some(part) = decoder.decode(&mut input)? {
+                if part.first {
+                    frames.push((part.header.opcode, part.header.fin, Vec::new()));
+                }
+                let payload = &mut frames.last_mut().expect("a first part came first").2;
+                assert_eq!(payload.len() as u64, part.offset);
+                payload.extend_from_slice(part.payload);
+            }
+            assert!(input.is_empty(), "everything is taken before more is asked for");
+        }
+        Ok(frames)
+    }
+
+    #[test]
+    fn rfc6455_5_7_examples_decode_whole_and_with_a_tail() {
+        for (bytes, mask, frames) in rfc6455_5_7() {
+            assert_eq!(decode(mask, [&bytes[..]].into_iter()), Ok(frames.clone()));
+            let twice = [&bytes[..], &bytes[..]].concat();
+            assert_eq!(decode(mask, [&twice[..]].into_iter()), Ok([&frames[..], &frames[..]].concat()));
+        }
+    }
+
+    #[test]
+    fn rfc6455_5_7_examples_decode_byte_by_byte_and_at_every_split() {
+        for (bytes, mask, frames) in rfc6455_5_7() {
+            assert_eq!(decode(mask, bytes.chunks(1)), Ok(frames.clone()));
+            for cut in 0..=bytes.len().min(300) {
+                let (head, tail) = bytes.split_at(cut);
+                assert_eq!(decode(mask, [head, tail].into_iter()), Ok(frames.clone()), "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_frame_is_unmasked_in_the_callers_own_buffer() {
+        let mut bytes = [0x81, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58];
+        let payload = bytes[6..].as_ptr();
+        let mut decoder = FrameDecoder::new(FrameRules::for_server());
+        let part = decoder.decode(&mut &mut bytes[..]).unwrap().unwrap();
+        assert_eq!(part.payload.as_ptr(), payload);
+        assert_eq!(&bytes[6..], b"Hello");
+    }
+
+    #[test]
+    fn frames_before_a_bad_header_are_handed_out_first() {
+        let mut bytes = [0x81, 0x01, b'a', 0x83, 0x00];
+        let mut input = &mut bytes[..];
+        let mut decoder = FrameDecoder::new(FrameRules::for_client());
+        assert_eq!(decoder.decode(&mut input).unwrap().unwrap().payload, b"a");
+        assert_eq!(decoder.decode(&mut input), Err(FrameError::ReservedOpcode));
+    }
+
+    #[test]
+    fn a_fault_is_seen_at_the_same_byte_however_the_header_is_split() {
+        let header = [0x82, 127, 0x80];
+        assert_eq!(decode(MaskRule::Forbidden, header.chunks(1)), Err(FrameError::LengthOverflow));
+        assert_eq!(decode(MaskRule::Forbidden, header[..2].chunks(1)), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_length_near_2_to_63_is_followed_without_overflow() {
+        let bytes = [0x82, 127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3];
+        assert_eq!(decode(MaskRule::Forbidden, bytes.chunks(4)), Ok(vec![(OpCode::Binary, true, vec![1, 2, 3])]));
+    }
+
+    #[test]
+    fn the_first_part_comes_with_the_last_byte_of_the_header() {
+        let mut decoder = FrameDecoder::new(FrameRules::for_client());
+        let mut header = [0x82, 2];
+        let part = decoder.decode(&mut &mut header[..]).unwrap().unwrap();
+        assert!(part.first && part.payload.is_empty() && !part.is_last());
+        assert_eq!(decoder.decode(&mut &mut [][..]), Ok(None));
+        let mut payload = [7, 8];
+        let mut input = &mut payload[..];
+        let part = decoder.decode(&mut input).unwrap().unwrap();
+        assert!(!part.first && part.is_last());
+        assert_eq!(part.payload, [7, 8]);
+    }
+}

@@ -1,0 +1,80 @@
+//! What a connection is told at its start, with the limits it keeps.
+
+use core::time::Duration;
+
+/// The side of a connection (RFC 6455 section 1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Sends the upgrade request, and masks its frames.
+    Client,
+    /// Answers it, and does not.
+    Server,
+}
+
+/// The limits and periods of one connection.
+///
+/// Each has a default that suits the MultiWA protocol (`protocol.md`, Limits and Keep-alive). None is without bound: a
+/// bound on what a peer can make us hold is what keeps one connection from taking the memory of all.
+///
+/// ```
+/// use multiwa_ws_core::websocket::Config;
+///
+/// let config = Config { max_message_len: 16 << 20, ..Config::default() };
+/// assert_eq!(config.max_fragments, 65_536);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The longest message to receive, in bytes, after decompression: a longer one is refused with 1009, at the header
+    /// that announces it. Default 1 MiB: a hundred times what an event with a long text needs.
+    pub max_message_len: usize,
+    /// The longest frame to receive, in bytes of payload: a longer one is refused with 1009 at its header. Bounds the
+    /// compressed size too. Default 64 MiB, so that [`max_message_len`](Self::max_message_len) alone decides.
+    pub max_frame_len: u64,
+    /// The most frames one message may come in, empty ones included: one more is refused with 1008. Each costs a peer 2 to
+    /// 6 bytes and us some work. Default 65,536, the most that a known conformance suite sends.
+    pub max_fragments: u32,
+    /// The most bytes to hold for sending. A send that would pass it is refused whole; Close and Pong always fit, the
+    /// latter by merging. Default 4 MiB: some thousand events for a reader that stalls for a moment.
+    pub max_queued: usize,
+    /// How long one incoming message may take from its first byte to its last; then it is refused with 1008. Keeps a peer
+    /// from holding a partial message for ever by keeping the line alive. Default 60 s; `None` switches it off.
+    pub message_timeout: Option<Duration>,
+    /// How long the closing handshake may take, writing included. Then the connection is closed as it is. Default 5 s.
+    pub close_timeout: Duration,
+    /// WebSocket pings of our own.
+    pub keep_alive: KeepAlive,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_message_len: 1 << 20,
+            max_frame_len: 64 << 20,
+            max_fragments: 65_536,
+            max_queued: 4 << 20,
+            message_timeout: Some(Duration::from_secs(60)),
+            close_timeout: Duration::from_secs(5),
+            keep_alive: KeepAlive::default(),
+        }
+    }
+}
+
+/// When a silent peer is asked whether it lives, and when it is given up (`protocol.md`, Keep-alive).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Silence of the peer after which a ping is sent. Default 30 s; `None` sends none.
+    pub interval: Option<Duration>,
+    /// Silence after that ping at which the peer counts as lost. Default 10 s; `None` waits for ever.
+    pub timeout: Option<Duration>,
+}
+
+impl KeepAlive {
+    /// No pings: for a connection whose application has a keep-alive of its own.
+    pub const OFF: Self = Self { interval: None, timeout: None };
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(30)), timeout: Some(Duration::from_secs(10)) }
+    }
+}

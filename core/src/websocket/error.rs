@@ -1,0 +1,114 @@
+//! What goes wrong: by the peer ([`ProtocolError`]) and by the caller ([`SendError`]).
+
+use crate::frame::{CloseCode, FrameError, InvalidClose, InvalidUtf8};
+
+/// A rule that the peer broke after the upgrade. The connection fails with it (RFC 6455 section 7.1.7).
+///
+/// Sticky: once returned, it is returned for all further input. The Close frame with [`close_code`](Self::close_code) is
+/// queued before the error is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The header of a frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// RFC 6455 section 5.4: a continuation frame while no message is under way.
+    #[error("a continuation frame came without a message to continue")]
+    UnexpectedContinuation,
+    /// RFC 6455 section 5.4: a new message while a fragmented one is under way.
+    #[error("a new message came in the middle of a fragmented one")]
+    ExpectedContinuation,
+    /// RFC 6455 section 8.1: a text message that is not UTF-8.
+    #[error("a text message is not valid UTF-8")]
+    InvalidText,
+    /// The body of a Close frame.
+    #[error(transparent)]
+    Close(#[from] InvalidClose),
+    /// RFC 6455 section 10.4: over [`Config::max_message_len`](super::Config::max_message_len).
+    #[error("a message is larger than the limit")]
+    MessageTooLarge,
+    /// RFC 6455 section 10.4: over [`Config::max_fragments`](super::Config::max_fragments).
+    #[error("a message came in more frames than the limit")]
+    TooManyFragments,
+    /// Not complete within [`Config::message_timeout`](super::Config::message_timeout).
+    #[error("a message was not completed in time")]
+    MessageTimeout,
+    /// RFC 7692 section 7.2.2: the payload of a compressed message is no DEFLATE data.
+    #[error("a compressed message cannot be decompressed")]
+    InvalidDeflate,
+}
+
+impl ProtocolError {
+    /// The code that our Close frame carries (RFC 6455 section 7.4.1).
+    #[must_use]
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::Frame(FrameError::TooLarge) | Self::MessageTooLarge => CloseCode::TOO_BIG,
+            Self::InvalidText | Self::Close(InvalidClose::Reason) | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
+            Self::TooManyFragments | Self::MessageTimeout => CloseCode::POLICY_VIOLATION,
+            Self::Frame(_) | Self::UnexpectedContinuation | Self::ExpectedContinuation | Self::Close(_) => {
+                CloseCode::PROTOCOL_ERROR
+            }
+        }
+    }
+}
+
+impl From<InvalidUtf8> for ProtocolError {
+    fn from(_: InvalidUtf8) -> Self {
+        Self::InvalidText
+    }
+}
+
+/// Why a command was refused. Nothing was queued and nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// A Close frame was queued or received, or the transport is gone.
+    #[error("the connection is closing or closed: open a new one")]
+    Closed,
+    /// The bytes would pass [`Config::max_queued`](super::Config::max_queued).
+    #[error(
+        "{queued} bytes wait to be written and the limit is {limit}: write what `poll_transmit` lends, then try again"
+    )]
+    QueueFull {
+        /// Bytes that wait.
+        queued: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A fragmented message is under way.
+    #[error("a fragmented message is under way: end it with `send_fragment(.., true)` before the next message")]
+    MessageUnderWay,
+    /// The fragment is text in a binary message, or the reverse.
+    #[error("the fragment differs in kind from the message it continues: send text in text and bytes in binary")]
+    KindMismatch,
+    /// RFC 6455 section 5.5: a control frame holds 125 bytes.
+    #[error("a ping or pong holds at most 125 bytes: shorten it")]
+    ControlTooLong,
+    /// RFC 6455 section 7.4: a code that must not be sent.
+    #[error("this close code must not be sent: use 1000 to 1003, 1007 to 1014 or 3000 to 4999")]
+    CloseCode,
+    /// RFC 6455 section 5.5.1: a Close frame holds a reason of 123 bytes.
+    #[error("a close reason holds at most 123 bytes: shorten it")]
+    ReasonTooLong,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_small_enough_to_return_for_each_message() {
+        assert!(size_of::<ProtocolError>() <= 2, "{}", size_of::<ProtocolError>());
+        assert!(size_of::<SendError>() <= 24);
+    }
+
+    #[test]
+    fn rfc6455_7_4_1_each_error_has_the_close_code_of_its_kind() {
+        assert_eq!(ProtocolError::from(FrameError::Masked).close_code(), CloseCode::PROTOCOL_ERROR);
+        assert_eq!(ProtocolError::from(FrameError::TooLarge).close_code(), CloseCode::TOO_BIG);
+        assert_eq!(ProtocolError::from(InvalidClose::Code).close_code(), CloseCode::PROTOCOL_ERROR);
+        assert_eq!(ProtocolError::from(InvalidClose::Reason).close_code(), CloseCode::INVALID_PAYLOAD);
+        assert_eq!(ProtocolError::InvalidText.close_code(), CloseCode::INVALID_PAYLOAD);
+    }
+}

@@ -1,0 +1,353 @@
+//! The receiving side of a connection: frames to messages.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Config, Event, MessageKind, Negotiated, Outgoing, ProtocolError, Role};
+use crate::Instant;
+use crate::frame::{
+    CloseCode, CloseFrame, FrameDecoder, FrameHeader, FramePart, FrameRules, OpCode, Utf8Decoder, from_utf8,
+};
+
+/// The receiving side of a [`WebSocket`](super::WebSocket): assembles messages from frames.
+///
+/// What lies whole in the caller's input is lent from there; only the rest is kept here. It stands apart from
+/// [`Outgoing`] so that one task may read while another writes: see [`WebSocket::into_split`](super::WebSocket::into_split).
+#[derive(Debug)]
+pub struct Incoming {
+    decoder: FrameDecoder,
+    max_message_len: usize,
+    max_fragments: u32,
+    message_timeout: Option<Duration>,
+    /// The data message under way.
+    message: Option<Message>,
+    /// The payload of a message that did not lie whole in the input: `text` or `binary`, by its kind.
+    text: String,
+    binary: Vec<u8>,
+    /// The payload of a control frame that did not lie whole in the input.
+    control: Vec<u8>,
+    /// Whether the previous event was lent from the buffers above, which are to be given back.
+    lent: bool,
+}
+
+#[derive(Debug)]
+struct Message {
+    kind: MessageKind,
+    fragments: u32,
+    len: usize,
+    started: Instant,
+    utf8: Utf8Decoder,
+}
+
+/// An event and where its payload lies: in the input, or in a buffer of [`Incoming`].
+///
+/// It borrows nothing from the connection, so that a loop can look at it and go on; [`Incoming::lend`] makes the event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Located<'x> {
+    Text(&'x str),
+    Binary(&'x [u8]),
+    Ping(&'x [u8]),
+    Pong(&'x [u8]),
+    Close(Option<CloseFrame<'x>>),
+    KeptText,
+    KeptBinary,
+    KeptPing,
+    KeptPong,
+    /// A Close frame with this code, whose reason lies behind the first two kept bytes.
+    KeptClose(CloseCode),
+}
+
+impl Incoming {
+    pub(super) fn new(role: Role, config: &Config, negotiated: &Negotiated) -> Self {
+        let rules = match role {
+            Role::Client => FrameRules::for_client(),
+            Role::Server => FrameRules::for_server(),
+        };
+        Self {
+            decoder: FrameDecoder::new(FrameRules {
+                reserved: negotiated.reserved_bits(),
+                max_payload_len: config.max_frame_len,
+                ..rules
+            }),
+            max_message_len: config.max_message_len,
+            max_fragments: config.max_fragments,
+            message_timeout: config.message_timeout,
+            message: None,
+            text: String::new(),
+            binary: Vec::new(),
+            control: Vec::new(),
+            lent: false,
+        }
+    }
+
+    /// Takes bytes of the peer from the front of `input` up to the next event: see
+    /// [`WebSocket::handle_input`](super::WebSocket::handle_input). `out` is the other side of the same connection.
+    ///
+    /// # Errors
+    /// The rule that the peer broke.
+    #[inline]
+    pub fn handle_input<'e, 'x: 'e>(
+        &'e mut self,
+        now: Instant,
+        input: &mut &'x mut [u8],
+        out: &mut Outgoing,
+    ) -> Result<Option<Event<'e>>, ProtocolError> {
+        let located = self.advance(now, input, out)?;
+        Ok(located.map(|located| self.lend(located)))
+    }
+
+    /// Acts on every deadline that has come by `now`, on both sides of the connection.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Outgoing) {
+        let now = out.lifecycle.clock(now);
+        self.give_back();
+        if self.deadline(out).is_some_and(|deadline| deadline <= now) {
+            out.fail(now, ProtocolError::MessageTimeout);
+        }
+        out.handle_timeout(now);
+    }
+
+    /// The caller reads again after [`Outgoing::reading_paused`].
+    pub fn reading_resumed(&mut self, now: Instant, out: &mut Outgoing) {
+        let now = out.lifecycle.clock(now);
+        let pause = out.liveness.resumed(now);
+        if let Some(message) = &mut self.message {
+            message.started += pause;
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    #[must_use = "without a timer a silent peer is never noticed"]
+    pub fn poll_timeout(&self, out: &Outgoing) -> Option<Instant> {
+        [out.deadline(), self.deadline(out)].into_iter().flatten().min()
+    }
+
+    /// Takes frames from `input` up to the next event.
+    ///
+    /// On an error the connection has failed: the Close frame is queued in `out`.
+    #[inline]
+    pub(crate) fn advance<'x>(
+        &mut self,
+        now: Instant,
+        input: &mut &'x mut [u8],
+        out: &mut Outgoing,
+    ) -> Result<Option<Located<'x>>, ProtocolError> {
+        let now = out.lifecycle.clock(now);
+        self.give_back();
+        if !out.state().reads() {
+            return self.ignore(input, out);
+        }
+        if !input.is_empty() {
+            out.liveness.bytes_arrived(now);
+        }
+        loop {
+            let part = match self.decoder.decode(input) {
+                Ok(Some(part)) => part,
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(self.fail(now, input, out, error.into())),
+            };
+            let found = if part.header.opcode.is_control() {
+                self.control_part(now, part, out)
+            } else {
+                self.data_part(now, part)
+            };
+            match found {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                Err(error) => return Err(self.fail(now, input, out, error)),
+            }
+        }
+    }
+
+    /// The event that was located, borrowed from the input or from the buffers here.
+    #[inline]
+    pub(crate) fn lend<'e, 'x: 'e>(&'e self, located: Located<'x>) -> Event<'e> {
+        match located {
+            Located::Text(text) => Event::Text(text),
+            Located::Binary(payload) => Event::Binary(payload),
+            Located::Ping(payload) => Event::Ping(payload),
+            Located::Pong(payload) => Event::Pong(payload),
+            Located::Close(frame) => Event::Close(frame),
+            Located::KeptText => Event::Text(&self.text),
+            Located::KeptBinary => Event::Binary(&self.binary),
+            Located::KeptPing => Event::Ping(&self.control),
+            Located::KeptPong => Event::Pong(&self.control),
+            Located::KeptClose(code) => {
+                let reason = self.control.get(2..).and_then(|reason| from_utf8(reason).ok()).unwrap_or_default();
+                Event::Close(Some(CloseFrame { code, reason }))
+            }
+        }
+    }
+
+    /// When the message under way must be complete.
+    fn deadline(&self, out: &Outgoing) -> Option<Instant> {
+        if !out.state().reads() || out.liveness.is_paused() {
+            return None;
+        }
+        Some(self.message.as_ref()?.started + self.message_timeout?)
+    }
+
+    /// Frees what the previous event was lent from, so that an idle connection holds no payload.
+    #[inline]
+    pub(super) fn give_back(&mut self) {
+        if self.lent {
+            self.lent = false;
+            self.control = Vec::new();
+            // A control frame may have come in the middle of a message, whose payload is still needed.
+            if self.message.is_none() {
+                self.text = String::new();
+                self.binary = Vec::new();
+            }
+        }
+    }
+
+    #[inline]
+    fn data_part<'x>(&mut self, now: Instant, part: FramePart<'x>) -> Result<Option<Located<'x>>, ProtocolError> {
+        if part.first {
+            // The whole message in one piece, the common case, is judged and lent where it lies.
+            if part.header.fin && part.is_last() && self.message.is_none() {
+                return self.whole_message(part);
+            }
+            self.start_frame(now, &part.header)?;
+        }
+        self.keep(part.payload, &part.header)?;
+        if part.header.fin && part.is_last() { self.finish_message() } else { Ok(None) }
+    }
+
+    #[inline]
+    fn whole_message<'x>(&self, part: FramePart<'x>) -> Result<Option<Located<'x>>, ProtocolError> {
+        if part.payload.len() > self.max_message_len {
+            return Err(ProtocolError::MessageTooLarge);
+        }
+        match part.header.opcode {
+            // Section 8.1: text is UTF-8.
+            OpCode::Text => Ok(Some(Located::Text(from_utf8(part.payload)?))),
+            OpCode::Binary => Ok(Some(Located::Binary(part.payload))),
+            _ => Err(ProtocolError::UnexpectedContinuation),
+        }
+    }
+
+    /// Judges the header of a data frame against the message under way, before any of its payload is kept.
+    fn start_frame(&mut self, now: Instant, header: &FrameHeader) -> Result<(), ProtocolError> {
+        let kind = match header.opcode {
+            OpCode::Text => Some(MessageKind::Text),
+            OpCode::Binary => Some(MessageKind::Binary),
+            _ => None,
+        };
+        // Section 5.4: fragments of one message are not interleaved with another, and continue one that has begun.
+        let message = match (kind, &mut self.message) {
+            (Some(_), Some(_)) => return Err(ProtocolError::ExpectedContinuation),
+            (None, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (None, Some(message)) => message,
+            (Some(kind), none) => {
+                none.insert(Message { kind, fragments: 0, len: 0, started: now, utf8: Utf8Decoder::default() })
+            }
+        };
+        message.fragments = message.fragments.saturating_add(1);
+        if message.fragments > self.max_fragments {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        let room = self.max_message_len - message.len;
+        if header.payload_len > room as u64 {
+            return Err(ProtocolError::MessageTooLarge);
+        }
+        Ok(())
+    }
+
+    /// Keeps a part of a message that is not complete in the input.
+    fn keep(&mut self, payload: &[u8], header: &FrameHeader) -> Result<(), ProtocolError> {
+        let Some(message) = &mut self.message else { return Ok(()) };
+        message.len += payload.len();
+        match message.kind {
+            MessageKind::Text => {
+                // Section 8.1, and fail-fast: a bad byte is refused in the part that brings it.
+                let (completed, text) = message.utf8.decode(payload)?;
+                self.text.reserve(reservation(self.text.len(), payload.len(), header.payload_len));
+                self.text.extend(completed);
+                self.text.push_str(text);
+            }
+            MessageKind::Binary => {
+                self.binary.reserve(reservation(self.binary.len(), payload.len(), header.payload_len));
+                self.binary.extend_from_slice(payload);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_message<'x>(&mut self) -> Result<Option<Located<'x>>, ProtocolError> {
+        let Some(mut message) = self.message.take() else { return Ok(None) };
+        message.utf8.finish()?;
+        self.lent = true;
+        Ok(Some(match message.kind {
+            MessageKind::Text => Located::KeptText,
+            MessageKind::Binary => Located::KeptBinary,
+        }))
+    }
+
+    fn control_part<'x>(
+        &mut self,
+        now: Instant,
+        part: FramePart<'x>,
+        out: &mut Outgoing,
+    ) -> Result<Option<Located<'x>>, ProtocolError> {
+        let whole = part.first && part.is_last();
+        if !whole {
+            self.control.extend_from_slice(part.payload);
+            if !part.is_last() {
+                return Ok(None);
+            }
+            self.lent = true;
+        }
+        let payload = if whole { &*part.payload } else { &self.control };
+        Ok(Some(match (part.header.opcode, whole) {
+            (OpCode::Ping, _) => {
+                out.answer_ping(payload);
+                if whole { Located::Ping(part.payload) } else { Located::KeptPing }
+            }
+            (OpCode::Pong, _) => {
+                out.pong_received(now, payload);
+                if whole { Located::Pong(part.payload) } else { Located::KeptPong }
+            }
+            (_, true) => {
+                let frame = CloseFrame::parse(part.payload)?;
+                out.answer_close(now, frame);
+                Located::Close(frame)
+            }
+            (_, false) => {
+                let frame = CloseFrame::parse(payload)?;
+                out.answer_close(now, frame);
+                frame.map_or(Located::Close(None), |frame| Located::KeptClose(frame.code))
+            }
+        }))
+    }
+
+    #[cold]
+    fn fail(&mut self, now: Instant, input: &mut &mut [u8], out: &mut Outgoing, error: ProtocolError) -> ProtocolError {
+        out.fail(now, error);
+        self.discard(input);
+        error
+    }
+
+    /// Section 7.1.7 and section 5.5.1: bytes after a violation or after the peer's Close frame are not processed.
+    #[cold]
+    fn ignore<'x>(&mut self, input: &mut &'x mut [u8], out: &Outgoing) -> Result<Option<Located<'x>>, ProtocolError> {
+        self.discard(input);
+        out.lifecycle.violation().map_or(Ok(None), Err)
+    }
+
+    fn discard(&mut self, input: &mut &mut [u8]) {
+        *input = &mut [];
+        self.message = None;
+        self.text = String::new();
+        self.binary = Vec::new();
+    }
+}
+
+/// How much to reserve for a part of `arrived` bytes of a frame that declares `declared`, when `held` bytes are held:
+/// a declared length alone reserves at most 64 KiB, and more only as bytes arrive.
+fn reservation(held: usize, arrived: usize, declared: u64) -> usize {
+    const AHEAD: usize = 64 << 10;
+    let declared = usize::try_from(declared).unwrap_or(usize::MAX);
+    let received = held.saturating_add(arrived);
+    arrived.max(declared.min(AHEAD.max(received)))
+}

@@ -1,0 +1,137 @@
+//! Where a connection stands, why it ends and by when.
+
+use core::time::Duration;
+
+use super::state::{Input, State};
+use super::{Cause, Closed, ProtocolError, Role};
+use crate::Instant;
+use crate::frame::CloseCode;
+
+/// The [`State`] of a connection with what its one [`Closed`] will say.
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    role: Role,
+    state: State,
+    /// The latest time that was told: time never runs backwards in here.
+    now: Instant,
+    close_timeout: Duration,
+    /// When the closing handshake is given up; set when it begins.
+    deadline: Option<Instant>,
+    cause: Option<Cause>,
+    /// What the peer's Close frame said.
+    peer_code: Option<CloseCode>,
+    close_written: bool,
+    reported: bool,
+}
+
+impl Lifecycle {
+    pub(crate) fn new(now: Instant, role: Role, close_timeout: Duration) -> Self {
+        Self {
+            role,
+            state: State::Open,
+            now,
+            close_timeout,
+            deadline: None,
+            cause: None,
+            peer_code: None,
+            close_written: false,
+            reported: false,
+        }
+    }
+
+    /// The present: `now`, or the latest time told when that is later.
+    #[inline]
+    pub(crate) fn clock(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    #[inline]
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn violation(&self) -> Option<ProtocolError> {
+        match self.cause {
+            Some(Cause::Violation(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(crate) fn closing(&mut self, now: Instant) {
+        self.end(now, Input::Close, Cause::Local);
+    }
+
+    pub(crate) fn peer_closed(&mut self, now: Instant, code: CloseCode) {
+        self.peer_code = Some(code);
+        self.end(now, Input::PeerClose, Cause::Peer);
+    }
+
+    pub(crate) fn violated(&mut self, now: Instant, error: ProtocolError) {
+        self.end(now, Input::Violation, Cause::Violation(error));
+    }
+
+    pub(crate) fn unresponsive(&mut self, now: Instant) {
+        self.end(now, Input::TimedOut, Cause::Unresponsive);
+    }
+
+    pub(crate) fn eof(&mut self, now: Instant) {
+        self.end(now, Input::Eof, Cause::Eof);
+    }
+
+    pub(crate) fn lost(&mut self, now: Instant, cause: Cause) {
+        self.end(now, Input::Lost, cause);
+    }
+
+    /// Gives the closing handshake up when its deadline has passed.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.apply(Input::TimedOut);
+        }
+    }
+
+    /// The queue, whose last frame is Close if there is one, was written whole.
+    #[inline]
+    pub(crate) fn flushed(&mut self) {
+        if self.state != State::Open && self.state.writes() {
+            self.close_written = true;
+            self.apply(Input::Flushed);
+        }
+    }
+
+    pub(crate) fn shut_down(&mut self) {
+        self.apply(Input::ShutDown);
+    }
+
+    /// The end of the connection, once.
+    pub(crate) fn take_closed(&mut self) -> Option<Closed> {
+        if self.state != State::Closed || core::mem::replace(&mut self.reported, true) {
+            return None;
+        }
+        Some(Closed {
+            cause: self.cause?,
+            code: self.peer_code.unwrap_or(CloseCode::ABNORMAL),
+            clean: self.peer_code.is_some() && self.close_written,
+        })
+    }
+
+    fn end(&mut self, now: Instant, input: Input, cause: Cause) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.cause.get_or_insert(cause);
+        self.deadline.get_or_insert(now + self.close_timeout);
+        self.apply(input);
+    }
+
+    fn apply(&mut self, input: Input) {
+        self.state = self.state.next(input, self.role);
+        if self.state == State::Closed {
+            self.deadline = None;
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The sending side of a connection.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::keep_alive::{Due, Liveness};
+use super::lifecycle::Lifecycle;
+use super::queue::TransmitQueue;
+use super::state::State;
+use super::{Cause, Config, Event, MessageKind, ProtocolError, Role, SendError, SharedMessage};
+use crate::Instant;
+use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode, apply_mask};
+use crate::random::Random;
+
+/// The sending side of a [`WebSocket`](super::WebSocket): frames messages and queues them for the transport.
+///
+/// - Getters: [`state`](Self::state), [`is_open`](Self::is_open), [`queued`](Self::queued),
+///   [`round_trip`](Self::round_trip).
+/// - Commands: [`send_text`](Self::send_text), [`send_binary`](Self::send_binary), [`send_shared`](Self::send_shared),
+///   [`send_fragment`](Self::send_fragment), [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close),
+///   [`abort`](Self::abort).
+/// - Input: [`handle_eof`](Self::handle_eof), [`handle_lost`](Self::handle_lost),
+///   [`reading_paused`](Self::reading_paused).
+/// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted),
+///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
+///   [`poll_event`](Self::poll_event).
+///
+/// A command takes effect before it returns; a refused one has changed nothing.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub(super) lifecycle: Lifecycle,
+    queue: TransmitQueue,
+    pub(super) liveness: Liveness,
+    /// The source of masking keys; a server has none, since it does not mask.
+    masking: Option<Box<Random>>,
+    max_queued: usize,
+    /// The kind of the fragmented message under way.
+    fragmented: Option<MessageKind>,
+    /// Pongs queued since the queue was last empty.
+    pongs: usize,
+    /// The answer to the latest Ping, held back while [`MAX_PONGS`] are queued.
+    held_pong: Option<Vec<u8>>,
+    pings: u32,
+    /// When our latest keep-alive ping was queued, until it is answered.
+    pinged_at: Option<Instant>,
+    round_trip: Option<Duration>,
+}
+
+/// Pongs to queue one by one. Beyond them only the latest Ping is answered, once the queue is written, as RFC 6455
+/// section 5.5.3 allows: a flood of pings cannot grow the queue. A peer that reads gets an answer to each.
+const MAX_PONGS: usize = 64;
+
+impl Outgoing {
+    pub(super) fn new(now: Instant, role: Role, config: &Config, seed: [u8; 32]) -> Self {
+        Self {
+            lifecycle: Lifecycle::new(now, role, config.close_timeout),
+            queue: TransmitQueue::default(),
+            liveness: Liveness::new(now, config.keep_alive),
+            masking: match role {
+                Role::Client => Some(Box::new(Random::new(seed))),
+                Role::Server => None,
+            },
+            max_queued: config.max_queued,
+            fragmented: None,
+            pongs: 0,
+            held_pong: None,
+            pings: 0,
+            pinged_at: None,
+            round_trip: None,
+        }
+    }
+
+    /// Where the connection is between the upgrade and its end.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.lifecycle.state()
+    }
+
+    /// Whether messages can be sent.
+    #[inline]
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.lifecycle.state() == State::Open
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Time from the latest answered keep-alive ping to its Pong.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// Sends a text message in one frame.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
+    #[inline]
+    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.send_message(OpCode::Text, text.as_bytes())
+    }
+
+    /// Sends a binary message in one frame.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
+    #[inline]
+    pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.send_message(OpCode::Binary, payload)
+    }
+
+    /// Sends a message by reference: a server copies no byte of it.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
+    pub fn send_shared(&mut self, message: &SharedMessage) -> Result<(), SendError> {
+        if self.masking.is_some() {
+            return self.send_message(message.kind().opcode(), message.payload());
+        }
+        self.admit_message(message.frame_len())?;
+        for bytes in message.frame() {
+            self.queue.share(bytes);
+        }
+        Ok(())
+    }
+
+    /// Sends a fragment of a message (RFC 6455 section 5.4); `end` says that it is the last. The first one sets the kind.
+    /// Pings and the Close may be sent in between, other messages not.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::KindMismatch`].
+    pub fn send_fragment(&mut self, fragment: Fragment<'_>, end: bool) -> Result<(), SendError> {
+        let (kind, payload) = match fragment {
+            Fragment::Text(text) => (MessageKind::Text, text.as_bytes()),
+            Fragment::Binary(payload) => (MessageKind::Binary, payload),
+        };
+        let opcode = match self.fragmented {
+            None => kind.opcode(),
+            Some(under_way) if under_way == kind => OpCode::Continuation,
+            Some(_) => return Err(SendError::KindMismatch),
+        };
+        self.admit(payload.len())?;
+        self.push_frame(opcode, end, payload);
+        self.fragmented = if end { None } else { Some(kind) };
+        Ok(())
+    }
+
+    /// Sends a Ping of the application's own, at most 125 bytes. The Pong arrives as an event.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::ControlTooLong`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.send_control(OpCode::Ping, payload)
+    }
+
+    /// Sends a Pong that no Ping asked for, at most 125 bytes (RFC 6455 section 5.5.3). Pings are answered without it.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::ControlTooLong`].
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.send_control(OpCode::Pong, payload)
+    }
+
+    /// Starts the closing handshake with a Close frame behind what is queued (RFC 6455 section 7.1.2).
+    ///
+    /// Messages of the peer still arrive until its own Close. `Closed` follows within
+    /// [`Config::close_timeout`](super::Config::close_timeout).
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] when the connection is closing already, [`SendError::CloseCode`] or
+    /// [`SendError::ReasonTooLong`].
+    pub fn close(&mut self, now: Instant, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::Closed);
+        }
+        if !code.is_sendable() {
+            return Err(SendError::CloseCode);
+        }
+        if reason.len() > CloseFrame::MAX_REASON_LEN {
+            return Err(SendError::ReasonTooLong);
+        }
+        let now = self.lifecycle.clock(now);
+        self.push_close(Some(CloseFrame { code, reason }));
+        self.lifecycle.closing(now);
+        Ok(())
+    }
+
+    /// Ends the connection without a closing handshake. `Closed` follows at once; drop the transport then.
+    pub fn abort(&mut self, now: Instant) {
+        self.end(now, Cause::Aborted);
+    }
+
+    /// The transport failed: nothing more can be read or written.
+    pub fn handle_lost(&mut self, now: Instant) {
+        self.end(now, Cause::Lost);
+    }
+
+    /// The peer ended its side of the transport: no more bytes will come.
+    pub fn handle_eof(&mut self, now: Instant) {
+        let now = self.lifecycle.clock(now);
+        self.lifecycle.eof(now);
+        self.settle();
+    }
+
+    /// The caller stops reading: until [`Incoming::reading_resumed`](super::Incoming::reading_resumed) the silence of the
+    /// peer means nothing.
+    pub fn reading_paused(&mut self, now: Instant) {
+        let now = self.lifecycle.clock(now);
+        self.liveness.paused(now);
+    }
+
+    /// Lends bytes to write, in up to `slices.len()` slices for one vectored write, and returns how many it filled.
+    ///
+    /// The bytes stay until [`transmitted`](Self::transmitted) confirms them: a write that fails, is partial or is
+    /// cancelled loses nothing.
+    #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
+    pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+        self.queue.lend(slices)
+    }
+
+    /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
+    pub fn transmitted(&mut self, len: usize) {
+        self.queue.consume(len);
+        if self.queue.is_empty() {
+            self.pongs = 0;
+            if let Some(pong) = self.held_pong.take() {
+                self.answer_ping(&pong);
+            }
+        }
+        self.settle();
+    }
+
+    /// Whether the write side of the transport is to be shut down now (a TCP FIN, a TLS `close_notify`), while reading
+    /// goes on until its end.
+    #[must_use = "shut the write side down, then call `shutdown_done`"]
+    pub fn poll_shutdown(&self) -> bool {
+        self.state() == State::ShuttingDown
+    }
+
+    /// The write side of the transport was shut down.
+    pub fn shutdown_done(&mut self) {
+        self.lifecycle.shut_down();
+    }
+
+    /// The next event that no byte of the peer brings: [`Event::Closed`], once.
+    #[must_use = "the end of the connection is reported here and nowhere else"]
+    pub fn poll_event(&mut self) -> Option<Event<'static>> {
+        self.lifecycle.take_closed().map(Event::Closed)
+    }
+
+    /// Fails the connection (RFC 6455 section 7.1.7).
+    pub(super) fn fail(&mut self, now: Instant, error: ProtocolError) {
+        if self.is_open() {
+            self.push_close(Some(CloseFrame { code: error.close_code(), reason: "" }));
+        }
+        self.lifecycle.violated(now, error);
+        self.settle();
+    }
+
+    /// Answers the peer's Close frame, unless ours is on its way already.
+    pub(super) fn answer_close(&mut self, now: Instant, frame: Option<CloseFrame<'_>>) {
+        if self.is_open() {
+            // RFC 6455 section 5.5.1: the answer typically echoes the code. The reason was meant for us.
+            self.push_close(frame.map(|frame| CloseFrame { reason: "", ..frame }));
+        }
+        self.lifecycle.peer_closed(now, frame.map_or(CloseCode::NO_STATUS, |frame| frame.code));
+        self.settle();
+    }
+
+    /// RFC 6455 section 5.5.2: a Ping is answered with a Pong of the same payload, unless a Close was received; after
+    /// our own Close nothing may be sent (section 5.5.1).
+    pub(super) fn answer_ping(&mut self, payload: &[u8]) {
+        if !self.is_open() {
+            return;
+        }
+        if self.pongs < MAX_PONGS {
+            self.pongs += 1;
+            self.push_frame(OpCode::Pong, true, payload);
+        } else {
+            self.held_pong = Some(payload.into());
+        }
+    }
+
+    pub(super) fn pong_received(&mut self, now: Instant, payload: &[u8]) {
+        self.liveness.pong_received();
+        if payload == self.pings.to_be_bytes()
+            && let Some(pinged_at) = self.pinged_at.take()
+        {
+            self.round_trip = Some(now.saturating_duration_since(pinged_at));
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.lifecycle.expire(now);
+        if self.is_open() {
+            match self.liveness.due(now) {
+                Some(Due::Ping) => {
+                    self.pings = self.pings.wrapping_add(1);
+                    self.push_frame(OpCode::Ping, true, &self.pings.to_be_bytes());
+                    self.pinged_at = Some(now);
+                    self.liveness.ping_sent(now);
+                }
+                Some(Due::Lost) => self.lifecycle.unresponsive(now),
+                None => {}
+            }
+        }
+        self.settle();
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let liveness = if self.is_open() { self.liveness.deadline() } else { None };
+        [self.lifecycle.deadline(), liveness].into_iter().flatten().min()
+    }
+
+    /// Draws the consequences of a state that was entered or a queue that ran empty.
+    fn settle(&mut self) {
+        if self.queue.is_empty() {
+            self.lifecycle.flushed();
+        }
+        if !self.lifecycle.state().writes() {
+            self.queue.clear();
+        }
+    }
+
+    fn end(&mut self, now: Instant, cause: Cause) {
+        let now = self.lifecycle.clock(now);
+        self.lifecycle.lost(now, cause);
+        self.settle();
+    }
+
+    #[inline]
+    fn send_message(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {
+        self.admit_message(payload.len())?;
+        self.push_frame(opcode, true, payload);
+        Ok(())
+    }
+
+    fn send_control(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL_LEN {
+            return Err(SendError::ControlTooLong);
+        }
+        self.admit(payload.len())?;
+        self.push_frame(opcode, true, payload);
+        Ok(())
+    }
+
+    #[inline]
+    fn admit_message(&self, len: usize) -> Result<(), SendError> {
+        self.admit(len)?;
+        if self.fragmented.is_some() {
+            return Err(SendError::MessageUnderWay);
+        }
+        Ok(())
+    }
+
+    /// Refuses what may not be sent now, or would pass the limit with the longest header.
+    #[inline]
+    fn admit(&self, len: usize) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::Closed);
+        }
+        let queued = self.queue.len();
+        let needed = queued.saturating_add(len).saturating_add(FrameHeader::MAX_LEN);
+        if needed > self.max_queued {
+            return Err(SendError::QueueFull { queued, limit: self.max_queued });
+        }
+        Ok(())
+    }
+
+    fn push_close(&mut self, frame: Option<CloseFrame<'_>>) {
+        if let Some(pong) = self.held_pong.take() {
+            self.push_frame(OpCode::Pong, true, &pong);
+        }
+        let mut body = Vec::new();
+        if let Some(CloseFrame { code, reason }) = frame {
+            body.extend_from_slice(&code.get().to_be_bytes());
+            body.extend_from_slice(reason.as_bytes());
+        }
+        self.push_frame(OpCode::Close, true, &body);
+    }
+
+    #[inline]
+    fn push_frame(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
+        // RFC 6455 section 5.3: a fresh key for each frame, from a source that the peer cannot predict.
+        let mask = self.masking.as_mut().map(|random| random.masking_key());
+        let mut header = [0; FrameHeader::MAX_LEN];
+        let header = FrameHeader::new(opcode, fin, mask, payload.len() as u64).encode(&mut header);
+        let queued = self.queue.copy(header, payload);
+        if let Some(key) = mask {
+            apply_mask(queued, key, 0);
+        }
+    }
+}
+
+/// RFC 6455 section 5.5.
+const MAX_CONTROL_LEN: usize = 125;
+
+/// A piece of a message that is sent in several frames. Text is cut between characters, never inside one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragment<'a> {
+    /// A piece of a text message.
+    Text(&'a str),
+    /// A piece of a binary message.
+    Binary(&'a [u8]),
+}

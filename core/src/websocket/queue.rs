@@ -1,0 +1,200 @@
+//! Bytes on their way out: small frames side by side in one buffer, large and shared ones by reference.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+/// A first-in, first-out queue of bytes that is lent for vectored writes and confirmed at any byte.
+///
+/// `copied` holds bytes that were copied in; `shared` holds buffers that stand between runs of them. An empty queue holds
+/// at most [`KEPT`] bytes of memory.
+#[derive(Debug, Default)]
+pub(crate) struct TransmitQueue {
+    copied: Vec<u8>,
+    /// How much of `copied` was written.
+    head: usize,
+    /// Shared buffers, each with the position in `copied` that it comes before.
+    shared: VecDeque<(usize, Bytes)>,
+    shared_len: usize,
+}
+
+/// What an empty queue keeps allocated: room for a typical event, so that a steady trickle does not allocate.
+const KEPT: usize = 512;
+
+impl TransmitQueue {
+    /// Bytes that wait to be written.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.copied.len() - self.head + self.shared_len
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends by copy: the bytes of `parts` one after the other. Returns where they lie, for masking.
+    #[inline]
+    pub(crate) fn copy(&mut self, header: &[u8], payload: &[u8]) -> &mut [u8] {
+        let start = self.copied.len() + header.len();
+        self.copied.reserve(header.len() + payload.len());
+        self.copied.extend_from_slice(header);
+        self.copied.extend_from_slice(payload);
+        self.copied.get_mut(start..).unwrap_or_default()
+    }
+
+    /// Appends by reference.
+    pub(crate) fn share(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.shared_len += bytes.len();
+            self.shared.push_back((self.copied.len(), bytes));
+        }
+    }
+
+    /// Lends the front of the queue in up to `slices.len()` slices and returns how many it filled.
+    pub(crate) fn lend<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+        let mut filled = 0;
+        let mut at = self.head;
+        let mut shared = self.shared.iter();
+        let mut put = |bytes: &'q [u8]| match slices.get_mut(filled) {
+            Some(slot) => {
+                *slot = bytes;
+                filled += 1;
+                true
+            }
+            None => false,
+        };
+        loop {
+            let next = shared.next();
+            let end = next.map_or(self.copied.len(), |(position, _)| *position);
+            let copied = self.copied.get(at..end).unwrap_or_default();
+            if !copied.is_empty() && !put(copied) {
+                break;
+            }
+            at = end;
+            match next {
+                Some((_, bytes)) if put(bytes) => {}
+                _ => break,
+            }
+        }
+        filled
+    }
+
+    /// Drops the first `written` bytes, at most all.
+    pub(crate) fn consume(&mut self, mut written: usize) {
+        while written > 0 {
+            let end = self.shared.front().map_or(self.copied.len(), |(position, _)| *position);
+            let copied = (end - self.head).min(written);
+            self.head += copied;
+            written -= copied;
+            let Some((_, bytes)) = self.shared.front_mut().filter(|_| self.head == end) else { break };
+            let taken = bytes.len().min(written);
+            bytes::Buf::advance(bytes, taken);
+            self.shared_len -= taken;
+            written -= taken;
+            if !bytes.is_empty() {
+                break;
+            }
+            self.shared.pop_front();
+        }
+        self.reclaim();
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Gives memory back: all but [`KEPT`] when the queue is empty, and what lies before `head` once that is the greater
+    /// part, so that a queue that never runs dry moves each byte at most once.
+    fn reclaim(&mut self) {
+        if self.is_empty() {
+            self.shared = VecDeque::new();
+            self.head = 0;
+            if self.copied.capacity() > KEPT {
+                self.copied = Vec::new();
+            } else {
+                self.copied.clear();
+            }
+        } else if self.head > self.copied.len() / 2 && self.head > KEPT {
+            self.copied.drain(..self.head);
+            for (position, _) in &mut self.shared {
+                *position -= self.head;
+            }
+            self.head = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn contents(queue: &TransmitQueue) -> Vec<u8> {
+        let mut slices = [&[][..]; 16];
+        let filled = queue.lend(&mut slices);
+        slices[..filled].concat()
+    }
+
+    fn mixed() -> TransmitQueue {
+        let mut queue = TransmitQueue::default();
+        queue.share(Bytes::from_static(b"01"));
+        queue.copy(b"2", b"3");
+        queue.copy(b"", b"45");
+        queue.share(Bytes::from_static(b"678"));
+        queue.share(Bytes::from_static(b"9"));
+        queue.share(Bytes::new());
+        queue.copy(b"a", b"");
+        queue
+    }
+
+    #[test]
+    fn bytes_leave_in_the_order_they_came_whatever_each_write_takes() {
+        for step in 1..=12 {
+            let mut queue = mixed();
+            let mut expected = &b"0123456789a"[..];
+            while !expected.is_empty() {
+                assert_eq!((contents(&queue).as_slice(), queue.len()), (expected, expected.len()));
+                queue.consume(step);
+                expected = expected.get(step..).unwrap_or_default();
+            }
+            assert!(queue.is_empty() && contents(&queue).is_empty());
+        }
+    }
+
+    #[test]
+    fn no_more_slices_are_lent_than_the_caller_has_room_for() {
+        let queue = mixed();
+        for room in 0..6 {
+            let mut slices = vec![&[][..]; room];
+            let filled = queue.lend(&mut slices);
+            assert_eq!(filled, room.min(5));
+            assert!(b"0123456789a".starts_with(&slices[..filled].concat()));
+        }
+    }
+
+    #[test]
+    fn shared_bytes_are_never_copied() {
+        let bytes = Bytes::from(vec![7; 100]);
+        let mut queue = TransmitQueue::default();
+        queue.share(bytes.clone());
+        let mut slices = [&[][..]; 1];
+        assert_eq!(queue.lend(&mut slices), 1);
+        assert_eq!(slices[0].as_ptr(), bytes.as_ptr());
+    }
+
+    #[test]
+    fn a_queue_that_never_runs_dry_keeps_its_memory_in_bounds() {
+        let mut queue = TransmitQueue::default();
+        for _ in 0..10_000 {
+            queue.copy(b"", &[0; 1000]);
+            queue.share(Bytes::from_static(b"x"));
+            queue.consume(if queue.len() > 4000 { 1001 } else { 0 });
+        }
+        assert!(queue.copied.capacity() < 40_000, "{}", queue.copied.capacity());
+        queue.consume(usize::MAX);
+        assert!(queue.is_empty() && queue.copied.capacity() <= KEPT);
+    }
+}

@@ -1,0 +1,145 @@
+//! One message for many connections.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::frame::{FrameHeader, OpCode};
+
+/// What a message consists of (RFC 6455 section 5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// UTF-8 text.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+impl MessageKind {
+    pub(crate) const fn opcode(self) -> OpCode {
+        match self {
+            Self::Text => OpCode::Text,
+            Self::Binary => OpCode::Binary,
+        }
+    }
+}
+
+/// A message that is framed once and queued on any number of connections by reference.
+///
+/// A clone is a reference to the same bytes. Only a client copies them, since each of its frames has a masking key of its
+/// own (RFC 6455 section 5.3).
+///
+/// ```
+/// use multiwa_ws_core::websocket::SharedMessage;
+///
+/// let message = SharedMessage::text(r#"{"type":"event"}"#);
+/// assert_eq!(message.len(), 16);
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct SharedMessage {
+    kind: MessageKind,
+    /// The header of an unmasked frame and, when the payload was copied here, the payload.
+    head: Bytes,
+    /// The payload when it is the caller's own buffer.
+    tail: Bytes,
+    header_len: usize,
+}
+
+impl SharedMessage {
+    /// A text message, copied once.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::copied(MessageKind::Text, text.as_bytes())
+    }
+
+    /// A binary message, copied once.
+    #[must_use]
+    pub fn binary(payload: &[u8]) -> Self {
+        Self::copied(MessageKind::Binary, payload)
+    }
+
+    /// A binary message that lies in the caller's buffer, which is never copied.
+    #[must_use]
+    pub fn from_bytes(payload: Bytes) -> Self {
+        let mut header = [0; FrameHeader::MAX_LEN];
+        let header = frame_header(MessageKind::Binary, payload.len()).encode(&mut header);
+        Self {
+            kind: MessageKind::Binary,
+            header_len: header.len(),
+            head: Bytes::copy_from_slice(header),
+            tail: payload,
+        }
+    }
+
+    /// Text or binary.
+    #[must_use]
+    pub fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
+    /// Length of the payload in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.head.len() - self.header_len + self.tail.len()
+    }
+
+    /// Whether the payload is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        match self.head.get(self.header_len..) {
+            Some(payload) if !payload.is_empty() => payload,
+            _ => &self.tail,
+        }
+    }
+
+    /// The unmasked frame, in order.
+    pub(crate) fn frame(&self) -> [Bytes; 2] {
+        [self.head.clone(), self.tail.clone()]
+    }
+
+    pub(crate) fn frame_len(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
+    fn copied(kind: MessageKind, payload: &[u8]) -> Self {
+        let mut header = [0; FrameHeader::MAX_LEN];
+        let header = frame_header(kind, payload.len()).encode(&mut header);
+        let mut frame = Vec::with_capacity(header.len() + payload.len());
+        frame.extend_from_slice(header);
+        frame.extend_from_slice(payload);
+        Self { kind, header_len: header.len(), head: frame.into(), tail: Bytes::new() }
+    }
+}
+
+impl fmt::Debug for SharedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedMessage").field("kind", &self.kind).field("len", &self.len()).finish()
+    }
+}
+
+fn frame_header(kind: MessageKind, len: usize) -> FrameHeader {
+    FrameHeader::new(kind.opcode(), true, None, len as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_payload_is_the_same_wherever_it_lies() {
+        let payload = Bytes::from_static(&[5; 300]);
+        let lent = SharedMessage::from_bytes(payload.clone());
+        let copied = SharedMessage::binary(&payload);
+        assert_eq!(lent.frame().concat(), copied.frame().concat());
+        assert_eq!((lent.payload(), copied.payload()), (&payload[..], &payload[..]));
+        assert_eq!(lent.payload().as_ptr(), payload.as_ptr());
+        assert!(SharedMessage::text("").is_empty() && SharedMessage::text("").payload().is_empty());
+    }
+}
