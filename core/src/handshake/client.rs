@@ -424,7 +424,7 @@ impl Offers {
             }
             Single::Repeated => return Err(ResponseError::Subprotocol),
         };
-        Ok(Upgraded { negotiated: Negotiated { deflate }, subprotocol, headers })
+        Ok(Upgraded { negotiated: Negotiated { deflate, ..Negotiated::default() }, subprotocol, headers })
     }
 }
 

@@ -205,7 +205,7 @@ impl UpgradeRequest {
             add(name, value);
         }
         Ok(Upgraded {
-            negotiated: Negotiated { deflate: chosen.map(|(parameters, _)| parameters) },
+            negotiated: Negotiated { deflate: chosen.map(|(parameters, _)| parameters), ..Negotiated::default() },
             subprotocol: acceptance.subprotocol.clone(),
             headers,
         })
