@@ -4,6 +4,7 @@
 //! A binding implements [`Runtime`] and [`Io`] for a marker type of its own and names the types of this crate with it.
 
 mod buffer;
+mod client;
 mod error;
 mod handshake;
 mod net;
@@ -11,11 +12,22 @@ mod runtime;
 mod transport;
 mod websocket;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use client::{
+    BuildError, Client, ClientBuilder, ConnectError, Connector, ConnectorError, Endpoint, InvalidUrl, KeyPlacement,
+    Overflow, Request, RequestError, Status, TcpConnector, Update, Updates,
+};
 pub use error::{Error, HandshakeError};
 pub use handshake::Options;
 pub use net::Net;
 pub use runtime::{Io, Runtime};
 pub use websocket::{Reader, WebSocket, Writer};
+
+/// A panic elsewhere leaves the machines between two calls, where they are sound.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A seed for a state machine, from the operating system.
 fn seed() -> std::io::Result<[u8; 32]> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker, ready};
 
 use multiwa_ws_core::Instant;
@@ -18,7 +18,7 @@ use polonius_the_crab::{ForLt, PoloniusResult, polonius};
 use crate::buffer::ReadBuffer;
 use crate::error::verdict;
 use crate::transport::{Timer, Transport};
-use crate::{Error, Io, Runtime, seed};
+use crate::{Error, Io, Runtime, lock, seed};
 
 /// While this many bytes wait to be written, no further event is handed out: a peer that does not read its answers is
 /// not read from either.
@@ -443,11 +443,6 @@ impl Wake for Wakers {
         self.wake_half(Half::Reader);
         self.wake_half(Half::Writer);
     }
-}
-
-/// A panic elsewhere leaves the machines between two calls, where they are sound.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn borrowed<T>(event: Option<T>) -> PoloniusResult<T, ()> {

@@ -32,6 +32,7 @@ impl Window {
     }
 
     /// Whether the bytes after the position are inflated ones too.
+    #[cfg(any(test, not(feature = "std")))]
     pub(crate) fn wrapped(&self) -> bool {
         self.wrapped
     }

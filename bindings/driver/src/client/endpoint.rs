@@ -1,0 +1,214 @@
+//! Where a server is: a WebSocket URL, and the key that opens it.
+
+use std::fmt;
+
+use multiwa_ws_core::handshake::{ApiKey, ClientRequest, InvalidHeader};
+use url::{Host, Url};
+
+/// The URL of a server, `ws://HOST[:PORT][/PATH][?QUERY]` or `wss://` likewise (RFC 6455 section 3).
+///
+/// Without a port it is 80 or 443, and an empty path means `/ws` (`protocol.md`, Transport). `Debug` and `Display` hide the
+/// query, which may hold a key.
+///
+/// ```
+/// use multiwa_ws_driver::Endpoint;
+///
+/// let endpoint: Endpoint = "ws://gateway:3001?apiKey=secret".parse()?;
+/// assert_eq!((endpoint.host(), endpoint.port(), endpoint.is_tls()), ("gateway", 3001, false));
+/// assert_eq!(endpoint.to_string(), "ws://gateway:3001/ws");
+/// # Ok::<(), multiwa_ws_driver::InvalidUrl>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name, or an IP address without brackets.
+    host: String,
+    port: u16,
+    tls: bool,
+    /// The host as it stands in a URL, with the port unless it is the scheme's own.
+    authority: String,
+    path: String,
+    query: Option<String>,
+}
+
+/// Why a URL names no WebSocket server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidUrl {
+    /// Not a URL at all.
+    #[error("this is no URL: write ws://HOST:PORT/ws or wss://HOST/ws")]
+    Syntax,
+    /// Another scheme than `ws` and `wss`.
+    #[error("the scheme must be ws or wss")]
+    Scheme,
+    /// No host.
+    #[error("the URL names no host")]
+    Host,
+    /// RFC 6455 section 3: a fragment.
+    #[error("a WebSocket URL has no fragment: encode # as %23")]
+    Fragment,
+    /// A user name or password.
+    #[error("the URL has a user name or password: pass the API key instead")]
+    UserInfo,
+}
+
+impl Endpoint {
+    /// The host to dial: a name, or an IP address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port to dial.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the stream is TLS: `wss`.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The upgrade request for this URL.
+    #[must_use]
+    pub fn request(&self) -> ClientRequest {
+        let target = match &self.query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        };
+        ClientRequest::new(self.authority.clone(), target)
+    }
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = InvalidUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidUrl::Syntax)?;
+        let (tls, default_port) = match url.scheme() {
+            "ws" => (false, 80),
+            "wss" => (true, 443),
+            _ => return Err(InvalidUrl::Scheme),
+        };
+        if url.fragment().is_some() {
+            return Err(InvalidUrl::Fragment);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidUrl::UserInfo);
+        }
+        let host = match url.host().ok_or(InvalidUrl::Host)? {
+            Host::Domain(name) => name.to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
+        let in_url = url.host_str().ok_or(InvalidUrl::Host)?;
+        let authority = url.port().map_or_else(|| in_url.to_owned(), |port| format!("{in_url}:{port}"));
+        // `url` writes an empty path as `/`; only a URL that spells it out means the root.
+        let spelled_out = text.split(['?', '#']).next().is_some_and(|head| head.ends_with('/'));
+        let path = if url.path() == "/" && !spelled_out { "/ws" } else { url.path() };
+        Ok(Self {
+            host,
+            port: url.port().unwrap_or(default_port),
+            tls,
+            authority,
+            path: path.to_owned(),
+            query: url.query().map(str::to_owned),
+        })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}{}", self.authority, self.path)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
+    }
+}
+
+/// Where in the upgrade request the key travels (`protocol.md`, Transport).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyPlacement {
+    /// In the query, `?apiKey=KEY`, as the document has it. Proxies may log it.
+    #[default]
+    Query,
+    /// In the header `X-API-Key`.
+    Header,
+    /// In the header `Authorization`, as `Bearer KEY`.
+    Bearer,
+}
+
+impl KeyPlacement {
+    /// Puts `key` into `request`.
+    ///
+    /// # Errors
+    /// [`InvalidHeader`] when a header cannot carry the key, or the key is not text.
+    pub fn place(self, key: &ApiKey, request: &mut ClientRequest) -> Result<(), InvalidHeader> {
+        let key = std::str::from_utf8(key.expose()).map_err(|_| InvalidHeader::Value)?;
+        match self {
+            Self::Query => request.append_query("apiKey", key),
+            Self::Header => request.headers.append("X-API-Key", key)?,
+            Self::Bearer => request.headers.append("Authorization", format!("Bearer {key}"))?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str) -> String {
+        url.parse::<Endpoint>().unwrap().request().target
+    }
+
+    #[test]
+    fn ports_and_paths_have_the_defaults_of_the_protocol() {
+        let endpoint: Endpoint = "wss://example.org".parse().unwrap();
+        assert_eq!((endpoint.port(), endpoint.request().host.as_str()), (443, "example.org"));
+        assert_eq!("ws://h".parse::<Endpoint>().unwrap().port(), 80);
+        assert_eq!(target("ws://h"), "/ws");
+        assert_eq!(target("ws://h?a=b"), "/ws?a=b");
+        assert_eq!(target("ws://h/"), "/");
+        assert_eq!(target("ws://h/other?apiKey=a%20b+c"), "/other?apiKey=a%20b+c");
+    }
+
+    #[test]
+    fn an_ipv6_address_is_dialled_without_and_named_with_brackets() {
+        let endpoint: Endpoint = "ws://[::1]:3001/ws".parse().unwrap();
+        assert_eq!((endpoint.host(), endpoint.request().host.as_str()), ("::1", "[::1]:3001"));
+    }
+
+    #[test]
+    fn what_names_no_server_is_refused() {
+        let refused = |url: &str| url.parse::<Endpoint>().unwrap_err();
+        assert_eq!(refused("gateway"), InvalidUrl::Syntax);
+        assert_eq!(refused("http://gateway/ws"), InvalidUrl::Scheme);
+        assert_eq!(refused("ws://gateway/ws#x"), InvalidUrl::Fragment);
+        assert_eq!(refused("ws://me:secret@gateway/ws"), InvalidUrl::UserInfo);
+    }
+
+    #[test]
+    fn a_key_never_shows() {
+        let endpoint: Endpoint = "ws://h/ws?apiKey=secret".parse().unwrap();
+        assert!(!format!("{endpoint:?} {endpoint}").contains("secret"));
+    }
+
+    #[test]
+    fn a_key_goes_where_it_is_told() {
+        let key = ApiKey::new("k 1");
+        let placed = |placement: KeyPlacement| {
+            let mut request = ClientRequest::new("h", "/ws");
+            placement.place(&key, &mut request).unwrap();
+            request
+        };
+        assert_eq!(placed(KeyPlacement::Query).target, "/ws?apiKey=k%201");
+        assert_eq!(placed(KeyPlacement::Header).headers.get_str("X-API-Key"), Some("k 1"));
+        assert_eq!(placed(KeyPlacement::Bearer).headers.get_str("Authorization"), Some("Bearer k 1"));
+    }
+}
