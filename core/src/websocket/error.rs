@@ -1,5 +1,6 @@
 //! What goes wrong: by the peer ([`ProtocolError`]) and by the caller ([`SendError`]).
 
+use super::deflate::InflateError;
 use crate::frame::{CloseCode, FrameError, InvalidClose, InvalidUtf8};
 
 /// A rule that the peer broke after the upgrade. The connection fails with it (RFC 6455 section 7.1.7).
@@ -53,6 +54,12 @@ impl ProtocolError {
     }
 }
 
+impl From<InflateError> for ProtocolError {
+    fn from(_: InflateError) -> Self {
+        Self::InvalidDeflate
+    }
+}
+
 impl From<InvalidUtf8> for ProtocolError {
     fn from(_: InvalidUtf8) -> Self {
         Self::InvalidText
@@ -91,6 +98,9 @@ pub enum SendError {
     /// RFC 6455 section 5.5.1: a Close frame holds a reason of 123 bytes.
     #[error("a close reason holds at most 123 bytes: shorten it")]
     ReasonTooLong,
+    /// The compression library failed in the middle of a fragmented message, which cannot be completed.
+    #[error("the message under way cannot be compressed to its end: close the connection")]
+    Compression,
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! The receiving side of a connection: frames to messages.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::deflate::Inflater;
 use super::{Config, Event, MessageKind, Negotiated, Outgoing, ProtocolError, Role};
 use crate::Instant;
 use crate::frame::{
-    CloseCode, CloseFrame, FrameDecoder, FrameHeader, FramePart, FrameRules, OpCode, Utf8Decoder, from_utf8,
+    CloseCode, CloseFrame, FrameDecoder, FrameHeader, FramePart, FrameRules, OpCode, ReservedBits, Utf8Decoder,
+    from_utf8,
 };
 
 /// The receiving side of a [`WebSocket`](super::WebSocket): assembles messages from frames.
@@ -20,6 +23,7 @@ pub struct Incoming {
     max_message_len: usize,
     max_fragments: u32,
     message_timeout: Option<Duration>,
+    inflater: Option<Box<Inflater>>,
     /// The data message under way.
     message: Option<Message>,
     /// The payload of a message that did not lie whole in the input: `text` or `binary`, by its kind.
@@ -34,7 +38,9 @@ pub struct Incoming {
 #[derive(Debug)]
 struct Message {
     kind: MessageKind,
+    compressed: bool,
     fragments: u32,
+    /// Bytes so far, inflated.
     len: usize,
     started: Instant,
     utf8: Utf8Decoder,
@@ -73,6 +79,7 @@ impl Incoming {
             max_message_len: config.max_message_len,
             max_fragments: config.max_fragments,
             message_timeout: config.message_timeout,
+            inflater: negotiated.deflate.map(|parameters| Box::new(parameters.inflater(role))),
             message: None,
             text: String::new(),
             binary: Vec::new(),
@@ -120,6 +127,13 @@ impl Incoming {
     #[must_use = "without a timer a silent peer is never noticed"]
     pub fn poll_timeout(&self, out: &Outgoing) -> Option<Instant> {
         [out.deadline(), self.deadline(out)].into_iter().flatten().min()
+    }
+
+    /// Gives back the memory of the decompression, except for the context that later messages may refer to.
+    pub fn release_memory(&mut self) {
+        if let Some(inflater) = &mut self.inflater {
+            inflater.release();
+        }
     }
 
     /// Takes frames from `input` up to the next event.
@@ -205,13 +219,14 @@ impl Incoming {
     fn data_part<'x>(&mut self, now: Instant, part: FramePart<'x>) -> Result<Option<Located<'x>>, ProtocolError> {
         if part.first {
             // The whole message in one piece, the common case, is judged and lent where it lies.
-            if part.header.fin && part.is_last() && self.message.is_none() {
+            if part.header.fin && part.is_last() && self.message.is_none() && !self.is_compressed(&part.header) {
                 return self.whole_message(part);
             }
             self.start_frame(now, &part.header)?;
         }
-        self.keep(part.payload, &part.header)?;
-        if part.header.fin && part.is_last() { self.finish_message() } else { Ok(None) }
+        let end = part.header.fin && part.is_last();
+        self.keep(part.payload, &part.header, end)?;
+        if end { self.finish_message() } else { Ok(None) }
     }
 
     #[inline]
@@ -233,44 +248,53 @@ impl Incoming {
             OpCode::Binary => Some(MessageKind::Binary),
             _ => None,
         };
+        let compressed = self.is_compressed(header);
         // Section 5.4: fragments of one message are not interleaved with another, and continue one that has begun.
         let message = match (kind, &mut self.message) {
             (Some(_), Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (None, None) => return Err(ProtocolError::UnexpectedContinuation),
             (None, Some(message)) => message,
-            (Some(kind), none) => {
-                none.insert(Message { kind, fragments: 0, len: 0, started: now, utf8: Utf8Decoder::default() })
-            }
+            (Some(kind), none) => none.insert(Message {
+                kind,
+                compressed,
+                fragments: 0,
+                len: 0,
+                started: now,
+                utf8: Utf8Decoder::default(),
+            }),
         };
         message.fragments = message.fragments.saturating_add(1);
         if message.fragments > self.max_fragments {
             return Err(ProtocolError::TooManyFragments);
         }
-        let room = self.max_message_len - message.len;
-        if header.payload_len > room as u64 {
+        // How far a compressed payload inflates shows when it is inflated.
+        let room = self.max_message_len.saturating_sub(message.len);
+        if !message.compressed && header.payload_len > room as u64 {
             return Err(ProtocolError::MessageTooLarge);
         }
         Ok(())
     }
 
-    /// Keeps a part of a message that is not complete in the input.
-    fn keep(&mut self, payload: &[u8], header: &FrameHeader) -> Result<(), ProtocolError> {
-        let Some(message) = &mut self.message else { return Ok(()) };
-        message.len += payload.len();
-        match message.kind {
-            MessageKind::Text => {
-                // Section 8.1, and fail-fast: a bad byte is refused in the part that brings it.
-                let (completed, text) = message.utf8.decode(payload)?;
-                self.text.reserve(reservation(self.text.len(), payload.len(), header.payload_len));
-                self.text.extend(completed);
-                self.text.push_str(text);
-            }
-            MessageKind::Binary => {
-                self.binary.reserve(reservation(self.binary.len(), payload.len(), header.payload_len));
-                self.binary.extend_from_slice(payload);
-            }
+    /// Keeps a part of a message that is not complete in the input, or not plain there.
+    fn keep(&mut self, payload: &[u8], header: &FrameHeader, end: bool) -> Result<(), ProtocolError> {
+        let Self { message, inflater, text, binary, max_message_len, .. } = self;
+        let Some(message) = message else { return Ok(()) };
+        match inflater {
+            Some(inflater) if message.compressed => inflater.inflate(payload, end, |piece: &[u8]| {
+                // Section 10.4 of RFC 6455: the limit holds for what comes out, before it is kept.
+                if piece.len() > *max_message_len - message.len {
+                    return Err(ProtocolError::MessageTooLarge);
+                }
+                message.append(piece, 0, text, binary)
+            }),
+            _ => message.append(payload, header.payload_len, text, binary),
         }
-        Ok(())
+    }
+
+    /// RFC 7692 section 6: RSV1 on its first frame says that a message is compressed.
+    #[inline]
+    fn is_compressed(&self, header: &FrameHeader) -> bool {
+        self.inflater.is_some() && header.reserved.contains(ReservedBits::RSV1)
     }
 
     fn finish_message<'x>(&mut self) -> Result<Option<Located<'x>>, ProtocolError> {
@@ -339,6 +363,33 @@ impl Incoming {
         self.message = None;
         self.text = String::new();
         self.binary = Vec::new();
+    }
+}
+
+impl Message {
+    /// Appends a piece, of a frame that declares `declared` bytes, to `text` or `binary`.
+    fn append(
+        &mut self,
+        piece: &[u8],
+        declared: u64,
+        text: &mut String,
+        binary: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError> {
+        self.len += piece.len();
+        match self.kind {
+            MessageKind::Text => {
+                // Section 8.1, and fail-fast: a bad byte is refused in the part that brings it.
+                let (completed, rest) = self.utf8.decode(piece)?;
+                text.reserve(reservation(text.len(), piece.len(), declared));
+                text.extend(completed);
+                text.push_str(rest);
+            }
+            MessageKind::Binary => {
+                binary.reserve(reservation(binary.len(), piece.len(), declared));
+                binary.extend_from_slice(piece);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! [`WebSocket`] is the whole connection: bytes and times in, events, bytes and deadlines out.
 
+mod compression;
 mod config;
+mod deflate;
 mod error;
 mod event;
 mod incoming;
@@ -14,12 +16,12 @@ mod queue;
 mod shared;
 mod state;
 
-pub use config::{Config, KeepAlive, Role};
+pub use config::{Compression, Config, KeepAlive, Role};
 pub use error::{ProtocolError, SendError};
 pub use event::{Cause, Closed, Event, Received};
 pub use incoming::Incoming;
 pub use negotiated::{DeflateParameters, Negotiated};
-pub use outgoing::{Fragment, Outgoing};
+pub use outgoing::{Message, Outgoing};
 pub use shared::{MessageKind, SharedMessage};
 pub use state::{Input, State};
 
@@ -76,7 +78,7 @@ impl WebSocket {
     /// `seed` must be unpredictable for the peer: a client draws its masking keys from it (RFC 6455 section 10.3).
     #[must_use]
     pub fn new(now: Instant, role: Role, config: &Config, negotiated: &Negotiated, seed: [u8; 32]) -> Self {
-        Self { recv: Incoming::new(role, config, negotiated), out: Outgoing::new(now, role, config, seed) }
+        Self { recv: Incoming::new(role, config, negotiated), out: Outgoing::new(now, role, config, negotiated, seed) }
     }
 
     /// Where the connection is between the upgrade and its end.
@@ -198,6 +200,13 @@ impl WebSocket {
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
         self.recv.give_back();
         self.out.poll_event()
+    }
+
+    /// Gives back the memory of the compression, for a connection that is expected to be idle: see
+    /// [`Outgoing::release_memory`].
+    pub fn release_memory(&mut self) {
+        self.recv.release_memory();
+        self.out.release_memory();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest; `None` while nothing is waited for.

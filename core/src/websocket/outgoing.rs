@@ -4,13 +4,16 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::compression::{Compressor, compressed_bound};
 use super::keep_alive::{Due, Liveness};
 use super::lifecycle::Lifecycle;
 use super::queue::TransmitQueue;
 use super::state::State;
-use super::{Cause, Config, Event, MessageKind, ProtocolError, Role, SendError, SharedMessage};
+use super::{
+    Cause, Config, DeflateParameters, Event, MessageKind, Negotiated, ProtocolError, Role, SendError, SharedMessage,
+};
 use crate::Instant;
-use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode, apply_mask};
+use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode, ReservedBits, apply_mask};
 use crate::random::Random;
 
 /// The sending side of a [`WebSocket`](super::WebSocket): frames messages and queues them for the transport.
@@ -18,7 +21,7 @@ use crate::random::Random;
 /// - Getters: [`state`](Self::state), [`is_open`](Self::is_open), [`queued`](Self::queued),
 ///   [`round_trip`](Self::round_trip).
 /// - Commands: [`send_text`](Self::send_text), [`send_binary`](Self::send_binary), [`send_shared`](Self::send_shared),
-///   [`send_fragment`](Self::send_fragment), [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close),
+///   [`send_fragment`](Self::send_fragment), [`send_uncompressed`](Self::send_uncompressed), [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close),
 ///   [`abort`](Self::abort).
 /// - Input: [`handle_eof`](Self::handle_eof), [`handle_lost`](Self::handle_lost),
 ///   [`reading_paused`](Self::reading_paused).
@@ -34,9 +37,10 @@ pub struct Outgoing {
     pub(super) liveness: Liveness,
     /// The source of masking keys; a server has none, since it does not mask.
     masking: Option<Box<Random>>,
+    compressor: Option<Box<Compressor>>,
     max_queued: usize,
-    /// The kind of the fragmented message under way.
-    fragmented: Option<MessageKind>,
+    /// The kind of the fragmented message under way, and whether it is compressed.
+    fragmented: Option<(MessageKind, bool)>,
     /// Pongs queued since all earlier ones were written.
     pongs: usize,
     /// Bytes to write until the last of them is out.
@@ -54,8 +58,10 @@ pub struct Outgoing {
 const MAX_PONGS: usize = 64;
 
 impl Outgoing {
-    pub(super) fn new(now: Instant, role: Role, config: &Config, seed: [u8; 32]) -> Self {
+    pub(super) fn new(now: Instant, role: Role, config: &Config, negotiated: &Negotiated, seed: [u8; 32]) -> Self {
+        let compressor = |parameters: DeflateParameters| Box::new(parameters.compressor(role, config.compression));
         Self {
+            compressor: negotiated.deflate.map(compressor),
             lifecycle: Lifecycle::new(now, role, config.close_timeout),
             queue: TransmitQueue::default(),
             liveness: Liveness::new(now, config.keep_alive),
@@ -105,7 +111,7 @@ impl Outgoing {
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
     #[inline]
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.send_message(OpCode::Text, text.as_bytes())
+        self.send_message(MessageKind::Text, text.as_bytes())
     }
 
     /// Sends a binary message in one frame.
@@ -114,7 +120,19 @@ impl Outgoing {
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
     #[inline]
     pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.send_message(OpCode::Binary, payload)
+        self.send_message(MessageKind::Binary, payload)
+    }
+
+    /// Sends a message as it is although `permessage-deflate` was negotiated: for one that holds a secret beside text that
+    /// a stranger can choose, whose compressed length would tell of the secret.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
+    pub fn send_uncompressed(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        let (kind, payload) = message.parts();
+        self.admit_message(payload.len())?;
+        self.push_frame(kind.opcode(), true, payload);
+        Ok(())
     }
 
     /// Sends a message by reference: a server copies no byte of it.
@@ -122,8 +140,20 @@ impl Outgoing {
     /// # Errors
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
     pub fn send_shared(&mut self, message: &SharedMessage) -> Result<(), SendError> {
+        if let Some(compressor) = &self.compressor
+            && compressor.wants(message.len())
+        {
+            match message.compressed_frame() {
+                Some(frame) if self.masking.is_none() && compressor.takes_shared() => {
+                    self.admit_message(frame.len())?;
+                    self.queue.share(frame.clone());
+                    return Ok(());
+                }
+                _ => return self.send_message(message.kind(), message.payload()),
+            }
+        }
         if self.masking.is_some() {
-            return self.send_message(message.kind().opcode(), message.payload());
+            return self.send_message(message.kind(), message.payload());
         }
         self.admit_message(message.frame_len())?;
         for bytes in message.frame() {
@@ -137,19 +167,23 @@ impl Outgoing {
     ///
     /// # Errors
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::KindMismatch`].
-    pub fn send_fragment(&mut self, fragment: Fragment<'_>, end: bool) -> Result<(), SendError> {
-        let (kind, payload) = match fragment {
-            Fragment::Text(text) => (MessageKind::Text, text.as_bytes()),
-            Fragment::Binary(payload) => (MessageKind::Binary, payload),
-        };
-        self.admit(payload.len())?;
-        let opcode = match self.fragmented {
-            None => kind.opcode(),
-            Some(under_way) if under_way == kind => OpCode::Continuation,
-            Some(_) => return Err(SendError::KindMismatch),
-        };
-        self.push_frame(opcode, end, payload);
-        self.fragmented = if end { None } else { Some(kind) };
+    pub fn send_fragment(&mut self, fragment: Message<'_>, end: bool) -> Result<(), SendError> {
+        let (kind, payload) = fragment.parts();
+        self.admit(compressed_bound(payload.len()))?;
+        if self.fragmented.is_some_and(|(under_way, _)| under_way != kind) {
+            return Err(SendError::KindMismatch);
+        }
+        let opcode = if self.fragmented.is_some() { OpCode::Continuation } else { kind.opcode() };
+        let first = self.compressor.as_ref().is_some_and(|compressor| compressor.wants(payload.len()));
+        let compressed = self.fragmented.map_or(first, |(_, compressed)| compressed);
+        match &mut self.compressor {
+            Some(compressor) if compressed => {
+                let payload = compressor.compress(payload, end).map_err(|_| SendError::Compression)?;
+                self.push_compressed(opcode, end, &payload);
+            }
+            _ => self.push_frame(opcode, end, payload),
+        }
+        self.fragmented = if end { None } else { Some((kind, compressed)) };
         Ok(())
     }
 
@@ -251,6 +285,16 @@ impl Outgoing {
         self.lifecycle.shut_down();
     }
 
+    /// Gives back the memory of the compression, for a connection that is expected to be idle. The next message allocates it
+    /// anew and starts without context, which costs some of its compression.
+    pub fn release_memory(&mut self) {
+        if self.fragmented.is_none()
+            && let Some(compressor) = &mut self.compressor
+        {
+            compressor.release_memory();
+        }
+    }
+
     /// The next event that no byte of the peer brings: [`Event::Closed`], once.
     #[must_use = "the end of the connection is reported here and nowhere else"]
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
@@ -339,9 +383,25 @@ impl Outgoing {
     }
 
     #[inline]
-    fn send_message(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {
+    fn send_message(&mut self, kind: MessageKind, payload: &[u8]) -> Result<(), SendError> {
+        if self.compressor.is_some() {
+            return self.send_compressed(kind, payload);
+        }
         self.admit_message(payload.len())?;
-        self.push_frame(opcode, true, payload);
+        self.push_frame(kind.opcode(), true, payload);
+        Ok(())
+    }
+
+    fn send_compressed(&mut self, kind: MessageKind, payload: &[u8]) -> Result<(), SendError> {
+        self.admit_message(compressed_bound(payload.len()))?;
+        let compressed = match &mut self.compressor {
+            Some(compressor) if compressor.wants(payload.len()) => compressor.compress(payload, true).ok(),
+            _ => None,
+        };
+        match compressed {
+            Some(compressed) => self.push_compressed(kind.opcode(), true, &compressed),
+            None => self.push_frame(kind.opcode(), true, payload),
+        }
         Ok(())
     }
 
@@ -392,10 +452,22 @@ impl Outgoing {
 
     #[inline]
     fn push_frame(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
+        self.push(FrameHeader::new(opcode, fin, None, payload.len() as u64), payload);
+    }
+
+    /// RFC 7692 section 6: RSV1 marks the first frame of a compressed message, and no other.
+    fn push_compressed(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
+        let header = FrameHeader::new(opcode, fin, None, payload.len() as u64);
+        let reserved = if opcode == OpCode::Continuation { ReservedBits::NONE } else { ReservedBits::RSV1 };
+        self.push(FrameHeader { reserved, ..header }, payload);
+    }
+
+    #[inline]
+    fn push(&mut self, header: FrameHeader, payload: &[u8]) {
         // RFC 6455 section 5.3: a fresh key for each frame, from a source that the peer cannot predict.
         let mask = self.masking.as_mut().map(|random| random.masking_key());
-        let mut header = [0; FrameHeader::MAX_LEN];
-        let header = FrameHeader::new(opcode, fin, mask, payload.len() as u64).encode(&mut header);
+        let mut buffer = [0; FrameHeader::MAX_LEN];
+        let header = FrameHeader { mask, ..header }.encode(&mut buffer);
         let queued = self.queue.copy(header, payload);
         if let Some(key) = mask {
             apply_mask(queued, key, 0);
@@ -406,11 +478,20 @@ impl Outgoing {
 /// RFC 6455 section 5.5.
 const MAX_CONTROL_LEN: usize = 125;
 
-/// A piece of a message that is sent in several frames. Text is cut between characters, never inside one.
+/// A message to send, or a fragment of one. Text is cut between characters, never inside one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fragment<'a> {
-    /// A piece of a text message.
+pub enum Message<'a> {
+    /// Text.
     Text(&'a str),
-    /// A piece of a binary message.
+    /// Any bytes.
     Binary(&'a [u8]),
+}
+
+impl<'a> Message<'a> {
+    fn parts(self) -> (MessageKind, &'a [u8]) {
+        match self {
+            Self::Text(text) => (MessageKind::Text, text.as_bytes()),
+            Self::Binary(payload) => (MessageKind::Binary, payload),
+        }
+    }
 }

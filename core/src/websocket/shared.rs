@@ -5,7 +5,8 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::frame::{FrameHeader, OpCode};
+use super::compression::compress_alone;
+use crate::frame::{FrameHeader, OpCode, ReservedBits};
 
 /// What a message consists of (RFC 6455 section 5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,8 @@ pub struct SharedMessage {
     /// The payload when it is the caller's own buffer.
     tail: Bytes,
     header_len: usize,
+    /// The frame with the payload compressed by itself.
+    compressed: Option<Bytes>,
 }
 
 impl SharedMessage {
@@ -69,7 +72,21 @@ impl SharedMessage {
             header_len: header.len(),
             head: Bytes::copy_from_slice(header),
             tail: payload,
+            compressed: None,
         }
+    }
+
+    /// The same message with a compressed form beside the plain one, made once for all connections that negotiated
+    /// `permessage-deflate` without context take-over and with the full window. All others compress for themselves, or not.
+    ///
+    /// `level` is that of [`Compression::level`](super::Compression::level).
+    #[must_use]
+    pub fn compressed(mut self, level: u8) -> Self {
+        self.compressed = compress_alone(self.payload(), level).ok().map(|payload| {
+            let header = FrameHeader { reserved: ReservedBits::RSV1, ..frame_header(self.kind, payload.len()) };
+            frame(&header, &payload)
+        });
+        self
     }
 
     /// Text or binary.
@@ -104,17 +121,18 @@ impl SharedMessage {
         [self.head.clone(), self.tail.clone()]
     }
 
+    /// The unmasked frame with a compressed payload.
+    pub(super) fn compressed_frame(&self) -> Option<&Bytes> {
+        self.compressed.as_ref()
+    }
+
     pub(crate) fn frame_len(&self) -> usize {
         self.head.len() + self.tail.len()
     }
 
     fn copied(kind: MessageKind, payload: &[u8]) -> Self {
-        let mut header = [0; FrameHeader::MAX_LEN];
-        let header = frame_header(kind, payload.len()).encode(&mut header);
-        let mut frame = Vec::with_capacity(header.len() + payload.len());
-        frame.extend_from_slice(header);
-        frame.extend_from_slice(payload);
-        Self { kind, header_len: header.len(), head: frame.into(), tail: Bytes::new() }
+        let head = frame(&frame_header(kind, payload.len()), payload);
+        Self { kind, header_len: head.len() - payload.len(), head, tail: Bytes::new(), compressed: None }
     }
 }
 
@@ -131,6 +149,15 @@ impl fmt::Debug for SharedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedMessage").field("kind", &self.kind).field("len", &self.len()).finish()
     }
+}
+
+fn frame(header: &FrameHeader, payload: &[u8]) -> Bytes {
+    let mut buffer = [0; FrameHeader::MAX_LEN];
+    let header = header.encode(&mut buffer);
+    let mut frame = Vec::with_capacity(header.len() + payload.len());
+    frame.extend_from_slice(header);
+    frame.extend_from_slice(payload);
+    frame.into()
 }
 
 fn frame_header(kind: MessageKind, len: usize) -> FrameHeader {

@@ -1,0 +1,37 @@
+//! How a connection ends badly.
+
+use std::io;
+
+use multiwa_ws_core::websocket::{Cause, Closed, ProtocolError, SendError};
+
+/// Why a connection ended, when it was neither side's wish.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The stream failed.
+    #[error("the connection was lost")]
+    Io(#[from] io::Error),
+    /// The stream ended without a Close frame of the peer (RFC 6455 section 7.1.5: close code 1006).
+    #[error("the peer ended the connection without a closing handshake")]
+    UnexpectedEof,
+    /// The peer broke a rule. It was told so, with the rule's close code.
+    #[error("the peer broke the protocol")]
+    Violation(#[from] ProtocolError),
+    /// The peer did not answer a ping in time.
+    #[error("the peer does not answer")]
+    Unresponsive,
+    /// The command was refused.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// What the end of a connection is to its user: nothing to report, or an error.
+pub(crate) fn verdict(closed: Closed, io: Option<io::Error>) -> Result<(), Error> {
+    match closed.cause {
+        Cause::Violation(error) => Err(error.into()),
+        Cause::Unresponsive => Err(Error::Unresponsive),
+        Cause::Eof => Err(Error::UnexpectedEof),
+        Cause::Lost => Err(Error::Io(io.unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into()))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,156 @@
+//! A stream and a timer: the plumbing that every connection needs.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::websocket::Outgoing;
+
+use crate::buffer::ReadBuffer;
+use crate::{Io, Runtime};
+
+/// The sending half of a state machine: the verbs that are the same at every layer.
+pub(crate) trait Transmit {
+    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize;
+    fn transmitted(&mut self, len: usize);
+    fn poll_shutdown(&self) -> bool;
+    fn shutdown_done(&mut self);
+    fn handle_lost(&mut self, now: Instant);
+}
+
+impl Transmit for Outgoing {
+    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+        self.poll_transmit(slices)
+    }
+
+    fn transmitted(&mut self, len: usize) {
+        self.transmitted(len);
+    }
+
+    fn poll_shutdown(&self) -> bool {
+        self.poll_shutdown()
+    }
+
+    fn shutdown_done(&mut self) {
+        self.shutdown_done();
+    }
+
+    fn handle_lost(&mut self, now: Instant) {
+        self.handle_lost(now);
+    }
+}
+
+/// Slices for one vectored write.
+const SLICES: usize = 16;
+
+/// A stream with the error that ended it.
+#[derive(Debug)]
+pub(crate) struct Transport<S> {
+    pub(crate) stream: S,
+    /// Whether bytes were written since the stream was last flushed.
+    unflushed: bool,
+    pub(crate) error: Option<io::Error>,
+}
+
+impl<S: Unpin> Transport<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, unflushed: false, error: None }
+    }
+
+    /// Writes what `machine` has to send, and shuts the write side down when it says so. Ready when nothing is left.
+    ///
+    /// An error of the stream is kept, and told to the machine as a loss.
+    pub(crate) fn poll_write<R: Io<S>>(&mut self, cx: &mut Context<'_>, machine: &mut impl Transmit) -> Poll<()> {
+        match ready!(self.try_poll_write::<R>(cx, machine)) {
+            Ok(()) => {}
+            Err(error) => self.lose::<R>(error, machine),
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads into `buffer`, which is empty. Ready with whether there were bytes; without them the stream has ended.
+    pub(crate) fn poll_read<R: Io<S>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuffer,
+        machine: &mut impl Transmit,
+    ) -> Poll<bool> {
+        let read = buffer.fill(|bytes| match R::poll_read(Pin::new(&mut self.stream), cx, bytes) {
+            Poll::Ready(Ok(len)) => (len, Poll::Ready(Ok(len > 0))),
+            Poll::Ready(Err(error)) => (0, Poll::Ready(Err(error))),
+            Poll::Pending => (0, Poll::Pending),
+        });
+        match ready!(read) {
+            Ok(more) => Poll::Ready(more),
+            Err(error) => {
+                self.lose::<R>(error, machine);
+                Poll::Ready(false)
+            }
+        }
+    }
+
+    fn try_poll_write<R: Io<S>>(&mut self, cx: &mut Context<'_>, machine: &mut impl Transmit) -> Poll<io::Result<()>> {
+        let mut stream = Pin::new(&mut self.stream);
+        loop {
+            let mut slices = [&[][..]; SLICES];
+            let filled = machine.poll_transmit(&mut slices);
+            if filled == 0 {
+                break;
+            }
+            let slices = slices.map(IoSlice::new);
+            let written = ready!(R::poll_write(stream.as_mut(), cx, slices.get(..filled).unwrap_or_default()))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unflushed = true;
+            machine.transmitted(written);
+        }
+        if self.unflushed {
+            ready!(R::poll_flush(stream.as_mut(), cx))?;
+            self.unflushed = false;
+        }
+        if machine.poll_shutdown() {
+            // A peer that is gone already cannot be told that we are done: what matters was written.
+            let _ = ready!(R::poll_shutdown(stream, cx));
+            machine.shutdown_done();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn lose<R: Runtime>(&mut self, error: io::Error, machine: &mut impl Transmit) {
+        self.error.get_or_insert(error);
+        machine.handle_lost(R::now());
+    }
+}
+
+/// A timer that follows a moving deadline, and is armed anew only when it must be.
+#[derive(Debug)]
+pub(crate) struct Timer<R: Runtime> {
+    /// The timer and the time it fires at, at or before the deadline.
+    armed: Option<(Instant, Pin<Box<R::Sleep>>)>,
+}
+
+impl<R: Runtime> Timer<R> {
+    pub(crate) fn new() -> Self {
+        Self { armed: None }
+    }
+
+    /// Ready with the present once `deadline` has come.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<Instant> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        loop {
+            // A timer that fires early is as good: deadlines mostly move on, and arming costs more than one wake-up.
+            let (at, sleep) = match &mut self.armed {
+                Some(armed) if armed.0 <= deadline => armed,
+                armed => armed.insert((deadline, Box::pin(R::sleep_until(deadline)))),
+            };
+            ready!(sleep.as_mut().poll(cx));
+            let due = *at >= deadline;
+            self.armed = None;
+            if due {
+                return Poll::Ready(R::now().max(deadline));
+            }
+        }
+    }
+}

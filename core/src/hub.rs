@@ -1,0 +1,237 @@
+//! Fan-out: which connections get an event, and its bytes, once for all of them.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use crate::session::{Event, EventNames, SubscriptionSet};
+use crate::websocket::SharedMessage;
+
+/// The subscriptions of all connections of a server, arranged by what is published.
+///
+/// `K` names a connection. Finding the receivers of an event costs what the receivers are, not what the connections are.
+///
+/// - Getters: [`len`](Self::len), [`is_empty`](Self::is_empty), [`receivers`](Self::receivers).
+/// - Commands: [`update`](Self::update) when a connection's set has changed, [`remove`](Self::remove) when it has ended,
+///   [`publish`](Self::publish).
+///
+/// Events are delivered in the order of the calls, and a subscription counts from `update` to the next `update`
+/// (`protocol.md`, Subscriptions and filtering): queue the acknowledgement between the two and both rules hold.
+///
+/// ```
+/// use multiwa_ws_core::hub::Hub;
+/// use multiwa_ws_core::session::{EventNames, SubscriptionSet};
+///
+/// let mut set = SubscriptionSet::default();
+/// set.replace("profile-123", EventNames::every());
+/// let mut hub = Hub::new();
+/// hub.update(7, set);
+/// assert!(hub.receivers(Some("profile-123"), "qr.updated").eq([7]));
+/// assert!(hub.receivers(Some("profile-456"), "qr.updated").eq([]));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Hub<K> {
+    connections: BTreeMap<K, SubscriptionSet>,
+    profiles: BTreeMap<Box<str>, Topic<K>>,
+    /// For events that concern every profile: what each connection subscribes to, whatever the profile.
+    any_profile: Topic<K>,
+}
+
+impl<K: Ord + Copy> Hub<K> {
+    /// A hub without connections.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { connections: BTreeMap::new(), profiles: BTreeMap::new(), any_profile: Topic::new() }
+    }
+
+    /// Connections that subscribe to something.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether no connection subscribes to anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// The connections that get an event `name` of `profile`, or of every profile when that is `None`: each once, in an
+    /// order that is the same for the same calls.
+    pub fn receivers(&self, profile: Option<&str>, name: &str) -> impl Iterator<Item = K> {
+        let topic = match profile {
+            Some(profile) => self.profiles.get(profile),
+            None => Some(&self.any_profile),
+        };
+        topic.into_iter().flat_map(move |topic| topic.receivers(name))
+    }
+
+    /// From now on the connection `id` subscribes to `set`, and to nothing it subscribed to before.
+    pub fn update(&mut self, id: K, set: SubscriptionSet) {
+        self.remove(id);
+        if set.is_empty() {
+            return;
+        }
+        for (profile, names) in set.iter() {
+            self.any_profile.insert(id, names);
+            match self.profiles.get_mut(profile) {
+                Some(topic) => topic.insert(id, names),
+                None => {
+                    let mut topic = Topic::new();
+                    topic.insert(id, names);
+                    self.profiles.insert(profile.into(), topic);
+                }
+            }
+        }
+        self.connections.insert(id, set);
+    }
+
+    /// The connection `id` has ended, or subscribes to nothing any more.
+    pub fn remove(&mut self, id: K) {
+        let Some(set) = self.connections.remove(&id) else { return };
+        for (profile, names) in set.iter() {
+            self.any_profile.remove(id, names);
+            if let Some(topic) = self.profiles.get_mut(profile) {
+                topic.remove(id, names);
+                if topic.is_empty() {
+                    self.profiles.remove(profile);
+                }
+            }
+        }
+    }
+
+    /// Encodes `event` once and hands it to `deliver` for each receiver; returns how many there were. An event that
+    /// nobody subscribes to is not encoded.
+    pub fn publish(&self, event: &Event<'_>, mut deliver: impl FnMut(K, &SharedMessage)) -> usize {
+        let name = event.name();
+        let profile = event.profile_id();
+        let mut message = None;
+        let mut delivered = 0;
+        for id in self.receivers(profile.as_deref(), &name) {
+            let message = message.get_or_insert_with(|| SharedMessage::text(event.as_str()));
+            deliver(id, message);
+            delivered += 1;
+        }
+        delivered
+    }
+}
+
+impl<K: Ord + Copy> Default for Hub<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Who subscribes to the events of one profile, or of any. A connection stands in `every` or under names, never in both,
+/// so that it gets an event once.
+#[derive(Clone, Debug)]
+struct Topic<K> {
+    every: BTreeSet<K>,
+    named: BTreeMap<Box<str>, BTreeSet<K>>,
+}
+
+impl<K: Ord + Copy> Topic<K> {
+    const fn new() -> Self {
+        Self { every: BTreeSet::new(), named: BTreeMap::new() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.every.is_empty() && self.named.is_empty()
+    }
+
+    fn receivers(&self, name: &str) -> impl Iterator<Item = K> {
+        let named = self.named.get(name).into_iter().flatten().filter(|id| !self.every.contains(*id));
+        self.every.iter().chain(named).copied()
+    }
+
+    fn insert(&mut self, id: K, names: &EventNames) {
+        if names.is_every() {
+            self.every.insert(id);
+            return;
+        }
+        for name in names.iter() {
+            match self.named.get_mut(name) {
+                Some(ids) => {
+                    ids.insert(id);
+                }
+                None => {
+                    self.named.insert(name.into(), BTreeSet::from([id]));
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, id: K, names: &EventNames) {
+        if names.is_every() {
+            self.every.remove(&id);
+            return;
+        }
+        for name in names.iter() {
+            if let Some(ids) = self.named.get_mut(name) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.named.remove(name);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn set(subscriptions: &[(&str, &[&str])]) -> SubscriptionSet {
+        let mut set = SubscriptionSet::default();
+        for (profile, names) in subscriptions {
+            set.add(*profile, names.iter().copied().collect());
+        }
+        set
+    }
+
+    fn receivers(hub: &Hub<u32>, profile: Option<&str>, name: &str) -> Vec<u32> {
+        hub.receivers(profile, name).collect()
+    }
+
+    #[test]
+    fn the_receivers_are_those_whose_own_set_matches() {
+        let sets = [
+            set(&[("a", &["x"])]),
+            set(&[("a", &["*"])]),
+            set(&[("a", &["x", "*"])]),
+            set(&[("a", &["x", "y"]), ("b", &["*"])]),
+            set(&[("b", &["x"])]),
+            set(&[]),
+        ];
+        let mut hub = Hub::new();
+        for (id, set) in (0..).zip(&sets) {
+            hub.update(id, set.clone());
+        }
+        for profile in [None, Some("a"), Some("b"), Some("c")] {
+            for name in ["x", "y", "z"] {
+                let mut expected = Vec::new();
+                for (id, set) in (0..).zip(&sets) {
+                    if set.matches(profile, name) {
+                        expected.push(id);
+                    }
+                }
+                let mut found = receivers(&hub, profile, name);
+                found.sort_unstable();
+                assert_eq!(found, expected, "{profile:?} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_update_forgets_what_was_subscribed_before() {
+        let mut hub = Hub::new();
+        hub.update(1, set(&[("a", &["x"])]));
+        hub.update(1, set(&[("b", &["*"])]));
+        assert_eq!(receivers(&hub, Some("a"), "x"), []);
+        assert_eq!(receivers(&hub, Some("b"), "x"), [1]);
+        hub.remove(1);
+        hub.remove(1);
+        assert!(hub.is_empty() && hub.profiles.is_empty() && hub.any_profile.is_empty());
+    }
+}

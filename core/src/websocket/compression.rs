@@ -1,0 +1,77 @@
+//! `permessage-deflate` on one connection: who compresses with what, and which messages.
+
+use alloc::vec::Vec;
+
+use super::deflate::{DeflateError, Deflater, Inflater};
+use super::{Compression, DeflateParameters, Role};
+
+impl DeflateParameters {
+    /// The inflater for what the peer of `role` sends.
+    pub(super) fn inflater(&self, role: Role) -> Inflater {
+        let (bits, context_takeover) = match role {
+            Role::Server => (self.client_max_window_bits, !self.client_no_context_takeover),
+            Role::Client => (self.server_max_window_bits, !self.server_no_context_takeover),
+        };
+        Inflater::new(bits, context_takeover)
+    }
+
+    /// The compressor for what `role` sends itself.
+    pub(super) fn compressor(&self, role: Role, config: Compression) -> Compressor {
+        let (bits, context_takeover) = match role {
+            Role::Server => (self.server_max_window_bits, !self.server_no_context_takeover),
+            Role::Client => (self.client_max_window_bits, !self.client_no_context_takeover),
+        };
+        Compressor {
+            deflater: Deflater::new(bits, context_takeover, config.level),
+            threshold: config.threshold,
+            takes_shared: !context_takeover && bits == SHARED_WINDOW_BITS,
+        }
+    }
+}
+
+/// The window that a shared message is compressed with.
+const SHARED_WINDOW_BITS: u8 = 15;
+
+/// Compresses what one connection sends.
+#[derive(Debug)]
+pub(super) struct Compressor {
+    deflater: Deflater,
+    threshold: usize,
+    takes_shared: bool,
+}
+
+impl Compressor {
+    /// Whether a message of `len` bytes is worth it.
+    pub(super) fn wants(&self, len: usize) -> bool {
+        len >= self.threshold
+    }
+
+    /// Whether a message that was compressed by itself can be sent as it is: nothing of it may be referred to later, and
+    /// the peer's window must hold it.
+    pub(super) fn takes_shared(&self) -> bool {
+        self.takes_shared
+    }
+
+    /// The compressed form of the next piece of a message.
+    pub(super) fn compress(&mut self, piece: &[u8], end: bool) -> Result<Vec<u8>, DeflateError> {
+        let mut compressed = Vec::with_capacity(piece.len() / 2 + 64);
+        self.deflater.compress(piece, end, &mut compressed)?;
+        Ok(compressed)
+    }
+
+    pub(super) fn release_memory(&mut self) {
+        self.deflater.release();
+    }
+}
+
+/// The compressed form of a whole message that refers to no other.
+pub(super) fn compress_alone(payload: &[u8], level: u8) -> Result<Vec<u8>, DeflateError> {
+    let mut compressed = Vec::with_capacity(payload.len() / 2 + 64);
+    Deflater::new(SHARED_WINDOW_BITS, false, level).compress(payload, true, &mut compressed)?;
+    Ok(compressed)
+}
+
+/// More than what `len` bytes can grow to by compression: stored blocks cost 5 bytes each and hold thousands.
+pub(super) const fn compressed_bound(len: usize) -> usize {
+    len.saturating_add(len / 256).saturating_add(64)
+}

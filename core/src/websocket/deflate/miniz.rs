@@ -1,0 +1,99 @@
+//! DEFLATE by `miniz_oxide`, which needs no standard library.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use miniz_oxide::deflate::core::{
+    CompressionStrategy, CompressorOxide, TDEFLFlush, TDEFLStatus, compress_to_output,
+    create_comp_flags_from_zip_params,
+};
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{
+    TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
+};
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+
+use super::error::{DeflateError, InflateError};
+use super::library::{DeflateLibrary, Flush, InflateLibrary, Step, Until};
+use super::window::Window;
+
+/// The core decompressor, which reads earlier bytes straight from our window.
+///
+/// (The crate's streaming one yields nothing more after a final block.)
+pub(crate) struct Inflate(Box<DecompressorOxide>);
+
+impl InflateLibrary for Inflate {
+    fn new() -> Self {
+        Self(Box::default())
+    }
+
+    fn restart(&mut self, _window: &Window) {
+        self.0.init();
+    }
+
+    fn inflate(&mut self, input: &[u8], window: &mut Window, until: Until) -> Result<Step, InflateError> {
+        let mut flags = TINFL_FLAG_HAS_MORE_INPUT;
+        // Until the window wraps, a distance beyond its start would reach bytes that were never inflated. In wrapping
+        // use the library knows no start, only the size.
+        if !window.wrapped() {
+            flags |= TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+        }
+        if until == Until::BlockEnd {
+            flags |= TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
+        }
+        let position = window.position();
+        let (status, consumed, produced) = decompress(&mut self.0, input, window.bytes_mut(), position, flags);
+        match status {
+            TINFLStatus::NeedsMoreInput
+            | TINFLStatus::HasMoreOutput
+            | TINFLStatus::BlockBoundary
+            | TINFLStatus::Done => Ok(Step { consumed, produced, stream_ended: status == TINFLStatus::Done }),
+            _ => Err(InflateError::Invalid),
+        }
+    }
+}
+
+/// The compressor, kept inside the window by forgetting.
+pub(crate) struct Deflate {
+    compressor: Box<CompressorOxide>,
+    /// How many bytes may go in between two full flushes.
+    span: usize,
+    /// How many have gone in since the last one.
+    filled: usize,
+}
+
+/// The window that the library always compresses with, so that no full flush is needed.
+const OWN_WINDOW_BITS: u8 = 15;
+
+impl DeflateLibrary for Deflate {
+    fn new(window_bits: u8, level: u8) -> Self {
+        // A window of zero or less means no zlib header.
+        let flags = create_comp_flags_from_zip_params(level.into(), 0, CompressionStrategy::Default as i32);
+        Self {
+            compressor: Box::new(CompressorOxide::new(flags)),
+            span: if window_bits < OWN_WINDOW_BITS { 1 << window_bits } else { usize::MAX },
+            filled: 0,
+        }
+    }
+
+    fn compress(&mut self, input: &[u8], flush: Flush, output: &mut Vec<u8>) -> Result<(), DeflateError> {
+        let mut rest = input;
+        loop {
+            let (piece, more) = rest.split_at_checked(self.span - self.filled).unwrap_or((rest, &[]));
+            rest = more;
+            let full = (more.is_empty() && flush == Flush::Full) || piece.len() == self.span - self.filled;
+            self.filled = if full { 0 } else { self.filled + piece.len() };
+            let flush = if full { TDEFLFlush::Full } else { TDEFLFlush::Sync };
+            let (status, consumed) = compress_to_output(&mut self.compressor, piece, flush, |bytes| {
+                output.extend_from_slice(bytes);
+                true
+            });
+            if status != TDEFLStatus::Okay || consumed != piece.len() {
+                return Err(DeflateError);
+            }
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
