@@ -77,7 +77,8 @@ impl Incoming {
                 ..rules
             }),
             max_message_len: config.max_message_len,
-            max_fragments: config.max_fragments,
+            // A message comes in one frame at least.
+            max_fragments: config.max_fragments.max(1),
             message_timeout: config.message_timeout,
             inflater: negotiated.deflate.map(|parameters| Box::new(parameters.inflater(role))),
             message: None,

@@ -155,7 +155,7 @@ impl Outgoing {
         if self.masking.is_some() {
             return self.send_message(message.kind(), message.payload());
         }
-        self.admit_message(message.frame_len())?;
+        self.admit_message(message.len())?;
         for bytes in message.frame() {
             self.queue.share(bytes);
         }
@@ -169,7 +169,7 @@ impl Outgoing {
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::KindMismatch`].
     pub fn send_fragment(&mut self, fragment: Message<'_>, end: bool) -> Result<(), SendError> {
         let (kind, payload) = fragment.parts();
-        self.admit(compressed_bound(payload.len()))?;
+        self.admit(if self.compressor.is_some() { compressed_bound(payload.len()) } else { payload.len() })?;
         if self.fragmented.is_some_and(|(under_way, _)| under_way != kind) {
             return Err(SendError::KindMismatch);
         }
