@@ -118,9 +118,10 @@ impl Incoming {
     /// The caller reads again after [`Outgoing::reading_paused`].
     pub fn reading_resumed(&mut self, now: Instant, out: &mut Outgoing) {
         let now = out.lifecycle.clock(now);
-        let pause = out.liveness.resumed(now);
-        if let Some(message) = &mut self.message {
-            message.started += pause;
+        if let Some(pause) = out.liveness.resumed(now)
+            && let Some(message) = &mut self.message
+        {
+            pause.skip(&mut message.started);
         }
     }
 

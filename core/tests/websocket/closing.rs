@@ -152,7 +152,7 @@ twins! {
                 out.send_text("a"),
                 out.send_binary(b"a"),
                 out.send_shared(&SharedMessage::text("a")),
-                out.send_fragment(multiwa_ws_core::websocket::Fragment::Text("a"), true),
+                out.send_fragment(multiwa_ws_core::websocket::Message::Text("a"), true),
                 out.ping(b""),
                 out.pong(b""),
                 out.close(now, CloseCode::NORMAL, ""),

@@ -28,6 +28,8 @@ macro_rules! twins {
 mod closing;
 mod control;
 mod endpoint;
+mod keep_alive;
+mod limits;
 mod messages;
 mod sending;
 mod wire;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{Config, Fragment, Role, SendError, SharedMessage};
+use multiwa_ws_core::websocket::{Config, Message, Role, SendError, SharedMessage};
 
 use crate::endpoint::{Endpoint, untimed};
 use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frames_from};
@@ -16,13 +16,13 @@ fn send_one_of_each(endpoint: &mut Endpoint) -> Vec<(u8, Vec<u8>)> {
     out.send_text("text").unwrap();
     out.send_binary(b"\xFF\xFE").unwrap();
     out.ping(b"are you there").unwrap();
-    out.send_fragment(Fragment::Text("one "), false).unwrap();
+    out.send_fragment(Message::Text("one "), false).unwrap();
     out.pong(b"").unwrap();
-    out.send_fragment(Fragment::Text(""), false).unwrap();
-    out.send_fragment(Fragment::Text("two"), true).unwrap();
+    out.send_fragment(Message::Text(""), false).unwrap();
+    out.send_fragment(Message::Text("two"), true).unwrap();
     out.send_shared(&SharedMessage::text("shared")).unwrap();
     out.send_shared(&SharedMessage::from_bytes(Bytes::from(vec![7; 300]))).unwrap();
-    out.send_fragment(Fragment::Binary(b"only"), true).unwrap();
+    out.send_fragment(Message::Binary(b"only"), true).unwrap();
     out.send_text("").unwrap();
     out.close(now, CloseCode::NORMAL, "done").unwrap();
     vec![
@@ -117,15 +117,15 @@ twins! {
     fn rfc6455_5_4_a_fragmented_message_keeps_its_kind_and_its_place(role: Role) {
         let mut endpoint = Endpoint::new(role);
         let out = endpoint.ws.outgoing();
-        out.send_fragment(Fragment::Text("a"), false).unwrap();
+        out.send_fragment(Message::Text("a"), false).unwrap();
         for refused in [out.send_text("b"), out.send_binary(b"b"), out.send_shared(&SharedMessage::text("b"))] {
             assert_eq!(refused, Err(SendError::MessageUnderWay));
         }
-        assert_eq!(out.send_fragment(Fragment::Binary(b"b"), true), Err(SendError::KindMismatch));
-        out.send_fragment(Fragment::Text("c"), true).unwrap();
-        out.send_fragment(Fragment::Binary(b"d"), false).unwrap();
-        assert_eq!(out.send_fragment(Fragment::Text("e"), false), Err(SendError::KindMismatch));
-        out.send_fragment(Fragment::Binary(b"f"), true).unwrap();
+        assert_eq!(out.send_fragment(Message::Binary(b"b"), true), Err(SendError::KindMismatch));
+        out.send_fragment(Message::Text("c"), true).unwrap();
+        out.send_fragment(Message::Binary(b"d"), false).unwrap();
+        assert_eq!(out.send_fragment(Message::Text("e"), false), Err(SendError::KindMismatch));
+        out.send_fragment(Message::Binary(b"f"), true).unwrap();
         out.send_text("g").unwrap();
         assert_eq!(
             endpoint.told(),
@@ -141,7 +141,7 @@ twins! {
 
     fn rfc6455_5_4_a_close_may_be_sent_between_fragments(role: Role) {
         let mut endpoint = Endpoint::new(role);
-        endpoint.ws.outgoing().send_fragment(Fragment::Text("a"), false).unwrap();
+        endpoint.ws.outgoing().send_fragment(Message::Text("a"), false).unwrap();
         endpoint.close(1000);
         assert_eq!(endpoint.told(), [(TEXT, b"a".into()), (FIN | CLOSE, close_body(1000, ""))]);
     }
@@ -177,13 +177,13 @@ twins! {
 
     fn a_closed_connection_says_so_whatever_else_is_wrong(role: Role) {
         let mut endpoint = Endpoint::with(role, &Config { max_queued: 100, ..untimed() });
-        endpoint.ws.outgoing().send_fragment(Fragment::Text("a"), false).unwrap();
+        endpoint.ws.outgoing().send_fragment(Message::Text("a"), false).unwrap();
         endpoint.feed(&close_to(role, 1000, ""));
         let now = endpoint.now;
         let out = endpoint.ws.outgoing();
         for refused in [
             out.send_text(&"x".repeat(200)),
-            out.send_fragment(Fragment::Binary(b""), true),
+            out.send_fragment(Message::Binary(b""), true),
             out.ping(&[0; 126]),
             out.pong(&[0; 126]),
             out.close(now, CloseCode::ABNORMAL, ""),
