@@ -5,6 +5,7 @@ extern crate alloc;
 
 pub mod frame;
 pub mod handshake;
+pub mod hub;
 mod random;
 pub mod session;
 mod time;

@@ -62,7 +62,10 @@ fn messages_arrive_whatever_was_negotiated_and_however_the_bytes_are_split() {
                 from.send_text(text).unwrap();
             }
             let wire = drain(&mut from);
-            assert!(wire.len() < messages.concat().len() / 2, "{} bytes, {parameters:?}", wire.len());
+            // A window of 256 bytes finds little to refer to, and less with a library that does not know it.
+            if parameters.server_max_window_bits > 8 && parameters.client_max_window_bits > 8 {
+                assert!(wire.len() < messages.concat().len() / 2, "{} bytes, {parameters:?}", wire.len());
+            }
             for chunk in [1, 7, 1 << 20] {
                 assert_eq!(texts(&mut peer(to, parameters), wire.clone(), chunk), messages);
             }

@@ -1,1 +1,46 @@
 //! The HTTP upgrade (RFC 6455 section 4), both roles, as values that become a connection.
+//!
+//! [`ClientHandshake`] sends a [`ClientRequest`] and returns an [`Answer`]. [`ServerHandshake`] reads an
+//! [`UpgradeRequest`] and leaves the decision to its caller: [`accept`](ServerHandshake::accept) with an [`Acceptance`] or
+//! [`reject`](ServerHandshake::reject) with a [`Rejection`]. An upgrade that another HTTP server has read already enters
+//! through [`UpgradeRequest::from_http`]. Either way [`Upgraded`] says what was agreed, and bytes that follow the
+//! handshake stay in the caller's input for the connection that begins there.
+//!
+//! `httparse` reads the heads; this module decides what is a valid upgrade. Where HTTP lets a recipient be lenient (bare
+//! line feeds, folded lines, spaces before a colon, repeated headers) it refuses, since two readers that disagree about
+//! one message are how requests are smuggled.
+//!
+//! What the peer did wrong is a [`RequestError`] or a [`ResponseError`]; what the caller did wrong is an
+//! [`InvalidRequest`], an [`InvalidHeader`] or a [`DecisionError`]. No error and no `Debug` output contains a key, a query
+//! or a credential.
+
+mod accepted;
+mod api_key;
+mod body;
+mod client;
+mod deflate;
+mod error;
+mod extensions;
+mod head;
+mod headers;
+mod key;
+mod limits;
+mod outgoing;
+mod query;
+mod refusal;
+mod rejection;
+mod request;
+mod server;
+pub mod state;
+
+pub use accepted::{Acceptance, Upgraded};
+pub use api_key::ApiKey;
+pub use client::{Answer, ClientHandshake, ClientRequest};
+pub use deflate::{DeflateConfig, DeflateOffer};
+pub use error::{DecisionError, DeflateError, HeadError, InvalidHeader, InvalidRequest, RequestError, ResponseError};
+pub use headers::Headers;
+pub use limits::{HandshakeLimits, MAX_INTERIM_RESPONSES};
+pub use refusal::Refusal;
+pub use rejection::Rejection;
+pub use request::UpgradeRequest;
+pub use server::{Accepted, ServerHandshake};

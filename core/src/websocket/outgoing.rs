@@ -173,7 +173,8 @@ impl Outgoing {
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::KindMismatch`].
     pub fn send_fragment(&mut self, fragment: Message<'_>, end: bool) -> Result<(), SendError> {
         let (kind, payload) = fragment.parts();
-        self.admit(if self.compressor.is_some() { compressed_bound(payload.len()) } else { payload.len() })?;
+        let longest = if self.compressor.is_some() { compressed_bound(payload.len()) } else { payload.len() };
+        self.admit(longest)?;
         if self.fragmented.is_some_and(|(under_way, _)| under_way != kind) {
             return Err(SendError::KindMismatch);
         }

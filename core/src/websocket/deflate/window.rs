@@ -122,7 +122,7 @@ mod tests {
         let mut window = Window::new(8);
         write(&mut window, &[1; 300]);
         window.clear();
-        assert_eq!(window.parts().concat(), []);
+        assert!(window.parts().concat().is_empty());
         assert_eq!(window.bytes.capacity(), 256);
         write(&mut window, &[2; 3]);
         assert_eq!(window.parts().concat(), [2; 3]);

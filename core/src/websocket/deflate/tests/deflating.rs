@@ -63,7 +63,7 @@ fn rfc_7692_section_7_2_3_6_an_empty_message_is_one_zero_byte<C: Codec>() {
         assert_eq!(deflate(&mut deflater, b""), [0]);
         let mut empty_in_fragments = Vec::new();
         assert_eq!(deflater.compress(b"", false, &mut empty_in_fragments), Ok(()));
-        assert_eq!(empty_in_fragments, []);
+        assert!(empty_in_fragments.is_empty());
         assert_eq!(deflater.compress(b"", true, &mut empty_in_fragments), Ok(()));
         assert_eq!(empty_in_fragments, [0]);
         assert_eq!(reference.decode(&deflate(&mut deflater, b"text")), b"text");

@@ -1,0 +1,41 @@
+//! The outcome of an upgrade that both peers agreed to.
+
+use alloc::string::String;
+
+use super::deflate::DeflateConfig;
+use super::headers::Headers;
+use crate::websocket::Negotiated;
+
+/// A server's choices when it accepts an upgrade; the default adds nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acceptance {
+    /// One of the subprotocols that the client offered, or none (RFC 6455 section 4.2.2 item 5).
+    pub subprotocol: Option<String>,
+    /// Further headers of the 101 response, such as `X-MultiWA-Features` (`protocol.md`, Subscriptions).
+    pub headers: Headers,
+    /// Compress, if the client offers it on these terms (RFC 7692).
+    pub deflate: Option<DeflateConfig>,
+}
+
+/// What the 101 response says, for the side that read it as for the side that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgraded {
+    /// The agreed extensions: the value that a `WebSocket` is built with.
+    pub negotiated: Negotiated,
+    /// The agreed subprotocol.
+    pub subprotocol: Option<String>,
+    /// Every header of the 101 response.
+    pub headers: Headers,
+}
+
+/// Headers that only the handshake itself writes into a response, since they decide how it is read.
+pub(super) const RESERVED: [&str; 8] = [
+    "Connection",
+    "Upgrade",
+    "Sec-WebSocket-Accept",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Version",
+    "Content-Length",
+    "Transfer-Encoding",
+];

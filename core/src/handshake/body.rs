@@ -1,0 +1,265 @@
+//! The body of a refusal, as much of it as is worth keeping.
+
+use alloc::vec::Vec;
+
+use super::error::ResponseError;
+use super::headers::{Headers, Single};
+
+/// Reads a response body up to a limit.
+#[derive(Debug)]
+pub(super) struct BodyReader {
+    kept: Vec<u8>,
+    max: usize,
+    framing: Framing,
+}
+
+/// How the end of the body shows (RFC 9112 section 6.3).
+#[derive(Debug)]
+enum Framing {
+    /// So many bytes are still to come.
+    Length(u64),
+    Chunked(Chunked),
+    UntilEof,
+}
+
+/// Where a chunked body stands (RFC 9112 section 7.1).
+#[derive(Debug)]
+enum Chunked {
+    /// In the line with a chunk's size.
+    Size(Vec<u8>),
+    /// In a chunk, with so many bytes to come.
+    Data(u64),
+    /// In the line end after a chunk's data.
+    DataEnd,
+    /// In the trailers, after so many bytes of a line.
+    Trailer(usize),
+}
+
+/// Bytes of the line with a chunk's size, its extensions included: 16 hexadecimal digits and what nobody sends.
+const MAX_SIZE_LINE: usize = 256;
+
+/// What reading some bytes led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    More,
+    /// The last byte is kept.
+    Complete,
+    /// What follows is too long, or is framed wrongly.
+    CutOff,
+}
+
+impl BodyReader {
+    pub(super) fn new(status: u16, headers: &Headers, max: usize) -> Result<Self, ResponseError> {
+        let framing = match (status, headers.list("Transfer-Encoding").last(), headers.single("Content-Length")) {
+            // RFC 9112 section 6.3, in its order: no body by the status, then by the last encoding, then by length.
+            (204 | 304, ..) => Framing::Length(0),
+            (_, Some(last), _) if last.eq_ignore_ascii_case(b"chunked") => Framing::Chunked(Chunked::Size(Vec::new())),
+            (_, Some(_), _) | (_, None, Single::Missing) => Framing::UntilEof,
+            (_, None, Single::Value(value)) => Framing::Length(content_length(value)?),
+            (_, None, Single::Repeated) => return Err(ResponseError::ContentLength),
+        };
+        Ok(Self { kept: Vec::new(), max, framing })
+    }
+
+    /// Takes from `input` what belongs to the body.
+    pub(super) fn read(&mut self, input: &mut &mut [u8]) -> Progress {
+        let mut rest: &[u8] = input;
+        let progress = loop {
+            let progress = match &mut self.framing {
+                Framing::Length(0) => break Progress::Complete,
+                Framing::Length(left) => {
+                    let bytes = take(&mut rest, left);
+                    keep(&mut self.kept, self.max, bytes)
+                }
+                Framing::UntilEof => keep(&mut self.kept, self.max, core::mem::take(&mut rest)),
+                Framing::Chunked(Chunked::Data(left)) if *left > 0 => {
+                    let bytes = take(&mut rest, left);
+                    keep(&mut self.kept, self.max, bytes)
+                }
+                Framing::Chunked(chunked) => match rest.split_first() {
+                    None => Progress::More,
+                    Some((&byte, after)) => {
+                        rest = after;
+                        chunked.line_byte(byte)
+                    }
+                },
+            };
+            if progress != Progress::More {
+                break progress;
+            }
+            if rest.is_empty() && !matches!(self.framing, Framing::Length(0)) {
+                break Progress::More;
+            }
+        };
+        let taken = input.len() - rest.len();
+        *input = core::mem::take(input).split_at_mut_checked(taken).unwrap_or_default().1;
+        progress
+    }
+
+    /// Whether the end of the stream is the end of the body.
+    pub(super) fn ends_with_stream(&self) -> bool {
+        matches!(self.framing, Framing::UntilEof)
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.kept
+    }
+}
+
+impl Chunked {
+    /// Reads a byte that is no data.
+    fn line_byte(&mut self, byte: u8) -> Progress {
+        match (&mut *self, byte) {
+            (Self::Size(line), _) => {
+                line.push(byte);
+                if byte == b'\n' {
+                    *self = match httparse::parse_chunk_size(line) {
+                        Ok(httparse::Status::Complete((_, 0))) => Self::Trailer(0),
+                        Ok(httparse::Status::Complete((_, size))) => Self::Data(size),
+                        Ok(httparse::Status::Partial) | Err(_) => return Progress::CutOff,
+                    };
+                } else if line.len() >= MAX_SIZE_LINE {
+                    return Progress::CutOff;
+                }
+            }
+            // The whole chunk was kept: its line end comes first, in two bytes.
+            (Self::Data(_), b'\r') => *self = Self::DataEnd,
+            (Self::DataEnd, b'\n') => *self = Self::Size(Vec::new()),
+            (Self::Data(_) | Self::DataEnd, _) => return Progress::CutOff,
+            (Self::Trailer(0), b'\n') => return Progress::Complete,
+            (Self::Trailer(length), b'\n') => *length = 0,
+            (Self::Trailer(_), b'\r') => {}
+            (Self::Trailer(length), _) => *length += 1,
+        }
+        Progress::More
+    }
+}
+
+/// RFC 9110 section 8.6: digits only.
+fn content_length(value: &[u8]) -> Result<u64, ResponseError> {
+    let digits = value.iter().all(u8::is_ascii_digit);
+    let text = core::str::from_utf8(value).ok().filter(|_| digits);
+    text.and_then(|text| text.parse().ok()).ok_or(ResponseError::ContentLength)
+}
+
+/// At most `left` bytes of `rest`, which advances.
+fn take<'a>(rest: &mut &'a [u8], left: &mut u64) -> &'a [u8] {
+    let count = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+    let (bytes, after) = rest.split_at_checked(count).unwrap_or_default();
+    *rest = after;
+    *left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+    bytes
+}
+
+fn keep(kept: &mut Vec<u8>, max: usize, bytes: &[u8]) -> Progress {
+    let room = max - kept.len();
+    match bytes.get(..room) {
+        Some(fitting) if bytes.len() > room => {
+            kept.extend_from_slice(fitting);
+            Progress::CutOff
+        }
+        _ => {
+            kept.extend_from_slice(bytes);
+            Progress::More
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 10;
+
+    fn headers(fields: &[(&str, &str)]) -> Headers {
+        let mut headers = Headers::new();
+        for (name, value) in fields {
+            headers.append(name, value).unwrap();
+        }
+        headers
+    }
+
+    /// Reads `body` in pieces of `size` bytes: the end, the bytes kept and the bytes left.
+    fn read(fields: &[(&str, &str)], body: &[u8], size: usize) -> (Progress, Vec<u8>, usize) {
+        let mut reader = BodyReader::new(401, &headers(fields), MAX).unwrap();
+        let mut bytes = Vec::from(body);
+        let mut left = bytes.len();
+        let mut progress = reader.read(&mut &mut [][..]);
+        for chunk in bytes.chunks_mut(size) {
+            if progress != Progress::More {
+                break;
+            }
+            let mut input = chunk;
+            let before = input.len();
+            progress = reader.read(&mut input);
+            left -= before - input.len();
+        }
+        (progress, reader.into_bytes(), left)
+    }
+
+    #[test]
+    fn a_body_ends_as_its_framing_says_however_it_is_cut() {
+        let chunked = &[("Transfer-Encoding", "gzip, Chunked")][..];
+        let trailers = b"3;ext=\"x\"\r\nabc\r\n004 \r\ndefg\r\n0\r\nX-T: 1\r\nY: 2\r\n\r\ntail";
+        for (fields, body, expected) in [
+            (&[("Content-Length", "3")][..], &b"abctail"[..], (Progress::Complete, &b"abc"[..], 4)),
+            (&[("Content-Length", "0")], b"tail", (Progress::Complete, b"", 4)),
+            (&[("Content-Length", "10")], b"0123456789tail", (Progress::Complete, b"0123456789", 4)),
+            (&[("Content-Length", "4")], b"abc", (Progress::More, b"abc", 0)),
+            (&[], b"0123456789", (Progress::More, b"0123456789", 0)),
+            (&[("Transfer-Encoding", "gzip")], b"abc", (Progress::More, b"abc", 0)),
+            (chunked, b"0\r\n\r\ntail", (Progress::Complete, b"", 4)),
+            (chunked, b"A\r\n0123456789\r\n0\r\n\r\ntail", (Progress::Complete, b"0123456789", 4)),
+            (chunked, trailers, (Progress::Complete, b"abcdefg", 4)),
+            (chunked, b"3\r\nab", (Progress::More, b"ab", 0)),
+        ] {
+            for size in 1..=body.len() {
+                let (progress, kept, left) = read(fields, body, size);
+                assert_eq!((progress, kept.as_slice(), left), expected, "{fields:?} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_over_the_limit_or_framed_wrongly_is_cut_off() {
+        let chunked = &[("Transfer-Encoding", "chunked")][..];
+        let long_line = [b'1'; MAX_SIZE_LINE];
+        for (fields, body, expected) in [
+            (&[("Content-Length", "11")][..], &b"0123456789a"[..], &b"0123456789"[..]),
+            (&[("Content-Length", "18446744073709551615")], b"0123456789a", b"0123456789"),
+            (&[], b"0123456789a", b"0123456789"),
+            (chunked, b"b\r\n0123456789a\r\n", b"0123456789"),
+            (chunked, b"5\r\n01234\r\n6\r\n56789a\r\n", b"0123456789"),
+            (chunked, b"x\r\n", b""),
+            (chunked, b"1\n", b""),
+            (chunked, b"11111111111111111\r\n", b""),
+            (chunked, &long_line, b""),
+            (chunked, b"1\r\nab", b"a"),
+            (chunked, b"1\r\na\rb", b"a"),
+        ] {
+            for size in 1..=body.len() {
+                let (progress, kept, _) = read(fields, body, size);
+                assert_eq!((progress, kept.as_slice()), (Progress::CutOff, expected), "{fields:?} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_is_one_decimal_number() {
+        for value in ["", "+1", "-1", "1,1", "0x1", "1 ", "18446744073709551616"] {
+            let fields = [("Content-Length", value)];
+            let expected = if value == "1 " { None } else { Some(ResponseError::ContentLength) };
+            assert_eq!(BodyReader::new(401, &headers(&fields), MAX).err(), expected, "{value:?}");
+        }
+        let twice = headers(&[("Content-Length", "1"), ("Content-Length", "1")]);
+        assert_eq!(BodyReader::new(401, &twice, MAX).err(), Some(ResponseError::ContentLength));
+    }
+
+    #[test]
+    fn some_statuses_have_no_body() {
+        for status in [204, 304] {
+            let mut reader = BodyReader::new(status, &headers(&[("Content-Length", "5")]), MAX).unwrap();
+            assert_eq!(reader.read(&mut &mut [][..]), Progress::Complete);
+        }
+    }
+}

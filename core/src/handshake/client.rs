@@ -1,0 +1,439 @@
+//! The client's side of the upgrade (RFC 6455 section 4.1).
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::accepted::Upgraded;
+use super::body::{BodyReader, Progress};
+use super::deflate::{self, DeflateOffer};
+use super::error::{HeadError, InvalidRequest, ResponseError};
+use super::extensions::SEC_WEBSOCKET_EXTENSIONS;
+use super::head::{HeadReader, ReadError};
+use super::headers::{Headers, Single, is_authority, is_field_value, is_token, redact_query};
+use super::limits::{HandshakeLimits, MAX_INTERIM_RESPONSES};
+use super::outgoing::Outgoing;
+use super::refusal::Refusal;
+use super::request::{SEC_WEBSOCKET_PROTOCOL, is_origin_form};
+use super::state::{ClientEvent, ClientState};
+use super::{key, query};
+use crate::random::Random;
+use crate::time::Instant;
+use crate::websocket::Negotiated;
+
+/// What a client asks of a server; nothing is checked before [`ClientHandshake::new`].
+///
+/// `Debug` hides the query and all credentials.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientRequest {
+    /// The host that is dialled, with its port unless that is the scheme's default, such as `gateway:3001`.
+    pub host: String,
+    /// The path and query, such as `/ws?apiKey=KEY`, percent-encoded: see [`append_query`](Self::append_query).
+    pub target: String,
+    /// The origin of the page on whose behalf the client acts; programs that are no browser have none.
+    pub origin: Option<String>,
+    /// The subprotocols to offer, the best one first.
+    pub subprotocols: Vec<String>,
+    /// Further headers, such as `X-API-Key`.
+    pub headers: Headers,
+    /// Offer compression on these terms (RFC 7692), or do not offer it.
+    pub deflate: Option<DeflateOffer>,
+}
+
+impl ClientRequest {
+    /// A request without anything optional.
+    #[must_use]
+    pub fn new(host: impl Into<String>, target: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            target: target.into(),
+            origin: None,
+            subprotocols: Vec::new(),
+            headers: Headers::new(),
+            deflate: None,
+        }
+    }
+
+    /// Adds `name=value` to the target's query, encoded.
+    pub fn append_query(&mut self, name: &str, value: &str) {
+        query::append(&mut self.target, name, value);
+    }
+
+    fn check(&self) -> Result<(), InvalidRequest> {
+        if !is_authority(self.host.as_bytes()) {
+            return Err(InvalidRequest::Host);
+        }
+        if !is_origin_form(&self.target) {
+            return Err(InvalidRequest::Target);
+        }
+        if self.origin.as_ref().is_some_and(|origin| origin.is_empty() || !is_field_value(origin.as_bytes())) {
+            return Err(InvalidRequest::Origin);
+        }
+        for (index, subprotocol) in self.subprotocols.iter().enumerate() {
+            if !is_token(subprotocol.as_bytes()) {
+                return Err(InvalidRequest::Subprotocol);
+            }
+            // RFC 6455 section 4.1 item 10.
+            if self.subprotocols.iter().take(index).any(|other| other == subprotocol) {
+                return Err(InvalidRequest::RepeatedSubprotocol);
+            }
+        }
+        if let Some(name) = self.headers.find_reserved(&RESERVED) {
+            return Err(InvalidRequest::ReservedHeader(name.to_owned()));
+        }
+        if self.deflate.as_ref().is_some_and(|offer| !offer.is_valid()) {
+            return Err(InvalidRequest::WindowBits);
+        }
+        Ok(())
+    }
+
+    /// The request as it goes over the wire.
+    fn to_bytes(&self, key: &str) -> Vec<u8> {
+        let mut headers = Headers::new();
+        // `check` has seen every value.
+        let mut add = |name: &str, value: &str| headers.append(name, value).unwrap_or_default();
+        add("Host", &self.host);
+        add("Upgrade", "websocket");
+        add("Connection", "Upgrade");
+        add("Sec-WebSocket-Key", key);
+        add("Sec-WebSocket-Version", "13");
+        if let Some(origin) = &self.origin {
+            add("Origin", origin);
+        }
+        if !self.subprotocols.is_empty() {
+            add(SEC_WEBSOCKET_PROTOCOL, &self.subprotocols.join(", "));
+        }
+        if let Some(offer) = self.deflate {
+            add(SEC_WEBSOCKET_EXTENSIONS, &offer.to_header());
+        }
+        let mut bytes = alloc::format!("GET {} HTTP/1.1\r\n", self.target).into_bytes();
+        headers.write(&mut bytes);
+        self.headers.write(&mut bytes);
+        bytes.extend_from_slice(b"\r\n");
+        bytes
+    }
+}
+
+impl fmt::Debug for ClientRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientRequest")
+            .field("host", &self.host)
+            .field("target", &redact_query(&self.target))
+            .field("origin", &self.origin)
+            .field("subprotocols", &self.subprotocols)
+            .field("headers", &self.headers)
+            .field("deflate", &self.deflate)
+            .finish()
+    }
+}
+
+/// Headers that only the handshake writes, since they decide how the request is read.
+const RESERVED: [&str; 10] = [
+    "Host",
+    "Upgrade",
+    "Connection",
+    "Origin",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Version",
+    SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_EXTENSIONS,
+    "Content-Length",
+    "Transfer-Encoding",
+];
+
+/// What a server answered, in HTTP and within the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The connection speaks WebSocket from here on.
+    Upgraded(Upgraded),
+    /// There will be no connection.
+    Refused(Refusal),
+}
+
+/// A client's opening handshake: one request, one answer.
+///
+/// - Getters: [`state`](Self::state), [`buffered_bytes`](Self::buffered_bytes).
+/// - `handle_*`: [`handle_input`](Self::handle_input), [`handle_eof`](Self::handle_eof) and
+///   [`handle_timeout`](Self::handle_timeout) each return the answer once it is there.
+/// - `poll_*`: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted), and
+///   [`poll_timeout`](Self::poll_timeout).
+///
+/// Send what `poll_transmit` lends and confirm it before feeding what comes back. Then drop the handshake: after
+/// [`Answer::Upgraded`] build a `WebSocket` from what was negotiated and feed it what is left of the input.
+///
+/// ```
+/// use multiwa_ws_core::Instant;
+/// use multiwa_ws_core::handshake::{Answer, ClientHandshake, ClientRequest, HandshakeLimits};
+///
+/// let now = Instant::from_nanos(0);
+/// let mut request = ClientRequest::new("gateway:3001", "/ws");
+/// request.append_query("apiKey", "k 1");
+/// let seed = [7; 32]; // from the operating system, in earnest
+/// let mut handshake = ClientHandshake::new(now, request, HandshakeLimits::default(), seed)?;
+///
+/// let mut slices = [&b""[..]];
+/// assert_eq!(handshake.poll_transmit(&mut slices), 1);
+/// assert!(slices[0].starts_with(b"GET /ws?apiKey=k%201 HTTP/1.1\r\nHost: gateway:3001\r\n"));
+/// let written = slices[0].len();
+/// handshake.transmitted(written);
+///
+/// let mut bytes = *b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\nwho?";
+/// let Some(Answer::Refused(refusal)) = handshake.handle_input(now, &mut &mut bytes[..])? else { panic!() };
+/// assert_eq!((refusal.status, refusal.text().as_ref()), (401, "who?"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ClientHandshake {
+    state: ClientState,
+    offers: Offers,
+    limits: HandshakeLimits,
+    deadline: Instant,
+    outgoing: Outgoing,
+    head: HeadReader,
+    interim: usize,
+    refusal: Option<(Refusal, BodyReader)>,
+    error: Option<ResponseError>,
+}
+
+/// What the answer is judged by.
+#[derive(Debug)]
+struct Offers {
+    accept: String,
+    subprotocols: Vec<String>,
+    deflate: Option<DeflateOffer>,
+}
+
+impl ClientHandshake {
+    /// Prepares the request; `seed` must be unpredictable, since the key of the handshake is drawn from it (RFC 6455
+    /// section 10.3).
+    ///
+    /// # Errors
+    /// A request that cannot be sent as it stands; the error says what to change.
+    pub fn new(
+        now: Instant,
+        request: ClientRequest,
+        limits: HandshakeLimits,
+        seed: [u8; 32],
+    ) -> Result<Self, InvalidRequest> {
+        request.check()?;
+        let key = key::encode_key(Random::new(seed).bytes());
+        Ok(Self {
+            state: ClientState::AwaitingAnswer,
+            deadline: now + limits.timeout,
+            outgoing: Outgoing::new(request.to_bytes(&key)),
+            offers: Offers {
+                accept: key::accept(key.as_bytes()),
+                subprotocols: request.subprotocols,
+                deflate: request.deflate,
+            },
+            // The shortest beginning that no other protocol shares.
+            head: HeadReader::new(b"HTTP/1.", limits),
+            limits,
+            interim: 0,
+            refusal: None,
+            error: None,
+        })
+    }
+
+    /// Where the handshake stands.
+    #[must_use]
+    pub fn state(&self) -> ClientState {
+        self.state
+    }
+
+    /// Memory held for an answer that did not arrive in one piece.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.head.buffered_bytes()
+    }
+
+    /// Takes from `input` the bytes of the answer and none that follow it.
+    ///
+    /// After `Some` there is nothing more to come, and what is left in `input` is no longer HTTP.
+    ///
+    /// # Errors
+    /// The rule that the server broke; the same again whenever it is called after that.
+    pub fn handle_input(&mut self, now: Instant, input: &mut &mut [u8]) -> Result<Option<Answer>, ResponseError> {
+        // Bytes that were under way when the deadline passed are still welcome: only a timer ends the wait.
+        let _ = now;
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        while self.state == ClientState::AwaitingAnswer {
+            match self.read_head(input) {
+                Ok(Some(upgraded)) => return Ok(Some(Answer::Upgraded(upgraded))),
+                Ok(None) if input.is_empty() => break,
+                Ok(None) => {}
+                Err(error) => return Err(self.fail(ClientEvent::Fault, error)),
+            }
+        }
+        let Some((_, body)) = &mut self.refusal else {
+            return Ok(None);
+        };
+        match body.read(input) {
+            Progress::More => Ok(None),
+            Progress::Complete => Ok(self.refused(ClientEvent::RefusalEnd, true)),
+            Progress::CutOff => Ok(self.refused(ClientEvent::RefusalEnd, false)),
+        }
+    }
+
+    /// The server ended the stream.
+    ///
+    /// # Errors
+    /// The stream ended before the answer did.
+    pub fn handle_eof(&mut self, _now: Instant) -> Result<Option<Answer>, ResponseError> {
+        match (self.state, &self.refusal) {
+            (ClientState::AwaitingAnswer, _) if self.head.is_untouched() && self.interim == 0 => {
+                Err(self.fail(ClientEvent::Eof, ResponseError::NoAnswer))
+            }
+            (ClientState::AwaitingAnswer, _) => Err(self.fail(ClientEvent::Eof, ResponseError::Truncated)),
+            (ClientState::ReadingRefusal, Some((_, body))) => {
+                let complete = body.ends_with_stream();
+                Ok(self.refused(ClientEvent::Eof, complete))
+            }
+            _ => self.error.map_or(Ok(None), Err),
+        }
+    }
+
+    /// Ends the wait when the deadline has passed, and does nothing before.
+    ///
+    /// # Errors
+    /// There was no whole answer in time; a refusal whose body is unfinished is returned as it is.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<Option<Answer>, ResponseError> {
+        if self.poll_timeout().is_none_or(|deadline| now < deadline) {
+            return self.error.map_or(Ok(None), Err);
+        }
+        match self.state {
+            ClientState::ReadingRefusal => Ok(self.refused(ClientEvent::TimedOut, false)),
+            _ => Err(self.fail(ClientEvent::TimedOut, ResponseError::TimedOut)),
+        }
+    }
+
+    /// Lends what must be written next, as up to `slices.len()` slices; returns how many.
+    #[must_use]
+    pub fn poll_transmit<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
+        self.outgoing.poll_transmit(slices)
+    }
+
+    /// Confirms that the transport took `count` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
+    pub fn transmitted(&mut self, count: usize) {
+        self.outgoing.transmitted(count);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None` once the handshake is over.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        matches!(self.state, ClientState::AwaitingAnswer | ClientState::ReadingRefusal).then_some(self.deadline)
+    }
+
+    /// Reads one head; `Some` when it is the 101 that was asked for.
+    fn read_head(&mut self, input: &mut &mut [u8]) -> Result<Option<Upgraded>, ResponseError> {
+        let Some(head) = self.head.read(input)? else {
+            return Ok(None);
+        };
+        let (status, minor, headers) = head.parse_response()?;
+        match status {
+            101 => {
+                // The answer to a request that is not out yet answers another one.
+                if !self.outgoing.is_empty() {
+                    return Err(ResponseError::Premature);
+                }
+                let upgraded = self.offers.judge(minor, headers)?;
+                self.apply(ClientEvent::SwitchingProtocols);
+                Ok(Some(upgraded))
+            }
+            // RFC 9110 section 15.2: a client must be able to skip interim responses that it did not expect.
+            100..=199 => {
+                self.interim += 1;
+                if self.interim > MAX_INTERIM_RESPONSES {
+                    return Err(ResponseError::TooManyInterim);
+                }
+                self.apply(ClientEvent::InterimAnswer);
+                Ok(None)
+            }
+            _ => {
+                let body = BodyReader::new(status, &headers, self.limits.max_body_bytes)?;
+                let refusal = Refusal { status, headers, body: Vec::new(), complete: false };
+                self.refusal = Some((refusal, body));
+                self.apply(ClientEvent::RefusalHead);
+                Ok(None)
+            }
+        }
+    }
+
+    fn refused(&mut self, event: ClientEvent, complete: bool) -> Option<Answer> {
+        self.apply(event);
+        let (mut refusal, body) = self.refusal.take()?;
+        refusal.body = body.into_bytes();
+        refusal.complete = complete;
+        Some(Answer::Refused(refusal))
+    }
+
+    fn fail(&mut self, event: ClientEvent, error: ResponseError) -> ResponseError {
+        self.apply(event);
+        self.error = Some(error);
+        self.outgoing = Outgoing::default();
+        error
+    }
+
+    fn apply(&mut self, event: ClientEvent) {
+        let next = self.state.on(event);
+        debug_assert!(next.is_some(), "{event:?} in {:?}", self.state);
+        self.state = next.unwrap_or(self.state);
+    }
+}
+
+impl Offers {
+    /// Judges a 101 response by the list in RFC 6455 section 4.1.
+    fn judge(&self, minor: u8, headers: Headers) -> Result<Upgraded, ResponseError> {
+        // RFC 9110 section 7.8: HTTP/1.0 has no upgrade.
+        if minor == 0 {
+            return Err(ResponseError::Http10);
+        }
+        // Item 2.
+        if !matches!(headers.single("Upgrade"), Single::Value(value) if value.eq_ignore_ascii_case(b"websocket")) {
+            return Err(ResponseError::Upgrade);
+        }
+        // Item 3.
+        if !headers.lists("Connection", "upgrade") {
+            return Err(ResponseError::Connection);
+        }
+        // Item 4.
+        if headers.single("Sec-WebSocket-Accept") != Single::Value(self.accept.as_bytes()) {
+            return Err(ResponseError::Accept);
+        }
+        // RFC 9112 section 6.3: a 101 ends with its head, whatever it claims; one that claims a body would have us take
+        // that for frames.
+        if headers.get("Transfer-Encoding").is_some()
+            || !matches!(headers.single("Content-Length"), Single::Missing | Single::Value(b"0"))
+        {
+            return Err(ResponseError::Body);
+        }
+        // Item 5, and section 11.3.2: the header stands at most once in a response.
+        if headers.single(SEC_WEBSOCKET_EXTENSIONS) == Single::Repeated {
+            return Err(ResponseError::Extensions);
+        }
+        let deflate = deflate::judge(headers.get_all(SEC_WEBSOCKET_EXTENSIONS), self.deflate.as_ref())?;
+        // Item 6.
+        let subprotocol = match headers.single(SEC_WEBSOCKET_PROTOCOL) {
+            Single::Missing => None,
+            Single::Value(value) => {
+                let chosen = self.subprotocols.iter().find(|offered| offered.as_bytes() == value);
+                Some(chosen.ok_or(ResponseError::Subprotocol)?.clone())
+            }
+            Single::Repeated => return Err(ResponseError::Subprotocol),
+        };
+        Ok(Upgraded { negotiated: Negotiated { deflate, ..Negotiated::default() }, subprotocol, headers })
+    }
+}
+
+impl From<ReadError> for ResponseError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unexpected(_) => Self::NotHttp,
+            ReadError::StartLineTooLong => Self::Head(HeadError::TooLong),
+            ReadError::Head(error) => Self::Head(error),
+        }
+    }
+}

@@ -1,0 +1,546 @@
+//! Negotiation of `permessage-deflate` (RFC 7692 section 7.1), both roles.
+
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use super::error::{DeflateError, ResponseError};
+use super::extensions::{Element, Elements, Malformed};
+use crate::websocket::DeflateParameters;
+
+const NAME: &str = "permessage-deflate";
+const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
+const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
+const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
+const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
+const LARGEST_WINDOW: u8 = 15;
+
+/// What a client asks for when it offers `permessage-deflate`.
+///
+/// The default offer is `permessage-deflate; client_max_window_bits`, as browsers send it: the server may limit either
+/// window, and contexts are kept unless it says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeflateOffer {
+    /// The server shall forget its window after each message (RFC 7692 section 7.1.1.1); it must agree, or decline.
+    pub server_no_context_takeover: bool,
+    /// We shall forget our window after each message, whatever the server answers (section 7.1.1.2).
+    pub client_no_context_takeover: bool,
+    /// The server's window shall have at most this many bits, 8 to 15 (section 7.1.2.1); it must agree, or decline.
+    pub server_max_window_bits: Option<u8>,
+    /// Our window will have at most this many bits, 8 to 15, and the server may ask for fewer (section 7.1.2.2).
+    ///
+    /// With 15 the parameter is sent without a value. With `None` it is not sent: the server cannot limit our window.
+    pub client_max_window_bits: Option<u8>,
+}
+
+impl Default for DeflateOffer {
+    fn default() -> Self {
+        Self {
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            server_max_window_bits: None,
+            client_max_window_bits: Some(LARGEST_WINDOW),
+        }
+    }
+}
+
+/// What a server grants to a client that offers `permessage-deflate`.
+///
+/// The default grants whatever is offered, with contexts kept and windows of 32 KiB unless the client wants less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeflateConfig {
+    /// Forget our window after each message, also when the client did not ask for it (RFC 7692 section 7.1.1.1).
+    pub server_no_context_takeover: bool,
+    /// Make the client forget its window after each message (section 7.1.1.2).
+    pub client_no_context_takeover: bool,
+    /// The most bits that our window has, 8 to 15 (section 7.1.2.1).
+    pub server_max_window_bits: u8,
+    /// The most bits that the client's window may have, 8 to 15 (section 7.1.2.2).
+    ///
+    /// Below 15, an offer that does not let us limit the client's window is declined.
+    pub client_max_window_bits: u8,
+}
+
+impl Default for DeflateConfig {
+    fn default() -> Self {
+        Self {
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            server_max_window_bits: LARGEST_WINDOW,
+            client_max_window_bits: LARGEST_WINDOW,
+        }
+    }
+}
+
+impl DeflateOffer {
+    pub(super) fn is_valid(&self) -> bool {
+        self.server_max_window_bits.is_none_or(is_window) && self.client_max_window_bits.is_none_or(is_window)
+    }
+
+    /// The offer as the header carries it.
+    pub(super) fn to_header(self) -> String {
+        Parameters {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: self.server_max_window_bits,
+            client_max_window_bits: self
+                .client_max_window_bits
+                .map(|bits| if bits < LARGEST_WINDOW { ClientWindow::AtMost(bits) } else { ClientWindow::Any }),
+        }
+        .to_string()
+    }
+
+    /// What the server's answer to this offer means.
+    fn judge(&self, answer: &Parameters) -> Result<DeflateParameters, DeflateError> {
+        // RFC 7692 section 7.1.1.1: a server accepts this parameter by repeating it.
+        if self.server_no_context_takeover && !answer.server_no_context_takeover {
+            return Err(DeflateError::NotAsOffered);
+        }
+        // Section 7.1.2.1: it accepts this one by repeating it with the same or a smaller value, and may add it unasked.
+        let server_max_window_bits = match (self.server_max_window_bits, answer.server_max_window_bits) {
+            (Some(most), Some(bits)) if bits <= most => bits,
+            (Some(_), _) => return Err(DeflateError::NotAsOffered),
+            (None, bits) => bits.unwrap_or(LARGEST_WINDOW),
+        };
+        // Section 7.1.2.2: only after such an offer may it limit our window, and then it must say how far. We keep to
+        // the value that we offered even if the answer allows more.
+        let client_max_window_bits = match (self.client_max_window_bits, answer.client_max_window_bits) {
+            (offered, None) => offered.unwrap_or(LARGEST_WINDOW),
+            (None, Some(_)) => return Err(DeflateError::NotAsOffered),
+            (Some(_), Some(ClientWindow::Any)) => return Err(DeflateError::InvalidValue),
+            (Some(most), Some(ClientWindow::AtMost(bits))) => bits.min(most),
+        };
+        Ok(DeflateParameters {
+            server_no_context_takeover: answer.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover || answer.client_no_context_takeover,
+            server_max_window_bits,
+            client_max_window_bits,
+        })
+    }
+}
+
+impl DeflateConfig {
+    pub(super) fn is_valid(&self) -> bool {
+        is_window(self.server_max_window_bits) && is_window(self.client_max_window_bits)
+    }
+
+    /// The answer to one offer, or `None` to decline it.
+    fn answer(&self, offer: &Parameters) -> Option<Parameters> {
+        // RFC 7692 section 7.1.2.1: at most what was offered; the parameter is repeated when it was offered, and may be
+        // added when it was not.
+        let server = offer.server_max_window_bits.unwrap_or(LARGEST_WINDOW).min(self.server_max_window_bits);
+        let repeat = offer.server_max_window_bits.is_some() || server < LARGEST_WINDOW;
+        // Section 7.1.2.2: the answer must not name the client's window unless the offer did.
+        let client = match offer.client_max_window_bits {
+            None if self.client_max_window_bits < LARGEST_WINDOW => return None,
+            None => LARGEST_WINDOW,
+            Some(ClientWindow::Any) => self.client_max_window_bits,
+            Some(ClientWindow::AtMost(bits)) => bits.min(self.client_max_window_bits),
+        };
+        Some(Parameters {
+            // Section 7.1.1.1: repeated when offered, and possibly added.
+            server_no_context_takeover: offer.server_no_context_takeover || self.server_no_context_takeover,
+            // Section 7.1.1.2: offered it is a promise of the client; repeating it binds the client to it.
+            client_no_context_takeover: offer.client_no_context_takeover || self.client_no_context_takeover,
+            server_max_window_bits: repeat.then_some(server),
+            client_max_window_bits: (client < LARGEST_WINDOW).then_some(ClientWindow::AtMost(client)),
+        })
+    }
+}
+
+/// The server's choice among the offers in the values of `Sec-WebSocket-Extensions`, tried in order: what was agreed,
+/// and the value that answers it. `None` when nothing that suits is offered.
+///
+/// An offer with an unknown, repeated or ill-valued parameter is declined (RFC 7692 section 7.1), which is no fault of
+/// the whole request.
+pub(super) fn choose<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+    config: Option<&DeflateConfig>,
+) -> Result<Option<(DeflateParameters, String)>, Malformed> {
+    let mut chosen = None;
+    // The grammar is judged to the end, also when the first offer suits.
+    for_each_extension(values, |name, parameters| {
+        if name == NAME && chosen.is_none() {
+            let answer = parameters.ok().as_ref().and_then(|offer| config?.answer(offer));
+            chosen = answer.map(|answer| (answer.agreed(), answer.to_string()));
+        }
+        Ok(())
+    })?;
+    Ok(chosen)
+}
+
+/// What the server's answer in the values of `Sec-WebSocket-Extensions` agrees on, given what was offered.
+pub(super) fn judge<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+    offer: Option<&DeflateOffer>,
+) -> Result<Option<DeflateParameters>, ResponseError> {
+    let mut agreed = None;
+    for_each_extension(values, |name, parameters| {
+        let Some(offer) = offer.filter(|_| name == NAME && agreed.is_none()) else {
+            return Err(ResponseError::UnofferedExtension);
+        };
+        agreed = Some(offer.judge(&parameters?)?);
+        Ok(())
+    })?;
+    Ok(agreed)
+}
+
+impl From<Malformed> for ResponseError {
+    fn from(_: Malformed) -> Self {
+        Self::Extensions
+    }
+}
+
+/// The parameters of one offer or answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Parameters {
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    server_max_window_bits: Option<u8>,
+    client_max_window_bits: Option<ClientWindow>,
+}
+
+/// The value of `client_max_window_bits`, which an offer may leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ClientWindow {
+    Any,
+    AtMost(u8),
+}
+
+impl Parameters {
+    fn add(&mut self, name: &str, value: Option<&str>) -> Result<(), DeflateError> {
+        let repeated = match (name, value) {
+            (SERVER_NO_CONTEXT_TAKEOVER, None) => core::mem::replace(&mut self.server_no_context_takeover, true),
+            (CLIENT_NO_CONTEXT_TAKEOVER, None) => core::mem::replace(&mut self.client_no_context_takeover, true),
+            (SERVER_MAX_WINDOW_BITS, Some(value)) => self.server_max_window_bits.replace(window_bits(value)?).is_some(),
+            (CLIENT_MAX_WINDOW_BITS, value) => {
+                let window =
+                    value.map_or(Ok(ClientWindow::Any), |value| window_bits(value).map(ClientWindow::AtMost))?;
+                self.client_max_window_bits.replace(window).is_some()
+            }
+            (SERVER_NO_CONTEXT_TAKEOVER | CLIENT_NO_CONTEXT_TAKEOVER | SERVER_MAX_WINDOW_BITS, _) => {
+                return Err(DeflateError::InvalidValue);
+            }
+            _ => return Err(DeflateError::UnknownParameter),
+        };
+        if repeated { Err(DeflateError::RepeatedParameter) } else { Ok(()) }
+    }
+
+    /// What these parameters mean once they are a server's answer.
+    fn agreed(&self) -> DeflateParameters {
+        DeflateParameters {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: self.server_max_window_bits.unwrap_or(LARGEST_WINDOW),
+            client_max_window_bits: match self.client_max_window_bits {
+                Some(ClientWindow::AtMost(bits)) => bits,
+                Some(ClientWindow::Any) | None => LARGEST_WINDOW,
+            },
+        }
+    }
+}
+
+/// The header's form, the extension's name included.
+impl fmt::Display for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NAME)?;
+        if self.server_no_context_takeover {
+            write!(f, "; {SERVER_NO_CONTEXT_TAKEOVER}")?;
+        }
+        if self.client_no_context_takeover {
+            write!(f, "; {CLIENT_NO_CONTEXT_TAKEOVER}")?;
+        }
+        if let Some(bits) = self.server_max_window_bits {
+            write!(f, "; {SERVER_MAX_WINDOW_BITS}={bits}")?;
+        }
+        match self.client_max_window_bits {
+            None => Ok(()),
+            Some(ClientWindow::Any) => write!(f, "; {CLIENT_MAX_WINDOW_BITS}"),
+            Some(ClientWindow::AtMost(bits)) => write!(f, "; {CLIENT_MAX_WINDOW_BITS}={bits}"),
+        }
+    }
+}
+
+/// RFC 7692 section 7.1.2: a decimal number from 8 to 15 without leading zeros.
+fn window_bits(value: &str) -> Result<u8, DeflateError> {
+    let canonical = !value.starts_with(['0', '+']);
+    value.parse().ok().filter(|&bits| canonical && is_window(bits)).ok_or(DeflateError::InvalidValue)
+}
+
+fn is_window(bits: u8) -> bool {
+    (8..=LARGEST_WINDOW).contains(&bits)
+}
+
+/// Calls `visit` with each extension of the header and what its parameters are as ones of `permessage-deflate`.
+fn for_each_extension<'a, E: From<Malformed>>(
+    values: impl Iterator<Item = &'a [u8]>,
+    mut visit: impl FnMut(&'a str, Result<Parameters, DeflateError>) -> Result<(), E>,
+) -> Result<(), E> {
+    for value in values {
+        let mut current: Option<(&str, Result<Parameters, DeflateError>)> = None;
+        for element in Elements::new(value) {
+            match (element?, &mut current) {
+                (Element::Extension(name), _) => {
+                    if let Some((name, parameters)) = current.replace((name, Ok(Parameters::default()))) {
+                        visit(name, parameters)?;
+                    }
+                }
+                (Element::Parameter { name, value }, Some((_, Ok(parameters)))) => {
+                    let result = parameters.add(name, value.as_deref());
+                    if let (Err(error), Some((_, parameters))) = (result, &mut current) {
+                        *parameters = Err(error);
+                    }
+                }
+                (Element::Parameter { .. }, _) => {}
+            }
+        }
+        if let Some((name, parameters)) = current {
+            visit(name, parameters)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(config: &DeflateConfig, header: &str) -> Option<String> {
+        choose([header.as_bytes()].into_iter(), Some(config)).unwrap().map(|(_, answer)| answer)
+    }
+
+    fn judged(offer: &DeflateOffer, header: &str) -> Result<Option<DeflateParameters>, ResponseError> {
+        judge([header.as_bytes()].into_iter(), Some(offer))
+    }
+
+    fn config() -> DeflateConfig {
+        DeflateConfig::default()
+    }
+
+    fn offer() -> DeflateOffer {
+        DeflateOffer::default()
+    }
+
+    #[test]
+    fn rfc_7692_section_7_1_offers_are_answered_as_the_text_says() {
+        let small = DeflateConfig { server_max_window_bits: 10, client_max_window_bits: 11, ..config() };
+        let forgetful =
+            DeflateConfig { server_no_context_takeover: true, client_no_context_takeover: true, ..config() };
+        for (config, offered, expected) in [
+            // Section 7.1.2.2: a bare offer must not be answered with client_max_window_bits.
+            (config(), "permessage-deflate", Some("permessage-deflate")),
+            (config(), "permessage-deflate; client_max_window_bits", Some("permessage-deflate")),
+            (
+                config(),
+                "permessage-deflate; client_max_window_bits=10",
+                Some("permessage-deflate; client_max_window_bits=10"),
+            ),
+            (config(), "permessage-deflate; client_max_window_bits=15", Some("permessage-deflate")),
+            // Section 7.1.2.1: accepted by repeating it, the largest one, too.
+            (
+                config(),
+                "permessage-deflate; server_max_window_bits=15",
+                Some("permessage-deflate; server_max_window_bits=15"),
+            ),
+            (
+                config(),
+                "permessage-deflate; server_max_window_bits=8",
+                Some("permessage-deflate; server_max_window_bits=8"),
+            ),
+            // Section 7.1.1: accepted by repeating it.
+            (
+                config(),
+                "permessage-deflate; server_no_context_takeover",
+                Some("permessage-deflate; server_no_context_takeover"),
+            ),
+            (
+                config(),
+                "permessage-deflate; client_no_context_takeover",
+                Some("permessage-deflate; client_no_context_takeover"),
+            ),
+            (
+                config(),
+                "permessage-deflate; client_max_window_bits; server_max_window_bits=9; client_no_context_takeover; \
+                 server_no_context_takeover",
+                Some(
+                    "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                     server_max_window_bits=9",
+                ),
+            ),
+            // The server's own limits: its window unasked, the client's only where the offer allows it.
+            (small, "permessage-deflate", None),
+            (
+                small,
+                "permessage-deflate; client_max_window_bits",
+                Some("permessage-deflate; server_max_window_bits=10; client_max_window_bits=11"),
+            ),
+            (
+                small,
+                "permessage-deflate; client_max_window_bits=9; server_max_window_bits=9",
+                Some("permessage-deflate; server_max_window_bits=9; client_max_window_bits=9"),
+            ),
+            (
+                small,
+                "permessage-deflate; client_max_window_bits=12; server_max_window_bits=12",
+                Some("permessage-deflate; server_max_window_bits=10; client_max_window_bits=11"),
+            ),
+            (
+                forgetful,
+                "permessage-deflate",
+                Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
+            ),
+            // A value in quotes is the same value (RFC 6455 section 9.1).
+            (
+                config(),
+                "permessage-deflate; server_max_window_bits=\"10\"",
+                Some("permessage-deflate; server_max_window_bits=10"),
+            ),
+            (config(), "permessage-deflate; server_max_window_bits=\"1\\6\"", None),
+            // Section 7.1: offers that must be declined.
+            (config(), "permessage-deflate; server_max_window_bits", None),
+            (config(), "permessage-deflate; server_max_window_bits=7", None),
+            (config(), "permessage-deflate; server_max_window_bits=16", None),
+            (config(), "permessage-deflate; server_max_window_bits=08", None),
+            (config(), "permessage-deflate; server_max_window_bits=+9", None),
+            (config(), "permessage-deflate; server_max_window_bits=264", None),
+            (config(), "permessage-deflate; server_max_window_bits=99999999999999999999", None),
+            (config(), "permessage-deflate; server_max_window_bits=ten", None),
+            (config(), "permessage-deflate; client_max_window_bits=7", None),
+            (config(), "permessage-deflate; client_max_window_bits=16", None),
+            (config(), "permessage-deflate; client_max_window_bits=010", None),
+            (config(), "permessage-deflate; server_no_context_takeover=true", None),
+            (config(), "permessage-deflate; client_no_context_takeover=1", None),
+            (config(), "permessage-deflate; server_no_context_takeover; server_no_context_takeover", None),
+            (config(), "permessage-deflate; client_max_window_bits; client_max_window_bits=9", None),
+            (config(), "permessage-deflate; server_max_window_bits=9; server_max_window_bits=9", None),
+            (config(), "permessage-deflate; unknown", None),
+            (config(), "permessage-deflate; __proto__=1", None),
+            (config(), "permessage-deflate; Server_No_Context_Takeover", None),
+            (config(), "x-webkit-deflate-frame", None),
+            (config(), "PERMESSAGE-DEFLATE", None),
+            // Section 5: a list of offers is tried in order.
+            (
+                config(),
+                "permessage-deflate; server_max_window_bits=7, other; permessage-deflate, permessage-deflate; \
+                 server_max_window_bits=12, permessage-deflate",
+                Some("permessage-deflate; server_max_window_bits=12"),
+            ),
+            (
+                small,
+                "permessage-deflate, permessage-deflate; client_max_window_bits",
+                Some("permessage-deflate; server_max_window_bits=10; client_max_window_bits=11"),
+            ),
+        ] {
+            assert_eq!(answer(&config, offered).as_deref(), expected, "{offered}");
+        }
+    }
+
+    #[test]
+    fn rfc_7692_section_7_1_answers_are_judged_as_the_text_says() {
+        use DeflateError::{InvalidValue, NotAsOffered, RepeatedParameter, UnknownParameter};
+        let bare = DeflateOffer { client_max_window_bits: None, ..offer() };
+        let strict = DeflateOffer {
+            server_no_context_takeover: true,
+            server_max_window_bits: Some(10),
+            client_max_window_bits: Some(12),
+            ..offer()
+        };
+        let agreed = DeflateParameters::default();
+        for (offer, answered, expected) in [
+            (offer(), "permessage-deflate", Ok(agreed)),
+            (
+                offer(),
+                "permessage-deflate; client_max_window_bits=9",
+                Ok(DeflateParameters { client_max_window_bits: 9, ..agreed }),
+            ),
+            (offer(), "permessage-deflate; client_max_window_bits", Err(InvalidValue)),
+            (bare, "permessage-deflate; client_max_window_bits=9", Err(NotAsOffered)),
+            (bare, "permessage-deflate; client_max_window_bits", Err(NotAsOffered)),
+            // The server may limit itself unasked, and make us forget our window.
+            (
+                bare,
+                "permessage-deflate; server_max_window_bits=8; server_no_context_takeover; client_no_context_takeover",
+                Ok(DeflateParameters {
+                    server_max_window_bits: 8,
+                    server_no_context_takeover: true,
+                    client_no_context_takeover: true,
+                    ..agreed
+                }),
+            ),
+            // What was asked for must be repeated.
+            (strict, "permessage-deflate", Err(NotAsOffered)),
+            (strict, "permessage-deflate; server_max_window_bits=10", Err(NotAsOffered)),
+            (strict, "permessage-deflate; server_no_context_takeover", Err(NotAsOffered)),
+            (strict, "permessage-deflate; server_no_context_takeover; server_max_window_bits=11", Err(NotAsOffered)),
+            (
+                strict,
+                "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits=14",
+                Ok(DeflateParameters {
+                    server_no_context_takeover: true,
+                    server_max_window_bits: 9,
+                    client_max_window_bits: 12,
+                    ..agreed
+                }),
+            ),
+            (offer(), "permessage-deflate; server_max_window_bits=7", Err(InvalidValue)),
+            (offer(), "permessage-deflate; server_max_window_bits=16", Err(InvalidValue)),
+            (offer(), "permessage-deflate; server_max_window_bits", Err(InvalidValue)),
+            (offer(), "permessage-deflate; client_no_context_takeover=x", Err(InvalidValue)),
+            (offer(), "permessage-deflate; foo", Err(UnknownParameter)),
+            (
+                offer(),
+                "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+                Err(RepeatedParameter),
+            ),
+        ] {
+            let expected = expected.map(Some).map_err(ResponseError::Deflate);
+            assert_eq!(judged(&offer, answered), expected, "{answered}");
+        }
+    }
+
+    #[test]
+    fn rfc_6455_section_4_1_an_extension_that_was_not_offered_fails_the_connection() {
+        let unoffered = Err(ResponseError::UnofferedExtension);
+        assert_eq!(judged(&offer(), "permessage-deflate, permessage-deflate"), unoffered);
+        assert_eq!(judged(&offer(), "permessage-deflate, foo"), unoffered);
+        assert_eq!(judged(&offer(), "foo"), unoffered);
+        assert_eq!(judge([&b"permessage-deflate"[..]].into_iter(), None), unoffered);
+        assert_eq!(judged(&offer(), "permessage-deflate;"), Err(ResponseError::Extensions));
+    }
+
+    #[test]
+    fn a_malformed_header_fails_even_after_an_offer_that_suits() {
+        assert_eq!(choose([&b"permessage-deflate, a b"[..]].into_iter(), Some(&config())), Err(Malformed));
+        assert_eq!(choose([&b"a b"[..]].into_iter(), None), Err(Malformed));
+    }
+
+    #[test]
+    fn every_offer_is_understood_by_the_server_and_every_answer_by_the_client() {
+        let windows = || (8..=15).map(Some).chain([None]);
+        for server_max_window_bits in windows() {
+            for client_max_window_bits in windows() {
+                for flags in 0..4 {
+                    let offer = DeflateOffer {
+                        server_no_context_takeover: flags & 1 > 0,
+                        client_no_context_takeover: flags & 2 > 0,
+                        server_max_window_bits,
+                        client_max_window_bits,
+                    };
+                    let header = offer.to_header();
+                    let (parameters, answer) =
+                        choose([header.as_bytes()].into_iter(), Some(&config())).unwrap().unwrap();
+                    assert_eq!(judged(&offer, &answer), Ok(Some(parameters)), "{header} / {answer}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_outside_8_to_15_is_no_valid_wish() {
+        for (bits, valid) in [(7, false), (8, true), (15, true), (16, false)] {
+            assert_eq!(DeflateConfig { server_max_window_bits: bits, ..config() }.is_valid(), valid);
+            assert_eq!(DeflateConfig { client_max_window_bits: bits, ..config() }.is_valid(), valid);
+            assert_eq!(DeflateOffer { server_max_window_bits: Some(bits), ..offer() }.is_valid(), valid);
+            assert_eq!(DeflateOffer { client_max_window_bits: Some(bits), ..offer() }.is_valid(), valid);
+        }
+    }
+}

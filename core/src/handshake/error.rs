@@ -1,0 +1,273 @@
+//! What can go wrong: by the peer's doing, or by the caller's.
+
+use alloc::string::String;
+
+use thiserror::Error;
+
+/// What was wrong with the head of an HTTP message, whoever sent it.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum HeadError {
+    /// The head passed [`HandshakeLimits::max_head_bytes`](super::HandshakeLimits::max_head_bytes).
+    #[error("the HTTP head is longer than the limit")]
+    TooLong,
+    /// There were more header fields than
+    /// [`HandshakeLimits::max_header_fields`](super::HandshakeLimits::max_header_fields).
+    #[error("there are more HTTP header fields than the limit")]
+    TooManyFields,
+    /// A line ended in a line feed without a carriage return (RFC 9112 section 2.2 allows no sender to do that).
+    #[error("a line of the HTTP head ends in a bare line feed")]
+    BareLineFeed,
+    /// A carriage return stood inside a line (RFC 9112 section 2.2).
+    #[error("a line of the HTTP head contains a bare carriage return")]
+    BareCarriageReturn,
+    /// A header line began with white space (RFC 9112 section 5.2).
+    #[error("an HTTP header field is folded over lines")]
+    ObsoleteFolding,
+    /// The first line was neither a request line nor a status line (RFC 9112 sections 3 and 4).
+    #[error("the first line of the HTTP head is malformed")]
+    StartLine,
+    /// The HTTP version was none that can be parsed: 1.0 and 1.1 (RFC 9112 section 2.3).
+    #[error("the HTTP version is not 1.0 or 1.1")]
+    Version,
+    /// A header name was empty, no token, or not directly followed by a colon (RFC 9112 section 5.1).
+    #[error("an HTTP header name is malformed")]
+    FieldName,
+    /// A header value contained a control character (RFC 9110 section 5.5).
+    #[error("an HTTP header value contains a control character")]
+    FieldValue,
+}
+
+/// What was wrong with a client's upgrade request: one variant a rule.
+///
+/// [`rejection`](Self::rejection) is the response it deserves.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RequestError {
+    /// The head broke the grammar or a limit.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// The first bytes cannot begin an HTTP request: a TLS client on a plain port, for one.
+    #[error("the client does not speak HTTP/1.1")]
+    NotHttp,
+    /// The method was not `GET` (RFC 6455 section 4.2.1 item 1).
+    #[error("the request method is not GET")]
+    Method,
+    /// The request line passed
+    /// [`HandshakeLimits::max_request_line_bytes`](super::HandshakeLimits::max_request_line_bytes).
+    #[error("the request target is longer than the limit")]
+    TargetTooLong,
+    /// The target was neither a path nor an absolute `http` or `https` URI of visible ASCII characters without a
+    /// fragment (RFC 6455 section 4.2.1 item 1, RFC 9112 section 3.2).
+    #[error("the request target is malformed")]
+    Target,
+    /// The request was HTTP/1.0, which knows no upgrade (RFC 6455 section 4.2.1 item 1).
+    #[error("the request is HTTP/1.0: an upgrade needs 1.1, also from every proxy on the way")]
+    Http10,
+    /// `Host` was missing, repeated or malformed (RFC 6455 section 4.2.1 item 2, RFC 9112 section 3.2).
+    #[error("there must be exactly one Host header with a valid host")]
+    Host,
+    /// `Upgrade` or `Connection` did not ask for `websocket` (RFC 6455 section 4.2.1 items 3 and 4).
+    #[error("the request asks for no upgrade to websocket")]
+    NotAnUpgrade,
+    /// `Upgrade` was repeated: proxies disagree about which one counts.
+    #[error("the Upgrade header is repeated")]
+    RepeatedUpgrade,
+    /// `Sec-WebSocket-Key` was missing, repeated or not 16 bytes in base64 (RFC 6455 section 4.2.1 item 5).
+    #[error("there must be exactly one Sec-WebSocket-Key header with 16 bytes in base64")]
+    Key,
+    /// `Sec-WebSocket-Version` was not 13 (RFC 6455 section 4.2.1 item 6).
+    #[error("the Sec-WebSocket-Version is not 13")]
+    Version,
+    /// `Sec-WebSocket-Version` was repeated (RFC 6455 section 11.3.5).
+    #[error("the Sec-WebSocket-Version header is repeated")]
+    RepeatedVersion,
+    /// `Origin` was repeated (RFC 6454 section 7.3).
+    #[error("the Origin header is repeated")]
+    RepeatedOrigin,
+    /// The request announced a body, which would be read as frames.
+    #[error("an upgrade request must have no body")]
+    Body,
+    /// `Sec-WebSocket-Protocol` was no list of tokens, or named one twice (RFC 6455 section 4.1 item 10).
+    #[error("the Sec-WebSocket-Protocol header is malformed")]
+    Subprotocols,
+    /// `Sec-WebSocket-Extensions` broke its grammar (RFC 6455 section 9.1).
+    #[error("the Sec-WebSocket-Extensions header is malformed")]
+    Extensions,
+    /// The whole request did not arrive in time.
+    #[error("no whole request arrived in time")]
+    TimedOut,
+    /// The stream ended before any byte of a request.
+    #[error("the connection ended without a request")]
+    NoRequest,
+    /// The stream ended inside the request.
+    #[error("the connection ended inside the request")]
+    Truncated,
+    /// The stream ended before the request was answered, or the answer could not be sent in time.
+    #[error("the client left before the upgrade was answered")]
+    ClientLeft,
+}
+
+/// Why a server's answer opened no connection although it was no plain refusal: one variant a rule.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum ResponseError {
+    /// The head broke the grammar or a limit.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// The first bytes cannot begin an HTTP response.
+    #[error(
+        "the server does not answer in HTTP/1.1 (is this a WebSocket port? the deployed MultiWA gateway speaks \
+         socket.io and drops plain WebSocket clients)"
+    )]
+    NotHttp,
+    /// The stream ended before any byte of an answer.
+    #[error(
+        "the server closed the connection without an answer (the deployed MultiWA gateway speaks socket.io and drops \
+         plain WebSocket clients)"
+    )]
+    NoAnswer,
+    /// The stream ended inside the head of the answer.
+    #[error("the connection ended inside the server's answer")]
+    Truncated,
+    /// The answer did not arrive in time.
+    #[error("the server did not answer the upgrade in time")]
+    TimedOut,
+    /// More than [`MAX_INTERIM_RESPONSES`](super::MAX_INTERIM_RESPONSES) preceded the answer.
+    #[error("the server sends interim responses without end")]
+    TooManyInterim,
+    /// The 101 came before [`transmitted`](super::ClientHandshake::transmitted) had confirmed the whole request.
+    #[error("the server switched protocols before it had the whole request")]
+    Premature,
+    /// The 101 claimed HTTP/1.0, which knows no upgrade (RFC 9110 section 7.8).
+    #[error("the server switched protocols in HTTP/1.0")]
+    Http10,
+    /// `Upgrade` was not exactly `websocket` (RFC 6455 section 4.1, response item 2).
+    #[error("the server switched to another protocol than websocket")]
+    Upgrade,
+    /// `Connection` did not contain `Upgrade` (RFC 6455 section 4.1, response item 3).
+    #[error("the Connection header of the 101 response lacks Upgrade")]
+    Connection,
+    /// `Sec-WebSocket-Accept` was missing, repeated or does not belong to our key (RFC 6455 section 4.1, response
+    /// item 4).
+    #[error("the Sec-WebSocket-Accept header does not answer our key")]
+    Accept,
+    /// The 101 announced a body, which would be read as frames (RFC 9110 section 8.6).
+    #[error("the 101 response announces a body")]
+    Body,
+    /// `Sec-WebSocket-Protocol` was repeated or named none that was offered (RFC 6455 section 4.1, response item 6).
+    #[error("the server chose a subprotocol that was not offered")]
+    Subprotocol,
+    /// `Sec-WebSocket-Extensions` was repeated or broke its grammar (RFC 6455 section 9.1).
+    #[error("the Sec-WebSocket-Extensions header of the response is malformed")]
+    Extensions,
+    /// The server uses an extension that was not offered, or one twice (RFC 6455 section 4.1, response item 5).
+    #[error("the server uses an extension that was not offered")]
+    UnofferedExtension,
+    /// The answer to `permessage-deflate` broke RFC 7692.
+    #[error(transparent)]
+    Deflate(#[from] DeflateError),
+    /// `Content-Length` was no single decimal number (RFC 9112 section 6.3).
+    #[error("the Content-Length header is malformed")]
+    ContentLength,
+}
+
+/// Why parameters of `permessage-deflate` are not acceptable (RFC 7692 section 7.1).
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum DeflateError {
+    /// A parameter that RFC 7692 does not define.
+    #[error("permessage-deflate has an unknown parameter")]
+    UnknownParameter,
+    /// A parameter stood twice.
+    #[error("a parameter of permessage-deflate is repeated")]
+    RepeatedParameter,
+    /// A value where none belongs, none where one belongs, or no decimal number from 8 to 15 without leading zero.
+    #[error("a parameter of permessage-deflate has an invalid value")]
+    InvalidValue,
+    /// The server left out what the client had asked for, or granted more than that.
+    #[error("the server accepted permessage-deflate otherwise than it was offered")]
+    NotAsOffered,
+}
+
+/// A header that the caller wants to send and that HTTP cannot carry.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InvalidHeader {
+    /// The name is empty or has other characters than letters, digits and ``!#$%&'*+-.^_`|~``.
+    #[error("a header name must be an HTTP token: letters, digits and !#$%&'*+-.^_`|~ only")]
+    Name,
+    /// The value contains CR, LF, NUL or another control character.
+    #[error("a header value must have no control characters: encode it")]
+    Value,
+}
+
+/// Why a [`ClientRequest`](super::ClientRequest) cannot be sent as the caller wrote it.
+///
+/// The texts name headers but never show a value: it may be a key.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum InvalidRequest {
+    /// The host is empty or no `host[:port]`.
+    #[error("the host must be a name or address with an optional port, and an IPv6 address in brackets")]
+    Host,
+    /// The target does not start with `/` or has characters that a URL must encode.
+    #[error("the target must start with / and have only visible ASCII without #: percent-encode the rest")]
+    Target,
+    /// The origin has control characters or is empty.
+    #[error("the origin must be a serialised origin such as https://example.com")]
+    Origin,
+    /// A subprotocol is no token.
+    #[error("a subprotocol must be an HTTP token: letters, digits and !#$%&'*+-.^_`|~ only")]
+    Subprotocol,
+    /// A subprotocol is offered twice.
+    #[error("a subprotocol must be offered once only")]
+    RepeatedSubprotocol,
+    /// The handshake writes this header itself.
+    #[error("the header {0} belongs to the handshake: use the request's own field for it, or leave it out")]
+    ReservedHeader(String),
+    /// A window size is outside 8 to 15.
+    #[error("a window of permessage-deflate has 8 to 15 bits")]
+    WindowBits,
+}
+
+/// Why a decision on an upgrade request was refused; nothing was changed by it.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum DecisionError {
+    /// No request was read yet.
+    #[error("no request to decide on yet: feed handle_input until it returns one")]
+    TooEarly,
+    /// The request was already accepted or rejected.
+    #[error("the request was decided already: each request takes one accept or one reject")]
+    AlreadyDecided,
+    /// The client's fault, its leaving or a time-out has ended the handshake.
+    #[error("the handshake is over: drain poll_transmit and drop the connection")]
+    Over,
+    /// The client did not offer this subprotocol (RFC 6455 section 4.2.2 item 5).
+    #[error("the client did not offer this subprotocol: choose one of UpgradeRequest::subprotocols, or none")]
+    SubprotocolNotOffered,
+    /// The handshake writes this header itself.
+    #[error("the header {0} belongs to the handshake: leave it out")]
+    ReservedHeader(String),
+    /// A window size is outside 8 to 15.
+    #[error("a window of permessage-deflate has 8 to 15 bits")]
+    WindowBits,
+    /// A rejection carries another status than 300 to 599.
+    #[error("a rejection needs a status from 300 to 599")]
+    Status,
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use core::mem::size_of;
+
+    use super::*;
+
+    #[test]
+    fn what_the_peer_did_fits_into_two_bytes() {
+        assert!(size_of::<RequestError>() <= 2);
+        assert!(size_of::<ResponseError>() <= 2);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_http_names_the_deployed_gateway() {
+        for error in [ResponseError::NotHttp, ResponseError::NoAnswer] {
+            assert!(error.to_string().contains("socket.io"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Bytes on their way out.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+/// One HTTP message, sent in as many pieces as the transport likes.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Outgoing {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, sent: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest().is_empty()
+    }
+
+    pub(super) fn poll_transmit<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
+        match (slices.first_mut(), self.rest()) {
+            (_, []) | (None, _) => 0,
+            (Some(slice), rest) => {
+                *slice = rest;
+                1
+            }
+        }
+    }
+
+    /// Drops `count` bytes, and all of them when there are fewer.
+    pub(super) fn transmitted(&mut self, count: usize) {
+        self.sent = self.sent.saturating_add(count).min(self.bytes.len());
+        if self.is_empty() {
+            *self = Self::default();
+        }
+    }
+
+    /// The bytes that were not sent yet.
+    pub(super) fn into_rest(mut self) -> Vec<u8> {
+        self.bytes.drain(..self.sent.min(self.bytes.len()));
+        self.bytes
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.sent..).unwrap_or_default()
+    }
+}
+
+/// Never the bytes: the request may carry the API key.
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outgoing({} bytes)", self.rest().len())
+    }
+}

@@ -1,0 +1,235 @@
+//! HTTP responses that open no connection, as a server writes them.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde_json::Value;
+
+use super::accepted::RESERVED;
+use super::error::{DecisionError, HeadError, InvalidHeader, RequestError};
+use super::headers::Headers;
+
+/// A response that refuses an upgrade.
+///
+/// `Connection: close` and `Content-Length` are added when it is sent. The constructors are MultiWA's refusals
+/// (`protocol.md`, Transport), each with a JSON body `{"error":"text for a person","code":"word_for_a_program"}`.
+///
+/// ```
+/// use multiwa_ws_core::handshake::Rejection;
+///
+/// let rejection = Rejection::unauthorized();
+/// assert_eq!(rejection.status, 401);
+/// assert_eq!(rejection.body, br#"{"error":"A valid API key is required","code":"unauthorized"}"#);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The status, 300 to 599.
+    pub status: u16,
+    /// Headers beside those that frame the response.
+    pub headers: Headers,
+    /// The body; its type belongs to [`headers`](Self::headers).
+    pub body: Vec<u8>,
+}
+
+impl Rejection {
+    /// A status with a JSON body.
+    #[must_use]
+    pub fn json(status: u16, code: &str, error: &str) -> Self {
+        let body = alloc::format!(r#"{{"error":{},"code":{}}}"#, Value::from(error), Value::from(code));
+        Self { status, headers: Headers::new(), body: body.into_bytes() }.with("Content-Type", "application/json")
+    }
+
+    /// 401: no key, or a wrong one.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        // RFC 9110 section 15.5.2: a 401 must say how to authenticate.
+        Self::json(401, "unauthorized", "A valid API key is required").with("WWW-Authenticate", "Bearer")
+    }
+
+    /// 403: the origin or the host is not on the allow-list.
+    #[must_use]
+    pub fn forbidden() -> Self {
+        Self::json(403, "forbidden", "This origin or host is not allowed")
+    }
+
+    /// 404: another path than the server's.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::json(404, "not_found", "There is no WebSocket at this path")
+    }
+
+    /// 429: this client knocks too often; `retry_after` is rounded up to whole seconds.
+    #[must_use]
+    pub fn too_many_requests(retry_after: Duration) -> Self {
+        Self::json(429, "too_many_requests", "Too many connection attempts").retry_after(retry_after)
+    }
+
+    /// 503: the server is full or going down; `retry_after` is rounded up to whole seconds.
+    #[must_use]
+    pub fn unavailable(retry_after: Duration) -> Self {
+        Self::json(503, "unavailable", "The server takes no connections now").retry_after(retry_after)
+    }
+
+    fn retry_after(self, duration: Duration) -> Self {
+        let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+        self.with("Retry-After", &seconds.to_string())
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        let added: Result<(), InvalidHeader> = self.headers.append(name, value);
+        debug_assert_eq!(added, Ok(()), "{name}");
+        self
+    }
+
+    /// Whether it can be sent.
+    pub(super) fn check(&self) -> Result<(), DecisionError> {
+        if !(300..=599).contains(&self.status) {
+            return Err(DecisionError::Status);
+        }
+        match self.headers.find_reserved(&RESERVED) {
+            // RFC 9110 section 15.5.22 asks for Upgrade in a 426, RFC 6455 section 4.4 for the version.
+            Some(name) if !name.eq_ignore_ascii_case("Upgrade") && !name.eq_ignore_ascii_case(VERSION) => {
+                Err(DecisionError::ReservedHeader(name.into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The whole response as it goes over the wire.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut headers = Headers::new();
+        // RFC 9110 section 7.8: whoever sends Upgrade lists it in Connection.
+        let connection = if self.headers.get("Upgrade").is_some() { "close, Upgrade" } else { "close" };
+        headers.append("Connection", connection).unwrap_or_default();
+        headers.append("Content-Length", self.body.len().to_string()).unwrap_or_default();
+        let mut bytes = status_line(self.status);
+        headers.write(&mut bytes);
+        self.headers.write(&mut bytes);
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+impl RequestError {
+    /// The response that the client deserves, or `None` when it is gone.
+    #[must_use]
+    pub fn rejection(&self) -> Option<Rejection> {
+        let (status, code) = match self {
+            Self::Head(HeadError::TooLong | HeadError::TooManyFields) => (431, "header_too_large"),
+            Self::Head(HeadError::Version) => (505, "http_version"),
+            Self::Method => (405, "method_not_allowed"),
+            Self::TargetTooLong => (414, "target_too_long"),
+            Self::Http10 | Self::NotAnUpgrade => (426, "upgrade_required"),
+            Self::Version => (426, "unsupported_version"),
+            Self::TimedOut => (408, "timed_out"),
+            Self::NoRequest | Self::Truncated | Self::ClientLeft => return None,
+            Self::Head(_)
+            | Self::NotHttp
+            | Self::Target
+            | Self::Host
+            | Self::RepeatedUpgrade
+            | Self::Key
+            | Self::RepeatedVersion
+            | Self::RepeatedOrigin
+            | Self::Body
+            | Self::Subprotocols
+            | Self::Extensions => (400, "bad_request"),
+        };
+        let rejection = Rejection::json(status, code, &self.to_string());
+        Some(match status {
+            // RFC 9110 section 15.5.6.
+            405 => rejection.with("Allow", "GET"),
+            // RFC 9110 section 15.5.22 and RFC 6455 section 4.4.
+            426 => rejection.with("Upgrade", "websocket").with(VERSION, "13"),
+            _ => rejection,
+        })
+    }
+}
+
+const VERSION: &str = "Sec-WebSocket-Version";
+
+/// The first line of a response (RFC 9112 section 4).
+pub(super) fn status_line(status: u16) -> Vec<u8> {
+    alloc::format!("HTTP/1.1 {status} {}\r\n", reason(status)).into_bytes()
+}
+
+/// The phrases of RFC 9110 section 15 for what this crate sends; others go without, as section 15.1 allows.
+fn reason(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        301 => "Moved Permanently",
+        302 => "Found",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use super::*;
+
+    #[test]
+    fn a_response_is_framed_so_that_the_client_sees_its_end() {
+        let bytes = Rejection::unavailable(Duration::from_millis(1_001)).to_bytes();
+        assert_eq!(
+            String::from_utf8(bytes).unwrap(),
+            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 68\r\n\
+             Content-Type: application/json\r\nRetry-After: 2\r\n\r\n\
+             {\"error\":\"The server takes no connections now\",\"code\":\"unavailable\"}"
+        );
+    }
+
+    #[test]
+    fn the_constructors_have_the_statuses_of_the_protocol() {
+        let second = Duration::from_secs(1);
+        for (rejection, status) in [
+            (Rejection::unauthorized(), 401),
+            (Rejection::forbidden(), 403),
+            (Rejection::not_found(), 404),
+            (Rejection::too_many_requests(second), 429),
+            (Rejection::unavailable(second), 503),
+        ] {
+            assert_eq!((rejection.status, rejection.check()), (status, Ok(())));
+            assert!(!reason(status).is_empty());
+        }
+    }
+
+    #[test]
+    fn only_a_status_that_refuses_and_free_headers_can_be_sent() {
+        for (status, expected) in [
+            (101, Err(DecisionError::Status)),
+            (200, Err(DecisionError::Status)),
+            (299, Err(DecisionError::Status)),
+            (300, Ok(())),
+            (599, Ok(())),
+            (600, Err(DecisionError::Status)),
+        ] {
+            assert_eq!(Rejection::json(status, "", "").check(), expected, "{status}");
+        }
+        let smuggled = Rejection::not_found().with("content-length", "0");
+        assert_eq!(smuggled.check(), Err(DecisionError::ReservedHeader("content-length".into())));
+    }
+
+    #[test]
+    fn a_text_is_escaped_in_the_body() {
+        assert_eq!(Rejection::json(400, "c", "a\"b\n").body, br#"{"error":"a\"b\n","code":"c"}"#);
+    }
+}

@@ -1,0 +1,386 @@
+//! What a client asks for, and the server's answer to it.
+
+use alloc::borrow::{Cow, ToOwned};
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use core::fmt;
+
+use super::accepted::{Acceptance, Upgraded};
+use super::api_key::ApiKey;
+use super::deflate;
+use super::error::{DecisionError, HeadError, RequestError};
+use super::extensions::SEC_WEBSOCKET_EXTENSIONS;
+use super::headers::{Headers, Single, is_authority, is_token, redact_query};
+use super::{key, query};
+use crate::websocket::Negotiated;
+
+/// A valid upgrade request, read by a [`ServerHandshake`](super::ServerHandshake) or by somebody else's HTTP server.
+///
+/// Everything is as the client sent it: what it may reach is the caller's to judge. `Debug` hides the query and all
+/// credentials.
+///
+/// ```
+/// use multiwa_ws_core::handshake::{Acceptance, ApiKey, UpgradeRequest};
+///
+/// // What an HTTP server of your own handed over.
+/// let headers = [
+///     ("Host", "gateway:3001"),
+///     ("Connection", "Upgrade"),
+///     ("Upgrade", "websocket"),
+///     ("Sec-WebSocket-Version", "13"),
+///     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+/// ];
+/// let request = UpgradeRequest::from_http("GET", "/ws?apiKey=k+1", headers)?;
+/// assert_eq!(request.path(), "/ws");
+/// assert_eq!(request.api_key(), Some(ApiKey::new("k 1")));
+///
+/// // Send these headers with status 101, then build a `WebSocket` from `negotiated`.
+/// let upgraded = request.accept(&Acceptance::default())?;
+/// assert_eq!(upgraded.headers.get_str("Sec-WebSocket-Accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct UpgradeRequest {
+    target: String,
+    headers: Headers,
+}
+
+impl UpgradeRequest {
+    /// Judges a request that was read elsewhere: its method, its target as it stood in the request line, its headers.
+    ///
+    /// # Errors
+    /// The first rule of RFC 6455 section 4.2.1 that it breaks; [`RequestError::rejection`] is the response to send.
+    pub fn from_http<N: AsRef<str>, V: AsRef<[u8]>>(
+        method: &str,
+        target: &str,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, RequestError> {
+        if method != "GET" {
+            return Err(RequestError::Method);
+        }
+        let mut fields = Headers::new();
+        for (name, value) in headers {
+            fields.append(name.as_ref(), value).map_err(|_| HeadError::FieldValue)?;
+        }
+        Self::new(target, fields)
+    }
+
+    pub(super) fn new(target: &str, headers: Headers) -> Result<Self, RequestError> {
+        // RFC 6455 section 4.2.1 item 1 and RFC 9112 section 3.2.
+        if split_target(target).is_none() {
+            return Err(RequestError::Target);
+        }
+        // Item 2 and RFC 9112 section 3.2: not one Host is as bad as two.
+        if !matches!(headers.single("Host"), Single::Value(host) if is_authority(host)) {
+            return Err(RequestError::Host);
+        }
+        // RFC 9112 section 6.3: with either header a body follows, and would be read as frames.
+        if headers.get("Transfer-Encoding").is_some()
+            || !matches!(headers.single("Content-Length"), Single::Missing | Single::Value(b"0"))
+        {
+            return Err(RequestError::Body);
+        }
+        // Items 3 and 4.
+        if headers.single("Upgrade") == Single::Repeated {
+            return Err(RequestError::RepeatedUpgrade);
+        }
+        if !headers.lists("Upgrade", "websocket") || !headers.lists("Connection", "upgrade") {
+            return Err(RequestError::NotAnUpgrade);
+        }
+        // Item 6, before the key: a client of another version may have none.
+        match headers.single("Sec-WebSocket-Version") {
+            Single::Value(b"13") => {}
+            Single::Repeated => return Err(RequestError::RepeatedVersion),
+            Single::Missing | Single::Value(_) => return Err(RequestError::Version),
+        }
+        // Item 5.
+        if !matches!(headers.single("Sec-WebSocket-Key"), Single::Value(value) if key::is_key(value)) {
+            return Err(RequestError::Key);
+        }
+        // Item 7 and RFC 6454 section 7.3.
+        if headers.single("Origin") == Single::Repeated {
+            return Err(RequestError::RepeatedOrigin);
+        }
+        // Item 8 and section 4.1 item 10: tokens, each once.
+        let mut seen = BTreeSet::new();
+        if !headers.list(SEC_WEBSOCKET_PROTOCOL).all(|name| is_token(name) && seen.insert(name))
+            || headers.get(SEC_WEBSOCKET_PROTOCOL).is_some() && seen.is_empty()
+        {
+            return Err(RequestError::Subprotocols);
+        }
+        // Item 9 and section 9.1: a malformed list fails the handshake, whether or not an extension is wanted.
+        if deflate::choose(headers.get_all(SEC_WEBSOCKET_EXTENSIONS), None).is_err() {
+            return Err(RequestError::Extensions);
+        }
+        Ok(Self { target: target.to_owned(), headers })
+    }
+
+    /// The target as it stood in the request line: it may carry the API key, so keep it out of logs.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The path as it was sent, starting with `/`; percent escapes are not decoded.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let path = self.path_and_query();
+        match path.split_once('?').map_or(path, |(path, _)| path) {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// The names and values of the query, read as a form: percent escapes decoded, `+` a space, what is no UTF-8 replaced.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        self.raw_query_pairs().map(|(name, value)| (into_text(name), into_text(value)))
+    }
+
+    /// All headers.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The host and port that the client dialled: from an absolute target, else from `Host` (RFC 9112 section 3.2.2).
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let named = split_target(&self.target).and_then(|(authority, _)| authority);
+        named.or_else(|| self.headers.get_str("Host")).unwrap_or_default()
+    }
+
+    /// The origin of the page that asks, as a browser states it (RFC 6455 section 10.2); other clients send none.
+    #[must_use]
+    pub fn origin(&self) -> Option<&[u8]> {
+        self.headers.get("Origin")
+    }
+
+    /// The subprotocols that the client offers, the one it likes best first.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
+        self.headers.list(SEC_WEBSOCKET_PROTOCOL).filter_map(|name| core::str::from_utf8(name).ok())
+    }
+
+    /// The first key that is not empty, from `apiKey` in the query, `X-API-Key` or `Authorization: Bearer`
+    /// (`protocol.md`, Transport).
+    #[must_use]
+    pub fn api_key(&self) -> Option<ApiKey> {
+        let query = self.raw_query_pairs().filter(|(name, _)| name.as_ref() == b"apiKey").map(|(_, value)| value);
+        let header = self.headers.get_all("X-API-Key").map(Cow::Borrowed);
+        let bearer = self.headers.get_all("Authorization").filter_map(bearer_token).map(Cow::Borrowed);
+        query.chain(header).chain(bearer).find(|key| !key.is_empty()).map(ApiKey::new)
+    }
+
+    /// What a 101 response to this request says, given the caller's choices.
+    ///
+    /// A [`ServerHandshake`](super::ServerHandshake) does this by itself; it is for those who send the response by other
+    /// means.
+    ///
+    /// # Errors
+    /// A choice that cannot be sent.
+    pub fn accept(&self, acceptance: &Acceptance) -> Result<Upgraded, DecisionError> {
+        if let Some(name) = acceptance.headers.find_reserved(&super::accepted::RESERVED) {
+            return Err(DecisionError::ReservedHeader(name.to_owned()));
+        }
+        let mut headers = Headers::new();
+        let mut add = |name: &str, value: &[u8]| headers.append(name, value).unwrap_or_default();
+        add("Upgrade", b"websocket");
+        add("Connection", b"Upgrade");
+        add("Sec-WebSocket-Accept", key::accept(self.headers.get("Sec-WebSocket-Key").unwrap_or_default()).as_bytes());
+        // RFC 6455 section 4.2.2 item 5: one of those that were offered, or none.
+        if let Some(subprotocol) = &acceptance.subprotocol {
+            if !self.subprotocols().any(|offered| offered == subprotocol) {
+                return Err(DecisionError::SubprotocolNotOffered);
+            }
+            add(SEC_WEBSOCKET_PROTOCOL, subprotocol.as_bytes());
+        }
+        if acceptance.deflate.as_ref().is_some_and(|config| !config.is_valid()) {
+            return Err(DecisionError::WindowBits);
+        }
+        let offers = self.headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
+        let chosen = deflate::choose(offers, acceptance.deflate.as_ref()).unwrap_or_default();
+        if let Some((_, answer)) = &chosen {
+            add(SEC_WEBSOCKET_EXTENSIONS, answer.as_bytes());
+        }
+        for (name, value) in acceptance.headers.iter() {
+            add(name, value);
+        }
+        Ok(Upgraded {
+            negotiated: Negotiated { deflate: chosen.map(|(parameters, _)| parameters), ..Negotiated::default() },
+            subprotocol: acceptance.subprotocol.clone(),
+            headers,
+        })
+    }
+
+    fn path_and_query(&self) -> &str {
+        split_target(&self.target).map_or("", |(_, path)| path)
+    }
+
+    fn raw_query_pairs(&self) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+        query::pairs(self.path_and_query().split_once('?').map_or("", |(_, query)| query))
+    }
+}
+
+impl fmt::Debug for UpgradeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpgradeRequest")
+            .field("target", &redact_query(&self.target))
+            .field("headers", &self.headers)
+            .finish()
+    }
+}
+
+pub(super) const SEC_WEBSOCKET_PROTOCOL: &str = "Sec-WebSocket-Protocol";
+
+/// Whether `target` is a path and query that can stand in a request line.
+pub(super) fn is_origin_form(target: &str) -> bool {
+    // RFC 6455 section 3: a fragment has no meaning here and its `#` must be escaped.
+    target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}
+
+/// The authority, when the target is an absolute URI (RFC 9112 section 3.2.2), and the path with the query.
+fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
+    if is_origin_form(target) {
+        return Some((None, target));
+    }
+    let (scheme, rest) = target.split_once("://")?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return None;
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let visible = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    (is_authority(authority.as_bytes()) && visible).then_some((Some(authority), path))
+}
+
+/// RFC 6750 section 2.1; the scheme's name has no case (RFC 9110 section 11.1).
+fn bearer_token(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii_start())
+}
+
+fn into_text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::handshake::DeflateConfig;
+
+    const GOOD: [(&str, &str); 5] = [
+        ("Host", "gateway:3001"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Version", "13"),
+    ];
+
+    fn with(target: &str, more: &[(&'static str, &'static str)]) -> Result<UpgradeRequest, RequestError> {
+        UpgradeRequest::from_http("GET", target, GOOD.iter().chain(more).copied())
+    }
+
+    #[test]
+    fn the_path_and_query_are_read_from_every_form_of_target() {
+        for (target, path, pairs, host) in [
+            ("/ws", "/ws", 0, "gateway:3001"),
+            ("/", "/", 0, "gateway:3001"),
+            ("/ws?", "/ws", 0, "gateway:3001"),
+            ("/ws?a=1&b=//x", "/ws", 2, "gateway:3001"),
+            ("//evil/ws", "//evil/ws", 0, "gateway:3001"),
+            ("http://other:80/ws?a", "/ws", 1, "other:80"),
+            ("HTTPS://other", "/", 0, "other"),
+            ("http://other?a=b", "/", 1, "other"),
+        ] {
+            let request = with(target, &[]).unwrap();
+            assert_eq!((request.target(), request.path(), request.host()), (target, path, host));
+            assert_eq!(request.query_pairs().count(), pairs, "{target}");
+        }
+        for target in
+            ["", "*", "ws", "/a b", "/a#b", "/é", "ftp://h/", "ws://h/", "http://", "http:///ws", "http://a@b/"]
+        {
+            assert_eq!(with(target, &[]), Err(RequestError::Target), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_is_no_utf8_is_still_readable() {
+        let request = with("/ws?a=%ff+", &[]).unwrap();
+        assert_eq!(request.query_pairs().next(), Some((Cow::Borrowed("a"), Cow::Borrowed("\u{fffd} "))));
+    }
+
+    #[test]
+    fn the_key_is_found_in_each_of_its_places() {
+        let none: &[(&str, &str)] = &[];
+        for (target, more, key) in [
+            ("/ws", none, None),
+            ("/ws?apiKey=", none, None),
+            ("/ws?apikey=a", none, None),
+            ("/ws?apiKey=a%2Bb+c", none, Some("a+b c")),
+            ("/ws?apiKey=&apiKey=b", none, Some("b")),
+            ("/ws", &[("x-api-key", "h")][..], Some("h")),
+            ("/ws", &[("Authorization", "bEaReR  t")][..], Some("t")),
+            ("/ws", &[("Authorization", "Basic dTpw")][..], None),
+            ("/ws", &[("Authorization", "Bearer")][..], None),
+            ("/ws?apiKey=q", &[("X-API-Key", "h"), ("Authorization", "Bearer t")][..], Some("q")),
+            ("/ws?apiKey=", &[("X-API-Key", ""), ("Authorization", "Bearer t")][..], Some("t")),
+        ] {
+            assert_eq!(with(target, more).unwrap().api_key(), key.map(ApiKey::new), "{target} {more:?}");
+        }
+    }
+
+    #[test]
+    fn debug_output_hides_the_key_wherever_it_stands() {
+        for (target, more) in [
+            ("/ws?apiKey=s3cret", ("X-A", "b")),
+            ("/ws?api%4Bey=s3cret", ("X-A", "b")),
+            ("http://h?s3cret", ("X-A", "b")),
+            ("/ws", ("X-API-Key", "s3cret")),
+            ("/ws", ("authorization", "Bearer s3cret")),
+        ] {
+            let shown = alloc::format!("{:?}", with(target, &[more]).unwrap());
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_caller_can_choose_only_what_was_offered() {
+        let request = with(
+            "/ws",
+            &[
+                ("Sec-WebSocket-Protocol", "a, b"),
+                ("sec-websocket-protocol", "c"),
+                ("Sec-WebSocket-Extensions", "x, permessage-deflate"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(request.subprotocols().collect::<Vec<_>>(), ["a", "b", "c"]);
+        let choice = Acceptance { subprotocol: Some("c".into()), ..Acceptance::default() };
+        let upgraded = request.accept(&choice).unwrap();
+        assert_eq!(upgraded.headers.get_str("Sec-WebSocket-Protocol"), Some("c"));
+        assert_eq!((upgraded.subprotocol.as_deref(), upgraded.negotiated), (Some("c"), Negotiated::default()));
+        let choice = Acceptance { subprotocol: Some("A".into()), ..Acceptance::default() };
+        assert_eq!(request.accept(&choice), Err(DecisionError::SubprotocolNotOffered));
+
+        let choice = Acceptance { deflate: Some(DeflateConfig::default()), ..Acceptance::default() };
+        let upgraded = request.accept(&choice).unwrap();
+        assert_eq!(upgraded.headers.get_str("Sec-WebSocket-Extensions"), Some("permessage-deflate"));
+        assert!(upgraded.negotiated.deflate.is_some());
+        let small = DeflateConfig { server_max_window_bits: 7, ..DeflateConfig::default() };
+        let choice = Acceptance { deflate: Some(small), ..Acceptance::default() };
+        assert_eq!(request.accept(&choice), Err(DecisionError::WindowBits));
+    }
+
+    #[test]
+    fn the_handshakes_own_headers_cannot_be_added() {
+        let request = with("/ws", &[]).unwrap();
+        for name in ["connection", "UPGRADE", "Sec-WebSocket-Accept", "Content-Length"] {
+            let mut choice = Acceptance::default();
+            choice.headers.append(name, "x").unwrap();
+            assert_eq!(request.accept(&choice), Err(DecisionError::ReservedHeader(name.into())));
+        }
+    }
+}

@@ -1,0 +1,585 @@
+//! The client's side of a session: its lifecycle, its requests, its subscriptions, and the filter of events.
+
+mod judge;
+mod lifecycle;
+mod outgoing;
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::mem;
+use core::time::Duration;
+
+use super::config::{ClientConfig, SecondProfile};
+use super::envelope::Spans;
+use super::features::Features;
+use super::keep_alive::KeepAlive;
+use super::notice::{Action, ClientEvent, CloseCause, FailedSubscription, Located, Notice};
+use super::request::{Ask, Origin, RequestId, Requests};
+use super::retry::{Backoff, Loss};
+use super::state::{ClientState, Trigger};
+use super::subscription::{EventNames, SubscriptionLimit, SubscriptionSet, check_name};
+use super::wanted::{Change, Wanted, Wish};
+use crate::Instant;
+use crate::random::Random;
+
+/// Notices that wait to be polled; from here on commands are refused and no further attempt begins.
+const MAX_NOTICES: usize = 256;
+
+/// One client of a MultiWA server, over any transport of text messages, with its whole lifecycle.
+///
+/// It opens nothing and reads no clock: it says what to do and is told what happened. One client lives through many
+/// transports, one after the other.
+///
+/// - **Getters**, at any time: [`state`](Self::state), [`live`](Self::live), [`wanted`](Self::wanted),
+///   [`counters`](Self::counters) and the others.
+/// - **`handle_*`**, [`connected`](Self::connected), [`opened`](Self::opened), [`lost`](Self::lost) and
+///   [`reading_paused`](Self::reading_paused) tell what happened on the transport or that time passed.
+/// - **Commands**: [`connect`](Self::connect), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe),
+///   [`ping`](Self::ping), [`close`](Self::close). They take effect before they return; a refused one changed nothing.
+/// - **`poll_*`**: after any of the above, send what [`poll_message`](Self::poll_message) lends and confirm each with
+///   [`message_sent`](Self::message_sent), then do what [`poll_action`](Self::poll_action) says, take
+///   [`poll_event`](Self::poll_event) until it is empty, and sleep until [`poll_timeout`](Self::poll_timeout).
+///
+/// Calls may come in any order; what makes no sense in the present state is ignored. Time never runs backwards inside: an
+/// earlier `now` counts as the latest one given.
+///
+/// ```
+/// use multiwa_ws_core::Instant;
+/// use multiwa_ws_core::session::{Action, ClientConfig, ClientEvent, ClientSession, EventNames, Features};
+///
+/// let now = Instant::from_nanos(0);
+/// let mut client = ClientSession::new(ClientConfig::default(), [7; 32]);
+/// client.subscribe(now, "profile-123", &EventNames::every())?;
+/// client.connect(now)?;
+/// assert_eq!(client.poll_action(), Some(Action::Connect { attempt: 1 }));
+///
+/// // The transport is open, and the server greets.
+/// client.opened(now, Features::default());
+/// let hello = r#"{"type":"ack","payload":{"clientId":"c"}}"#;
+/// assert!(matches!(client.handle_message(now, hello), Some(ClientEvent::Connected(_))));
+/// assert!(client.poll_message().is_some_and(|text| text.starts_with(r#"{"type":"subscribe""#)));
+/// client.message_sent();
+/// # Ok::<(), multiwa_ws_core::session::CommandError>(())
+/// ```
+#[derive(Debug)]
+pub struct ClientSession {
+    config: ClientConfig,
+    state: ClientState,
+    now: Instant,
+    backoff: Backoff,
+    last_loss: Option<Loss>,
+    /// When the present state ends by itself: `Connecting`, `Backoff` and `Closing` do.
+    state_due: Option<Instant>,
+    /// The transport is connected, the upgrade is not done.
+    upgrading: bool,
+    ready_since: Option<Instant>,
+
+    wanted: Wanted,
+    live: SubscriptionSet,
+    requests: Requests,
+    /// Subscriptions that failed on the way to `Ready`.
+    failed: Vec<FailedSubscription>,
+    features: Features,
+    /// Requests are sent once this wait is over.
+    welcome: Welcome,
+
+    keep_alive: Option<KeepAlive>,
+    reading_paused: Option<Instant>,
+    last_traffic: Option<Instant>,
+    rtt: Option<Duration>,
+    gap_from: Option<Instant>,
+
+    /// What [`ClientSession::poll_message`] lends, and the request that it is.
+    front: Option<(Option<RequestId>, String)>,
+    pongs: VecDeque<String>,
+    actions: Actions,
+    notices: VecDeque<Notice>,
+    counters: ClientCounters,
+}
+
+/// The wait for the first message of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Welcome {
+    Awaited { due: Instant },
+    Over,
+}
+
+/// What the transport was not told yet. Each kind at most once, so nothing piles up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Actions {
+    abort: bool,
+    close: Option<(u16, &'static str)>,
+    connect: Option<u32>,
+}
+
+/// What a client counted since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientCounters {
+    /// Messages received on an open connection.
+    pub received: u64,
+    /// Events handed to the application.
+    pub events: u64,
+    /// Events that no live subscription asked for; they are dropped.
+    pub filtered: u64,
+    /// Messages of an unknown type, and events without a usable address.
+    pub unknown: u64,
+    /// Messages that are no JSON or nested too deep.
+    pub invalid: u64,
+    /// Answers to no request of ours; they are dropped.
+    pub unsolicited: u64,
+    /// Answers that came after the request had timed out.
+    pub late: u64,
+    /// Messages that came while no connection was open; they are dropped.
+    pub stray: u64,
+}
+
+/// Why a command was refused. It has changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The client was closed: build a new one.
+    #[error("the client is closed: build a new one")]
+    Closed,
+    /// An attempt or a connection is there already.
+    #[error("the client connects or is connected already")]
+    AlreadyConnecting,
+    /// A `ping` needs an open connection: wait until the client is ready.
+    #[error("no connection is open: wait until the client is ready")]
+    NotConnected,
+    /// A subscription needs the name of a profile.
+    #[error("name the profile to subscribe to")]
+    NoProfile,
+    /// A subscription needs an event name: `*` stands for all.
+    #[error("name at least one event, or `*` for all")]
+    NoEvents,
+    /// The profile is not subscribed to.
+    #[error("the profile is not subscribed to")]
+    NotSubscribed,
+    /// The server knows no subscription sets, so a second profile would replace the first. Unsubscribe from that one
+    /// before, or let [`ClientConfig::second_profile`] displace it.
+    #[error(
+        "the server holds one profile a connection: unsubscribe from the other one first, or choose to displace it"
+    )]
+    SetsUnsupported,
+    /// A limit of [`ClientConfig::subscriptions`].
+    #[error("a subscription would have {0}")]
+    Limit(SubscriptionLimit),
+    /// As many requests as [`ClientConfig::max_requests`] have no answer: wait for one to end.
+    #[error("too many requests have no answer: wait for one to end")]
+    TooManyRequests,
+    /// Notices pile up: take them from [`ClientSession::poll_event`].
+    #[error("notices pile up: take them from `poll_event`")]
+    Undrained,
+}
+
+/// # Getters
+impl ClientSession {
+    /// A client in [`ClientState::Idle`]. The seed feeds request identifiers and the back-off; it must differ from client
+    /// to client, or they all return at once after a restart of the server.
+    #[must_use]
+    pub fn new(config: ClientConfig, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(seed);
+        let client = u32::from_le_bytes(random.bytes());
+        Self {
+            config,
+            state: ClientState::Idle,
+            now: Instant::default(),
+            backoff: Backoff::new(config.reconnect, random),
+            last_loss: None,
+            state_due: None,
+            upgrading: false,
+            ready_since: None,
+            wanted: Wanted::default(),
+            live: SubscriptionSet::default(),
+            requests: Requests::new(client),
+            failed: Vec::new(),
+            features: Features::default(),
+            welcome: Welcome::Over,
+            keep_alive: None,
+            reading_paused: None,
+            last_traffic: None,
+            rtt: None,
+            gap_from: None,
+            front: None,
+            pongs: VecDeque::new(),
+            actions: Actions::default(),
+            notices: VecDeque::new(),
+            counters: ClientCounters::default(),
+        }
+    }
+
+    /// Where the client stands.
+    #[must_use]
+    pub const fn state(&self) -> ClientState {
+        self.state
+    }
+
+    /// How the last connection or attempt ended.
+    #[must_use]
+    pub const fn last_loss(&self) -> Option<Loss> {
+        self.last_loss
+    }
+
+    /// The number of the present or last attempt since the last stable connection; 0 before the first.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.backoff.attempts()
+    }
+
+    /// When the next attempt begins, in [`ClientState::Backoff`].
+    #[must_use]
+    pub fn next_attempt_at(&self) -> Option<Instant> {
+        self.state_due.filter(|_| self.state == ClientState::Backoff)
+    }
+
+    /// When bytes last arrived.
+    #[must_use]
+    pub const fn last_traffic(&self) -> Option<Instant> {
+        self.last_traffic
+    }
+
+    /// The round-trip time of the last answered `ping`.
+    #[must_use]
+    pub const fn rtt(&self) -> Option<Duration> {
+        self.rtt
+    }
+
+    /// Since when events may be missed: a connection was lost, and its subscriptions are not live again.
+    #[must_use]
+    pub const fn gap_since(&self) -> Option<Instant> {
+        self.gap_from
+    }
+
+    /// The subscriptions that the server acknowledged on this connection. Events are held against them.
+    #[must_use]
+    pub const fn live(&self) -> &SubscriptionSet {
+        &self.live
+    }
+
+    /// The subscriptions that the application wants, which are asked for on each connection.
+    #[must_use]
+    pub fn wanted(&self) -> SubscriptionSet {
+        let mut set = SubscriptionSet::default();
+        for wish in self.wanted.current() {
+            set.add(wish.profile, wish.events);
+        }
+        set
+    }
+
+    /// What the server of this connection announced.
+    #[must_use]
+    pub const fn features(&self) -> Features {
+        self.features
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn counters(&self) -> &ClientCounters {
+        &self.counters
+    }
+}
+
+/// # Commands
+impl ClientSession {
+    /// Begins an attempt now: the first one, or the next one before its time.
+    ///
+    /// # Errors
+    /// [`CommandError::Closed`], [`CommandError::AlreadyConnecting`], [`CommandError::Undrained`].
+    pub fn connect(&mut self, now: Instant) -> Result<(), CommandError> {
+        self.advance(now);
+        self.check_open()?;
+        if self.state.after(Trigger::Connect).is_none() {
+            return Err(CommandError::AlreadyConnecting);
+        }
+        self.attempt_by(Trigger::Connect);
+        Ok(())
+    }
+
+    /// Subscribes to events of a profile, beside the other profiles; a subscription to the same profile is replaced.
+    ///
+    /// It is wanted from now on, connected or not, and asked for again on each connection, until it is refused or
+    /// unsubscribed from. The request ends within [`ClientConfig::request_timeout`].
+    ///
+    /// # Errors
+    /// [`CommandError`] says what to do instead.
+    pub fn subscribe(&mut self, now: Instant, profile: &str, events: &EventNames) -> Result<RequestId, CommandError> {
+        self.advance(now);
+        self.check_open()?;
+        if profile.is_empty() {
+            return Err(CommandError::NoProfile);
+        }
+        if events.is_empty() {
+            return Err(CommandError::NoEvents);
+        }
+        let limits = &self.config.subscriptions;
+        check_name(profile, limits).map_err(CommandError::Limit)?;
+        events.check(limits).map_err(CommandError::Limit)?;
+        self.wanted().check_room(profile, limits).map_err(CommandError::Limit)?;
+        // `protocol.md`, Subscriptions and filtering: without sets, a second profile is refused here, or displaces.
+        let alone = !self.state.is_open() || self.features.subscription_sets;
+        let displace = !alone && self.occupant(|_| true).is_some_and(|other| other != profile);
+        if displace && self.config.second_profile == SecondProfile::Refuse {
+            return Err(CommandError::SetsUnsupported);
+        }
+        let profile = Arc::<str>::from(profile);
+        let id = self.request(Ask::Subscribe { profile: profile.clone(), events: events.clone() })?;
+        self.wanted.change(id, Change::Subscribe { wish: Wish { profile, events: events.clone() }, displace });
+        self.progress();
+        Ok(id)
+    }
+
+    /// Ends the subscription to one profile, or with `None` every subscription.
+    ///
+    /// # Errors
+    /// [`CommandError`] says what to do instead.
+    pub fn unsubscribe(&mut self, now: Instant, profile: Option<&str>) -> Result<RequestId, CommandError> {
+        self.advance(now);
+        self.check_open()?;
+        let profile = match profile {
+            None => None,
+            Some(profile) => {
+                let wishes = self.wanted.current();
+                let wish = wishes.iter().find(|wish| &*wish.profile == profile);
+                Some(wish.ok_or(CommandError::NotSubscribed)?.profile.clone())
+            }
+        };
+        let id = self.request(Ask::Unsubscribe { profile: profile.clone() })?;
+        self.wanted.change(id, Change::Unsubscribe { profile });
+        self.progress();
+        Ok(id)
+    }
+
+    /// Sends the protocol's `ping`; its outcome carries the round-trip time.
+    ///
+    /// # Errors
+    /// [`CommandError`] says what to do instead.
+    pub fn ping(&mut self, now: Instant) -> Result<RequestId, CommandError> {
+        self.advance(now);
+        self.check_open()?;
+        if !self.state.is_open() {
+            return Err(CommandError::NotConnected);
+        }
+        let id = self.request(Ask::Ping)?;
+        self.progress();
+        Ok(id)
+    }
+
+    /// Closes the client for good, with a closing handshake where a connection is open. Messages that were not sent are
+    /// dropped. A second call does nothing.
+    pub fn close(&mut self, now: Instant) {
+        self.advance(now);
+        let was_dialling = self.state == ClientState::Connecting && self.actions.connect.is_none();
+        if !self.go(Trigger::Close) {
+            return;
+        }
+        self.actions.connect = None;
+        self.drop_output();
+        if self.state == ClientState::Closed {
+            self.actions.abort = was_dialling;
+            self.finish(CloseCause::Application);
+            return;
+        }
+        self.welcome = Welcome::Over;
+        self.actions.close = Some((1000, ""));
+        self.state_due = Some(self.now + self.config.close_timeout);
+        self.notices.push_back(Notice::Closing);
+    }
+
+    fn check_open(&self) -> Result<(), CommandError> {
+        if matches!(self.state, ClientState::Closing | ClientState::Closed) {
+            return Err(CommandError::Closed);
+        }
+        if self.notices.len() >= MAX_NOTICES {
+            return Err(CommandError::Undrained);
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, ask: Ask) -> Result<RequestId, CommandError> {
+        if !self.requests.make_room(self.config.max_requests) {
+            return Err(CommandError::TooManyRequests);
+        }
+        let deadline = self.now + self.config.request_timeout;
+        Ok(self.requests.push(ask, Origin::Application, Some(deadline)))
+    }
+}
+
+/// # What happened
+impl ClientSession {
+    /// The transport is connected and the upgrade begins: from here on
+    /// [`ClientConfig::upgrade_timeout`] holds in place of [`ClientConfig::connect_timeout`].
+    pub fn connected(&mut self, now: Instant) {
+        self.advance(now);
+        if self.state == ClientState::Connecting {
+            self.upgrading = true;
+            self.state_due = Some(self.now + self.config.upgrade_timeout);
+        }
+    }
+
+    /// The upgrade succeeded; `features` is what the 101 response announced.
+    pub fn opened(&mut self, now: Instant, features: Features) {
+        self.advance(now);
+        if !self.go(Trigger::Opened) {
+            return;
+        }
+        self.actions.connect = None;
+        self.features = features;
+        self.last_traffic = Some(self.now);
+        self.keep_alive = self.config.keep_alive.map(|config| KeepAlive::new(config, self.now));
+        self.notices.push_back(Notice::Opened);
+        match self.config.ack_timeout {
+            Some(timeout) => self.welcome = Welcome::Awaited { due: self.now + timeout },
+            None => self.renew(),
+        }
+        self.progress();
+    }
+
+    /// A text message arrived. What it means is lent from `text`; `None` when it concerns the session alone.
+    ///
+    /// A second event that the message causes comes from [`poll_event`](Self::poll_event).
+    pub fn handle_message<'t>(&mut self, now: Instant, text: &'t str) -> Option<ClientEvent<'t>> {
+        self.judge(now, text).map(|located| located.lend(text))
+    }
+
+    /// As [`handle_message`](Self::handle_message), for a caller that owns the buffer and lends from it later.
+    pub(crate) fn judge(&mut self, now: Instant, text: &str) -> Option<Located> {
+        self.handle_traffic(now);
+        if !self.state.is_open() {
+            self.counters.stray += 1;
+            return None;
+        }
+        self.counters.received += 1;
+        let located = match Spans::locate(text, self.config.max_depth) {
+            Ok(spans) => self.judge_message(text, spans),
+            Err(error) => {
+                self.counters.invalid += 1;
+                Some(Located::Invalid(error))
+            }
+        };
+        // The `ack` is the first message of a connection: after another one it does not come (`protocol.md`, Envelope).
+        self.end_welcome();
+        self.progress();
+        located
+    }
+
+    /// A binary message arrived: the server is closed with 1003 (`protocol.md`, Transport).
+    pub fn handle_binary(&mut self, now: Instant) {
+        self.handle_traffic(now);
+        if matches!(self.state, ClientState::AwaitingAck | ClientState::Ready) {
+            self.lose(Loss::Violation { code: 1003 });
+            self.actions.close = Some((1003, "binary messages have no meaning here"));
+        }
+    }
+
+    /// Bytes arrived that may not be a whole message yet: the server lives.
+    pub fn handle_traffic(&mut self, now: Instant) {
+        self.advance(now);
+        if self.state.is_open() {
+            self.last_traffic = Some(self.now);
+            if let Some(keep_alive) = &mut self.keep_alive {
+                keep_alive.traffic(self.now);
+            }
+        }
+    }
+
+    /// The caller stops reading: what the server sends cannot arrive, so its silence does not count.
+    pub fn reading_paused(&mut self, now: Instant) {
+        self.advance(now);
+        self.reading_paused.get_or_insert(self.now);
+    }
+
+    /// The caller reads again.
+    pub fn reading_resumed(&mut self, now: Instant) {
+        self.advance(now);
+        let Some(from) = self.reading_paused.take() else { return };
+        if let Some(keep_alive) = &mut self.keep_alive {
+            keep_alive.skip(from, self.now);
+        }
+        if let Welcome::Awaited { due } = &mut self.welcome {
+            *due = self.now + due.saturating_duration_since(from);
+        }
+    }
+
+    /// The transport ended, or could not be opened.
+    ///
+    /// A transport that was given up by [`Action::Abort`], or whose [`Action::Close`] came while the state was no longer
+    /// open, has nothing more to tell.
+    pub fn lost(&mut self, now: Instant, loss: Loss) {
+        self.advance(now);
+        self.lose(loss);
+    }
+
+    /// Time passed. Does nothing before [`poll_timeout`](Self::poll_timeout).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        let due = self.state_due.is_some_and(|due| due <= self.now);
+        match self.state {
+            ClientState::Connecting if due => self.give_up_attempt(),
+            ClientState::Backoff if due && !self.is_stalled() => self.attempt_by(Trigger::RetryDue),
+            ClientState::Closing if due => self.abort_with(Loss::Eof),
+            ClientState::AwaitingAck | ClientState::Ready if self.reading_paused.is_none() => self.judge_silence(),
+            _ => {}
+        }
+        self.expire_requests();
+        self.progress();
+    }
+}
+
+/// # What to do
+impl ClientSession {
+    /// The next message to send. It stays the same until [`message_sent`](Self::message_sent), or until its connection ends.
+    #[must_use]
+    pub fn poll_message(&self) -> Option<&str> {
+        self.front.as_ref().map(|(_, text)| text.as_str())
+    }
+
+    /// The layer below took what [`poll_message`](Self::poll_message) lent.
+    pub fn message_sent(&mut self) {
+        if let Some((Some(request), _)) = self.front.take() {
+            self.requests.mark_sent(request, self.now);
+        }
+        self.progress();
+    }
+
+    /// What to do with the transport next.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        if mem::take(&mut self.actions.abort) {
+            return Some(Action::Abort);
+        }
+        if let Some((code, reason)) = self.actions.close.take() {
+            return Some(Action::Close { code, reason });
+        }
+        self.actions.connect.take().map(|attempt| Action::Connect { attempt })
+    }
+
+    /// What happened without a message, or besides its event. While 256 of these wait, commands are refused and no attempt
+    /// begins.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let state = self.state_due.filter(|_| !self.is_stalled());
+        let silence = match self.state {
+            ClientState::AwaitingAck | ClientState::Ready if self.reading_paused.is_none() => {
+                let welcome = match self.welcome {
+                    Welcome::Awaited { due } => Some(due),
+                    Welcome::Over => None,
+                };
+                let keep_alive = self.keep_alive.as_ref().map(KeepAlive::due);
+                welcome.into_iter().chain(keep_alive).min()
+            }
+            _ => None,
+        };
+        [state, silence, self.requests.next_deadline()].into_iter().flatten().min()
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.state == ClientState::Backoff && self.notices.len() >= MAX_NOTICES
+    }
+}

@@ -1,0 +1,150 @@
+//! What a message of the server means to the client (`protocol.md`, Envelope and Subscriptions).
+
+use super::{ClientSession, Welcome};
+use crate::session::envelope::{Spans, member};
+use crate::session::json::Kind;
+use crate::session::notice::{Located, Refusal, RequestOutcome};
+use crate::session::request::{Ask, Origin, Request, RequestId, RequestKind};
+
+impl ClientSession {
+    pub(super) fn judge_message(&mut self, text: &str, spans: Spans) -> Option<Located> {
+        if spans.is_event(text) {
+            return self.judge_event(text, spans);
+        }
+        let kind = spans.kind.and_then(|kind| kind.string(text));
+        match kind.as_deref() {
+            Some("ack") => self.judge_ack(text, spans),
+            Some("pong") => self.judge_pong(text, spans),
+            Some("error") => self.judge_error(text, spans),
+            Some("ping") => {
+                self.answer_ping(spans.request_id.map(|id| id.raw(text)));
+                None
+            }
+            Some("notification") => Some(Located::Notification(spans)),
+            // The list of types grows: an unknown one is no error.
+            _ => {
+                self.counters.unknown += 1;
+                Some(Located::Unknown(spans))
+            }
+        }
+    }
+
+    fn judge_event(&mut self, text: &str, spans: Spans) -> Option<Located> {
+        let profile = spans.profile_id.and_then(|profile| profile.string(text));
+        let name = spans.event.and_then(|name| name.string(text))?;
+        if !self.live.matches(profile.as_deref(), &name) && !self.is_late_proof(profile.as_deref(), &name) {
+            self.counters.filtered += 1;
+            return None;
+        }
+        self.counters.events += 1;
+        Some(Located::Event(spans))
+    }
+
+    /// An event that fits a subscription whose `ack` never came proves that the server took it: as good as a late `ack`.
+    fn is_late_proof(&mut self, profile: Option<&str>, name: &str) -> bool {
+        let proven = self.requests.take(|request| match &request.ask {
+            Ask::Subscribe { profile: asked, events } => {
+                request.has_timed_out() && request.sent.is_some() && profile == Some(asked) && events.matches(name)
+            }
+            _ => false,
+        });
+        let Some(request) = proven else { return false };
+        self.acknowledge(&request);
+        true
+    }
+
+    fn judge_ack(&mut self, text: &str, spans: Spans) -> Option<Located> {
+        if has_request_id(spans) {
+            let id = request_id(text, spans);
+            let request =
+                self.take_answered(|request| request.kind() != RequestKind::Ping && Some(request.id) == id)?;
+            return self.acknowledge(&request);
+        }
+        let payload = spans.payload.map_or("", |payload| payload.raw(text));
+        if member(payload, "action").is_some() {
+            self.counters.unsolicited += 1;
+            return None;
+        }
+        if self.welcome != Welcome::Over {
+            self.renew();
+        }
+        Some(Located::Connected(spans))
+    }
+
+    fn judge_pong(&mut self, text: &str, spans: Spans) -> Option<Located> {
+        // Without an identifier it can only answer the oldest ping.
+        let unnamed = !has_request_id(spans);
+        let id = request_id(text, spans);
+        let request =
+            self.take_answered(|request| request.kind() == RequestKind::Ping && (unnamed || Some(request.id) == id))?;
+        self.rtt = Some(request.took(self.now));
+        self.acknowledge(&request)
+    }
+
+    fn judge_error(&mut self, text: &str, spans: Spans) -> Option<Located> {
+        let id = request_id(text, spans);
+        let refused = self.requests.take(|request| request.sent.is_some() && Some(request.id) == id);
+        let Some(request) = refused else { return Some(Located::Error(spans)) };
+        self.wanted.withdraw(request.id);
+        let payload = spans.payload.map_or("", |payload| payload.raw(text));
+        self.note_end(&request);
+        if !request.has_timed_out() {
+            self.note_failure(&request, || RequestOutcome::Refused(Refusal::read(payload).into_kept()));
+        }
+        let (id, kind) = (request.id, request.kind());
+        self.is_awaited(&request).then_some(Located::Refused { id, kind, spans })
+    }
+
+    /// The server did what the request asks for, told in time or late.
+    fn acknowledge(&mut self, request: &Request) -> Option<Located> {
+        match &request.ask {
+            Ask::Subscribe { profile, events } if self.features.subscription_sets => {
+                self.live.add(profile.clone(), events.clone());
+            }
+            Ask::Subscribe { profile, events } => self.live.replace(profile.clone(), events.clone()),
+            Ask::Unsubscribe { profile: Some(profile) } if self.features.subscription_sets => {
+                self.live.remove(profile);
+            }
+            Ask::Unsubscribe { .. } => self.live.clear(),
+            Ask::Ping => {}
+        }
+        self.wanted.settle(request.id);
+        self.note_end(request);
+        let (id, kind, after) = (request.id, request.kind(), request.took(self.now));
+        self.is_awaited(request).then_some(Located::Acknowledged { id, kind, after })
+    }
+
+    fn note_end(&mut self, request: &Request) {
+        if request.has_timed_out() {
+            self.counters.late += 1;
+        }
+        if request.origin == Origin::KeepAlive
+            && let Some(keep_alive) = &mut self.keep_alive
+        {
+            keep_alive.answered(self.now);
+        }
+    }
+
+    /// Whether the application has not heard of the end of this request of its own.
+    fn is_awaited(&self, request: &Request) -> bool {
+        request.origin == Origin::Application && !request.has_timed_out()
+    }
+
+    /// The request that was answered: only what was sent can be. An answer to none is dropped and counted: it ends nothing.
+    fn take_answered(&mut self, fits: impl Fn(&Request) -> bool) -> Option<Request> {
+        let answered = self.requests.take(|request| request.sent.is_some() && fits(request));
+        if answered.is_none() {
+            self.counters.unsolicited += 1;
+        }
+        answered
+    }
+}
+
+/// An explicit `null` names no request of ours.
+fn has_request_id(spans: Spans) -> bool {
+    spans.request_id.is_some_and(|id| id.kind() != Kind::Null)
+}
+
+fn request_id(text: &str, spans: Spans) -> Option<RequestId> {
+    RequestId::parse(&spans.request_id?.string(text)?)
+}

@@ -1,0 +1,104 @@
+//! What the client sends next, and what it may not send to this server.
+
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+use super::{ClientSession, Welcome};
+use crate::session::config::SecondProfile;
+use crate::session::envelope::{encode_ping, encode_pong, encode_subscribe, encode_unsubscribe};
+use crate::session::notice::{Refusal, RequestOutcome};
+use crate::session::request::{Ask, Request};
+use crate::session::state::ClientState;
+
+/// Answers to the server's own pings that wait to be sent; from here on the oldest gives way.
+const MAX_PONGS: usize = 16;
+
+/// Bytes of a server's `requestId` that are sent back. A longer one is left out: it must not serve to make answers large.
+const MAX_ECHO: usize = 8 * 1_024;
+
+impl ClientSession {
+    /// Prepares the next message, one at a time, so that memory is bounded by the longest of them.
+    pub(super) fn fill_front(&mut self) {
+        if self.front.is_some() || !matches!(self.state, ClientState::AwaitingAck | ClientState::Ready) {
+            return;
+        }
+        if let Some(pong) = self.pongs.pop_front() {
+            self.front = Some((None, pong));
+            return;
+        }
+        if self.welcome != Welcome::Over {
+            return;
+        }
+        while let Some(request) = self.requests.next_unsent().cloned() {
+            if let Some(text) = self.encode(&request) {
+                self.front = Some((Some(request.id), text));
+                return;
+            }
+        }
+    }
+
+    /// The request as a message; `None` when it ended here, because this server must not be sent it.
+    fn encode(&mut self, request: &Request) -> Option<String> {
+        let sets = self.features.subscription_sets;
+        let id = format!("\"{}\"", request.id);
+        match &request.ask {
+            Ask::Subscribe { profile, events } => {
+                // `protocol.md`, Subscriptions and filtering: without sets this one would displace the other.
+                if !sets && self.occupant(|other| other.sent.is_some()).is_some_and(|other| *other != **profile) {
+                    if self.config.second_profile == SecondProfile::Refuse {
+                        self.end_here(request, RequestOutcome::Refused(Refusal::SetsUnsupported));
+                        return None;
+                    }
+                    self.wanted.displace(request.id);
+                }
+                Some(encode_subscribe(profile, events, sets, &id))
+            }
+            Ask::Unsubscribe { profile: Some(profile) } if !sets => {
+                // Without sets an `unsubscribe` clears everything, so it is sent only when it hits this profile.
+                if self.occupant(|other| other.sent.is_some()) == Some(profile) {
+                    return Some(encode_unsubscribe(None, &id));
+                }
+                self.end_here(request, RequestOutcome::Acknowledged { after: Duration::ZERO });
+                None
+            }
+            Ask::Unsubscribe { profile } => Some(encode_unsubscribe(profile.as_deref(), &id)),
+            Ask::Ping => Some(encode_ping(&id)),
+        }
+    }
+
+    fn end_here(&mut self, request: &Request, outcome: RequestOutcome<'static>) {
+        self.requests.take(|other| other.id == request.id);
+        if !request.has_timed_out() {
+            self.end_request(request, outcome);
+        }
+    }
+
+    /// The profile that a server without sets holds once it has answered the requests that count.
+    pub(super) fn occupant(&self, counts: impl Fn(&Request) -> bool) -> Option<&str> {
+        let mut occupant = self.live.iter().next().map(|(profile, _)| profile);
+        for request in self.requests.iter().filter(|request| counts(request)) {
+            match &request.ask {
+                Ask::Subscribe { profile, .. } => occupant = Some(profile),
+                Ask::Unsubscribe { profile: Some(profile) } if occupant != Some(profile) => {}
+                Ask::Unsubscribe { .. } => occupant = None,
+                Ask::Ping => {}
+            }
+        }
+        occupant
+    }
+
+    /// Queues the answer to a `ping` of the server. It carries no timestamp: a client has no wall clock.
+    pub(super) fn answer_ping(&mut self, request_id: Option<&str>) {
+        if self.pongs.len() >= MAX_PONGS {
+            self.pongs.pop_front();
+        }
+        let echo = request_id.filter(|id| id.len() <= MAX_ECHO);
+        self.pongs.push_back(encode_pong(None, echo));
+    }
+
+    pub(super) fn drop_output(&mut self) {
+        self.front = None;
+        self.pongs.clear();
+    }
+}

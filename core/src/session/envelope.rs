@@ -1,0 +1,422 @@
+//! The envelope that every message travels in, and how each message is written (`protocol.md`, Envelope).
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+
+use super::event::Event;
+use super::json::{JsonError, Kind, ObjectWriter, RawJson, Scanner, Value};
+use super::subscription::EventNames;
+
+/// One message as it was received: its text, and where in it the members of the envelope lie.
+///
+/// Members that the protocol does not know stay in the text, and so survive. Of members that occur twice the last one
+/// counts.
+///
+/// ```
+/// use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Message};
+///
+/// let message = Message::parse(r#"{"payload":{"title":"Hi"},"type":"notification","v":2}"#, DEFAULT_MAX_DEPTH)?;
+/// assert_eq!(message.kind().as_deref(), Some("notification"));
+/// assert_eq!(message.payload_text("title").as_deref(), Some("Hi"));
+/// assert_eq!(message.request_id(), None);
+/// # Ok::<(), multiwa_ws_core::session::JsonError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<'t> {
+    text: Cow<'t, str>,
+    spans: Spans,
+}
+
+impl<'t> Message<'t> {
+    /// Reads one message, nested at most `max_depth` levels (at most 128).
+    ///
+    /// # Errors
+    /// When `text` is no JSON or is too deep. JSON that is no object is a message without members.
+    pub fn parse(text: &'t str, max_depth: u8) -> Result<Self, JsonError> {
+        Spans::locate(text, max_depth).map(|spans| Self::lend(text, spans))
+    }
+
+    /// The `type`; `None` when there is none or it is no string.
+    #[must_use]
+    pub fn kind(&self) -> Option<Cow<'_, str>> {
+        self.spans.kind?.string(&self.text)
+    }
+
+    /// The `payload` as it was written, whatever it is.
+    #[must_use]
+    pub fn payload(&self) -> Option<&str> {
+        self.spans.payload.map(|value| value.raw(&self.text))
+    }
+
+    /// The `requestId` as it was written, quotes and all; an explicit `null` is `Some("null")`.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.spans.request_id.map(|value| value.raw(&self.text))
+    }
+
+    /// The member of the payload with this name, as it was written.
+    #[must_use]
+    pub fn payload_member(&self, name: &str) -> Option<&str> {
+        member(self.payload()?, name).map(|(raw, _)| raw)
+    }
+
+    /// The member of the payload with this name, if it is a string.
+    #[must_use]
+    pub fn payload_text(&self, name: &str) -> Option<Cow<'_, str>> {
+        string_member(self.payload()?, name)
+    }
+
+    /// The whole message as it was received.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// This message as an event: the `type` says so, the event has a name, and its profile is a string or left out.
+    #[must_use]
+    pub fn into_event(self) -> Option<Event<'t>> {
+        if !self.spans.is_event(&self.text) {
+            return None;
+        }
+        Some(Event::lend(self.text, self.spans))
+    }
+
+    /// The same message, owning its text.
+    #[must_use]
+    pub fn into_owned(self) -> Message<'static> {
+        Message { text: Cow::Owned(self.text.into_owned()), spans: self.spans }
+    }
+
+    pub(crate) const fn lend(text: &'t str, spans: Spans) -> Self {
+        Self { text: Cow::Borrowed(text), spans }
+    }
+}
+
+/// Where the members of a message lie. It knows no lifetime, so a judgement can be kept while the text is not borrowed.
+///
+/// The members of an event are noted in the same pass: nearly every message is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spans {
+    pub(crate) is_object: bool,
+    pub(crate) kind: Option<Value>,
+    pub(crate) payload: Option<Value>,
+    pub(crate) request_id: Option<Value>,
+    pub(crate) event: Option<Value>,
+    pub(crate) profile_id: Option<Value>,
+    pub(crate) data: Option<Value>,
+    pub(crate) timestamp: Option<Value>,
+}
+
+impl Spans {
+    pub(crate) fn locate(text: &str, max_depth: u8) -> Result<Self, JsonError> {
+        let mut spans = Self::default();
+        let mut scanner = Scanner::new(text, max_depth);
+        spans.is_object = scanner.enter_object()?;
+        if spans.is_object {
+            // Duplicate members: each one overwrites what the one before it left (`protocol.md`, Envelope).
+            while let Some(key) = scanner.next_key()? {
+                match &*key {
+                    "type" => spans.kind = Some(scanner.value()?),
+                    "payload" => spans.locate_payload(&mut scanner)?,
+                    "requestId" => spans.request_id = Some(scanner.value()?),
+                    _ => _ = scanner.value()?,
+                }
+            }
+        } else {
+            scanner.value()?;
+        }
+        scanner.finish()?;
+        Ok(spans)
+    }
+
+    fn locate_payload(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        (self.event, self.profile_id, self.data, self.timestamp) = (None, None, None, None);
+        let start = scanner.position();
+        if !scanner.enter_object()? {
+            self.payload = Some(scanner.value()?);
+            return Ok(());
+        }
+        while let Some(key) = scanner.next_key()? {
+            let value = scanner.value()?;
+            match &*key {
+                "event" => self.event = Some(value),
+                "profileId" => self.profile_id = Some(value),
+                "data" => self.data = Some(value),
+                "timestamp" => self.timestamp = Some(value),
+                _ => {}
+            }
+        }
+        self.payload = Some(scanner.object_since(start));
+        Ok(())
+    }
+
+    /// An event must be addressed to be filtered: it has a name, and its profile is a string, or absent or `null` when it
+    /// concerns every profile. Nothing else about it can be wrong.
+    pub(crate) fn is_event(&self, text: &str) -> bool {
+        let named = self.event.is_some_and(|name| name.string(text).is_some());
+        let addressed = match self.profile_id {
+            None => true,
+            Some(profile) => profile.kind() == Kind::Null || profile.string(text).is_some(),
+        };
+        named && addressed && self.kind.is_some_and(|kind| kind.is(text, "event"))
+    }
+}
+
+/// The last member of `object` with this name: as it was written, and where it lies in `object`. `None` when `object` is none.
+pub(crate) fn member<'t>(object: &'t str, name: &str) -> Option<(&'t str, Value)> {
+    let mut scanner = Scanner::again(object);
+    let mut found = None;
+    if scanner.enter_object().ok()? {
+        while let Some(key) = scanner.next_key().ok()? {
+            let value = scanner.value().ok()?;
+            if key == name {
+                found = Some((value.raw(object), value));
+            }
+        }
+    }
+    found
+}
+
+pub(crate) fn string_member<'t>(object: &'t str, name: &str) -> Option<Cow<'t, str>> {
+    member(object, name)?.1.string(object)
+}
+
+/// Writes a message of any type: `payload` and `request_id` are JSON, and left out when `None`.
+///
+/// The functions beside it write the messages whose payload the protocol lays down.
+#[must_use]
+pub fn encode_message(kind: &str, payload: Option<&RawJson<'_>>, request_id: Option<&RawJson<'_>>) -> String {
+    write(kind, request_id.map(RawJson::as_str), |message| {
+        if let Some(payload) = payload {
+            message.raw("payload", payload.as_str());
+        }
+    })
+}
+
+/// Writes an event once, for all its receivers.
+///
+/// `timestamp` is RFC 3339 in UTC, see [`WallClock::rfc3339`](crate::WallClock::rfc3339). Without a profile the event
+/// concerns every profile.
+///
+/// ```
+/// use multiwa_ws_core::session::{RawJson, encode_event};
+///
+/// let data = RawJson::parse(r#"{"status":"connected"}"#)?;
+/// let text = encode_event("session.status", Some("p"), &data, "2026-02-05T10:00:00.000Z");
+/// assert_eq!(
+///     text,
+///     r#"{"type":"event","payload":{"event":"session.status","profileId":"p","data":{"status":"connected"},"timestamp":"2026-02-05T10:00:00.000Z"}}"#
+/// );
+/// # Ok::<(), multiwa_ws_core::session::JsonError>(())
+/// ```
+#[must_use]
+pub fn encode_event(name: &str, profile_id: Option<&str>, data: &RawJson<'_>, timestamp: &str) -> String {
+    write("event", None, |message| {
+        message.object("payload", |payload| {
+            payload.string("event", name);
+            if let Some(profile_id) = profile_id {
+                payload.string("profileId", profile_id);
+            }
+            payload.raw("data", data.as_str());
+            payload.string("timestamp", timestamp);
+        });
+    })
+}
+
+/// Writes a `subscribe`; with `add` the earlier subscriptions stay (`protocol.md`, Subscriptions and filtering).
+pub(crate) fn encode_subscribe(profile: &str, events: &EventNames, add: bool, request_id: &str) -> String {
+    write("subscribe", Some(request_id), |message| {
+        message.object("payload", |payload| {
+            payload.string("profileId", profile);
+            payload.strings("events", events.iter());
+            if add {
+                payload.string("mode", "add");
+            }
+        });
+    })
+}
+
+/// Writes an `unsubscribe`, of one profile or of everything.
+pub(crate) fn encode_unsubscribe(profile: Option<&str>, request_id: &str) -> String {
+    write("unsubscribe", Some(request_id), |message| {
+        if let Some(profile) = profile {
+            message.object("payload", |payload| payload.string("profileId", profile));
+        }
+    })
+}
+
+pub(crate) fn encode_ping(request_id: &str) -> String {
+    write("ping", Some(request_id), |_| {})
+}
+
+pub(crate) fn encode_pong(timestamp: Option<&str>, request_id: Option<&str>) -> String {
+    write("pong", request_id, |message| {
+        if let Some(timestamp) = timestamp {
+            message.object("payload", |payload| payload.string("timestamp", timestamp));
+        }
+    })
+}
+
+/// Writes the first message of a connection.
+pub(crate) fn encode_welcome(client_id: &str, timestamp: &str) -> String {
+    write("ack", None, |message| {
+        message.object("payload", |payload| {
+            payload.string("message", "Connected to MultiWA WebSocket API");
+            payload.string("clientId", client_id);
+            payload.string("timestamp", timestamp);
+        });
+    })
+}
+
+/// Writes the `ack` of a `subscribe`: `events` as they were sent.
+pub(crate) fn encode_subscribed(profile: &str, events: &str, add: bool, request_id: Option<&str>) -> String {
+    write("ack", request_id, |message| {
+        message.object("payload", |payload| {
+            payload.string("action", "subscribed");
+            payload.string("profileId", profile);
+            payload.raw("events", events);
+            if add {
+                payload.string("mode", "add");
+            }
+        });
+    })
+}
+
+pub(crate) fn encode_unsubscribed(profile: Option<&str>, request_id: Option<&str>) -> String {
+    write("ack", request_id, |message| {
+        message.object("payload", |payload| {
+            payload.string("action", "unsubscribed");
+            if let Some(profile) = profile {
+                payload.string("profileId", profile);
+            }
+        });
+    })
+}
+
+pub(crate) fn encode_error(error: &str, code: &str, request_id: Option<&str>) -> String {
+    write("error", request_id, |message| {
+        message.object("payload", |payload| {
+            payload.string("error", error);
+            payload.string("code", code);
+        });
+    })
+}
+
+/// `request_id` is JSON: a string with its quotes, or whatever a client sent.
+fn write(kind: &str, request_id: Option<&str>, payload: impl FnOnce(&mut ObjectWriter<'_>)) -> String {
+    let mut text = String::new();
+    let mut message = ObjectWriter::new(&mut text);
+    message.string("type", kind);
+    payload(&mut message);
+    if let Some(request_id) = request_id {
+        message.raw("requestId", request_id);
+    }
+    message.end();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    fn message(text: &str) -> Message<'_> {
+        Message::parse(text, 64).unwrap()
+    }
+
+    #[test]
+    fn duplicate_members_the_last_one_counts() {
+        let text = r#"{"type":"ping","payload":{"event":"a","data":1},"requestId":1,
+                       "type":"event","payload":{"event":"b","profileId":"p","profileId":"q"},"requestId":2}"#;
+        let message = message(text);
+        assert_eq!(message.kind().as_deref(), Some("event"));
+        assert_eq!(message.request_id(), Some("2"));
+        let event = message.into_event().unwrap();
+        assert_eq!(event.name(), "b");
+        assert_eq!(event.profile_id().as_deref(), Some("q"));
+        // Nothing of the first payload shines through.
+        assert_eq!(event.data(), None);
+    }
+
+    #[test]
+    fn a_last_payload_that_is_no_object_hides_the_one_before() {
+        let message = message(r#"{"type":"event","payload":{"event":"a"},"payload":[{"event":"b"}]}"#);
+        assert_eq!(message.payload(), Some(r#"[{"event":"b"}]"#));
+        assert!(message.into_event().is_none());
+    }
+
+    #[test]
+    fn an_array_in_place_of_the_object_is_no_message() {
+        // serde would read the members of a struct from it, in order.
+        let whole = message(r#"["event",{"event":"a","profileId":"p"},"id"]"#);
+        assert_eq!(whole.kind(), None);
+        assert!(whole.into_event().is_none());
+        let payload = message(r#"{"type":"event","payload":["a","p",{},"t"]}"#);
+        assert!(payload.into_event().is_none());
+    }
+
+    #[test]
+    fn an_explicit_null_as_request_id_is_kept() {
+        assert_eq!(message(r#"{"type":"ping","requestId":null}"#).request_id(), Some("null"));
+        assert_eq!(message(r#"{"type":"ping"}"#).request_id(), None);
+    }
+
+    #[test]
+    fn depth_counts_from_the_envelope() {
+        let nested = |levels: usize| {
+            let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+            format!(r#"{{"type":"event","payload":{{"event":"a","data":{open}{close}}}}}"#)
+        };
+        assert!(Message::parse(&nested(62), 64).is_ok());
+        assert!(matches!(Message::parse(&nested(63), 64), Err(JsonError::TooDeep { limit: 64, .. })));
+    }
+
+    #[test]
+    fn order_white_space_and_escapes_never_matter() {
+        let text = "\n{ \"pa\\u0079load\" : { \"d\\u0061ta\" : { \"a\" : 1 } ,\t\"event\":\"\\u0061.b\" } , \"ty\\u0070e\":\"ev\\u0065nt\" }\r\n";
+        let event = message(text).into_event().unwrap();
+        assert_eq!(event.name(), "a.b");
+        assert_eq!(event.data(), Some("{ \"a\" : 1 }"));
+        assert_eq!(event.profile_id(), None);
+    }
+
+    #[test]
+    fn members_are_read_from_the_payload_alone() {
+        let text = r#"{"type":"event","event":"x","payload":{"data":{"event":"y"},"deep":{"event":"z"}}}"#;
+        assert!(message(text).into_event().is_none());
+    }
+
+    #[test]
+    fn an_event_whose_address_is_odd_is_no_event_but_a_message() {
+        for payload in
+            [r#"{"event":5}"#, r#"{"event":null}"#, r#"{"event":"a","profileId":5}"#, r#"{"event":"\ud800"}"#, "{}"]
+        {
+            let text = format!(r#"{{"type":"event","payload":{payload}}}"#);
+            assert!(message(&text).into_event().is_none(), "{payload}");
+        }
+        let text = r#"{"type":"event","payload":{"event":"a","profileId":null}}"#;
+        assert_eq!(message(text).into_event().unwrap().profile_id(), None);
+    }
+
+    #[test]
+    fn unknown_members_stay() {
+        let text = r#"{"type":"notification","v":[1],"payload":{"title":"T","badge":{"n":1}},"requestId":"r"}"#;
+        let owned = message(text).into_owned();
+        assert_eq!(owned.as_str(), text);
+        assert_eq!(owned.payload_member("badge"), Some(r#"{"n":1}"#));
+        assert_eq!(owned.payload_member("v"), None);
+        assert_eq!(owned.payload_text("badge"), None);
+    }
+
+    #[test]
+    fn any_message_can_be_written() {
+        let payload = RawJson::parse(r#"{"title":"T"}"#).unwrap();
+        let id = RawJson::parse("[1]").unwrap();
+        assert_eq!(
+            encode_message("notification", Some(&payload), Some(&id)),
+            r#"{"type":"notification","payload":{"title":"T"},"requestId":[1]}"#
+        );
+        assert_eq!(encode_message("a\"b\n", None, None), r#"{"type":"a\"b\n"}"#);
+    }
+}

@@ -1,0 +1,300 @@
+//! Events, with typed views beside their raw JSON (`protocol.md`, Events).
+
+use alloc::borrow::Cow;
+
+use super::envelope::{Message, Spans, member};
+use super::json::{Kind, RawJson, Value};
+
+/// One event as it was received.
+///
+/// The raw JSON is always there; [`Event::view`] reads the events that the protocol knows into types. An event without a
+/// profile concerns every profile.
+///
+/// ```
+/// use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, EventView, Message};
+///
+/// let text = r#"{"type":"event","payload":{"event":"qr.updated","profileId":"p","data":{"qr":"2@x","ttl":20}}}"#;
+/// let event = Message::parse(text, DEFAULT_MAX_DEPTH)?.into_event().expect("an event");
+/// assert_eq!(event.profile_id().as_deref(), Some("p"));
+/// assert_eq!(event.data(), Some(r#"{"qr":"2@x","ttl":20}"#));
+/// let Ok(EventView::QrUpdated(view)) = event.view() else { unreachable!() };
+/// assert_eq!(view.qr, "2@x");
+/// # Ok::<(), multiwa_ws_core::session::JsonError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event<'t> {
+    text: Cow<'t, str>,
+    spans: Spans,
+}
+
+impl<'t> Event<'t> {
+    /// The name, such as `message.received`.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        self.string(self.spans.event).unwrap_or_default()
+    }
+
+    /// The profile that the event concerns; `None` when it concerns every profile.
+    #[must_use]
+    pub fn profile_id(&self) -> Option<Cow<'_, str>> {
+        self.string(self.spans.profile_id)
+    }
+
+    /// The data as it was written; `None` when the event has none.
+    #[must_use]
+    pub fn data(&self) -> Option<&str> {
+        self.spans.data.map(|value| value.raw(&self.text))
+    }
+
+    /// The data as a JSON value.
+    #[must_use]
+    pub fn raw_data(&self) -> Option<RawJson<'_>> {
+        self.data().map(RawJson::from_scanned)
+    }
+
+    /// When the event happened, RFC 3339; `None` when the event does not say it in a string.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<Cow<'_, str>> {
+        self.string(self.spans.timestamp)
+    }
+
+    /// The data read as what the name of the event promises.
+    ///
+    /// # Errors
+    /// Which member is missing or odd. The raw data is there all the same.
+    pub fn view(&self) -> Result<EventView<'_>, MemberError> {
+        let data = Data(self.data().unwrap_or("null"));
+        Ok(match &*self.name() {
+            "message.received" => EventView::MessageReceived(MessageReceived {
+                id: data.string("id")?,
+                from: data.string("from")?,
+                body: data.string("body")?,
+                kind: data.string("type")?,
+                timestamp: data.string("timestamp")?,
+                has_media: data.bool("hasMedia")?,
+            }),
+            "session.status" => EventView::SessionStatus(SessionStatus {
+                status: data.string("status")?,
+                phone: data.optional_string("phone")?,
+            }),
+            "qr.updated" => EventView::QrUpdated(QrUpdated { qr: data.string("qr")? }),
+            "message.ack" => EventView::MessageAck(MessageAck {
+                message_id: data.string("messageId")?,
+                status: data.string("status")?,
+                ack: data.integer("ack")?,
+            }),
+            _ => EventView::Other,
+        })
+    }
+
+    /// The whole message as it was received, with every member that the protocol does not know: sent on, it is the same
+    /// event.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The same event as a message, for members of its payload that the protocol does not know.
+    #[must_use]
+    pub fn as_message(&self) -> Message<'_> {
+        Message::lend(&self.text, self.spans)
+    }
+
+    /// The same event, owning its text.
+    #[must_use]
+    pub fn into_owned(self) -> Event<'static> {
+        Event { text: Cow::Owned(self.text.into_owned()), spans: self.spans }
+    }
+
+    /// The caller has asked [`Spans::is_event`].
+    pub(crate) const fn lend(text: Cow<'t, str>, spans: Spans) -> Self {
+        Self { text, spans }
+    }
+
+    fn string(&self, value: Option<Value>) -> Option<Cow<'_, str>> {
+        value?.string(&self.text)
+    }
+}
+
+/// The data of an event, typed by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventView<'e> {
+    /// `message.received`
+    MessageReceived(MessageReceived<'e>),
+    /// `session.status`
+    SessionStatus(SessionStatus<'e>),
+    /// `qr.updated`
+    QrUpdated(QrUpdated<'e>),
+    /// `message.ack`
+    MessageAck(MessageAck<'e>),
+    /// A name that the protocol does not know: the list grows.
+    Other,
+}
+
+/// `message.received`: a message came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageReceived<'e> {
+    /// `id`: the message.
+    pub id: Cow<'e, str>,
+    /// `from`: the address of the sender.
+    pub from: Cow<'e, str>,
+    /// `body`: the text, which may hold anything a person or a program can type, control characters included.
+    pub body: Cow<'e, str>,
+    /// `type`: such as `chat`.
+    pub kind: Cow<'e, str>,
+    /// `timestamp`: RFC 3339.
+    pub timestamp: Cow<'e, str>,
+    /// `hasMedia`: a picture or a file belongs to the message.
+    pub has_media: bool,
+}
+
+/// `session.status`: the connection of a profile changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionStatus<'e> {
+    /// `status`: such as `connected`.
+    pub status: Cow<'e, str>,
+    /// `phone`: the number of the profile, when it is known.
+    pub phone: Option<Cow<'e, str>>,
+}
+
+/// `qr.updated`: a QR code to link a device with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QrUpdated<'e> {
+    /// `qr`: the content of the code.
+    pub qr: Cow<'e, str>,
+}
+
+/// `message.ack`: how far a sent message came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageAck<'e> {
+    /// `messageId`: the message.
+    pub message_id: Cow<'e, str>,
+    /// `status`: `sent`, `delivered`, `read` or `unknown`.
+    pub status: Cow<'e, str>,
+    /// `ack`: 1, 2 or 3 for the first three, or another number.
+    pub ack: i64,
+}
+
+/// What is wrong with a member of an event's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MemberError {
+    /// The member is not there.
+    #[error("the data has no `{member}`")]
+    Missing {
+        /// The name of the member.
+        member: &'static str,
+    },
+    /// The member is there and is something else than expected.
+    #[error("`{member}` in the data is no {expected}")]
+    Odd {
+        /// The name of the member.
+        member: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The data is missing or no object.
+    #[error("the data is no object")]
+    NoObject,
+}
+
+/// Members by name, out of text that was checked before.
+struct Data<'e>(&'e str);
+
+impl<'e> Data<'e> {
+    fn string(&self, name: &'static str) -> Result<Cow<'e, str>, MemberError> {
+        let (_, value) = self.required(name)?;
+        value.string(self.0).ok_or(MemberError::Odd { member: name, expected: "string" })
+    }
+
+    /// An explicit `null` counts as absent.
+    fn optional_string(&self, name: &'static str) -> Result<Option<Cow<'e, str>>, MemberError> {
+        match self.required(name) {
+            Err(MemberError::Missing { .. }) => Ok(None),
+            Ok((_, value)) if value.kind() == Kind::Null => Ok(None),
+            _ => self.string(name).map(Some),
+        }
+    }
+
+    fn bool(&self, name: &'static str) -> Result<bool, MemberError> {
+        match self.required(name)?.0 {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(MemberError::Odd { member: name, expected: "boolean" }),
+        }
+    }
+
+    fn integer(&self, name: &'static str) -> Result<i64, MemberError> {
+        let (raw, _) = self.required(name)?;
+        serde_json::from_str(raw).map_err(|_| MemberError::Odd { member: name, expected: "integer" })
+    }
+
+    fn required(&self, name: &'static str) -> Result<(&'e str, Value), MemberError> {
+        if !self.0.starts_with('{') {
+            return Err(MemberError::NoObject);
+        }
+        member(self.0, name).ok_or(MemberError::Missing { member: name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+    use crate::session::encode_event;
+
+    fn event(name: &str, data: &str) -> Event<'static> {
+        let text = encode_event(name, Some("p"), &RawJson::parse(data).unwrap(), "2026-02-05T10:00:00.000Z");
+        Message::parse(&text, 64).unwrap().into_owned().into_event().unwrap()
+    }
+
+    #[test]
+    fn a_view_says_which_member_is_missing_or_odd() {
+        let cases = [
+            ("qr.updated", "{}", MemberError::Missing { member: "qr" }),
+            ("qr.updated", r#"{"qr":1}"#, MemberError::Odd { member: "qr", expected: "string" }),
+            ("qr.updated", "[]", MemberError::NoObject),
+            ("session.status", r#"{"status":"x","phone":1}"#, MemberError::Odd { member: "phone", expected: "string" }),
+            (
+                "message.ack",
+                r#"{"messageId":"m","status":"sent","ack":1.5}"#,
+                MemberError::Odd { member: "ack", expected: "integer" },
+            ),
+        ];
+        for (name, data, error) in cases {
+            let event = event(name, data);
+            assert_eq!(event.view(), Err(error), "{name} {data}");
+            // The event itself is whole.
+            assert_eq!(event.data(), Some(data));
+        }
+        let text = r#"{"type":"event","payload":{"event":"qr.updated"}}"#;
+        let event = Message::parse(text, 64).unwrap().into_event().unwrap();
+        assert_eq!((event.data(), event.timestamp(), event.view()), (None, None, Err(MemberError::NoObject)));
+    }
+
+    #[test]
+    fn members_that_may_be_left_out_may_be_null() {
+        for data in [r#"{"status":"connected"}"#, r#"{"status":"connected","phone":null}"#] {
+            let event = event("session.status", data);
+            let view = EventView::SessionStatus(SessionStatus { status: "connected".into(), phone: None });
+            assert_eq!(event.view(), Ok(view));
+        }
+    }
+
+    #[test]
+    fn the_number_of_an_ack_may_be_any() {
+        for ack in [-1, 0, 1, 2, 3, 4, i64::MAX] {
+            let event = event("message.ack", &format!(r#"{{"messageId":"m","status":"read","ack":{ack}}}"#));
+            let view = EventView::MessageAck(MessageAck { message_id: "m".into(), status: "read".into(), ack });
+            assert_eq!(event.view(), Ok(view));
+        }
+    }
+
+    #[test]
+    fn an_unknown_event_is_an_event() {
+        let event = event("call.received", r#"{"from":"x"}"#);
+        assert_eq!(event.view(), Ok(EventView::Other));
+        assert_eq!(event.raw_data().unwrap().as_str(), r#"{"from":"x"}"#);
+        assert_eq!(event.as_message().payload_text("event").as_deref(), Some("call.received"));
+    }
+}

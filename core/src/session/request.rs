@@ -1,0 +1,217 @@
+//! Requests of the client that have not ended, in the order they go over the wire.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+
+use super::subscription::EventNames;
+use crate::Instant;
+
+/// Names one request of one client; no other request of it, on whatever connection, has the same.
+///
+/// Displayed as it goes over the wire: eight digits drawn at random for the client, and a number. So an answer that a
+/// server sends unasked, or to an earlier connection, fits nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId {
+    client: u32,
+    number: u64,
+}
+
+impl RequestId {
+    /// Reads what [`fmt::Display`] writes, and nothing else.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (client, number) = text.split_once('-')?;
+        let digits = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if client.len() != 8 || !client.bytes().all(digits) || number.starts_with(['0', '+']) {
+            return None;
+        }
+        Some(Self { client: u32::from_str_radix(client, 16).ok()?, number: number.parse().ok()? })
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{}", self.client, self.number)
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    /// A `subscribe`.
+    Subscribe,
+    /// An `unsubscribe`.
+    Unsubscribe,
+    /// A `ping`.
+    Ping,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Ask {
+    Subscribe { profile: Arc<str>, events: EventNames },
+    Unsubscribe { profile: Option<Arc<str>> },
+    Ping,
+}
+
+/// On whose behalf a request is made, and so who hears of its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Application,
+    /// A wanted subscription is asked for again on a new connection.
+    Renewal,
+    KeepAlive,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) id: RequestId,
+    pub(crate) ask: Ask,
+    pub(crate) origin: Origin,
+    /// When it times out. It did when this is `None`, but for a `ping` of the keep-alive, which has its own wait.
+    pub(crate) deadline: Option<Instant>,
+    /// When it was handed to the transport.
+    pub(crate) sent: Option<Instant>,
+}
+
+impl Request {
+    pub(crate) const fn kind(&self) -> RequestKind {
+        match self.ask {
+            Ask::Subscribe { .. } => RequestKind::Subscribe,
+            Ask::Unsubscribe { .. } => RequestKind::Unsubscribe,
+            Ask::Ping => RequestKind::Ping,
+        }
+    }
+
+    /// Whether its time-out was reported. It stays on the list, so that a late answer still tells what the server did.
+    pub(crate) fn has_timed_out(&self) -> bool {
+        self.deadline.is_none() && self.origin != Origin::KeepAlive
+    }
+
+    pub(crate) fn took(&self, now: Instant) -> Duration {
+        self.sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Requests {
+    queue: VecDeque<Request>,
+    client: u32,
+    next: u64,
+}
+
+impl Requests {
+    pub(crate) const fn new(client: u32) -> Self {
+        Self { queue: VecDeque::new(), client, next: 1 }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Request> {
+        self.queue.iter()
+    }
+
+    pub(crate) fn push(&mut self, ask: Ask, origin: Origin, deadline: Option<Instant>) -> RequestId {
+        let id = self.id();
+        self.queue.push_back(Request { id, ask, origin, deadline, sent: None });
+        id
+    }
+
+    /// Puts requests before all others, none of which was sent yet.
+    pub(crate) fn renew(&mut self, asks: impl DoubleEndedIterator<Item = Ask>, deadline: Instant) {
+        for ask in asks.rev() {
+            let (id, deadline) = (self.id(), Some(deadline));
+            self.queue.push_front(Request { id, ask, origin: Origin::Renewal, deadline, sent: None });
+        }
+    }
+
+    /// Whether the application may make one more request. The oldest that timed out makes room.
+    pub(crate) fn make_room(&mut self, max: usize) -> bool {
+        let ours = |request: &&Request| request.origin == Origin::Application;
+        if self.queue.iter().filter(ours).count() < max {
+            return true;
+        }
+        let forgettable = |request: &Request| {
+            request.origin == Origin::Application && request.has_timed_out() && request.sent.is_some()
+        };
+        let Some(index) = self.queue.iter().position(forgettable) else { return false };
+        self.queue.remove(index);
+        true
+    }
+
+    pub(crate) fn next_unsent(&self) -> Option<&Request> {
+        self.queue.iter().find(|request| request.sent.is_none())
+    }
+
+    pub(crate) fn mark_sent(&mut self, id: RequestId, now: Instant) {
+        if let Some(request) = self.queue.iter_mut().find(|request| request.id == id) {
+            request.sent = Some(now);
+        }
+    }
+
+    /// Takes the first request that fits off the list.
+    pub(crate) fn take(&mut self, fits: impl FnMut(&Request) -> bool) -> Option<Request> {
+        let index = self.queue.iter().position(fits)?;
+        self.queue.remove(index)
+    }
+
+    /// Turns the first request that is due into one that timed out, and shows it.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Request> {
+        let due = |request: &&mut Request| request.deadline.is_some_and(|deadline| deadline <= now);
+        let request = self.queue.iter_mut().find(due)?;
+        request.deadline = None;
+        Some(request.clone())
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.queue.iter().filter_map(|request| request.deadline).min()
+    }
+
+    fn id(&mut self) -> RequestId {
+        let id = RequestId { client: self.client, number: self.next };
+        self.next += 1;
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_was_written_and_in_no_other_form() {
+        let id = RequestId { client: 0xab, number: 12 };
+        assert_eq!(id.to_string(), "000000ab-12");
+        assert_eq!(RequestId::parse("000000ab-12"), Some(id));
+        let others = [
+            "",
+            "-",
+            "12",
+            "ab-12",
+            "000000AB-12",
+            "000000ab-012",
+            "000000ab-+12",
+            "+00000ab-12",
+            "000000ab-12 ",
+            "000000ab-",
+        ];
+        for other in others {
+            assert_eq!(RequestId::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn room_is_made_by_forgetting_the_oldest_that_timed_out() {
+        let now = Instant::from_nanos(1);
+        let mut requests = Requests::new(1);
+        let first = requests.push(Ask::Ping, Origin::Application, Some(now));
+        assert!(requests.make_room(2));
+        let second = requests.push(Ask::Ping, Origin::Application, Some(now));
+        assert!(!requests.make_room(2));
+        requests.mark_sent(first, now);
+        assert!(!requests.make_room(2));
+        assert_eq!(requests.expire(now).map(|request| request.id), Some(first));
+        assert!(requests.make_room(2));
+        assert_eq!(requests.iter().map(|request| request.id).collect::<alloc::vec::Vec<_>>(), [second]);
+    }
+}

@@ -1,0 +1,527 @@
+//! The server's side of a session: it answers requests and holds the subscriptions of one connection.
+
+use alloc::borrow::Cow;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use core::fmt;
+
+use super::config::{RequestRate, ServerConfig, SubscribePolicy};
+use super::envelope::{
+    Spans, encode_error, encode_pong, encode_subscribed, encode_unsubscribed, encode_welcome, member,
+};
+use super::features::Features;
+use super::json::{Kind, Scanner, Value};
+use super::notice::Action;
+use super::subscription::{EventNames, SubscriptionLimit, SubscriptionSet, check_name};
+use crate::{Instant, WallClock};
+
+/// One connection of a MultiWA server, over any transport of text messages.
+///
+/// The first message it wants sent is the connection's `ack`. It waits for nothing, so it has no time-outs: the keep-alive of
+/// a server is that of its transport (`protocol.md`, Keep-alive).
+///
+/// - **Getters**: [`subscriptions`](Self::subscriptions), [`matches`](Self::matches), [`counters`](Self::counters) and the
+///   others.
+/// - **`handle_*`**: [`handle_message`](Self::handle_message), [`handle_binary`](Self::handle_binary).
+/// - **Commands**, only under [`SubscribePolicy::Ask`]: [`accept`](Self::accept), [`refuse`](Self::refuse).
+/// - **`poll_*`**: after any of the above, send what [`poll_message`](Self::poll_message) lends, confirm each with
+///   [`message_sent`](Self::message_sent), then do what [`poll_action`](Self::poll_action) says. Replies go before any event
+///   that is published later, so that nothing arrives before the `ack` of its subscription.
+///
+/// ```
+/// use multiwa_ws_core::session::{ServerConfig, ServerSession};
+/// use multiwa_ws_core::{Instant, WallClock};
+///
+/// let now = Instant::from_nanos(0);
+/// let clock = WallClock::new(now, 1_770_285_600_000);
+/// let mut server = ServerSession::new(now, ServerConfig::default(), "abc123", clock);
+/// assert!(server.poll_message().is_some_and(|text| text.contains("Connected to MultiWA WebSocket API")));
+/// server.message_sent();
+///
+/// server.handle_message(now, r#"{"type":"subscribe","payload":{"profileId":"p","events":["*"]},"requestId":"r"}"#);
+/// assert_eq!(
+///     server.poll_message(),
+///     Some(r#"{"type":"ack","payload":{"action":"subscribed","profileId":"p","events":["*"]},"requestId":"r"}"#)
+/// );
+/// assert!(server.matches(Some("p"), "qr.updated"));
+/// ```
+#[derive(Debug)]
+pub struct ServerSession {
+    config: ServerConfig,
+    clock: WallClock,
+    now: Instant,
+    subscriptions: SubscriptionSet,
+    undecided: BTreeMap<Ticket, Undecided>,
+    next_ticket: u64,
+    refused_in_a_row: u32,
+    /// When a client that kept exactly to its rate would have sent the next message.
+    rate_due: Instant,
+    replies: VecDeque<String>,
+    /// Bytes of the replies and of the requests that are not decided on.
+    queued_bytes: usize,
+    close: Option<(u16, &'static str)>,
+    closed: bool,
+    counters: ServerCounters,
+}
+
+/// What one message of the client did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerEvent {
+    /// A subscription was made; its `ack` is queued.
+    Subscribed {
+        /// The profile.
+        profile: Arc<str>,
+        /// The event names.
+        events: EventNames,
+        /// What became of the other subscriptions.
+        mode: SubscribeMode,
+    },
+    /// A subscription is asked for: decide by [`ServerSession::accept`] or [`ServerSession::refuse`].
+    SubscribeRequested {
+        /// Names the request in the decision.
+        ticket: Ticket,
+        /// The profile.
+        profile: Arc<str>,
+        /// The event names.
+        events: EventNames,
+        /// What will become of the other subscriptions.
+        mode: SubscribeMode,
+    },
+    /// The subscription to one profile, or with `None` every subscription, was removed; the `ack` is queued.
+    Unsubscribed {
+        /// The profile.
+        profile: Option<Arc<str>>,
+    },
+    /// A `ping` was answered.
+    Pinged,
+    /// The message was answered with an `error`; nothing changed.
+    Refused {
+        /// Its code.
+        code: ErrorCode,
+    },
+}
+
+/// What a `subscribe` does to the subscriptions of other profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscribeMode {
+    /// They go.
+    Replace,
+    /// They stay: `"mode": "add"`.
+    Add,
+}
+
+/// The `code` of an `error` (`protocol.md`, Errors a server sends).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// `unknown_type`
+    UnknownType,
+    /// `events_required`
+    EventsRequired,
+    /// `profile_required`
+    ProfileRequired,
+    /// `invalid_message`
+    InvalidMessage,
+    /// `limit_exceeded`
+    LimitExceeded,
+    /// `not_allowed`: the application refused a subscription.
+    NotAllowed,
+}
+
+/// Names a `subscribe` that the application decides on. No two of one connection are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(u64);
+
+/// The `subscribe` was decided on before, or its connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the subscription was decided on before, or its connection is closed")]
+pub struct UnknownTicket;
+
+/// What a server session counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerCounters {
+    /// Messages received.
+    pub received: u64,
+    /// Messages answered with an `error`.
+    pub refused: u64,
+}
+
+/// A `subscribe` that is in order.
+#[derive(Debug)]
+struct Undecided {
+    profile: Arc<str>,
+    events: EventNames,
+    mode: SubscribeMode,
+    /// The `events` as they were sent.
+    events_sent: String,
+    request_id: Option<String>,
+}
+
+/// A refusal on its way to the client.
+struct Refused(ErrorCode, Cow<'static, str>);
+
+/// # Getters
+impl ServerSession {
+    /// A connection whose upgrade was answered just now. `client_id` is told to the client.
+    #[must_use]
+    pub fn new(now: Instant, config: ServerConfig, client_id: &str, clock: WallClock) -> Self {
+        let mut session = Self {
+            config,
+            clock,
+            now,
+            subscriptions: SubscriptionSet::default(),
+            undecided: BTreeMap::new(),
+            next_ticket: 0,
+            refused_in_a_row: 0,
+            rate_due: now,
+            replies: VecDeque::new(),
+            queued_bytes: 0,
+            close: None,
+            closed: false,
+            counters: ServerCounters::default(),
+        };
+        session.reply(encode_welcome(client_id, &clock.rfc3339(now)));
+        session
+    }
+
+    /// What the 101 response must announce for this configuration.
+    #[must_use]
+    pub const fn features(&self) -> Features {
+        Features { subscription_sets: self.config.subscription_sets }
+    }
+
+    /// The subscriptions of the connection; none once it is closed.
+    #[must_use]
+    pub const fn subscriptions(&self) -> &SubscriptionSet {
+        &self.subscriptions
+    }
+
+    /// Whether the connection gets an event of this name and profile, see [`SubscriptionSet::matches`].
+    #[must_use]
+    pub fn matches(&self, profile: Option<&str>, name: &str) -> bool {
+        self.subscriptions.matches(profile, name)
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn counters(&self) -> &ServerCounters {
+        &self.counters
+    }
+
+    /// Whether the session closed the connection. What arrives from then on is ignored.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+/// # What happened
+impl ServerSession {
+    /// A text message arrived. Its answer is queued when this returns.
+    ///
+    /// The event borrows nothing from `text`. `None` only when the session is closed.
+    pub fn handle_message(&mut self, now: Instant, text: &str) -> Option<ServerEvent> {
+        self.now = self.now.max(now);
+        if self.closed {
+            return None;
+        }
+        self.counters.received += 1;
+        let spans = Spans::locate(text, self.config.max_depth);
+        let id = spans.ok().and_then(|spans| spans.request_id).map(|id| id.raw(text));
+        // Sent back it would make the answer as long as the message, so a longer one is refused without it.
+        let echo = id.filter(|id| id.len() <= self.config.max_request_id_bytes);
+        let done = match spans {
+            Err(error) => Err(Refused(ErrorCode::InvalidMessage, error.to_string().into())),
+            Ok(_) if id != echo => {
+                Err(limit(format!("a requestId longer than {} bytes", self.config.max_request_id_bytes)))
+            }
+            Ok(spans) => self.check_rate().and_then(|()| self.judge(text, spans, echo)),
+        };
+        Some(match done {
+            Ok(event) => {
+                self.refused_in_a_row = 0;
+                event
+            }
+            Err(Refused(code, error)) => {
+                self.reply_error(code, &error, echo);
+                self.refused_in_a_row += 1;
+                if self.refused_in_a_row > self.config.max_refused_in_a_row {
+                    self.close_with(1008, "too many refused messages");
+                }
+                ServerEvent::Refused { code }
+            }
+        })
+    }
+
+    /// A binary message arrived: the client is closed with 1003 (`protocol.md`, Transport).
+    pub fn handle_binary(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.close_with(1003, "binary messages have no meaning here");
+    }
+
+    fn judge(&mut self, text: &str, spans: Spans, request_id: Option<&str>) -> Result<ServerEvent, Refused> {
+        // A JSON value that is no object has no type either.
+        let kind = spans.kind.and_then(|kind| kind.string(text));
+        // A payload that is no object has no members.
+        let payload = spans.payload.map_or("", |payload| payload.raw(text));
+        match kind.as_deref() {
+            Some("subscribe") => self.subscribe(payload, request_id),
+            Some("unsubscribe") => self.unsubscribe(payload, request_id),
+            Some("ping") => {
+                let timestamp = self.clock.rfc3339(self.now);
+                self.reply(encode_pong(Some(&timestamp), request_id));
+                Ok(ServerEvent::Pinged)
+            }
+            _ => Err(Refused(ErrorCode::UnknownType, "Unknown message type".into())),
+        }
+    }
+
+    fn subscribe(&mut self, payload: &str, request_id: Option<&str>) -> Result<ServerEvent, Refused> {
+        // The order of these checks is the protocol's: first the events, then the profile, then the limits.
+        let events_sent = member(payload, "events").map(|(raw, _)| raw).filter(|raw| is_array_of_strings(raw));
+        let events_sent = events_sent.ok_or(Refused(ErrorCode::EventsRequired, "Events array is required".into()))?;
+        let profile = subscribe_profile(payload)
+            .ok_or(Refused(ErrorCode::ProfileRequired, "profileId or sessionId is required".into()))?;
+        let limits = self.config.subscriptions;
+        check_name(&profile, &limits)?;
+        let events = EventNames::collect_within(Strings::of(events_sent).flatten(), &limits)?;
+        // Any other `mode` is an unknown member, and so is this one unless sets were announced.
+        let add =
+            self.config.subscription_sets && member(payload, "mode").is_some_and(|(_, mode)| mode.is(payload, "add"));
+        let mode = if add { SubscribeMode::Add } else { SubscribeMode::Replace };
+        let request = Undecided {
+            profile: Arc::from(&*profile),
+            events,
+            mode,
+            events_sent: events_sent.into(),
+            request_id: request_id.map(Into::into),
+        };
+        match self.config.policy {
+            SubscribePolicy::AcceptAll => self.apply(request),
+            SubscribePolicy::Ask => self.ask(request),
+        }
+    }
+
+    fn apply(&mut self, request: Undecided) -> Result<ServerEvent, Refused> {
+        let Undecided { profile, events, mode, events_sent, request_id } = request;
+        match mode {
+            SubscribeMode::Add => {
+                self.subscriptions.check_room(&profile, &self.config.subscriptions)?;
+                self.subscriptions.add(profile.clone(), events.clone());
+            }
+            SubscribeMode::Replace => self.subscriptions.replace(profile.clone(), events.clone()),
+        }
+        let add = mode == SubscribeMode::Add;
+        self.reply(encode_subscribed(&profile, &events_sent, add, request_id.as_deref()));
+        Ok(ServerEvent::Subscribed { profile, events, mode })
+    }
+
+    fn ask(&mut self, request: Undecided) -> Result<ServerEvent, Refused> {
+        let size = request.size();
+        if self.undecided.len() >= self.config.max_undecided || self.queued_bytes + size > self.config.max_queued_bytes
+        {
+            return Err(limit("more subscriptions than can be decided on at once"));
+        }
+        self.queued_bytes += size;
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let (profile, events, mode) = (request.profile.clone(), request.events.clone(), request.mode);
+        self.undecided.insert(ticket, request);
+        Ok(ServerEvent::SubscribeRequested { ticket, profile, events, mode })
+    }
+
+    fn unsubscribe(&mut self, payload: &str, request_id: Option<&str>) -> Result<ServerEvent, Refused> {
+        let named = member(payload, "profileId").filter(|_| self.config.subscription_sets);
+        let profile = match named.and_then(|(_, value)| given(value, payload)) {
+            None => None,
+            // It must not clear everything when it means one profile.
+            Some(profile) => {
+                Some(profile.ok_or(Refused(ErrorCode::ProfileRequired, "profileId must be a string".into()))?)
+            }
+        };
+        match &profile {
+            Some(profile) => _ = self.subscriptions.remove(profile),
+            None => self.subscriptions.clear(),
+        }
+        self.reply(encode_unsubscribed(profile.as_deref(), request_id));
+        Ok(ServerEvent::Unsubscribed { profile: profile.map(|profile| Arc::from(&*profile)) })
+    }
+
+    fn check_rate(&mut self) -> Result<(), Refused> {
+        let Some(RequestRate { burst, per_second }) = self.config.request_rate else { return Ok(()) };
+        let interval = core::time::Duration::from_secs(1) / per_second.max(1);
+        if self.rate_due > self.now + interval * burst.saturating_sub(1) {
+            return Err(limit(format!("more than {per_second} messages a second")));
+        }
+        self.rate_due = self.rate_due.max(self.now) + interval;
+        Ok(())
+    }
+}
+
+/// # Commands
+impl ServerSession {
+    /// Grants a subscription that the application was asked about. It takes effect now, and its `ack` is queued.
+    ///
+    /// The event is [`ServerEvent::Subscribed`], or [`ServerEvent::Refused`] when the set is full by now.
+    ///
+    /// # Errors
+    /// When the ticket is not open.
+    pub fn accept(&mut self, ticket: Ticket) -> Result<ServerEvent, UnknownTicket> {
+        let request = self.decided(ticket)?;
+        let request_id = request.request_id.clone();
+        Ok(self.apply(request).unwrap_or_else(|Refused(code, error)| {
+            self.reply_error(code, &error, request_id.as_deref());
+            ServerEvent::Refused { code }
+        }))
+    }
+
+    /// Refuses a subscription that the application was asked about: `error` is text for a person, the code is
+    /// `not_allowed`. It does not count among the refused messages that close a connection.
+    ///
+    /// # Errors
+    /// When the ticket is not open.
+    pub fn refuse(&mut self, ticket: Ticket, error: &str) -> Result<(), UnknownTicket> {
+        let request = self.decided(ticket)?;
+        self.reply_error(ErrorCode::NotAllowed, error, request.request_id.as_deref());
+        Ok(())
+    }
+
+    fn decided(&mut self, ticket: Ticket) -> Result<Undecided, UnknownTicket> {
+        let request = self.undecided.remove(&ticket).ok_or(UnknownTicket)?;
+        self.queued_bytes = self.queued_bytes.saturating_sub(request.size());
+        Ok(request)
+    }
+}
+
+/// # What to do
+impl ServerSession {
+    /// The next message to send. It stays the same until [`message_sent`](Self::message_sent).
+    #[must_use]
+    pub fn poll_message(&self) -> Option<&str> {
+        self.replies.front().map(String::as_str)
+    }
+
+    /// The layer below took what [`poll_message`](Self::poll_message) lent.
+    pub fn message_sent(&mut self) {
+        if let Some(reply) = self.replies.pop_front() {
+            self.queued_bytes = self.queued_bytes.saturating_sub(reply.len());
+        }
+    }
+
+    /// What to do with the transport: [`Action::Close`] at most once, and nothing else. Replies that were not sent by then
+    /// are dropped.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        let (code, reason) = self.close.take()?;
+        self.replies.clear();
+        self.queued_bytes = 0;
+        Some(Action::Close { code, reason })
+    }
+
+    fn reply_error(&mut self, code: ErrorCode, error: &str, request_id: Option<&str>) {
+        self.counters.refused += 1;
+        self.reply(encode_error(error, code.as_str(), request_id));
+    }
+
+    fn reply(&mut self, text: String) {
+        self.queued_bytes += text.len();
+        self.replies.push_back(text);
+        if self.queued_bytes > self.config.max_queued_bytes {
+            self.close_with(1013, "replies are not read");
+        }
+    }
+
+    fn close_with(&mut self, code: u16, reason: &'static str) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        self.close = Some((code, reason));
+        self.subscriptions.clear();
+        self.undecided.clear();
+    }
+}
+
+impl ErrorCode {
+    /// The word that goes over the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownType => "unknown_type",
+            Self::EventsRequired => "events_required",
+            Self::ProfileRequired => "profile_required",
+            Self::InvalidMessage => "invalid_message",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::NotAllowed => "not_allowed",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Undecided {
+    fn size(&self) -> usize {
+        self.events_sent.len() + self.request_id.as_ref().map_or(0, String::len)
+    }
+}
+
+impl From<SubscriptionLimit> for Refused {
+    fn from(broken: SubscriptionLimit) -> Self {
+        limit(broken.to_string())
+    }
+}
+
+fn limit(broken: impl Into<Cow<'static, str>>) -> Refused {
+    Refused(ErrorCode::LimitExceeded, broken.into())
+}
+
+/// `profileId`, or its older alias when that is absent, null or empty; `None` when neither is a string with content.
+fn subscribe_profile(payload: &str) -> Option<Cow<'_, str>> {
+    let named = |name| member(payload, name).and_then(|(_, value)| given(value, payload));
+    named("profileId").or_else(|| named("sessionId")).flatten()
+}
+
+/// Outside `None` for a value that counts as absent: null or the empty string. Inside `None` for one that is no string.
+fn given(value: Value, text: &str) -> Option<Option<Cow<'_, str>>> {
+    let string = value.string(text);
+    let absent = value.kind() == Kind::Null || string.as_ref().is_some_and(|string| string.is_empty());
+    (!absent).then_some(string)
+}
+
+fn is_array_of_strings(raw: &str) -> bool {
+    let mut elements = Strings::of(raw).peekable();
+    elements.peek().is_some() && elements.all(|element| element.is_some())
+}
+
+/// The elements of an array that was checked before: the content of a string, `None` for another value. Nothing when it is
+/// no array.
+struct Strings<'t> {
+    text: &'t str,
+    scanner: Scanner<'t>,
+    inside: bool,
+}
+
+impl<'t> Strings<'t> {
+    fn of(text: &'t str) -> Self {
+        let mut scanner = Scanner::again(text);
+        let inside = scanner.enter_array() == Ok(true);
+        Self { text, scanner, inside }
+    }
+}
+
+impl<'t> Iterator for Strings<'t> {
+    type Item = Option<Cow<'t, str>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.inside = self.inside && self.scanner.next_element() == Ok(true);
+        if !self.inside {
+            return None;
+        }
+        Some(self.scanner.value().ok()?.string(self.text))
+    }
+}

@@ -1,0 +1,313 @@
+//! Subscriptions: which events a connection gets (`protocol.md`, Subscriptions and filtering).
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+
+/// The event name that matches every event. No other wildcard exists.
+pub const EVERY_EVENT: &str = "*";
+
+/// How much may be subscribed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscriptionLimits {
+    /// Subscriptions of one connection, 256 by default: each is found by a search, so the number costs memory alone.
+    pub max_subscriptions: usize,
+    /// Different event names in one subscription, 1,024 by default: far above the events that exist, and with the next
+    /// limit it bounds a subscription to 256 KiB.
+    pub max_event_names: usize,
+    /// Bytes in the name of an event or a profile, 256 by default: identifiers are far shorter.
+    pub max_name_bytes: usize,
+}
+
+impl Default for SubscriptionLimits {
+    fn default() -> Self {
+        Self { max_subscriptions: 256, max_event_names: 1_024, max_name_bytes: 256 }
+    }
+}
+
+/// The limit that a subscription would break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscriptionLimit {
+    /// [`SubscriptionLimits::max_subscriptions`]
+    #[error("more than {0} subscriptions")]
+    Subscriptions(usize),
+    /// [`SubscriptionLimits::max_event_names`]
+    #[error("more than {0} event names in a subscription")]
+    EventNames(usize),
+    /// [`SubscriptionLimits::max_name_bytes`]
+    #[error("a name longer than {0} bytes")]
+    NameBytes(usize),
+}
+
+/// A set of event names, in which `*` stands for all.
+///
+/// Names are compared byte for byte. A clone shares the names.
+///
+/// ```
+/// use multiwa_ws_core::session::EventNames;
+///
+/// let names: EventNames = ["message.received", "message.ack", "message.ack"].into_iter().collect();
+/// assert_eq!(names.len(), 2);
+/// assert!(names.matches("message.ack"));
+/// assert!(!names.matches("message"));
+/// assert!(EventNames::every().matches("whatever"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventNames {
+    names: Arc<BTreeSet<Box<str>>>,
+    every: bool,
+}
+
+impl EventNames {
+    /// `*` alone: every event.
+    #[must_use]
+    pub fn every() -> Self {
+        [EVERY_EVENT].into_iter().collect()
+    }
+
+    /// Whether an event of this name is in the set.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        self.every || self.names.contains(name)
+    }
+
+    /// Whether `*` is in the set.
+    #[must_use]
+    pub const fn is_every(&self) -> bool {
+        self.every
+    }
+
+    /// The names in byte order, `*` as itself.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// How many names, `*` counted as one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether nothing is in the set. Such a set cannot be subscribed to.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Collects names until one of them breaks a limit.
+    pub(crate) fn collect_within<'n, N: AsRef<str> + 'n>(
+        names: impl IntoIterator<Item = N>,
+        limits: &SubscriptionLimits,
+    ) -> Result<Self, SubscriptionLimit> {
+        let mut set = BTreeSet::<Box<str>>::new();
+        for name in names {
+            let name = name.as_ref();
+            check_name(name, limits)?;
+            if set.contains(name) {
+                continue;
+            }
+            if set.len() >= limits.max_event_names {
+                return Err(SubscriptionLimit::EventNames(limits.max_event_names));
+            }
+            set.insert(name.into());
+        }
+        Ok(Self::from(set))
+    }
+
+    pub(crate) fn check(&self, limits: &SubscriptionLimits) -> Result<(), SubscriptionLimit> {
+        if self.len() > limits.max_event_names {
+            return Err(SubscriptionLimit::EventNames(limits.max_event_names));
+        }
+        self.iter().try_for_each(|name| check_name(name, limits))
+    }
+}
+
+impl<N: Into<Box<str>>> FromIterator<N> for EventNames {
+    fn from_iter<I: IntoIterator<Item = N>>(names: I) -> Self {
+        Self::from(names.into_iter().map(Into::into).collect::<BTreeSet<Box<str>>>())
+    }
+}
+
+impl From<BTreeSet<Box<str>>> for EventNames {
+    fn from(names: BTreeSet<Box<str>>) -> Self {
+        let every = names.contains(EVERY_EVENT);
+        Self { names: Arc::new(names), every }
+    }
+}
+
+/// The subscriptions of one connection: at most one per profile, each with its event names.
+///
+/// ```
+/// use multiwa_ws_core::session::{EventNames, SubscriptionSet};
+///
+/// let mut set = SubscriptionSet::default();
+/// set.add("a", EventNames::every());
+/// set.add("b", ["qr.updated"].into_iter().collect());
+/// assert!(set.matches(Some("a"), "session.status"));
+/// assert!(!set.matches(Some("b"), "session.status"));
+/// assert!(set.matches(None, "qr.updated"));
+/// set.replace("b", EventNames::every());
+/// assert!(!set.matches(Some("a"), "session.status"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionSet {
+    profiles: BTreeMap<Arc<str>, EventNames>,
+}
+
+impl SubscriptionSet {
+    /// Whether an event is delivered: its profile is subscribed to with its name or `*`; or it has no profile and any
+    /// subscription names it or `*`.
+    #[must_use]
+    pub fn matches(&self, profile: Option<&str>, name: &str) -> bool {
+        match profile {
+            Some(profile) => self.profiles.get(profile).is_some_and(|names| names.matches(name)),
+            None => self.profiles.values().any(|names| names.matches(name)),
+        }
+    }
+
+    /// Makes this the only subscription, as a plain `subscribe` does.
+    pub fn replace(&mut self, profile: impl Into<Arc<str>>, names: EventNames) {
+        self.profiles.clear();
+        self.add(profile, names);
+    }
+
+    /// Adds a subscription or replaces the event names of its profile; other profiles stay, as with `"mode": "add"`.
+    pub fn add(&mut self, profile: impl Into<Arc<str>>, names: EventNames) {
+        self.profiles.insert(profile.into(), names);
+    }
+
+    /// Removes the subscription of one profile and says whether there was one.
+    pub fn remove(&mut self, profile: &str) -> bool {
+        self.profiles.remove(profile).is_some()
+    }
+
+    /// Removes every subscription.
+    pub fn clear(&mut self) {
+        self.profiles.clear();
+    }
+
+    /// The event names that this profile is subscribed to with.
+    #[must_use]
+    pub fn get(&self, profile: &str) -> Option<&EventNames> {
+        self.profiles.get(profile)
+    }
+
+    /// Profiles with their event names, profiles in byte order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &EventNames)> {
+        self.profiles.iter().map(|(profile, names)| (&**profile, names))
+    }
+
+    /// How many profiles are subscribed to.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.profiles.len()
+    }
+
+    /// Whether nothing is subscribed to.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.profiles.is_empty()
+    }
+
+    /// Whether one more subscription, to this profile, stays within the limit.
+    pub(crate) fn check_room(&self, profile: &str, limits: &SubscriptionLimits) -> Result<(), SubscriptionLimit> {
+        if self.len() >= limits.max_subscriptions && self.get(profile).is_none() {
+            return Err(SubscriptionLimit::Subscriptions(limits.max_subscriptions));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn check_name(name: &str, limits: &SubscriptionLimits) -> Result<(), SubscriptionLimit> {
+    if name.len() > limits.max_name_bytes {
+        return Err(SubscriptionLimit::NameBytes(limits.max_name_bytes));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn names(names: &[&str]) -> EventNames {
+        names.iter().copied().collect()
+    }
+
+    #[test]
+    fn a_plain_subscribe_replaces_the_whole_set() {
+        let mut set = SubscriptionSet::default();
+        set.add("a", EventNames::every());
+        set.add("b", EventNames::every());
+        set.replace("b", names(&["x"]));
+        assert_eq!(set.iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["b"]);
+        assert!(!set.matches(Some("b"), "y"));
+    }
+
+    #[test]
+    fn adding_replaces_the_names_of_its_profile_alone() {
+        let mut set = SubscriptionSet::default();
+        set.add("a", names(&["x"]));
+        set.add("b", names(&["x"]));
+        set.add("a", names(&["y"]));
+        assert!(!set.matches(Some("a"), "x"));
+        assert!(set.matches(Some("a"), "y"));
+        assert!(set.matches(Some("b"), "x"));
+        assert!(set.remove("a"));
+        assert!(!set.remove("a"));
+        assert_eq!(set.len(), 1);
+    }
+
+    #[test]
+    fn names_are_compared_byte_for_byte_and_only_the_star_is_a_wildcard() {
+        let mut set = SubscriptionSet::default();
+        set.add("p", names(&["message.*", "Message.Ack", "é"]));
+        for name in ["message.received", "message.ack", "e\u{301}", "", "*"] {
+            assert!(!set.matches(Some("p"), name), "{name}");
+        }
+        for name in ["message.*", "Message.Ack", "é"] {
+            assert!(set.matches(Some("p"), name), "{name}");
+        }
+        assert!(!set.matches(Some("P"), "é"));
+        set.add("*", EventNames::every());
+        assert!(!set.matches(Some("q"), "x"), "a star is no wildcard for profiles");
+    }
+
+    #[test]
+    fn an_event_without_a_profile_matches_any_subscription_that_names_it() {
+        let mut set = SubscriptionSet::default();
+        assert!(!set.matches(None, "x"));
+        set.add("a", names(&["x"]));
+        set.add("b", names(&["y"]));
+        assert!(set.matches(None, "x") && set.matches(None, "y") && !set.matches(None, "z"));
+        set.add("c", names(&["*"]));
+        assert!(set.matches(None, "z"));
+    }
+
+    #[test]
+    fn limits_hold_at_the_limit_and_break_one_past_it() {
+        let limits = SubscriptionLimits::default();
+        let many = |count: usize| (0..count).map(|index| format!("event.{index}")).collect::<Vec<String>>();
+        let collect = |names: Vec<String>| EventNames::collect_within(names, &limits);
+        assert_eq!(collect(many(1_024)).unwrap().len(), 1_024);
+        assert_eq!(collect(many(1_025)), Err(SubscriptionLimit::EventNames(1_024)));
+        // Duplicates are harmless.
+        assert_eq!(collect(["x"; 5_000].map(String::from).into()).unwrap().len(), 1);
+        assert_eq!(collect(Vec::from(["x".repeat(256)])).unwrap().len(), 1);
+        assert_eq!(collect(Vec::from(["x".repeat(257)])), Err(SubscriptionLimit::NameBytes(256)));
+        assert!(many(1_024).into_iter().collect::<EventNames>().check(&limits).is_ok());
+        assert!(many(1_025).into_iter().collect::<EventNames>().check(&limits).is_err());
+
+        let mut set = SubscriptionSet::default();
+        for index in 0..256 {
+            let profile = format!("p{index}");
+            assert_eq!(set.check_room(&profile, &limits), Ok(()));
+            set.add(profile, EventNames::every());
+        }
+        assert_eq!(set.check_room("p0", &limits), Ok(()));
+        assert_eq!(set.check_room("one more", &limits), Err(SubscriptionLimit::Subscriptions(256)));
+    }
+}

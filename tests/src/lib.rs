@@ -1,0 +1,16 @@
+//! The test kit of multiwa-ws: what the suites in `tests/` are built from.
+//!
+//! - [`mod@reference`]: an independent, strict parser of RFC 6455 to hold the core against, and an encoder for broken frames.
+//! - [`link`]: a byte link between two state machines that splits, delays, cuts and corrupts, in virtual time.
+//! - [`transcript`]: the textual trace of a run and its digest, to prove that two runs were the same.
+//! - [`random`]: the seeded source that the kit draws from.
+//! - [`process`]: programs started by a test, with bounded waits, ended when the test ends.
+//!
+//! Suites that put a ceiling on memory use the crate `allocation-counter`: it counts what the current thread allocates
+//! inside one closure. `tests/memory_meter.rs` states what its figures mean.
+
+pub mod link;
+pub mod process;
+pub mod random;
+pub mod reference;
+pub mod transcript;

@@ -1,0 +1,376 @@
+//! A byte link between two state machines, in virtual time.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+
+use crate::random::Random;
+
+/// What a [`Link`] does to the bytes that pass through it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faults {
+    /// Nanoseconds that a piece is on its way; drawn for each piece. Pieces never overtake each other.
+    pub delay: RangeInclusive<u64>,
+    /// Bytes that arrive together at most; the length of each piece is drawn from 1 to it. `None`: nothing is split.
+    pub longest_piece: Option<usize>,
+    /// Bytes that the link holds at most; the sender's write is short when it is full.
+    pub capacity: usize,
+    /// How many of a million pieces arrive with one bit turned over.
+    pub corrupted_pieces_per_million: u32,
+    /// How the link fails, if it does.
+    pub failure: Option<Failure>,
+}
+
+/// A link that never fails: no delay, no splitting and no bound.
+impl Default for Faults {
+    fn default() -> Self {
+        Self { delay: 0..=0, longest_piece: None, capacity: usize::MAX, corrupted_pieces_per_million: 0, failure: None }
+    }
+}
+
+/// How and when a link fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The number of bytes that still arrive.
+    pub after_bytes: u64,
+    /// What the receiver sees then.
+    pub kind: FailureKind,
+}
+
+/// What the receiver sees of a link that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The end of the stream, as if the sender had shut its side down.
+    Eof,
+    /// A transport error.
+    Reset,
+    /// Nothing, for ever.
+    Silence,
+}
+
+/// What arrives at the receiving end of a [`Link`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Bytes, at least one.
+    Bytes(Vec<u8>),
+    /// The end of the stream. Nothing follows.
+    Eof,
+    /// A transport error. Nothing follows.
+    Reset,
+}
+
+/// One direction of a connection: bytes go in at one end and arrive at the other, later and in pieces.
+///
+/// Time is an argument, in nanoseconds; all chance comes from the seed: the same calls give the same arrivals.
+///
+/// - Sending end: [`send`](Self::send), [`shut_down`](Self::shut_down).
+/// - Receiving end: [`next_due`](Self::next_due), [`receive`](Self::receive).
+/// - What happened: [`in_flight`](Self::in_flight), [`corrupted`](Self::corrupted), [`has_failed`](Self::has_failed).
+///
+/// ```
+/// use multiwa_ws_tests::link::{Arrival, Faults, Link};
+///
+/// let mut link = Link::new(1, Faults { delay: 5..=5, ..Faults::default() });
+/// assert_eq!(link.send(0, b"hello"), 5);
+/// assert_eq!(link.receive(4), None);
+/// assert_eq!(link.next_due(), Some(5));
+/// assert_eq!(link.receive(5), Some(Arrival::Bytes(b"hello".to_vec())));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Link {
+    random: Random,
+    faults: Faults,
+    pieces: VecDeque<Piece>,
+    in_flight: usize,
+    accepted: u64,
+    last_due: u64,
+    corrupted: u64,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    due: u64,
+    arrival: Arrival,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    ShutDown,
+    Failed,
+}
+
+impl Link {
+    /// An empty link that draws its chances from `seed`.
+    #[must_use]
+    pub fn new(seed: u64, faults: Faults) -> Self {
+        Self {
+            random: Random::new(seed),
+            faults,
+            pieces: VecDeque::new(),
+            in_flight: 0,
+            accepted: 0,
+            last_due: 0,
+            corrupted: 0,
+            state: State::Open,
+        }
+    }
+
+    /// Takes as many of `bytes` as the link has room for and returns their number.
+    ///
+    /// A link that failed takes them all, as a socket does before its owner knows, and they are gone. One that was shut
+    /// down takes none.
+    pub fn send(&mut self, now: u64, bytes: &[u8]) -> usize {
+        match self.state {
+            State::ShutDown => return 0,
+            State::Failed => return bytes.len(),
+            State::Open => {}
+        }
+        let room = self.faults.capacity.saturating_sub(self.in_flight);
+        let taken = bytes.len().min(room);
+        let mut rest = bytes.get(..taken).unwrap_or_default();
+        while !rest.is_empty() && self.state == State::Open {
+            let piece = self.next_piece_length(rest.len());
+            let (piece, after) = rest.split_at_checked(piece).unwrap_or((rest, &[]));
+            self.enqueue(now, piece);
+            rest = after;
+        }
+        taken
+    }
+
+    /// Ends the stream: the receiver sees [`Arrival::Eof`] after the bytes that are on their way.
+    pub fn shut_down(&mut self, now: u64) {
+        if self.state == State::Open {
+            self.state = State::ShutDown;
+            let due = self.draw_due(now);
+            self.pieces.push_back(Piece { due, arrival: Arrival::Eof });
+        }
+    }
+
+    /// When [`receive`](Self::receive) will next return something.
+    #[must_use]
+    pub fn next_due(&self) -> Option<u64> {
+        self.pieces.front().map(|piece| piece.due)
+    }
+
+    /// What has arrived by `now`, one piece at a time; `None` when nothing has.
+    #[must_use]
+    pub fn receive(&mut self, now: u64) -> Option<Arrival> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let piece = self.pieces.pop_front()?;
+        if let Arrival::Bytes(bytes) = &piece.arrival {
+            self.in_flight -= bytes.len();
+        }
+        Some(piece.arrival)
+    }
+
+    /// The bytes that were sent and have not been received.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// The number of pieces that were corrupted on the way.
+    #[must_use]
+    pub fn corrupted(&self) -> u64 {
+        self.corrupted
+    }
+
+    /// Whether the failure that [`Faults::failure`] asked for has happened.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.state == State::Failed
+    }
+
+    fn next_piece_length(&mut self, available: usize) -> usize {
+        let Some(longest) = self.faults.longest_piece else { return available };
+        (1 + self.random.length_up_to(longest.saturating_sub(1))).min(available)
+    }
+
+    fn enqueue(&mut self, now: u64, piece: &[u8]) {
+        let before_failure = match self.faults.failure {
+            Some(failure) => failure.after_bytes.saturating_sub(self.accepted),
+            None => u64::MAX,
+        };
+        let arriving = usize::try_from(before_failure).unwrap_or(usize::MAX).min(piece.len());
+        let mut bytes = piece.get(..arriving).unwrap_or_default().to_vec();
+        self.accepted += u64::try_from(arriving).unwrap_or(u64::MAX);
+        if !bytes.is_empty() {
+            self.corrupt(&mut bytes);
+            self.in_flight += bytes.len();
+            let due = self.draw_due(now);
+            self.pieces.push_back(Piece { due, arrival: Arrival::Bytes(bytes) });
+        }
+        if arriving < piece.len() {
+            self.fail(now);
+        }
+    }
+
+    fn corrupt(&mut self, bytes: &mut [u8]) {
+        if !self.random.happens(self.faults.corrupted_pieces_per_million) {
+            return;
+        }
+        let position = self.random.length_up_to(bytes.len().saturating_sub(1));
+        let bit = self.random.up_to(7);
+        if let Some(byte) = bytes.get_mut(position) {
+            *byte ^= 1 << bit;
+            self.corrupted += 1;
+        }
+    }
+
+    fn fail(&mut self, now: u64) {
+        self.state = State::Failed;
+        let arrival = match self.faults.failure.map(|failure| failure.kind) {
+            Some(FailureKind::Eof) => Arrival::Eof,
+            Some(FailureKind::Reset) => Arrival::Reset,
+            Some(FailureKind::Silence) | None => return,
+        };
+        let due = self.draw_due(now);
+        self.pieces.push_back(Piece { due, arrival });
+    }
+
+    /// A stream keeps its order: nothing arrives before what was sent earlier.
+    fn draw_due(&mut self, now: u64) -> u64 {
+        let (shortest, longest) = (*self.faults.delay.start(), *self.faults.delay.end());
+        let delay = shortest + self.random.up_to(longest.saturating_sub(shortest));
+        self.last_due = self.last_due.max(now.saturating_add(delay));
+        self.last_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that arrives until the link is silent, with the time of each arrival.
+    fn drain(link: &mut Link) -> Vec<(u64, Arrival)> {
+        let mut arrivals = Vec::new();
+        while let Some(due) = link.next_due() {
+            arrivals.push((due, link.receive(due).unwrap()));
+        }
+        arrivals
+    }
+
+    fn bytes_of(arrivals: &[(u64, Arrival)]) -> Vec<u8> {
+        let pieces = arrivals.iter().filter_map(|(_, arrival)| match arrival {
+            Arrival::Bytes(bytes) => Some(bytes.as_slice()),
+            Arrival::Eof | Arrival::Reset => None,
+        });
+        pieces.collect::<Vec<_>>().concat()
+    }
+
+    fn sent() -> Vec<u8> {
+        (0..=255).cycle().take(10_000).collect()
+    }
+
+    fn faulty(failure: Option<Failure>) -> Faults {
+        Faults { delay: 10..=5_000, longest_piece: Some(64), failure, ..Faults::default() }
+    }
+
+    #[test]
+    fn a_link_without_faults_delivers_at_once_and_whole() {
+        let mut link = Link::new(0, Faults::default());
+        assert_eq!(link.send(7, b"abc"), 3);
+        assert_eq!(drain(&mut link), [(7, Arrival::Bytes(b"abc".to_vec()))]);
+    }
+
+    #[test]
+    fn sending_nothing_delivers_nothing() {
+        let mut link = Link::new(0, Faults::default());
+        assert_eq!(link.send(0, b""), 0);
+        assert_eq!(link.next_due(), None);
+    }
+
+    #[test]
+    fn bytes_are_split_and_delayed_but_keep_their_order() {
+        let mut link = Link::new(11, faulty(None));
+        assert_eq!(link.send(100, &sent()), 10_000);
+        let arrivals = drain(&mut link);
+        assert_eq!(bytes_of(&arrivals), sent());
+        assert!(arrivals.is_sorted_by_key(|(due, _)| *due));
+        assert!(arrivals.iter().all(|(due, _)| (110..=5_100).contains(due)));
+        let lengths = arrivals.iter().map(|(_, arrival)| match arrival {
+            Arrival::Bytes(bytes) => bytes.len(),
+            Arrival::Eof | Arrival::Reset => 0,
+        });
+        let lengths: std::collections::BTreeSet<usize> = lengths.collect();
+        assert!(lengths.first() == Some(&1) && lengths.last() == Some(&64), "{lengths:?}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_arrivals_and_another_seed_gives_others() {
+        let arrivals = |seed| {
+            let mut link = Link::new(seed, Faults { corrupted_pieces_per_million: 100_000, ..faulty(None) });
+            link.send(0, &sent());
+            drain(&mut link)
+        };
+        assert_eq!(arrivals(1), arrivals(1));
+        assert_ne!(arrivals(1), arrivals(2));
+    }
+
+    #[test]
+    fn a_full_link_takes_only_what_it_has_room_for() {
+        let mut link = Link::new(0, Faults { capacity: 4, ..Faults::default() });
+        assert_eq!(link.send(0, b"abcdef"), 4);
+        assert_eq!(link.send(0, b"ef"), 0);
+        assert_eq!(link.in_flight(), 4);
+        assert_eq!(link.receive(0), Some(Arrival::Bytes(b"abcd".to_vec())));
+        assert_eq!(link.send(0, b"ef"), 2);
+        assert_eq!(link.receive(0), Some(Arrival::Bytes(b"ef".to_vec())));
+    }
+
+    #[test]
+    fn a_shut_down_follows_the_bytes_on_their_way_and_takes_no_more() {
+        let mut link = Link::new(5, faulty(None));
+        link.send(0, b"last");
+        link.shut_down(1);
+        link.shut_down(2);
+        assert_eq!(link.send(3, b"more"), 0);
+        let arrivals = drain(&mut link);
+        assert_eq!(bytes_of(&arrivals), b"last");
+        assert_eq!(arrivals.iter().filter(|(_, arrival)| *arrival == Arrival::Eof).count(), 1);
+        assert_eq!(arrivals.last().unwrap().1, Arrival::Eof);
+    }
+
+    #[test]
+    fn a_failure_comes_after_exactly_the_bytes_asked_for() {
+        for after_bytes in [0, 1, 63, 64, 65, 9_999] {
+            for (kind, end) in [
+                (FailureKind::Eof, Some(Arrival::Eof)),
+                (FailureKind::Reset, Some(Arrival::Reset)),
+                (FailureKind::Silence, None),
+            ] {
+                let mut link = Link::new(after_bytes, faulty(Some(Failure { after_bytes, kind })));
+                assert_eq!(link.send(0, &sent()), 10_000);
+                assert!(link.has_failed());
+                assert_eq!(link.send(9, b"lost"), 4);
+                link.shut_down(10);
+                let arrivals = drain(&mut link);
+                assert_eq!(bytes_of(&arrivals), sent()[..usize::try_from(after_bytes).unwrap()]);
+                let endings: Vec<_> = arrivals.iter().filter(|(_, a)| !matches!(a, Arrival::Bytes(_))).collect();
+                assert_eq!(endings.first().map(|(_, arrival)| arrival.clone()), end);
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_that_carries_fewer_bytes_than_its_failure_point_does_not_fail() {
+        let failure = Failure { after_bytes: 10_000, kind: FailureKind::Reset };
+        let mut link = Link::new(3, faulty(Some(failure)));
+        link.send(0, &sent());
+        assert!(!link.has_failed());
+        assert_eq!(bytes_of(&drain(&mut link)), sent());
+    }
+
+    #[test]
+    fn a_corrupted_piece_differs_in_one_bit_and_is_counted() {
+        let mut link = Link::new(8, Faults { corrupted_pieces_per_million: 200_000, ..faulty(None) });
+        link.send(0, &sent());
+        let received = bytes_of(&drain(&mut link));
+        let turned: u32 = received.iter().zip(sent()).map(|(one, other)| (one ^ other).count_ones()).sum();
+        assert!(turned > 0);
+        assert_eq!(u64::from(turned), link.corrupted());
+    }
+}
