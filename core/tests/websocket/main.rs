@@ -31,5 +31,6 @@ mod endpoint;
 mod keep_alive;
 mod limits;
 mod messages;
+mod properties;
 mod sending;
 mod wire;
