@@ -139,7 +139,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends a message by reference: a server copies no byte of it.
+    /// Sends a message by reference: a server copies no byte of it, unless it is shorter than the reference.
     ///
     /// # Errors
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
