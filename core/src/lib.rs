@@ -3,10 +3,13 @@
 
 extern crate alloc;
 
+pub mod client;
 pub mod frame;
 pub mod handshake;
 pub mod hub;
+mod peer;
 mod random;
+pub mod server;
 pub mod session;
 mod time;
 pub mod websocket;

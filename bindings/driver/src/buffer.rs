@@ -31,6 +31,14 @@ impl ReadBuffer {
         self.start == self.end
     }
 
+    /// Lets `process` take bytes from the front.
+    pub(crate) fn consume<T>(&mut self, process: impl FnOnce(&mut &mut [u8]) -> T) -> T {
+        let (mut input, unread) = self.unread();
+        let result = process(&mut input);
+        unread.leave(input.len());
+        result
+    }
+
     /// The bytes to process, to be advanced past what was, and the length they begin with.
     pub(crate) fn unread(&mut self) -> (&mut [u8], Unread<'_>) {
         let bytes = self.bytes.get_mut(self.start..self.end).unwrap_or_default();

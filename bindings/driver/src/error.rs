@@ -2,6 +2,7 @@
 
 use std::io;
 
+use multiwa_ws_core::handshake::{DecisionError, InvalidRequest, Refusal, RequestError, ResponseError};
 use multiwa_ws_core::websocket::{Cause, Closed, ProtocolError, SendError};
 
 /// Why a connection ended, when it was neither side's wish.
@@ -23,6 +24,33 @@ pub enum Error {
     /// The command was refused.
     #[error(transparent)]
     Send(#[from] SendError),
+}
+
+/// Why an upgrade opened no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The stream failed.
+    #[error("the connection was lost during the upgrade")]
+    Io(#[from] io::Error),
+    /// Our request cannot be sent as it is.
+    #[error(transparent)]
+    InvalidRequest(#[from] InvalidRequest),
+    /// The server refused, in HTTP.
+    #[error("the server refused the connection with HTTP status {}", .0.status)]
+    Refused(Box<Refusal>),
+    /// The server's answer broke a rule, or never came.
+    #[error(transparent)]
+    Response(#[from] ResponseError),
+    /// The client's request broke a rule, or never came. The client was told.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The request was rejected by the application. The client was told.
+    #[error("the upgrade was rejected")]
+    Rejected,
+    /// The decision of the application cannot be sent.
+    #[error(transparent)]
+    Decision(#[from] DecisionError),
 }
 
 /// What the end of a connection is to its user: nothing to report, or an error.

@@ -5,11 +5,15 @@
 
 mod buffer;
 mod error;
+mod handshake;
+mod net;
 mod runtime;
 mod transport;
 mod websocket;
 
-pub use error::Error;
+pub use error::{Error, HandshakeError};
+pub use handshake::Options;
+pub use net::Net;
 pub use runtime::{Io, Runtime};
 pub use websocket::{Reader, WebSocket, Writer};
 

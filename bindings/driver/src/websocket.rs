@@ -39,20 +39,29 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// behind the upgrade.
     ///
     /// # Errors
-    /// [`Error::Io`] when the operating system gives no random seed.
+    /// The operating system gives no random seed.
     pub fn from_upgraded(
         stream: S,
         role: Role,
         config: &Config,
         negotiated: &Negotiated,
         unread: &[u8],
-    ) -> Result<Self, Error> {
+    ) -> std::io::Result<Self> {
+        Self::new(Transport::new(stream), ReadBuffer::with(unread), role, config, negotiated)
+    }
+
+    pub(crate) fn new(
+        transport: Transport<S>,
+        buffer: ReadBuffer,
+        role: Role,
+        config: &Config,
+        negotiated: &Negotiated,
+    ) -> std::io::Result<Self> {
         let now = R::now();
         let (recv, out) = core::WebSocket::new(now, role, config, negotiated, seed()?).into_split();
-        let buffer = ReadBuffer::with(unread);
         Ok(Self {
             read: ReadSide { recv, buffer, now, timer: Timer::new(), has_read: false },
-            write: WriteSide { out, transport: Transport::new(stream), closed: None, reported: false, wakers: None },
+            write: WriteSide { out, transport, closed: None, reported: false, wakers: None },
         })
     }
 

@@ -1,14 +1,17 @@
 //! tokio as the driver needs it.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_driver::{Io, Runtime};
+use multiwa_ws_driver::{Io, Net, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{self, Sleep};
 
 /// The marker that names tokio to the shared types.
@@ -54,5 +57,39 @@ impl<S: AsyncRead + AsyncWrite> Io<S> for Tokio {
 
     fn poll_shutdown(stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         stream.poll_shutdown(cx)
+    }
+}
+
+impl Net for Tokio {
+    type TcpStream = TcpStream;
+    type TcpListener = TcpListener;
+
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+        // The driver keeps what it needs of the task; the handle is for those who would cancel it.
+        drop(tokio::spawn(task));
+    }
+
+    async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+        TcpListener::bind(address).await
+    }
+
+    fn local_addr(listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, peer))
     }
 }

@@ -11,7 +11,7 @@ use super::deflate::{self, DeflateOffer};
 use super::error::{HeadError, InvalidRequest, ResponseError};
 use super::extensions::SEC_WEBSOCKET_EXTENSIONS;
 use super::head::{HeadReader, ReadError};
-use super::headers::{Headers, Single, is_authority, is_field_value, is_token, redact_query};
+use super::headers::{Headers, Single, is_authority, is_origin, is_token, redact_query};
 use super::limits::{HandshakeLimits, MAX_INTERIM_RESPONSES};
 use super::outgoing::Outgoing;
 use super::refusal::Refusal;
@@ -67,7 +67,7 @@ impl ClientRequest {
         if !is_origin_form(&self.target) {
             return Err(InvalidRequest::Target);
         }
-        if self.origin.as_ref().is_some_and(|origin| origin.is_empty() || !is_field_value(origin.as_bytes())) {
+        if self.origin.as_ref().is_some_and(|origin| !is_origin(origin.as_bytes())) {
             return Err(InvalidRequest::Origin);
         }
         for (index, subprotocol) in self.subprotocols.iter().enumerate() {
@@ -252,11 +252,12 @@ impl ClientHandshake {
     ///
     /// After `Some` there is nothing more to come, and what is left in `input` is no longer HTTP.
     ///
+    /// Only [`handle_timeout`](Self::handle_timeout) ends the wait: an answer that arrives after the deadline but before
+    /// that call still counts.
+    ///
     /// # Errors
     /// The rule that the server broke; the same again whenever it is called after that.
-    pub fn handle_input(&mut self, now: Instant, input: &mut &mut [u8]) -> Result<Option<Answer>, ResponseError> {
-        // Bytes that were under way when the deadline passed are still welcome: only a timer ends the wait.
-        let _ = now;
+    pub fn handle_input(&mut self, _now: Instant, input: &mut &mut [u8]) -> Result<Option<Answer>, ResponseError> {
         if let Some(error) = self.error {
             return Err(error);
         }

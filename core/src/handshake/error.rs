@@ -80,9 +80,9 @@ pub enum RequestError {
     /// `Sec-WebSocket-Version` was repeated (RFC 6455 section 11.3.5).
     #[error("the Sec-WebSocket-Version header is repeated")]
     RepeatedVersion,
-    /// `Origin` was repeated (RFC 6454 section 7.3).
-    #[error("the Origin header is repeated")]
-    RepeatedOrigin,
+    /// `Origin` was repeated, empty or not visible ASCII (RFC 6454 sections 6.2 and 7.3).
+    #[error("the Origin header is repeated or malformed")]
+    Origin,
     /// The request announced a body, which would be read as frames.
     #[error("an upgrade request must have no body")]
     Body,
@@ -114,14 +114,14 @@ pub enum ResponseError {
     Head(#[from] HeadError),
     /// The first bytes cannot begin an HTTP response.
     #[error(
-        "the server does not answer in HTTP/1.1 (is this a WebSocket port? the deployed MultiWA gateway speaks \
-         socket.io and drops plain WebSocket clients)"
+        "the server does not answer in HTTP/1.1: it may want TLS (wss), or be the deployed MultiWA gateway, which speaks \
+         socket.io and drops plain WebSocket clients"
     )]
     NotHttp,
     /// The stream ended before any byte of an answer.
     #[error(
-        "the server closed the connection without an answer (the deployed MultiWA gateway speaks socket.io and drops \
-         plain WebSocket clients)"
+        "the server closed the connection without an answer, as the deployed MultiWA gateway does: it speaks socket.io \
+         and drops plain WebSocket clients"
     )]
     NoAnswer,
     /// The stream ended inside the head of the answer.
@@ -197,6 +197,15 @@ pub enum InvalidHeader {
     Value,
 }
 
+impl From<InvalidHeader> for HeadError {
+    fn from(error: InvalidHeader) -> Self {
+        match error {
+            InvalidHeader::Name => Self::FieldName,
+            InvalidHeader::Value => Self::FieldValue,
+        }
+    }
+}
+
 /// Why a [`ClientRequest`](super::ClientRequest) cannot be sent as the caller wrote it.
 ///
 /// The texts name headers but never show a value: it may be a key.
@@ -208,7 +217,7 @@ pub enum InvalidRequest {
     /// The target does not start with `/` or has characters that a URL must encode.
     #[error("the target must start with / and have only visible ASCII without #: percent-encode the rest")]
     Target,
-    /// The origin has control characters or is empty.
+    /// The origin is empty or has other than visible ASCII characters.
     #[error("the origin must be a serialised origin such as https://example.com")]
     Origin,
     /// A subprotocol is no token.

@@ -179,7 +179,7 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
 }
 
 /// RFC 9110 section 5.5: no control character but the tab.
-pub(super) fn is_field_value(bytes: &[u8]) -> bool {
+fn is_field_value(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
@@ -189,6 +189,11 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
         && bytes
             .iter()
             .all(|&byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\' | b'?' | b'#' | b'@' | b','))
+}
+
+/// RFC 6454 section 6.2: a serialised origin, or `null`, as far as a wrong one could confuse a reader.
+pub(super) fn is_origin(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic)
 }
 
 /// `bytes` without the spaces and tabs around them (RFC 9110 section 5.6.3).

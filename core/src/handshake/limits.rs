@@ -21,14 +21,14 @@ pub const MAX_INTERIM_RESPONSES: usize = 8;
 pub struct HandshakeLimits {
     /// Time for the whole request, or for the whole answer; 10 seconds (`protocol.md`, Client lifecycle).
     ///
-    /// A server spends it three times at most: on the request, on sending its response, and none on the caller's
-    /// decision. It is not extended by arriving bytes: a client that sends one byte a second is cut.
+    /// A server grants it for the request and once more for sending its response; the caller's decision in between is not
+    /// timed. Arriving bytes do not extend it: a client that sends one byte a second is cut.
     pub timeout: Duration,
     /// Bytes of one HTTP head, its empty line included; 16 KiB.
     ///
     /// That is what common servers grant (Node.js), and cookies of browsers stay far below it.
     pub max_head_bytes: usize,
-    /// Bytes of the request line; 8 KiB, the least that RFC 9112 section 3 recommends being just below it.
+    /// Bytes of the request line; 8 KiB, a little over the 8,000 bytes that RFC 9112 section 3 recommends to support.
     pub max_request_line_bytes: usize,
     /// Header fields of one head; 64.
     ///

@@ -6,7 +6,6 @@ use core::time::Duration;
 
 use serde_json::Value;
 
-use super::accepted::RESERVED;
 use super::error::{DecisionError, HeadError, InvalidHeader, RequestError};
 use super::headers::Headers;
 
@@ -87,12 +86,9 @@ impl Rejection {
         if !(300..=599).contains(&self.status) {
             return Err(DecisionError::Status);
         }
-        match self.headers.find_reserved(&RESERVED) {
-            // RFC 9110 section 15.5.22 asks for Upgrade in a 426, RFC 6455 section 4.4 for the version.
-            Some(name) if !name.eq_ignore_ascii_case("Upgrade") && !name.eq_ignore_ascii_case(VERSION) => {
-                Err(DecisionError::ReservedHeader(name.into()))
-            }
-            _ => Ok(()),
+        match self.headers.find_reserved(&FRAMING) {
+            Some(name) => Err(DecisionError::ReservedHeader(name.into())),
+            None => Ok(()),
         }
     }
 
@@ -132,7 +128,7 @@ impl RequestError {
             | Self::RepeatedUpgrade
             | Self::Key
             | Self::RepeatedVersion
-            | Self::RepeatedOrigin
+            | Self::Origin
             | Self::Body
             | Self::Subprotocols
             | Self::Extensions => (400, "bad_request"),
@@ -149,6 +145,9 @@ impl RequestError {
 }
 
 const VERSION: &str = "Sec-WebSocket-Version";
+
+/// Headers that say where the response ends.
+const FRAMING: [&str; 3] = ["Connection", "Content-Length", "Transfer-Encoding"];
 
 /// The first line of a response (RFC 9112 section 4).
 pub(super) fn status_line(status: u16) -> Vec<u8> {

@@ -10,7 +10,7 @@ use super::api_key::ApiKey;
 use super::deflate;
 use super::error::{DecisionError, HeadError, RequestError};
 use super::extensions::SEC_WEBSOCKET_EXTENSIONS;
-use super::headers::{Headers, Single, is_authority, is_token, redact_query};
+use super::headers::{Headers, Single, is_authority, is_origin, is_token, redact_query};
 use super::{key, query};
 use crate::websocket::Negotiated;
 
@@ -60,7 +60,7 @@ impl UpgradeRequest {
         }
         let mut fields = Headers::new();
         for (name, value) in headers {
-            fields.append(name.as_ref(), value).map_err(|_| HeadError::FieldValue)?;
+            fields.append(name.as_ref(), value).map_err(HeadError::from)?;
         }
         Self::new(target, fields)
     }
@@ -74,7 +74,7 @@ impl UpgradeRequest {
         if !matches!(headers.single("Host"), Single::Value(host) if is_authority(host)) {
             return Err(RequestError::Host);
         }
-        // RFC 9112 section 6.3: with either header a body follows, and would be read as frames.
+        // RFC 9112 section 6.3: a body would follow, and would be read as frames.
         if headers.get("Transfer-Encoding").is_some()
             || !matches!(headers.single("Content-Length"), Single::Missing | Single::Value(b"0"))
         {
@@ -97,9 +97,11 @@ impl UpgradeRequest {
         if !matches!(headers.single("Sec-WebSocket-Key"), Single::Value(value) if key::is_key(value)) {
             return Err(RequestError::Key);
         }
-        // Item 7 and RFC 6454 section 7.3.
-        if headers.single("Origin") == Single::Repeated {
-            return Err(RequestError::RepeatedOrigin);
+        // Item 7 and RFC 6454 section 7.3. One that is no text would pass for none.
+        match headers.single("Origin") {
+            Single::Missing => {}
+            Single::Value(origin) if is_origin(origin) => {}
+            Single::Value(_) | Single::Repeated => return Err(RequestError::Origin),
         }
         // Item 8 and section 4.1 item 10: tokens, each once.
         let mut seen = BTreeSet::new();
@@ -151,8 +153,8 @@ impl UpgradeRequest {
 
     /// The origin of the page that asks, as a browser states it (RFC 6455 section 10.2); other clients send none.
     #[must_use]
-    pub fn origin(&self) -> Option<&[u8]> {
-        self.headers.get("Origin")
+    pub fn origin(&self) -> Option<&str> {
+        self.headers.get_str("Origin")
     }
 
     /// The subprotocols that the client offers, the one it likes best first.

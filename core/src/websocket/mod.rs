@@ -92,11 +92,21 @@ impl WebSocket {
         &mut self.out
     }
 
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.out.queued()
+    }
+
     /// Both sides by themselves, for one task that reads and another that writes: every method of this type stands on one
     /// of them.
     #[must_use]
     pub fn into_split(self) -> (Incoming, Outgoing) {
         (self.recv, self.out)
+    }
+
+    pub(crate) fn sides(&mut self) -> (&mut Incoming, &mut Outgoing) {
+        (&mut self.recv, &mut self.out)
     }
 
     /// Takes bytes of the peer from the front of `input` up to the next event, and advances `input` past them.

@@ -307,6 +307,12 @@ impl Outgoing {
         self.lifecycle.take_closed().map(Event::Closed)
     }
 
+    /// Queues bytes that must go out before any frame: the rest of the 101 response that opened the connection, which
+    /// [`Accepted::unsent`](crate::handshake::Accepted::unsent) holds. Call it before any command.
+    pub fn precede(&mut self, bytes: Vec<u8>) {
+        self.queue.share(bytes.into());
+    }
+
     /// Fails the connection (RFC 6455 section 7.1.7).
     pub(super) fn fail(&mut self, now: Instant, error: ProtocolError) {
         if self.is_open() {

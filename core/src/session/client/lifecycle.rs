@@ -167,6 +167,8 @@ impl ClientSession {
     /// Asks for each wanted subscription, in the order they were first asked for, before anything else.
     pub(super) fn renew(&mut self) {
         self.welcome = Welcome::Over;
+        // What timed out before there was a connection is a settled wish by now, and asked for as such.
+        while self.requests.take(|request| request.has_timed_out() && request.sent.is_none()).is_some() {}
         if !self.features.subscription_sets && self.config.second_profile == SecondProfile::Displace {
             // Each would displace the one before it, so only the last is asked for.
             for wish in self.wanted.keep_last() {

@@ -160,9 +160,7 @@ impl<L: InflateLibrary> Inflater<L> {
         if step.consumed != TAIL.len() || step.produced != 0 {
             return Err(InflateError::Unfinished);
         }
-        if step.stream_ended {
-            library.restart(&self.window);
-        }
+        // Where the tail has ended a stream, the library says so once more when the next message begins.
         Ok(())
     }
 }

@@ -50,7 +50,8 @@ const MEMORY_LEVEL: i32 = 5;
 
 impl DeflateLibrary for Deflate {
     fn new(window_bits: u8, level: u8) -> Self {
-        // A raw stream with a window of 256 bytes is refused. Run-length matches keep inside any window.
+        // A raw stream with a window of 256 bytes is refused. Run-length matches keep inside any window by contract;
+        // the others would at 9 bits too, but only by how the library is written today.
         let strategy = if window_bits < 9 { Strategy::Rle } else { Strategy::Default };
         Self(zlib_rs::Deflate::new_with_config(DeflateConfig {
             level: level.into(),
@@ -94,10 +95,13 @@ impl DeflateLibrary for Deflate {
 fn room_for(input: usize) -> usize {
     // Nine bits for each byte are the worst case of the fixed code; the rest is block headers and the tail.
     const OVERHEAD: usize = 32;
+    // What the library held back comes out in few steps. With no more than 6 bytes, the size of the tail's block, it
+    // would repeat the tail for ever.
+    const MIN: usize = 256;
     // The room is zeroed first, so it is not all taken for a large message.
     const MAX: usize = 64 * 1024;
 
-    input.saturating_add(input / 8).saturating_add(OVERHEAD).min(MAX)
+    input.saturating_add(input / 8).saturating_add(OVERHEAD).clamp(MIN, MAX)
 }
 
 fn difference(now: u64, before: u64) -> usize {

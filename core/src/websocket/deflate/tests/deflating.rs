@@ -149,6 +149,15 @@ fn incompressible_bytes_grow_by_little<C: Codec>() {
     }
 }
 
+#[cfg(feature = "std")]
+#[test]
+fn zlib_rs_keeps_the_smallest_window_by_repeating_the_last_byte_alone() {
+    let message = [noise(100).repeat(3), Vec::from([b'a'; 100])].concat();
+    let mut reference = Reference::default();
+    assert_eq!(reference.decode(&deflate(&mut deflater::<Zlib>(8, true, 1), &message)), message);
+    assert_eq!(reference.longest_distance, 1);
+}
+
 #[test]
 fn a_library_that_fails_leaves_the_output_as_it_was() {
     struct Failing<const WITH_ERROR: bool>;

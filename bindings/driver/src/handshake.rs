@@ -1,0 +1,207 @@
+//! The upgrade over a stream.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::handshake::{
+    Acceptance, Answer, ClientHandshake, ClientRequest, HandshakeLimits, Rejection, ServerHandshake, UpgradeRequest,
+    Upgraded,
+};
+use multiwa_ws_core::websocket::{Config, Role};
+
+use crate::buffer::ReadBuffer;
+use crate::error::HandshakeError;
+use crate::transport::{Timer, Transmit, Transport};
+use crate::{Io, Runtime, WebSocket, seed};
+
+/// What a [`WebSocket`] is told at its start.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Limits, keep-alive and compression of the connection.
+    pub connection: Config,
+    /// Limits of the upgrade.
+    pub handshake: HandshakeLimits,
+}
+
+impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
+    /// Upgrades `stream` as a client, with `request`. A future that is dropped drops the stream.
+    ///
+    /// # Errors
+    /// The request cannot be sent, the server refused or broke a rule, or the stream failed.
+    pub async fn connect(
+        stream: S,
+        request: ClientRequest,
+        options: &Options,
+    ) -> Result<(Self, Upgraded), HandshakeError> {
+        let mut handshake = ClientHandshake::new(R::now(), request, options.handshake, seed()?)?;
+        let mut upgrade = Upgrade::<S, R>::new(stream);
+        let answer = loop {
+            let now = R::now();
+            let answer = match upgrade.progress(&mut handshake).await {
+                Progress::Input => upgrade.buffer.consume(|input| handshake.handle_input(now, input)),
+                Progress::Eof => handshake.handle_eof(now),
+                Progress::Timeout(now) => handshake.handle_timeout(now),
+            };
+            match (upgrade.transport.error.take(), answer) {
+                (_, Ok(Some(answer))) => break answer,
+                (Some(error), _) => return Err(error.into()),
+                (None, answer) => answer?,
+            };
+        };
+        match answer {
+            Answer::Upgraded(upgraded) => {
+                let Upgrade { transport, buffer, .. } = upgrade;
+                let connection = &options.connection;
+                let socket = Self::new(transport, buffer, Role::Client, connection, &upgraded.negotiated)?;
+                Ok((socket, upgraded))
+            }
+            Answer::Refused(refusal) => Err(HandshakeError::Refused(Box::new(refusal))),
+        }
+    }
+
+    /// Answers the upgrade request on `stream` as a server: `decide` accepts or rejects it. A future that is dropped drops
+    /// the stream.
+    ///
+    /// # Errors
+    /// There was no valid request, it was rejected (the client is told in both cases), or the stream failed.
+    pub async fn accept(
+        stream: S,
+        options: &Options,
+        decide: impl FnOnce(&UpgradeRequest) -> Result<Acceptance, Rejection>,
+    ) -> Result<(Self, UpgradeRequest, Upgraded), HandshakeError> {
+        let mut handshake = ServerHandshake::new(R::now(), options.handshake);
+        let mut upgrade = Upgrade::<S, R>::new(stream);
+        let mut decide = Some(decide);
+        let accepted = loop {
+            let now = R::now();
+            // What the client did wrong is answered, and reported once the answer is written.
+            match upgrade.progress(&mut handshake).await {
+                Progress::Input => drop(upgrade.buffer.consume(|input| handshake.handle_input(now, input).is_ok())),
+                Progress::Eof => drop(handshake.handle_eof(now)),
+                Progress::Timeout(now) => drop(handshake.handle_timeout(now)),
+            }
+            if let Some(request) = handshake.request()
+                && let Some(decide) = decide.take()
+            {
+                match decide(request) {
+                    Ok(acceptance) => handshake.accept(now, &acceptance)?,
+                    Err(rejection) => handshake.reject(now, &rejection)?,
+                }
+            }
+            if let Some(accepted) = handshake.poll_accepted() {
+                break accepted;
+            }
+            match (upgrade.transport.error.take(), handshake.error()) {
+                (Some(error), _) => return Err(error.into()),
+                (None, Some(error)) if handshake.is_closed() => return Err(error.into()),
+                (None, None) if handshake.is_closed() => return Err(HandshakeError::Rejected),
+                _ => {}
+            }
+        };
+        let Upgrade { transport, buffer, .. } = upgrade;
+        let negotiated = &accepted.upgraded.negotiated;
+        let mut socket = Self::new(transport, buffer, Role::Server, &options.connection, negotiated)?;
+        socket.outgoing().precede(accepted.unsent);
+        Ok((socket, accepted.request, accepted.upgraded))
+    }
+}
+
+/// A stream while its upgrade is under way.
+struct Upgrade<S, R: Runtime> {
+    transport: Transport<S>,
+    buffer: ReadBuffer,
+    timer: Timer<R>,
+}
+
+/// What moves an upgrade on.
+enum Progress {
+    /// There are bytes in the buffer.
+    Input,
+    /// The stream has ended, or failed.
+    Eof,
+    /// A deadline has come.
+    Timeout(Instant),
+}
+
+impl<S: Unpin, R: Io<S>> Upgrade<S, R> {
+    fn new(stream: S) -> Self {
+        Self { transport: Transport::new(stream), buffer: ReadBuffer::default(), timer: Timer::new() }
+    }
+
+    /// Writes what the handshake has to say until something else happens.
+    async fn progress(&mut self, handshake: &mut impl Handshake) -> Progress {
+        poll_fn(|cx| self.poll_progress(cx, handshake)).await
+    }
+
+    fn poll_progress(&mut self, cx: &mut Context<'_>, handshake: &mut impl Handshake) -> Poll<Progress> {
+        let _ = self.transport.poll_write::<R>(cx, handshake);
+        if self.transport.error.is_some() {
+            return Poll::Ready(Progress::Eof);
+        }
+        self.buffer.release();
+        match self.transport.poll_read::<R>(cx, &mut self.buffer, handshake) {
+            Poll::Ready(true) => return Poll::Ready(Progress::Input),
+            Poll::Ready(false) => return Poll::Ready(Progress::Eof),
+            Poll::Pending => {}
+        }
+        self.timer.poll(cx, handshake.deadline()).map(Progress::Timeout)
+    }
+}
+
+/// A handshake of either role.
+trait Handshake: Transmit {
+    fn deadline(&self) -> Option<Instant>;
+}
+
+impl Handshake for ClientHandshake {
+    fn deadline(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+}
+
+impl Handshake for ServerHandshake {
+    fn deadline(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+}
+
+impl Transmit for ClientHandshake {
+    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+        self.poll_transmit(slices)
+    }
+
+    fn transmitted(&mut self, len: usize) {
+        self.transmitted(len);
+    }
+
+    fn poll_shutdown(&self) -> bool {
+        false
+    }
+
+    fn shutdown_done(&mut self) {}
+
+    /// The error of the stream says it all.
+    fn handle_lost(&mut self, _: Instant) {}
+}
+
+impl Transmit for ServerHandshake {
+    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+        self.poll_transmit(slices)
+    }
+
+    fn transmitted(&mut self, len: usize) {
+        self.transmitted(len);
+    }
+
+    fn poll_shutdown(&self) -> bool {
+        self.poll_shutdown()
+    }
+
+    fn shutdown_done(&mut self) {
+        self.shutdown_done();
+    }
+
+    /// The error of the stream says it all.
+    fn handle_lost(&mut self, _: Instant) {}
+}

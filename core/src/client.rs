@@ -1,0 +1,491 @@
+//! A whole client: upgrade, connection and session behind one set of verbs.
+
+use alloc::boxed::Box;
+
+use crate::Instant;
+use crate::handshake::{
+    Answer, ClientHandshake, ClientRequest, HandshakeLimits, InvalidRequest, Refusal, ResponseError,
+};
+use crate::peer;
+use crate::random::Random;
+use crate::session::{
+    Action, ClientConfig, ClientEvent, ClientSession, CommandError, EventNames, Features, Loss, Notice, RequestId,
+};
+use crate::websocket::{self, Cause, Closed, KeepAlive, Outgoing, ProtocolError, Role, WebSocket};
+
+/// What a [`Client`] is told at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Deadlines, reconnection and limits of the session.
+    pub session: ClientConfig,
+    /// Limits of each connection. WebSocket pings are off by default: the protocol has a `ping` of its own.
+    pub websocket: websocket::Config,
+    /// Limits of the upgrade.
+    pub handshake: HandshakeLimits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            session: ClientConfig::default(),
+            websocket: websocket::Config { keep_alive: KeepAlive::OFF, ..websocket::Config::default() },
+            handshake: HandshakeLimits::default(),
+        }
+    }
+}
+
+/// A MultiWA client without I/O, through all of its connections.
+///
+/// - Getters: [`session`](Self::session) for everything it knows, [`failure`](Self::failure).
+/// - Input: [`connected`](Self::connected) or [`connect_failed`](Self::connect_failed) after a
+///   [`TransportAction::Connect`]; [`handle_input`](Self::handle_input), [`handle_eof`](Self::handle_eof),
+///   [`handle_lost`](Self::handle_lost), [`handle_timeout`](Self::handle_timeout),
+///   [`reading_paused`](Self::reading_paused) and [`reading_resumed`](Self::reading_resumed).
+/// - Commands: [`connect`](Self::connect), and through [`commands`](Self::commands) those of [`Commands`].
+/// - Output: [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit) with
+///   [`transmitted`](Self::transmitted), [`poll_shutdown`](Self::poll_shutdown) with
+///   [`shutdown_done`](Self::shutdown_done), [`poll_event`](Self::poll_event) and
+///   [`poll_timeout`](Self::poll_timeout).
+///
+/// After any input or command drain the output methods, the actions first. A violation of the server shows as the loss
+/// that it leads to.
+#[derive(Debug)]
+pub struct Client {
+    session: ClientSession,
+    link: Link,
+    /// The transport is to be dropped.
+    disconnect: bool,
+    connect: Option<u32>,
+    failure: Option<Failure>,
+    websocket: websocket::Config,
+    handshake: HandshakeLimits,
+    random: Random,
+    /// The latest time that was told.
+    now: Instant,
+}
+
+/// How far the present transport is.
+#[derive(Debug)]
+enum Link {
+    None,
+    Connecting,
+    Upgrading(Box<ClientHandshake>),
+    Open(Box<WebSocket>),
+}
+
+/// What the caller is to do with the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportAction {
+    /// Open a transport to the server; then call [`Client::connected`] or [`Client::connect_failed`].
+    Connect {
+        /// The number of the attempt since the last stable connection, from 1.
+        attempt: u32,
+    },
+    /// Drop the transport, or the attempt to open one.
+    Disconnect,
+}
+
+/// Why the latest connection or attempt failed, in more words than its [`Loss`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The server refused the upgrade.
+    #[error("the server refused the connection with HTTP status {}", .0.status)]
+    Refused(Refusal),
+    /// The answer to the upgrade broke a rule, or never came.
+    #[error(transparent)]
+    Response(ResponseError),
+    /// The server broke a rule of WebSocket.
+    #[error(transparent)]
+    Violation(ProtocolError),
+}
+
+/// A [`ClientEvent`] with the commands of the same client.
+#[derive(Debug)]
+pub struct Received<'e> {
+    /// What arrived.
+    pub event: ClientEvent<'e>,
+    /// Commands to the client it arrived at.
+    pub commands: Commands<'e>,
+}
+
+impl Client {
+    /// A client that waits for [`connect`](Self::connect). `seed` must be unpredictable and differ from client to client.
+    #[must_use]
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            session: ClientSession::new(config.session, random.seed()),
+            link: Link::None,
+            disconnect: false,
+            connect: None,
+            failure: None,
+            websocket: config.websocket,
+            handshake: config.handshake,
+            random,
+            now: Instant::default(),
+        }
+    }
+
+    /// What the client knows: state, subscriptions, losses, counters.
+    #[must_use]
+    pub fn session(&self) -> &ClientSession {
+        &self.session
+    }
+
+    /// Why the latest connection or attempt failed, if there is more to say than its [`Loss`].
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// Asks for a connection; [`poll_action`](Self::poll_action) says when to open the transport.
+    ///
+    /// # Errors
+    /// Those of [`ClientSession::connect`].
+    pub fn connect(&mut self, now: Instant) -> Result<(), CommandError> {
+        self.session.connect(now)?;
+        self.settle(now);
+        Ok(())
+    }
+
+    /// The commands of the client.
+    pub fn commands(&mut self) -> Commands<'_> {
+        let out = match &mut self.link {
+            Link::Open(connection) => Some(connection.outgoing()),
+            _ => None,
+        };
+        Commands { session: &mut self.session, out }
+    }
+
+    /// The transport is open: the upgrade begins with `request`.
+    ///
+    /// # Errors
+    /// A request that cannot be sent; the attempt is given up.
+    pub fn connected(&mut self, now: Instant, request: ClientRequest) -> Result<(), InvalidRequest> {
+        if !matches!(self.link, Link::Connecting) {
+            return Ok(());
+        }
+        self.session.connected(now);
+        match ClientHandshake::new(now, request, self.handshake, self.random.seed()) {
+            Ok(handshake) => {
+                self.link = Link::Upgrading(Box::new(handshake));
+                Ok(())
+            }
+            Err(error) => {
+                self.lose(now, Loss::Stopped);
+                Err(error)
+            }
+        }
+    }
+
+    /// The transport could not be opened.
+    pub fn connect_failed(&mut self, now: Instant, loss: Loss) {
+        if matches!(self.link, Link::Connecting) {
+            self.lose(now, loss);
+        }
+    }
+
+    /// Takes bytes of the server from the front of `input` up to the next event, and advances `input` past them.
+    ///
+    /// Call it until it returns `None`: then all of `input` was taken. What a message means is lent from `input`, or from
+    /// inside when the message did not lie there whole.
+    pub fn handle_input<'e, 'x: 'e>(&'e mut self, now: Instant, input: &mut &'x mut [u8]) -> Option<Received<'e>> {
+        if let Link::Upgrading(handshake) = &mut self.link {
+            let answer = handshake.handle_input(now, input);
+            self.answered(now, answer);
+        }
+        let Link::Open(connection) = &mut self.link else {
+            // Bytes of a transport that was given up; an upgrade under way took what it needs.
+            *input = &mut [];
+            return None;
+        };
+        let (recv, out) = connection.sides();
+        let mut arrived = !input.is_empty();
+        let found = loop {
+            match recv.advance(now, input, out) {
+                Ok(Some(located)) => match recv.lend(located) {
+                    websocket::Event::Text(text) => {
+                        arrived = false;
+                        let judged = self.session.judge(now, text);
+                        peer::send_messages(&mut self.session, out);
+                        if let Some(judged) = judged {
+                            break Some((located, judged));
+                        }
+                    }
+                    // `protocol.md`, Transport: a binary message has no meaning.
+                    websocket::Event::Binary(_) => self.session.handle_binary(now),
+                    _ => {}
+                },
+                // A violation is seen when the connection has ended, after the server was told.
+                Ok(None) | Err(_) => break None,
+            }
+        };
+        if arrived {
+            self.session.handle_traffic(now);
+        }
+        let Some((located, judged)) = found else {
+            self.settle(now);
+            return None;
+        };
+        let Link::Open(connection) = &mut self.link else { return None };
+        let (recv, out) = connection.sides();
+        let websocket::Event::Text(text) = recv.lend(located) else { return None };
+        let commands = Commands { session: &mut self.session, out: Some(out) };
+        Some(Received { event: judged.lend(text), commands })
+    }
+
+    /// The server ended its side of the transport.
+    pub fn handle_eof(&mut self, now: Instant) {
+        match &mut self.link {
+            Link::Upgrading(handshake) => {
+                let answer = handshake.handle_eof(now);
+                self.answered(now, answer);
+            }
+            Link::Open(connection) => connection.handle_eof(now),
+            Link::None | Link::Connecting => {}
+        }
+        self.settle(now);
+    }
+
+    /// The transport failed, as `loss` says.
+    pub fn handle_lost(&mut self, now: Instant, loss: Loss) {
+        match &mut self.link {
+            // The connection knows better what ended it when the end had begun before.
+            Link::Open(connection) if connection.state() != websocket::State::Open => connection.handle_lost(now),
+            Link::None => {}
+            _ => self.lose(now, loss),
+        }
+        self.settle(now);
+    }
+
+    /// Acts on every deadline that has come by `now`. Does nothing when none has.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &mut self.link {
+            Link::Upgrading(handshake) => {
+                let answer = handshake.handle_timeout(now);
+                self.answered(now, answer);
+            }
+            Link::Open(connection) => connection.handle_timeout(now),
+            Link::None | Link::Connecting => {}
+        }
+        self.session.handle_timeout(now);
+        self.settle(now);
+    }
+
+    /// The caller stops reading: until [`reading_resumed`](Self::reading_resumed) the silence of the server means nothing.
+    pub fn reading_paused(&mut self, now: Instant) {
+        self.session.reading_paused(now);
+        if let Link::Open(connection) = &mut self.link {
+            connection.reading_paused(now);
+        }
+    }
+
+    /// The caller reads again.
+    pub fn reading_resumed(&mut self, now: Instant) {
+        self.session.reading_resumed(now);
+        if let Link::Open(connection) = &mut self.link {
+            connection.reading_resumed(now);
+        }
+    }
+
+    /// What to do with the transport next.
+    #[must_use = "without a transport nothing happens"]
+    pub fn poll_action(&mut self) -> Option<TransportAction> {
+        if core::mem::take(&mut self.disconnect) {
+            return Some(TransportAction::Disconnect);
+        }
+        self.connect.take().map(|attempt| TransportAction::Connect { attempt })
+    }
+
+    /// Lends bytes to write: see [`Outgoing::poll_transmit`].
+    #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
+    pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+        match &self.link {
+            Link::Upgrading(handshake) => handshake.poll_transmit(slices),
+            Link::Open(connection) => connection.poll_transmit(slices),
+            Link::None | Link::Connecting => 0,
+        }
+    }
+
+    /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
+    pub fn transmitted(&mut self, len: usize) {
+        match &mut self.link {
+            Link::Upgrading(handshake) => handshake.transmitted(len),
+            Link::Open(connection) => connection.transmitted(len),
+            Link::None | Link::Connecting => {}
+        }
+        self.settle(self.now);
+    }
+
+    /// Whether the write side of the transport is to be shut down now: see [`Outgoing::poll_shutdown`].
+    #[must_use = "shut the write side down, then call `shutdown_done`"]
+    pub fn poll_shutdown(&self) -> bool {
+        matches!(&self.link, Link::Open(connection) if connection.poll_shutdown())
+    }
+
+    /// The write side of the transport was shut down.
+    pub fn shutdown_done(&mut self) {
+        if let Link::Open(connection) = &mut self.link {
+            connection.shutdown_done();
+        }
+    }
+
+    /// The next event that no message of the server brings.
+    #[must_use = "states, time-outs and the end of the client are reported here"]
+    pub fn poll_event(&mut self) -> Option<Notice> {
+        self.session.poll_event()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    #[must_use = "without a timer a silent server is never noticed"]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let link = match &self.link {
+            Link::Upgrading(handshake) => handshake.poll_timeout(),
+            Link::Open(connection) => connection.poll_timeout(),
+            Link::None | Link::Connecting => None,
+        };
+        [link, self.session.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn answered(&mut self, now: Instant, answer: Result<Option<Answer>, ResponseError>) {
+        match answer {
+            Ok(None) => {}
+            Ok(Some(Answer::Upgraded(upgraded))) => {
+                let seed = self.random.seed();
+                let connection = WebSocket::new(now, Role::Client, &self.websocket, &upgraded.negotiated, seed);
+                self.link = Link::Open(Box::new(connection));
+                self.failure = None;
+                let features = upgraded.headers.get_str(Features::HEADER).map(Features::parse).unwrap_or_default();
+                self.session.opened(now, features);
+                self.settle(now);
+            }
+            Ok(Some(Answer::Refused(refusal))) => {
+                let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
+                self.failure = Some(Failure::Refused(refusal));
+                self.lose(now, loss);
+            }
+            Err(error) => {
+                self.failure = Some(Failure::Response(error));
+                self.lose(now, response_loss(error));
+            }
+        }
+    }
+
+    /// Lets session and connection act on what the other one said, until both have nothing to say.
+    fn settle(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        loop {
+            if let Link::Open(connection) = &mut self.link {
+                peer::send_messages(&mut self.session, connection.outgoing());
+                if let Some(websocket::Event::Closed(closed)) = connection.poll_event() {
+                    self.failure = match closed.cause {
+                        Cause::Violation(error) => Some(Failure::Violation(error)),
+                        _ => None,
+                    };
+                    self.lose(now, closed_loss(closed));
+                }
+            }
+            match self.session.poll_action() {
+                None => return,
+                Some(Action::Connect { attempt }) => {
+                    self.drop_link();
+                    self.link = Link::Connecting;
+                    self.connect = Some(attempt);
+                }
+                Some(Action::Close { code, reason }) => {
+                    if let Link::Open(connection) = &mut self.link {
+                        peer::close(now, connection.outgoing(), code, reason);
+                    }
+                }
+                Some(Action::Abort) => self.drop_link(),
+            }
+        }
+    }
+
+    fn lose(&mut self, now: Instant, loss: Loss) {
+        self.drop_link();
+        self.session.lost(now, loss);
+        self.settle(now);
+    }
+
+    fn drop_link(&mut self) {
+        if !matches!(self.link, Link::None) {
+            self.link = Link::None;
+            self.connect = None;
+            self.disconnect = true;
+        }
+    }
+}
+
+/// What an application asks of its client. Each command takes effect before it returns; a refused one changed nothing.
+#[derive(Debug)]
+pub struct Commands<'c> {
+    session: &'c mut ClientSession,
+    /// The connection, while there is one.
+    out: Option<&'c mut Outgoing>,
+}
+
+impl Commands<'_> {
+    /// Asks for events of a profile: see [`ClientSession::subscribe`].
+    ///
+    /// # Errors
+    /// Those of [`ClientSession::subscribe`].
+    pub fn subscribe(&mut self, now: Instant, profile: &str, events: &EventNames) -> Result<RequestId, CommandError> {
+        let id = self.session.subscribe(now, profile, events);
+        self.send();
+        id
+    }
+
+    /// Ends the subscription of a profile, or all: see [`ClientSession::unsubscribe`].
+    ///
+    /// # Errors
+    /// Those of [`ClientSession::unsubscribe`].
+    pub fn unsubscribe(&mut self, now: Instant, profile: Option<&str>) -> Result<RequestId, CommandError> {
+        let id = self.session.unsubscribe(now, profile);
+        self.send();
+        id
+    }
+
+    /// Measures a round trip: see [`ClientSession::ping`].
+    ///
+    /// # Errors
+    /// Those of [`ClientSession::ping`].
+    pub fn ping(&mut self, now: Instant) -> Result<RequestId, CommandError> {
+        let id = self.session.ping(now);
+        self.send();
+        id
+    }
+
+    /// Closes the client for good: see [`ClientSession::close`].
+    pub fn close(&mut self, now: Instant) {
+        self.session.close(now);
+        self.send();
+    }
+
+    fn send(&mut self) {
+        if let Some(out) = &mut self.out {
+            peer::send_messages(self.session, out);
+        }
+    }
+}
+
+fn response_loss(error: ResponseError) -> Loss {
+    match error {
+        ResponseError::TimedOut => Loss::UpgradeTimeout,
+        ResponseError::NoAnswer | ResponseError::Truncated => Loss::Eof,
+        _ => Loss::BadUpgrade,
+    }
+}
+
+fn closed_loss(closed: Closed) -> Loss {
+    let code = closed.code;
+    match closed.cause {
+        Cause::Violation(error) => Loss::Violation { code: error.close_code().get() },
+        Cause::Unresponsive => Loss::PongTimeout,
+        Cause::Eof => Loss::Eof,
+        Cause::Lost | Cause::Aborted => Loss::Io,
+        Cause::Local | Cause::Peer => {
+            Loss::ClosedByPeer { code: (code != crate::frame::CloseCode::NO_STATUS).then_some(code.get()) }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The HTTP upgrade against the rules of RFC 6455 section 4, RFC 9110, RFC 9112 and RFC 7692, as client and server twins.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod pair;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod states;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,697 @@
+//! The client's requests, subscriptions, filter and keep-alive (`protocol.md`).
+
+mod session_kit;
+
+use core::time::Duration;
+
+use multiwa_ws_core::session::{
+    Action, ClientConfig, ClientEvent, ClientState, CloseCause, CommandError, EventNames, JsonError, KeepAliveConfig,
+    Loss, Notice, Refusal, RequestKind, RequestOutcome, SecondProfile, SubscriptionLimit,
+};
+use serde_json::json;
+use session_kit::{HELLO, Kit, NO_SETS, SETS, seconds};
+
+fn config() -> ClientConfig {
+    ClientConfig::default()
+}
+
+/// A client that pings only when told to.
+fn quiet() -> ClientConfig {
+    ClientConfig { keep_alive: None, ..config() }
+}
+
+fn outcomes(notices: Vec<Notice>) -> Vec<RequestOutcome<'static>> {
+    let outcome = |notice| match notice {
+        Notice::RequestEnded { outcome, .. } => Some(outcome),
+        _ => None,
+    };
+    notices.into_iter().filter_map(outcome).collect()
+}
+
+#[test]
+fn wanted_subscriptions_are_asked_for_before_ready() {
+    let mut kit = Kit::new(config());
+    kit.subscribe("a", &["x"]);
+    kit.client.connect(kit.now).unwrap();
+    kit.greet(NO_SETS);
+    assert_eq!(kit.client.state(), ClientState::AwaitingAck);
+    assert_eq!(kit.client.wanted().len(), 1);
+    assert!(kit.client.live().is_empty());
+    kit.settle();
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    assert_eq!(kit.client.live(), &kit.client.wanted());
+    let expected = [Notice::Connecting { attempt: 1 }, Notice::Opened, Notice::Ready { failed: vec![], gap: None }];
+    assert_eq!(kit.notices(), expected);
+}
+
+#[test]
+fn nothing_is_sent_before_the_connection_is_greeted() {
+    let mut kit = Kit::new(config());
+    kit.subscribe("a", &["x"]);
+    kit.client.connect(kit.now).unwrap();
+    assert_eq!(kit.sent(), [json!(null); 0]);
+    kit.client.opened(kit.now, NO_SETS);
+    assert_eq!(kit.sent(), [json!(null); 0]);
+    let _ = kit.client.handle_message(kit.now, HELLO);
+    assert_eq!(kit.sent().len(), 1);
+}
+
+#[test]
+fn a_connection_that_is_never_greeted_is_reported_and_used() {
+    let mut kit = Kit::new(config());
+    kit.client.connect(kit.now).unwrap();
+    kit.client.opened(kit.now, NO_SETS);
+    kit.pass(seconds(9));
+    assert_eq!(kit.client.state(), ClientState::AwaitingAck);
+    kit.pass(seconds(1));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    assert!(kit.notices().contains(&Notice::AckMissing));
+}
+
+#[test]
+fn a_greeting_is_not_waited_for_once_another_message_came() {
+    let mut kit = Kit::new(config());
+    kit.client.connect(kit.now).unwrap();
+    kit.client.opened(kit.now, NO_SETS);
+    assert!(!kit.delivers(Some("a"), "x"));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    assert!(kit.notices().contains(&Notice::AckMissing));
+    // Late, it is still told.
+    assert!(matches!(kit.client.handle_message(kit.now, HELLO), Some(ClientEvent::Connected(_))));
+}
+
+#[test]
+fn a_greeting_need_not_be_waited_for() {
+    let mut kit = Kit::new(ClientConfig { ack_timeout: None, ..config() });
+    kit.client.connect(kit.now).unwrap();
+    kit.client.opened(kit.now, NO_SETS);
+    assert_eq!(kit.client.state(), ClientState::Ready);
+}
+
+#[test]
+fn ready_follows_a_refusal_and_tells_it() {
+    let mut kit = Kit::new(config());
+    let id = kit.subscribe("a", &["x"]);
+    kit.client.connect(kit.now).unwrap();
+    kit.greet(NO_SETS);
+    let request = kit.sent().remove(0);
+    let text = json!({"type": "error", "payload": {"error": "no", "code": "c"}, "requestId": request["requestId"]})
+        .to_string();
+    let refusal = Refusal::Server { error: "no".into(), code: Some("c".into()) };
+    let event = ClientEvent::RequestEnded {
+        id,
+        kind: RequestKind::Subscribe,
+        outcome: RequestOutcome::Refused(refusal.clone()),
+    };
+    assert_eq!(kit.client.handle_message(kit.now, &text), Some(event));
+    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(refusal)));
+    // One that is refused changes nothing.
+    assert!(kit.client.wanted().is_empty() && kit.client.live().is_empty());
+}
+
+#[test]
+fn ready_follows_a_time_out_and_tells_it() {
+    let mut kit = Kit::new(quiet());
+    kit.subscribe("a", &["x"]);
+    kit.client.connect(kit.now).unwrap();
+    kit.greet(NO_SETS);
+    kit.sent();
+    kit.pass(seconds(10));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    let notices = kit.notices();
+    let Some(Notice::Ready { failed, .. }) = notices.last() else { panic!("ready") };
+    assert_eq!(failed[0].outcome, RequestOutcome::TimedOut);
+    assert_eq!(outcomes(notices), [RequestOutcome::TimedOut]);
+    assert_eq!(kit.client.wanted().len(), 1);
+}
+
+#[test]
+fn a_refusal_that_is_kept_is_cut_at_a_character() {
+    let mut kit = Kit::new(config());
+    kit.subscribe("a", &["x"]);
+    kit.client.connect(kit.now).unwrap();
+    kit.greet(NO_SETS);
+    let request = kit.sent().remove(0);
+    kit.answer(&request, "error", json!({"error": format!("{}é", "x".repeat(1_023))}));
+    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    let RequestOutcome::Refused(Refusal::Server { error, .. }) = &failed[0].outcome else { panic!("refused") };
+    assert_eq!(error.len(), 1_023);
+}
+
+#[test]
+fn the_round_trip_time_runs_from_handing_over_to_the_answer() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    let id = kit.client.ping(kit.now).unwrap();
+    kit.pass(seconds(1));
+    kit.client.handle_timeout(kit.now);
+    let ping = kit.sent().remove(0);
+    kit.pass(Duration::from_millis(30));
+    let text = json!({"type": "pong", "requestId": ping["requestId"]}).to_string();
+    let after = Duration::from_millis(30);
+    let outcome = RequestOutcome::Acknowledged { after };
+    assert_eq!(
+        kit.client.handle_message(kit.now, &text),
+        Some(ClientEvent::RequestEnded { id, kind: RequestKind::Ping, outcome })
+    );
+    assert_eq!(kit.client.rtt(), Some(after));
+}
+
+#[test]
+fn sec_ap_04_an_answer_to_no_request_ends_none() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.subscribe("a", &["x"]);
+    let id = kit.sent()[0]["requestId"].as_str().unwrap().to_owned();
+    let (client, number) = id.split_once('-').unwrap();
+    let guesses = [
+        json!("1"),
+        json!(1),
+        json!(format!("{client}-0{number}")),
+        json!(format!("{client}-999")),
+        json!(format!("00000000-{number}")),
+        json!(id.to_uppercase() + " "),
+        json!([id]),
+        json!(""),
+    ];
+    for guess in guesses {
+        let text = json!({"type": "ack", "payload": {"action": "subscribed"}, "requestId": guess}).to_string();
+        assert_eq!(kit.client.handle_message(kit.now, &text), None, "{guess}");
+    }
+    let nameless = r#"{"type":"ack","payload":{"action":"subscribed"}}"#;
+    assert_eq!(kit.client.handle_message(kit.now, nameless), None);
+    // A pong is no answer to a subscribe.
+    assert!(!kit.answer(&json!({"requestId": id}), "pong", json!({})));
+    assert!(!kit.delivers(Some("a"), "x"));
+    assert_eq!(kit.client.counters().unsolicited, 10);
+    // The right one ends it, once.
+    assert!(kit.answer(&json!({"requestId": id}), "ack", json!({})));
+    assert!(!kit.answer(&json!({"requestId": id}), "ack", json!({})));
+    assert!(kit.delivers(Some("a"), "x"));
+}
+
+#[test]
+fn sec_ap_04_a_request_that_was_not_sent_cannot_be_answered() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    let id = kit.subscribe("a", &["x"]);
+    assert!(kit.client.poll_message().is_some());
+    assert!(!kit.answer(&json!({"requestId": id.to_string()}), "ack", json!({})));
+    assert!(kit.client.live().is_empty());
+}
+
+#[test]
+fn sec_ap_04_an_answer_of_an_earlier_connection_fits_nothing() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.subscribe("a", &["x"]);
+    let old = kit.sent().remove(0);
+    kit.client.lost(kit.now, Loss::Io);
+    assert_eq!(outcomes(kit.notices()), [RequestOutcome::ConnectionLost]);
+    kit.back_off();
+    kit.greet(NO_SETS);
+    let new = kit.sent().remove(0);
+    assert_ne!(old["requestId"], new["requestId"]);
+    assert!(!kit.answer(&old, "ack", json!({})));
+    assert!(kit.client.live().is_empty());
+    kit.answer(&new, "ack", json!({}));
+    assert!(kit.delivers(Some("a"), "x"));
+}
+
+#[test]
+fn a_pong_without_an_identifier_answers_the_oldest_ping() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    let first = kit.client.ping(kit.now).unwrap();
+    kit.client.ping(kit.now).unwrap();
+    let pong = r#"{"type":"pong"}"#;
+    assert_eq!(kit.client.handle_message(kit.now, pong), None);
+    kit.sent();
+    let Some(ClientEvent::RequestEnded { id, .. }) = kit.client.handle_message(kit.now, pong) else { panic!("an end") };
+    assert_eq!(id, first);
+    assert_eq!(kit.client.counters().unsolicited, 1);
+}
+
+#[test]
+fn an_error_that_answers_nothing_reaches_the_application() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    for text in [
+        r#"{"type":"error","payload":{"error":"e","code":"c"}}"#,
+        r#"{"requestId":"x","payload":{"code":"c","error":"e"},"type":"error"}"#,
+    ] {
+        let event = ClientEvent::Error { error: "e".into(), code: Some("c".into()) };
+        assert_eq!(kit.client.handle_message(kit.now, text), Some(event));
+    }
+    assert_eq!(
+        kit.client.handle_message(kit.now, r#"{"type":"error"}"#),
+        Some(ClientEvent::Error { error: "".into(), code: None })
+    );
+}
+
+#[test]
+fn odd_messages_reach_the_application_and_are_counted() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    for text in [
+        "[]",
+        "1",
+        "{}",
+        r#"{"type":5}"#,
+        r#"{"type":"news"}"#,
+        r#"{"type":"event"}"#,
+        r#"{"type":"event","payload":{"event":1}}"#,
+    ] {
+        let Some(ClientEvent::Unknown(message)) = kit.client.handle_message(kit.now, text) else { panic!("{text}") };
+        assert_eq!(message.as_str(), text);
+    }
+    for (text, error) in [("{", JsonError::Invalid { at: 1 }), ("", JsonError::Invalid { at: 0 })] {
+        assert_eq!(kit.client.handle_message(kit.now, text), Some(ClientEvent::Invalid(error)));
+    }
+    let notification =
+        r#"{"type":"notification","payload":{"id":"n","type":"t","title":"T","body":"B","createdAt":"c"}}"#;
+    let Some(ClientEvent::Notification(message)) = kit.client.handle_message(kit.now, notification) else { panic!() };
+    assert_eq!(message.payload_text("body").as_deref(), Some("B"));
+    let counters = kit.client.counters();
+    assert_eq!((counters.unknown, counters.invalid, counters.received), (7, 2, 11));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+}
+
+#[test]
+fn a_ping_of_the_server_is_answered_with_its_identifier() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    let long = format!("\"{}\"", "x".repeat(8 * 1_024 - 2));
+    for id in ["\"a\"", "null", "{ \"b\" : 1 }", &long] {
+        assert_eq!(kit.client.handle_message(kit.now, &format!(r#"{{"type":"ping","requestId":{id}}}"#)), None);
+        assert_eq!(kit.client.poll_message().unwrap(), format!(r#"{{"type":"pong","requestId":{id}}}"#));
+        kit.client.message_sent();
+    }
+    // One byte longer is left out.
+    let longer = long.replacen('x', "xx", 1);
+    for text in [r#"{"type":"ping"}"#.to_owned(), format!(r#"{{"type":"ping","requestId":{longer}}}"#)] {
+        assert_eq!(kit.client.handle_message(kit.now, &text), None);
+        assert_eq!(kit.client.poll_message(), Some(r#"{"type":"pong"}"#));
+        kit.client.message_sent();
+    }
+}
+
+#[test]
+fn answers_to_a_flood_of_pings_are_bounded() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    for number in 0..1_000 {
+        let _ = kit.client.handle_message(kit.now, &format!(r#"{{"type":"ping","requestId":{number}}}"#));
+    }
+    let sent = kit.sent();
+    // The one that was lent already, and the latest.
+    assert_eq!(sent.len(), 17);
+    assert_eq!(
+        (&sent[0]["requestId"], &sent[1]["requestId"], &sent[16]["requestId"]),
+        (&json!(0), &json!(984), &json!(999))
+    );
+}
+
+#[test]
+fn sec_ap_05_events_that_no_live_subscription_asked_for_are_dropped_and_counted() {
+    let mut kit = Kit::open(quiet(), SETS);
+    kit.subscribe("a", &["x"]);
+    kit.subscribe("b", &["*"]);
+    assert!(!kit.delivers(Some("a"), "x"));
+    kit.settle();
+    assert!(kit.delivers(Some("a"), "x") && kit.delivers(Some("b"), "y") && kit.delivers(None, "z"));
+    assert!(!kit.delivers(Some("a"), "y") && !kit.delivers(Some("c"), "x"));
+    kit.client.unsubscribe(kit.now, Some("b")).unwrap();
+    kit.settle();
+    assert!(!kit.delivers(Some("b"), "y") && !kit.delivers(None, "z") && kit.delivers(None, "x"));
+    assert_eq!((kit.client.counters().events, kit.client.counters().filtered), (4, 5));
+}
+
+#[test]
+fn sec_ap_05_a_displaced_profile_leaks_nothing() {
+    let mut kit = Kit::open(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() }, NO_SETS);
+    kit.subscribe("a", &["x"]);
+    kit.settle();
+    kit.subscribe("b", &["x"]);
+    assert_eq!(kit.client.wanted().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["b"]);
+    kit.settle();
+    assert!(!kit.delivers(Some("a"), "x"));
+    assert!(kit.delivers(Some("b"), "x"));
+}
+
+#[test]
+fn a_second_profile_is_refused_when_the_server_knows_no_sets() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.subscribe("a", &["x"]);
+    assert_eq!(kit.client.subscribe(kit.now, "b", &EventNames::every()), Err(CommandError::SetsUnsupported));
+    kit.settle();
+    assert_eq!(kit.client.subscribe(kit.now, "b", &EventNames::every()), Err(CommandError::SetsUnsupported));
+    // The same profile may be subscribed to again, and the other once the first is gone.
+    kit.subscribe("a", &["y"]);
+    kit.client.unsubscribe(kit.now, Some("a")).unwrap();
+    kit.subscribe("b", &["x"]);
+    let sent = kit.settle();
+    assert_eq!(sent[1]["payload"], json!(null), "a plain unsubscribe");
+    assert_eq!(sent[2]["payload"], json!({"profileId": "b", "events": ["x"]}));
+    assert_eq!(kit.client.live(), &kit.client.wanted());
+}
+
+#[test]
+fn sets_are_used_only_when_the_server_announced_them() {
+    let mut kit = Kit::open(quiet(), SETS);
+    kit.subscribe("a", &["x"]);
+    kit.subscribe("b", &["y", "x"]);
+    kit.client.unsubscribe(kit.now, Some("a")).unwrap();
+    let sent = kit.settle();
+    assert_eq!(sent[0]["payload"], json!({"profileId": "a", "events": ["x"], "mode": "add"}));
+    assert_eq!(sent[1]["payload"], json!({"profileId": "b", "events": ["x", "y"], "mode": "add"}));
+    assert_eq!(sent[2]["payload"], json!({"profileId": "a"}));
+    assert_eq!(kit.client.live(), &kit.client.wanted());
+}
+
+#[test]
+fn two_profiles_wanted_before_a_server_without_sets_answers_leave_the_first() {
+    let mut kit = Kit::new(quiet());
+    kit.subscribe("b", &["x"]);
+    let second = kit.subscribe("a", &["x"]);
+    kit.client.connect(kit.now).unwrap();
+    kit.greet(NO_SETS);
+    assert_eq!(kit.settle().len(), 1);
+    let notices = kit.notices();
+    let refused = RequestOutcome::Refused(Refusal::SetsUnsupported);
+    assert!(notices.contains(&Notice::RequestEnded {
+        id: second,
+        kind: RequestKind::Subscribe,
+        outcome: refused.clone()
+    }));
+    let Some(Notice::Ready { failed, .. }) = notices.last() else { panic!("ready") };
+    assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &refused));
+    assert!(kit.delivers(Some("b"), "x"));
+}
+
+#[test]
+fn two_profiles_wanted_before_a_server_without_sets_answers_leave_the_last_when_so_chosen() {
+    let mut kit = Kit::new(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() });
+    kit.subscribe("b", &["x"]);
+    kit.subscribe("a", &["x"]);
+    kit.client.connect(kit.now).unwrap();
+    kit.greet(NO_SETS);
+    kit.settle();
+    assert_eq!(kit.client.live().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(kit.client.live(), &kit.client.wanted());
+}
+
+#[test]
+fn a_refused_change_leaves_what_was_wanted() {
+    let mut kit = Kit::open(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() }, NO_SETS);
+    kit.subscribe("a", &["x"]);
+    kit.settle();
+    kit.subscribe("b", &["x"]);
+    let request = kit.sent().remove(0);
+    kit.answer(&request, "error", json!({"error": "no"}));
+    assert_eq!(kit.client.wanted().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["a"]);
+    assert!(kit.delivers(Some("a"), "x"));
+}
+
+#[test]
+fn a_late_ack_still_makes_the_subscription_live() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.subscribe("a", &["x"]);
+    let request = kit.sent().remove(0);
+    kit.pass(seconds(10));
+    assert_eq!(outcomes(kit.notices()), [RequestOutcome::TimedOut]);
+    assert!(kit.client.live().is_empty());
+    // The application heard of the end already.
+    assert!(!kit.answer(&request, "ack", json!({})));
+    assert!(kit.delivers(Some("a"), "x"));
+    assert_eq!(kit.client.counters().late, 1);
+}
+
+#[test]
+fn an_event_proves_a_subscription_whose_ack_never_came() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.subscribe("a", &["x"]);
+    kit.sent();
+    assert!(!kit.delivers(Some("a"), "x"), "the ack can still come");
+    kit.pass(seconds(10));
+    assert!(!kit.delivers(Some("a"), "y") && !kit.delivers(Some("b"), "x"));
+    assert!(kit.delivers(Some("a"), "x"));
+    assert_eq!(kit.client.live().len(), 1);
+}
+
+#[test]
+fn a_refused_command_has_changed_nothing() {
+    let mut kit = Kit::new(ClientConfig { max_requests: 2, ..quiet() });
+    let every = EventNames::every();
+    let none = std::iter::empty::<&str>().collect::<EventNames>();
+    assert_eq!(kit.client.ping(kit.now), Err(CommandError::NotConnected));
+    assert_eq!(kit.client.subscribe(kit.now, "", &every), Err(CommandError::NoProfile));
+    assert_eq!(kit.client.subscribe(kit.now, "a", &none), Err(CommandError::NoEvents));
+    assert_eq!(kit.client.unsubscribe(kit.now, Some("a")), Err(CommandError::NotSubscribed));
+    let long = "x".repeat(257);
+    let limit = Err(CommandError::Limit(SubscriptionLimit::NameBytes(256)));
+    assert_eq!(kit.client.subscribe(kit.now, &long, &every), limit);
+    assert_eq!(kit.client.subscribe(kit.now, "a", &[long.as_str()].into_iter().collect()), limit);
+    assert!(kit.client.wanted().is_empty());
+    assert_eq!(kit.client.poll_timeout(), None);
+    kit.subscribe("a", &["*"]);
+    kit.subscribe("a", &["x"]);
+    assert_eq!(kit.client.subscribe(kit.now, "b", &every), Err(CommandError::TooManyRequests));
+    assert_eq!(kit.client.wanted().len(), 1);
+    kit.client.connect(kit.now).unwrap();
+    assert_eq!(kit.client.connect(kit.now), Err(CommandError::AlreadyConnecting));
+    kit.client.close(kit.now);
+    assert_eq!(kit.client.connect(kit.now), Err(CommandError::Closed));
+    assert_eq!(kit.client.subscribe(kit.now, "a", &every), Err(CommandError::Closed));
+    assert_eq!(kit.client.unsubscribe(kit.now, None), Err(CommandError::Closed));
+    assert_eq!(kit.client.ping(kit.now), Err(CommandError::Closed));
+}
+
+#[test]
+fn wanted_subscriptions_are_limited_at_the_limit_and_not_one_before() {
+    let mut kit = Kit::new(ClientConfig { max_requests: 1_000, ..quiet() });
+    for index in 0..256 {
+        kit.subscribe(&format!("p{index}"), &["x"]);
+    }
+    kit.subscribe("p0", &["y"]);
+    let limit = CommandError::Limit(SubscriptionLimit::Subscriptions(256));
+    assert_eq!(kit.client.subscribe(kit.now, "one more", &EventNames::every()), Err(limit));
+    assert_eq!(kit.client.wanted().len(), 256);
+}
+
+#[test]
+fn a_ping_is_sent_after_30_seconds_of_silence_and_any_traffic_restarts_the_wait() {
+    let mut kit = Kit::open(config(), NO_SETS);
+    kit.pass(seconds(29));
+    kit.client.handle_traffic(kit.now);
+    kit.pass(seconds(29));
+    assert!(kit.sent().is_empty());
+    kit.pass(seconds(1));
+    let ping = kit.sent().remove(0);
+    assert_eq!(ping["type"], "ping");
+    kit.pass(Duration::from_millis(5));
+    // Nobody asked for it, so nobody is told.
+    assert!(!kit.answer(&ping, "pong", json!({})));
+    assert_eq!(kit.client.rtt(), Some(Duration::from_millis(5)));
+    kit.pass(seconds(30));
+    assert_eq!(kit.sent().len(), 1);
+    assert_eq!(kit.client.state(), ClientState::Ready);
+}
+
+#[test]
+fn a_server_that_answers_no_ping_in_10_seconds_is_lost() {
+    let mut kit = Kit::open(config(), NO_SETS);
+    kit.pass(seconds(30));
+    kit.sent();
+    kit.pass(seconds(10) - Duration::from_nanos(1));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    kit.pass(Duration::from_nanos(1));
+    assert_eq!(kit.client.state(), ClientState::Backoff);
+    assert_eq!(kit.client.last_loss(), Some(Loss::PongTimeout));
+    assert_eq!(kit.actions(), [Action::Abort]);
+}
+
+#[test]
+fn a_ping_that_cannot_even_be_sent_counts_as_unanswered() {
+    let mut kit = Kit::open(config(), NO_SETS);
+    kit.pass(seconds(39));
+    assert!(kit.client.poll_message().is_some());
+    kit.pass(seconds(1));
+    assert_eq!(kit.client.last_loss(), Some(Loss::PongTimeout));
+    assert!(kit.client.poll_message().is_none());
+}
+
+#[test]
+fn bytes_that_keep_arriving_extend_the_wait_for_a_pong() {
+    let mut kit = Kit::open(config(), NO_SETS);
+    kit.pass(seconds(30));
+    let ping = kit.sent().remove(0);
+    for _ in 0..10 {
+        kit.pass(seconds(9));
+        kit.client.handle_traffic(kit.now);
+    }
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    kit.answer(&ping, "pong", json!({}));
+    kit.pass(seconds(29));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+}
+
+#[test]
+fn a_refused_ping_is_a_sign_of_life() {
+    let mut kit = Kit::open(config(), NO_SETS);
+    kit.pass(seconds(30));
+    let ping = kit.sent().remove(0);
+    assert!(!kit.answer(&ping, "error", json!({"error": "Unknown message type"})));
+    kit.pass(seconds(29));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    assert_eq!(kit.client.rtt(), None);
+}
+
+#[test]
+fn time_in_which_nobody_reads_does_not_count_against_the_server() {
+    let mut kit = Kit::open(config(), NO_SETS);
+    kit.pass(seconds(30));
+    kit.sent();
+    kit.pass(seconds(4));
+    kit.client.reading_paused(kit.now);
+    kit.client.reading_paused(kit.now + seconds(1));
+    kit.pass(seconds(1_000));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    kit.client.reading_resumed(kit.now);
+    kit.pass(seconds(5));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    kit.pass(seconds(1));
+    assert_eq!(kit.client.last_loss(), Some(Loss::PongTimeout));
+}
+
+#[test]
+fn a_pause_puts_off_the_next_ping_and_the_wait_for_the_greeting() {
+    let mut kit = Kit::new(config());
+    kit.client.connect(kit.now).unwrap();
+    kit.client.opened(kit.now, NO_SETS);
+    kit.client.reading_paused(kit.now);
+    kit.pass(seconds(100));
+    assert_eq!(kit.client.state(), ClientState::AwaitingAck);
+    assert!(kit.client.poll_timeout().is_none());
+    kit.client.reading_resumed(kit.now);
+    kit.pass(seconds(9));
+    assert_eq!(kit.client.state(), ClientState::AwaitingAck);
+    kit.pass(seconds(1));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+}
+
+#[test]
+fn requests_time_out_even_while_nobody_reads() {
+    // Or an application that waits for its request before it reads on would wait for ever.
+    let mut kit = Kit::open(config(), NO_SETS);
+    kit.client.ping(kit.now).unwrap();
+    kit.sent();
+    kit.notices();
+    kit.client.reading_paused(kit.now);
+    kit.pass(seconds(10));
+    assert_eq!(outcomes(kit.notices()), [RequestOutcome::TimedOut]);
+}
+
+#[test]
+fn keep_alive_can_be_set_and_switched_off() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    assert_eq!(kit.client.poll_timeout(), None);
+    let keep_alive = Some(KeepAliveConfig { interval: seconds(1), timeout: seconds(2) });
+    kit = Kit::open(ClientConfig { keep_alive, ..config() }, NO_SETS);
+    kit.pass(seconds(3));
+    assert_eq!(kit.client.last_loss(), Some(Loss::PongTimeout));
+}
+
+#[test]
+fn a_close_is_a_handshake_with_a_deadline() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.subscribe("a", &["x"]);
+    kit.settle();
+    kit.notices();
+    let ping = kit.client.ping(kit.now).unwrap();
+    kit.sent();
+    let unsent = kit.client.ping(kit.now).unwrap();
+    kit.client.close(kit.now);
+    kit.client.close(kit.now);
+    assert_eq!(kit.actions(), [Action::Close { code: 1000, reason: "" }]);
+    assert_eq!(kit.client.poll_message(), None);
+    // What the server sent before its own Close still counts.
+    assert!(kit.delivers(Some("a"), "x"));
+    kit.pass(seconds(5));
+    assert_eq!(kit.client.state(), ClientState::Closed);
+    assert_eq!(kit.actions(), [Action::Abort]);
+    let lost = |id| Notice::RequestEnded { id, kind: RequestKind::Ping, outcome: RequestOutcome::ConnectionLost };
+    assert_eq!(kit.notices(), [Notice::Closing, lost(ping), lost(unsent), Notice::Closed(CloseCause::Application)]);
+    assert_eq!(kit.client.poll_timeout(), None);
+    kit.client.lost(kit.now, Loss::Io);
+    kit.client.handle_timeout(kit.now);
+    kit.client.close(kit.now);
+    assert!(!kit.delivers(Some("a"), "x"));
+    assert!(kit.notices().is_empty() && kit.actions().is_empty());
+}
+
+#[test]
+fn a_close_ends_with_the_transport() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.client.close(kit.now);
+    kit.client.lost(kit.now, Loss::ClosedByPeer { code: Some(1000) });
+    assert_eq!(kit.notices().pop(), Some(Notice::Closed(CloseCause::Application)));
+    assert!(kit.actions().is_empty());
+}
+
+#[test]
+fn a_close_without_a_connection_is_done_at_once() {
+    let mut kit = Kit::new(quiet());
+    kit.client.close(kit.now);
+    assert_eq!(kit.notices(), [Notice::Closed(CloseCause::Application)]);
+    assert!(kit.actions().is_empty());
+
+    let mut kit = Kit::new(quiet());
+    kit.client.connect(kit.now).unwrap();
+    kit.client.close(kit.now);
+    assert!(kit.actions().is_empty(), "nothing was begun");
+
+    let mut kit = Kit::new(quiet());
+    let id = kit.subscribe("a", &["x"]);
+    kit.client.connect(kit.now).unwrap();
+    kit.actions();
+    kit.client.close(kit.now);
+    assert_eq!(kit.actions(), [Action::Abort]);
+    let lost = Notice::RequestEnded { id, kind: RequestKind::Subscribe, outcome: RequestOutcome::ConnectionLost };
+    assert_eq!(kit.notices()[1..], [lost, Notice::Closed(CloseCause::Application)]);
+}
+
+#[test]
+fn a_binary_message_is_closed_with_1003_and_tried_again() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.client.handle_binary(kit.now);
+    assert!(matches!(kit.actions()[..], [Action::Close { code: 1003, .. }]));
+    assert_eq!(kit.client.last_loss(), Some(Loss::Violation { code: 1003 }));
+    assert_eq!(kit.client.state(), ClientState::Backoff);
+    // What is left of that connection is not heard.
+    assert!(!kit.delivers(Some("a"), "x"));
+    assert_eq!(kit.client.counters().stray, 1);
+}
+
+#[test]
+fn undrained_notices_stall_and_lose_nothing() {
+    let mut kit = Kit::new(quiet());
+    kit.client.connect(kit.now).unwrap();
+    let mut losses = 0;
+    while kit.client.poll_timeout().is_some() {
+        kit.actions();
+        kit.client.lost(kit.now, Loss::Io);
+        losses += 1;
+        kit.pass(kit.client.next_attempt_at().unwrap().saturating_duration_since(kit.now));
+    }
+    assert_eq!(kit.client.state(), ClientState::Backoff);
+    assert_eq!(kit.client.connect(kit.now), Err(CommandError::Undrained));
+    assert_eq!(kit.client.subscribe(kit.now, "a", &EventNames::every()), Err(CommandError::Undrained));
+    let backoffs = kit.notices().into_iter().filter(|notice| matches!(notice, Notice::Backoff { .. })).count();
+    assert_eq!(backoffs, losses);
+    kit.pass(Duration::ZERO);
+    assert_eq!(kit.client.state(), ClientState::Connecting);
+}
+
+#[test]
+fn time_that_runs_backwards_is_harmless() {
+    let mut kit = Kit::open(config(), NO_SETS);
+    kit.pass(seconds(29));
+    kit.client.handle_timeout(kit.now);
+    kit.client.handle_timeout(multiwa_ws_core::Instant::from_nanos(0));
+    kit.client.handle_traffic(multiwa_ws_core::Instant::from_nanos(0));
+    assert_eq!(kit.client.last_traffic(), Some(kit.now));
+    assert_eq!(kit.client.poll_timeout(), Some(kit.now + seconds(30)));
+}

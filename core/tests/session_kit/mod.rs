@@ -1,0 +1,117 @@
+//! A client session with a clock and an outbox, for the tests of the session.
+
+use core::time::Duration;
+
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::session::{
+    Action, ClientConfig, ClientEvent, ClientSession, ClientState, EventNames, Features, Notice, RequestId,
+};
+use serde_json::{Value, json};
+
+pub(crate) const SETS: Features = Features { subscription_sets: true };
+pub(crate) const NO_SETS: Features = Features { subscription_sets: false };
+pub(crate) const HELLO: &str = r#"{"type":"ack","payload":{"message":"m","clientId":"c","timestamp":"t"}}"#;
+
+pub(crate) struct Kit {
+    pub(crate) client: ClientSession,
+    pub(crate) now: Instant,
+}
+
+impl Kit {
+    pub(crate) fn new(config: ClientConfig) -> Self {
+        Self { client: ClientSession::new(config, [7; 32]), now: Instant::from_nanos(1_000_000_000) }
+    }
+
+    /// A client whose connection was greeted.
+    pub(crate) fn open(config: ClientConfig, features: Features) -> Self {
+        let mut kit = Self::new(config);
+        kit.client.connect(kit.now).unwrap();
+        kit.greet(features);
+        kit
+    }
+
+    /// Opens the transport that the client asks for, and greets it.
+    pub(crate) fn greet(&mut self, features: Features) {
+        assert!(matches!(self.actions()[..], [Action::Connect { .. }] | [Action::Abort, Action::Connect { .. }]));
+        self.client.opened(self.now, features);
+        assert!(matches!(self.client.handle_message(self.now, HELLO), Some(ClientEvent::Connected(_))));
+    }
+
+    pub(crate) fn subscribe(&mut self, profile: &str, events: &[&str]) -> RequestId {
+        let events: EventNames = events.iter().copied().collect();
+        self.client.subscribe(self.now, profile, &events).unwrap()
+    }
+
+    /// Sends everything that waits.
+    pub(crate) fn sent(&mut self) -> Vec<Value> {
+        let mut sent = Vec::new();
+        while let Some(text) = self.client.poll_message() {
+            sent.push(serde_json::from_str(text).unwrap());
+            self.client.message_sent();
+        }
+        sent
+    }
+
+    /// Sends everything that waits, and acknowledges it.
+    pub(crate) fn settle(&mut self) -> Vec<Value> {
+        let mut all = Vec::new();
+        loop {
+            let sent = self.sent();
+            if sent.is_empty() {
+                return all;
+            }
+            for request in &sent {
+                self.answer(request, "ack", json!({}));
+            }
+            all.extend(sent);
+        }
+    }
+
+    /// Answers one request, and says whether the application was told.
+    pub(crate) fn answer(&mut self, request: &Value, kind: &str, payload: Value) -> bool {
+        let kind = if request["type"] == "ping" && kind == "ack" { "pong" } else { kind };
+        let text = json!({"type": kind, "payload": payload, "requestId": request["requestId"]}).to_string();
+        self.client.handle_message(self.now, &text).is_some()
+    }
+
+    /// Hands an event over, and says whether the application gets it.
+    pub(crate) fn delivers(&mut self, profile: Option<&str>, event: &str) -> bool {
+        let mut payload = json!({"event": event, "data": {}, "timestamp": "t"});
+        if let Some(profile) = profile {
+            payload["profileId"] = profile.into();
+        }
+        let text = json!({"type": "event", "payload": payload}).to_string();
+        matches!(self.client.handle_message(self.now, &text), Some(ClientEvent::Event(_)))
+    }
+
+    pub(crate) fn actions(&mut self) -> Vec<Action> {
+        core::iter::from_fn(|| self.client.poll_action()).collect()
+    }
+
+    pub(crate) fn notices(&mut self) -> Vec<Notice> {
+        core::iter::from_fn(|| self.client.poll_event()).collect()
+    }
+
+    /// Lets time pass, waking the client at each of its deadlines.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.client.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.client.handle_timeout(self.now);
+            assert!(self.client.poll_timeout().is_none_or(|next| next > self.now), "a due time-out makes progress");
+        }
+        self.now = end;
+    }
+
+    /// Waits out the back-off.
+    pub(crate) fn back_off(&mut self) {
+        assert_eq!(self.client.state(), ClientState::Backoff);
+        let until = self.client.next_attempt_at().unwrap();
+        self.pass(until.saturating_duration_since(self.now));
+        assert_eq!(self.client.state(), ClientState::Connecting);
+    }
+}
+
+pub(crate) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

@@ -1,0 +1,316 @@
+//! Losses, the back-off, and what a new connection brings back (`protocol.md`, Client lifecycle).
+
+mod session_kit;
+
+use core::time::Duration;
+
+use multiwa_ws_core::session::{
+    Action, ClientConfig, ClientState, CloseCause, Gap, Loss, Notice, ReconnectConfig, Refusal, RequestOutcome,
+    SecondProfile,
+};
+use serde_json::json;
+use session_kit::{Kit, NO_SETS, SETS, seconds};
+
+fn quiet() -> ClientConfig {
+    ClientConfig { keep_alive: None, ..ClientConfig::default() }
+}
+
+fn profiles(sent: &[serde_json::Value]) -> Vec<&str> {
+    sent.iter().map(|message| message["payload"]["profileId"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn each_wanted_subscription_is_asked_for_again_in_the_order_of_asking() {
+    let mut kit = Kit::open(quiet(), SETS);
+    for profile in ["c", "a", "b"] {
+        kit.subscribe(profile, &["x"]);
+    }
+    kit.settle();
+    kit.client.lost(kit.now, Loss::Eof);
+    assert!(kit.client.live().is_empty());
+    assert_eq!(kit.client.wanted().len(), 3);
+    kit.back_off();
+    // A command in between comes after what was wanted before.
+    kit.subscribe("a2", &["x"]);
+    kit.greet(SETS);
+    let sent = kit.sent();
+    assert_eq!(profiles(&sent), ["c", "a", "b", "a2"]);
+    for request in &sent[..3] {
+        // The application asked for it once and was told once.
+        assert!(!kit.answer(request, "ack", json!({})));
+        assert_eq!(kit.client.state(), ClientState::AwaitingAck);
+    }
+    assert!(kit.answer(&sent[3], "ack", json!({})));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    assert_eq!(kit.client.live(), &kit.client.wanted());
+}
+
+#[test]
+fn a_loss_is_told_as_a_gap() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.subscribe("a", &["x"]);
+    kit.settle();
+    kit.notices();
+    let from = kit.now;
+    kit.pass(seconds(7));
+    kit.client.lost(kit.now, Loss::Io);
+    assert_eq!(kit.client.gap_since(), Some(from));
+    // Failing attempts do not shorten it.
+    for _ in 0..3 {
+        kit.back_off();
+        kit.actions();
+        kit.client.lost(kit.now, Loss::Io);
+    }
+    kit.back_off();
+    kit.greet(NO_SETS);
+    kit.pass(seconds(1));
+    kit.settle();
+    let Some(Notice::Ready { gap, .. }) = kit.notices().pop() else { panic!("ready") };
+    assert_eq!(gap, Some(Gap { from, to: kit.now }));
+    assert_eq!(kit.client.gap_since(), None);
+}
+
+#[test]
+fn without_a_live_subscription_a_loss_is_no_gap() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.client.lost(kit.now, Loss::Io);
+    assert_eq!(kit.client.gap_since(), None);
+}
+
+#[test]
+fn attempts_grow_apart_and_are_counted_from_the_last_stable_connection() {
+    let mut kit = Kit::new(quiet());
+    kit.client.connect(kit.now).unwrap();
+    for attempt in 1..=12 {
+        assert_eq!(kit.actions(), [Action::Connect { attempt }]);
+        assert_eq!(kit.client.attempt(), attempt);
+        kit.client.lost(kit.now, Loss::Dns);
+        let wait = kit.client.next_attempt_at().unwrap().saturating_duration_since(kit.now);
+        assert!(!wait.is_zero() && wait <= ReconnectConfig::default().ceiling(attempt));
+        kit.back_off();
+    }
+    kit.greet(NO_SETS);
+    kit.pass(seconds(59));
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    assert_eq!(kit.client.attempt(), 14);
+    kit.greet(NO_SETS);
+    kit.pass(seconds(60));
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    assert_eq!(kit.client.attempt(), 1);
+}
+
+#[test]
+fn connect_and_upgrade_have_deadlines_of_their_own() {
+    let mut kit = Kit::new(quiet());
+    kit.client.connect(kit.now).unwrap();
+    kit.actions();
+    kit.pass(seconds(9));
+    kit.client.connected(kit.now);
+    kit.pass(seconds(9));
+    assert_eq!(kit.client.state(), ClientState::Connecting);
+    kit.pass(seconds(1));
+    assert_eq!(kit.client.last_loss(), Some(Loss::UpgradeTimeout));
+    assert_eq!(kit.client.poll_action(), Some(Action::Abort));
+    kit.back_off();
+    kit.actions();
+    kit.pass(seconds(10));
+    assert_eq!(kit.client.last_loss(), Some(Loss::ConnectTimeout));
+}
+
+#[test]
+fn an_attempt_that_was_never_begun_is_not_aborted() {
+    let mut kit = Kit::new(quiet());
+    kit.client.connect(kit.now).unwrap();
+    kit.pass(seconds(10));
+    assert_eq!(kit.client.last_loss(), Some(Loss::ConnectTimeout));
+    assert!(!kit.actions().contains(&Action::Abort));
+}
+
+#[test]
+fn an_application_may_try_before_its_time() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.client.lost(kit.now, Loss::Io);
+    kit.client.connect(kit.now).unwrap();
+    assert_eq!(kit.client.state(), ClientState::Connecting);
+    assert_eq!(kit.client.attempt(), 2);
+}
+
+#[test]
+fn endings_that_are_not_tried_again_close_the_client() {
+    let closed = |code| Loss::ClosedByPeer { code: Some(code) };
+    let refused = |status| Loss::Refused { status, retry_after: Some(seconds(1)) };
+    for loss in
+        [refused(401), refused(403), refused(404), closed(1000), closed(1008), Loss::TlsCertificate, Loss::Stopped]
+    {
+        let mut kit = Kit::open(quiet(), NO_SETS);
+        kit.client.lost(kit.now, loss);
+        assert_eq!(kit.client.state(), ClientState::Closed);
+        assert_eq!(kit.notices().pop(), Some(Notice::Closed(CloseCause::Lost(loss))));
+        assert_eq!(kit.client.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn attempts_can_be_limited_or_switched_off() {
+    let reconnect = ReconnectConfig { max_attempts: Some(3), ..ReconnectConfig::default() };
+    let mut kit = Kit::new(ClientConfig { reconnect, ..quiet() });
+    kit.client.connect(kit.now).unwrap();
+    for _ in 0..2 {
+        kit.client.lost(kit.now, Loss::Io);
+        kit.back_off();
+    }
+    kit.client.lost(kit.now, Loss::Io);
+    assert_eq!(kit.client.state(), ClientState::Closed);
+
+    let reconnect = ReconnectConfig { enabled: false, ..ReconnectConfig::default() };
+    let mut kit = Kit::open(ClientConfig { reconnect, ..quiet() }, NO_SETS);
+    kit.client.lost(kit.now, Loss::Io);
+    assert_eq!(kit.client.state(), ClientState::Closed);
+}
+
+#[test]
+fn the_time_that_a_server_asks_for_is_given() {
+    let mut kit = Kit::new(quiet());
+    kit.client.connect(kit.now).unwrap();
+    kit.client.lost(kit.now, Loss::Refused { status: 503, retry_after: Some(seconds(120)) });
+    let wait = kit.client.next_attempt_at().unwrap().saturating_duration_since(kit.now);
+    assert!(wait > seconds(120) && wait <= seconds(120) + Duration::from_millis(500));
+}
+
+#[test]
+fn a_request_that_was_not_sent_goes_over_the_next_connection() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    let id = kit.subscribe("a", &["x"]);
+    kit.notices();
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    kit.greet(NO_SETS);
+    let sent = kit.sent();
+    assert_eq!(sent[0]["requestId"], id.to_string());
+    assert_eq!(sent.len(), 1);
+    assert!(kit.answer(&sent[0], "ack", json!({})));
+    assert!(kit.notices().iter().all(|notice| !matches!(notice, Notice::RequestEnded { .. })));
+}
+
+#[test]
+fn a_request_that_timed_out_before_a_connection_was_open_is_asked_once() {
+    let mut kit = Kit::new(quiet());
+    let id = kit.subscribe("a", &["x"]);
+    kit.pass(seconds(10));
+    assert!(matches!(kit.notices()[..], [Notice::RequestEnded { outcome: RequestOutcome::TimedOut, .. }]));
+    kit.client.connect(kit.now).unwrap();
+    kit.greet(NO_SETS);
+    let sent = kit.sent();
+    assert_eq!(profiles(&sent), ["a"]);
+    assert_ne!(sent[0]["requestId"], id.to_string());
+    assert!(!kit.answer(&sent[0], "ack", json!({})));
+    assert!(kit.delivers(Some("a"), "x"));
+}
+
+#[test]
+fn a_subscription_that_a_new_connection_refuses_stays_wanted_and_is_told() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    kit.subscribe("a", &["x"]);
+    kit.settle();
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    kit.greet(NO_SETS);
+    let request = kit.sent().remove(0);
+    assert!(!kit.answer(&request, "error", json!({"error": "later", "code": "limit_exceeded"})));
+    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    let refusal = Refusal::Server { error: "later".into(), code: Some("limit_exceeded".into()) };
+    assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(refusal)));
+    assert_eq!(kit.client.wanted().len(), 1);
+}
+
+#[test]
+fn a_server_that_lost_its_sets_gets_the_first_profile_and_the_others_stay_wanted() {
+    let mut kit = Kit::open(quiet(), SETS);
+    for profile in ["b", "a"] {
+        kit.subscribe(profile, &["x"]);
+    }
+    kit.settle();
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    kit.greet(NO_SETS);
+    assert_eq!(profiles(&kit.settle()), ["b"]);
+    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    assert_eq!(failed.len(), 1);
+    assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(Refusal::SetsUnsupported)));
+    // To unsubscribe from what is not live must not clear what is.
+    kit.client.unsubscribe(kit.now, Some("a")).unwrap();
+    assert!(kit.sent().is_empty());
+    assert!(matches!(kit.notices()[..], [Notice::RequestEnded { outcome: RequestOutcome::Acknowledged { .. }, .. }]));
+    assert!(kit.delivers(Some("b"), "x"));
+    assert_eq!(kit.client.wanted().len(), 1);
+}
+
+#[test]
+fn a_server_that_lost_its_sets_gets_the_last_profile_when_so_chosen() {
+    let mut kit = Kit::open(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() }, SETS);
+    for profile in ["b", "c", "a"] {
+        kit.subscribe(profile, &["x"]);
+    }
+    kit.settle();
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    kit.greet(NO_SETS);
+    assert_eq!(profiles(&kit.settle()), ["a"]);
+    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    let displaced: Vec<_> = failed.iter().map(|failed| (&*failed.profile, failed.outcome.clone())).collect();
+    let refused = RequestOutcome::Refused(Refusal::Displaced);
+    assert_eq!(displaced, [("b", refused.clone()), ("c", refused)]);
+    assert_eq!(kit.client.wanted(), *kit.client.live());
+}
+
+#[test]
+fn an_old_ping_never_judges_a_new_connection() {
+    let mut kit = Kit::open(ClientConfig::default(), NO_SETS);
+    kit.pass(seconds(30));
+    kit.sent();
+    kit.pass(seconds(9));
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    kit.greet(NO_SETS);
+    kit.pass(seconds(29));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    assert!(kit.sent().is_empty());
+}
+
+/// Cuts the connection after each message of a session with three subscriptions, 10,000 times.
+#[test]
+fn after_any_loss_each_wanted_subscription_is_live_exactly_once() {
+    let mut kit = Kit::new(quiet());
+    let wanted = ["a", "b", "c"];
+    for profile in wanted {
+        kit.subscribe(profile, &["x"]);
+    }
+    kit.client.connect(kit.now).unwrap();
+    for round in 0..10_000 {
+        kit.actions();
+        kit.client.opened(kit.now, SETS);
+        let _ = kit.client.handle_message(kit.now, session_kit::HELLO);
+        let mut live = Vec::new();
+        for _ in 0..round % 7 {
+            // Sent and answered in turns, so that the cut falls on either side of each answer.
+            if let Some(text) = kit.client.poll_message() {
+                live.push(serde_json::from_str::<serde_json::Value>(text).unwrap());
+                kit.client.message_sent();
+            } else if let Some(request) = live.pop() {
+                kit.answer(&request, "ack", json!({}));
+            }
+        }
+        kit.client.lost(kit.now, Loss::Eof);
+        kit.notices();
+        let wait = kit.client.next_attempt_at().unwrap().saturating_duration_since(kit.now);
+        assert!(wait <= ReconnectConfig::default().ceiling(kit.client.attempt()));
+        kit.back_off();
+    }
+    kit.greet(SETS);
+    let sent = kit.settle();
+    assert_eq!(profiles(&sent), wanted);
+    assert_eq!(kit.client.live().len(), 3);
+    assert_eq!(kit.client.state(), ClientState::Ready);
+}
