@@ -1,4 +1,5 @@
 //! The client's requests, subscriptions, filter and keep-alive (`protocol.md`).
+#![cfg(test)]
 
 mod session_kit;
 
@@ -127,13 +128,31 @@ fn ready_follows_a_time_out_and_tells_it() {
 }
 
 #[test]
+fn a_refusal_after_the_time_out_is_not_told_again() {
+    let mut kit = Kit::new(ClientConfig { request_timeout: seconds(1), ..quiet() });
+    kit.client.connect(kit.now).unwrap();
+    kit.subscribe("a", &["x"]);
+    kit.greet(NO_SETS);
+    let first = kit.sent().remove(0);
+    kit.pass(Duration::from_millis(500));
+    kit.subscribe("a", &["y"]);
+    let second = kit.sent().remove(0);
+    kit.pass(Duration::from_millis(500));
+    assert!(!kit.answer(&first, "error", &json!({"error": "no"})));
+    assert_eq!(kit.client.counters().late, 1);
+    assert!(kit.answer(&second, "ack", &json!({})));
+    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    assert_eq!(failed.iter().map(|failed| &failed.outcome).collect::<Vec<_>>(), [&RequestOutcome::TimedOut]);
+}
+
+#[test]
 fn a_refusal_that_is_kept_is_cut_at_a_character() {
     let mut kit = Kit::new(config());
     kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
     kit.greet(NO_SETS);
     let request = kit.sent().remove(0);
-    kit.answer(&request, "error", json!({"error": format!("{}é", "x".repeat(1_023))}));
+    kit.answer(&request, "error", &json!({"error": format!("{}é", "x".repeat(1_023))}));
     let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
     let RequestOutcome::Refused(Refusal::Server { error, .. }) = &failed[0].outcome else { panic!("refused") };
     assert_eq!(error.len(), 1_023);
@@ -180,12 +199,12 @@ fn sec_ap_04_an_answer_to_no_request_ends_none() {
     let nameless = r#"{"type":"ack","payload":{"action":"subscribed"}}"#;
     assert_eq!(kit.client.handle_message(kit.now, nameless), None);
     // A pong is no answer to a subscribe.
-    assert!(!kit.answer(&json!({"requestId": id}), "pong", json!({})));
+    assert!(!kit.answer(&json!({"requestId": id}), "pong", &json!({})));
     assert!(!kit.delivers(Some("a"), "x"));
     assert_eq!(kit.client.counters().unsolicited, 10);
     // The right one ends it, once.
-    assert!(kit.answer(&json!({"requestId": id}), "ack", json!({})));
-    assert!(!kit.answer(&json!({"requestId": id}), "ack", json!({})));
+    assert!(kit.answer(&json!({"requestId": id}), "ack", &json!({})));
+    assert!(!kit.answer(&json!({"requestId": id}), "ack", &json!({})));
     assert!(kit.delivers(Some("a"), "x"));
 }
 
@@ -194,7 +213,7 @@ fn sec_ap_04_a_request_that_was_not_sent_cannot_be_answered() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     let id = kit.subscribe("a", &["x"]);
     assert!(kit.client.poll_message().is_some());
-    assert!(!kit.answer(&json!({"requestId": id.to_string()}), "ack", json!({})));
+    assert!(!kit.answer(&json!({"requestId": id.to_string()}), "ack", &json!({})));
     assert!(kit.client.live().is_empty());
 }
 
@@ -209,9 +228,9 @@ fn sec_ap_04_an_answer_of_an_earlier_connection_fits_nothing() {
     kit.greet(NO_SETS);
     let new = kit.sent().remove(0);
     assert_ne!(old["requestId"], new["requestId"]);
-    assert!(!kit.answer(&old, "ack", json!({})));
+    assert!(!kit.answer(&old, "ack", &json!({})));
     assert!(kit.client.live().is_empty());
-    kit.answer(&new, "ack", json!({}));
+    kit.answer(&new, "ack", &json!({}));
     assert!(kit.delivers(Some("a"), "x"));
 }
 
@@ -400,7 +419,7 @@ fn a_refused_change_leaves_what_was_wanted() {
     kit.settle();
     kit.subscribe("b", &["x"]);
     let request = kit.sent().remove(0);
-    kit.answer(&request, "error", json!({"error": "no"}));
+    kit.answer(&request, "error", &json!({"error": "no"}));
     assert_eq!(kit.client.wanted().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["a"]);
     assert!(kit.delivers(Some("a"), "x"));
 }
@@ -414,7 +433,7 @@ fn a_late_ack_still_makes_the_subscription_live() {
     assert_eq!(outcomes(kit.notices()), [RequestOutcome::TimedOut]);
     assert!(kit.client.live().is_empty());
     // The application heard of the end already.
-    assert!(!kit.answer(&request, "ack", json!({})));
+    assert!(!kit.answer(&request, "ack", &json!({})));
     assert!(kit.delivers(Some("a"), "x"));
     assert_eq!(kit.client.counters().late, 1);
 }
@@ -483,7 +502,7 @@ fn a_ping_is_sent_after_30_seconds_of_silence_and_any_traffic_restarts_the_wait(
     assert_eq!(ping["type"], "ping");
     kit.pass(Duration::from_millis(5));
     // Nobody asked for it, so nobody is told.
-    assert!(!kit.answer(&ping, "pong", json!({})));
+    assert!(!kit.answer(&ping, "pong", &json!({})));
     assert_eq!(kit.client.rtt(), Some(Duration::from_millis(5)));
     kit.pass(seconds(30));
     assert_eq!(kit.sent().len(), 1);
@@ -523,7 +542,7 @@ fn bytes_that_keep_arriving_extend_the_wait_for_a_pong() {
         kit.client.handle_traffic(kit.now);
     }
     assert_eq!(kit.client.state(), ClientState::Ready);
-    kit.answer(&ping, "pong", json!({}));
+    kit.answer(&ping, "pong", &json!({}));
     kit.pass(seconds(29));
     assert_eq!(kit.client.state(), ClientState::Ready);
 }
@@ -533,7 +552,7 @@ fn a_refused_ping_is_a_sign_of_life() {
     let mut kit = Kit::open(config(), NO_SETS);
     kit.pass(seconds(30));
     let ping = kit.sent().remove(0);
-    assert!(!kit.answer(&ping, "error", json!({"error": "Unknown message type"})));
+    assert!(!kit.answer(&ping, "error", &json!({"error": "Unknown message type"})));
     kit.pass(seconds(29));
     assert_eq!(kit.client.state(), ClientState::Ready);
     assert_eq!(kit.client.rtt(), None);

@@ -1,4 +1,5 @@
 //! Every example message of the source document decodes, encodes and round-trips.
+#![cfg(test)]
 
 use multiwa_ws_core::session::{
     ClientConfig, ClientEvent, ClientSession, DEFAULT_MAX_DEPTH, Event, EventNames, EventView, Features, Message,

@@ -1,12 +1,13 @@
 //! Losses, the back-off, and what a new connection brings back (`protocol.md`, Client lifecycle).
+#![cfg(test)]
 
 mod session_kit;
 
 use core::time::Duration;
 
 use multiwa_ws_core::session::{
-    Action, ClientConfig, ClientState, CloseCause, Gap, Loss, Notice, ReconnectConfig, Refusal, RequestOutcome,
-    SecondProfile,
+    Action, ClientConfig, ClientState, CloseCause, CommandError, EventNames, Gap, Loss, Notice, ReconnectConfig,
+    Refusal, RequestKind, RequestOutcome, SecondProfile,
 };
 use serde_json::json;
 use session_kit::{Kit, NO_SETS, SETS, seconds};
@@ -37,10 +38,10 @@ fn each_wanted_subscription_is_asked_for_again_in_the_order_of_asking() {
     assert_eq!(profiles(&sent), ["c", "a", "b", "a2"]);
     for request in &sent[..3] {
         // The application asked for it once and was told once.
-        assert!(!kit.answer(request, "ack", json!({})));
+        assert!(!kit.answer(request, "ack", &json!({})));
         assert_eq!(kit.client.state(), ClientState::AwaitingAck);
     }
-    assert!(kit.answer(&sent[3], "ack", json!({})));
+    assert!(kit.answer(&sent[3], "ack", &json!({})));
     assert_eq!(kit.client.state(), ClientState::Ready);
     assert_eq!(kit.client.live(), &kit.client.wanted());
 }
@@ -190,8 +191,20 @@ fn a_request_that_was_not_sent_goes_over_the_next_connection() {
     let sent = kit.sent();
     assert_eq!(sent[0]["requestId"], id.to_string());
     assert_eq!(sent.len(), 1);
-    assert!(kit.answer(&sent[0], "ack", json!({})));
+    assert!(kit.answer(&sent[0], "ack", &json!({})));
     assert!(kit.notices().iter().all(|notice| !matches!(notice, Notice::RequestEnded { .. })));
+}
+
+#[test]
+fn a_ping_that_was_not_sent_ends_with_its_connection() {
+    let mut kit = Kit::open(quiet(), NO_SETS);
+    let id = kit.client.ping(kit.now).unwrap();
+    kit.client.lost(kit.now, Loss::Io);
+    let lost = Notice::RequestEnded { id, kind: RequestKind::Ping, outcome: RequestOutcome::ConnectionLost };
+    assert!(kit.notices().contains(&lost));
+    kit.back_off();
+    kit.greet(NO_SETS);
+    assert!(kit.sent().is_empty());
 }
 
 #[test]
@@ -205,7 +218,7 @@ fn a_request_that_timed_out_before_a_connection_was_open_is_asked_once() {
     let sent = kit.sent();
     assert_eq!(profiles(&sent), ["a"]);
     assert_ne!(sent[0]["requestId"], id.to_string());
-    assert!(!kit.answer(&sent[0], "ack", json!({})));
+    assert!(!kit.answer(&sent[0], "ack", &json!({})));
     assert!(kit.delivers(Some("a"), "x"));
 }
 
@@ -218,7 +231,7 @@ fn a_subscription_that_a_new_connection_refuses_stays_wanted_and_is_told() {
     kit.back_off();
     kit.greet(NO_SETS);
     let request = kit.sent().remove(0);
-    assert!(!kit.answer(&request, "error", json!({"error": "later", "code": "limit_exceeded"})));
+    assert!(!kit.answer(&request, "error", &json!({"error": "later", "code": "limit_exceeded"})));
     let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
     let refusal = Refusal::Server { error: "later".into(), code: Some("limit_exceeded".into()) };
     assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(refusal)));
@@ -239,8 +252,12 @@ fn a_server_that_lost_its_sets_gets_the_first_profile_and_the_others_stay_wanted
     let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
     assert_eq!(failed.len(), 1);
     assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(Refusal::SetsUnsupported)));
-    // To unsubscribe from what is not live must not clear what is.
+    // To unsubscribe from what is not live must not clear what is, nor make room for another profile.
+    kit.client.ping(kit.now).unwrap();
     kit.client.unsubscribe(kit.now, Some("a")).unwrap();
+    let another = kit.client.subscribe(kit.now, "c", &EventNames::every());
+    assert_eq!(another, Err(CommandError::SetsUnsupported));
+    assert_eq!(kit.sent()[0]["type"], "ping");
     assert!(kit.sent().is_empty());
     assert!(matches!(kit.notices()[..], [Notice::RequestEnded { outcome: RequestOutcome::Acknowledged { .. }, .. }]));
     assert!(kit.delivers(Some("b"), "x"));
@@ -299,7 +316,7 @@ fn after_any_loss_each_wanted_subscription_is_live_exactly_once() {
                 live.push(serde_json::from_str::<serde_json::Value>(text).unwrap());
                 kit.client.message_sent();
             } else if let Some(request) = live.pop() {
-                kit.answer(&request, "ack", json!({}));
+                kit.answer(&request, "ack", &json!({}));
             }
         }
         kit.client.lost(kit.now, Loss::Eof);

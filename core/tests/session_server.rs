@@ -1,4 +1,5 @@
 //! The server's answers, limits and subscriptions (`protocol.md`).
+#![cfg(test)]
 
 use core::time::Duration;
 
@@ -33,7 +34,7 @@ fn ask(server: &mut ServerSession, text: &str) -> Value {
     serde_json::from_str(&reply(server)).unwrap()
 }
 
-fn subscribe(server: &mut ServerSession, payload: Value) -> Value {
+fn subscribe(server: &mut ServerSession, payload: &Value) -> Value {
     ask(server, &json!({"type": "subscribe", "payload": payload}).to_string())
 }
 
@@ -98,7 +99,7 @@ fn errors_have_the_deployed_texts_and_a_code() {
         ("\u{feff}{}", ("invalid_message", "not JSON at byte 0")),
     ];
     let mut server = server();
-    subscribe(&mut server, json!({"profileId": "before", "events": ["*"]}));
+    subscribe(&mut server, &json!({"profileId": "before", "events": ["*"]}));
     for (text, expected) in cases {
         assert_eq!(error(&ask(&mut server, text)), expected, "{text}");
         // The connection lives and the earlier subscriptions stand.
@@ -144,7 +145,7 @@ fn a_request_id_of_more_than_8_kib_is_refused_and_not_echoed() {
 fn a_plain_subscribe_replaces_the_whole_set() {
     let mut server = server();
     for profile in ["a", "b"] {
-        subscribe(&mut server, json!({"profileId": profile, "events": ["x"]}));
+        subscribe(&mut server, &json!({"profileId": profile, "events": ["x"]}));
     }
     assert_eq!(profiles(&server), ["b"]);
     assert!(!server.matches(Some("a"), "x"));
@@ -166,16 +167,16 @@ fn an_ack_repeats_the_events_as_they_were_sent() {
 
 #[test]
 fn the_older_alias_serves_when_the_profile_is_absent_null_or_empty() {
-    let mut payloads = [
+    let payloads = [
         json!({"sessionId": "s", "events": ["x"]}),
         json!({"profileId": null, "sessionId": "s", "events": ["x"]}),
         json!({"profileId": "", "sessionId": "s", "events": ["x"]}),
         json!({"profileId": "s", "sessionId": "t", "events": ["x"]}),
         json!({"profileId": "s", "sessionId": 5, "events": ["x"]}),
     ];
-    for payload in &mut payloads {
+    for payload in &payloads {
         let mut server = server();
-        let answer = subscribe(&mut server, payload.take());
+        let answer = subscribe(&mut server, payload);
         assert_eq!(answer["payload"], json!({"action": "subscribed", "profileId": "s", "events": ["x"]}));
         assert_eq!(profiles(&server), ["s"]);
     }
@@ -185,15 +186,15 @@ fn the_older_alias_serves_when_the_profile_is_absent_null_or_empty() {
 fn the_mode_add_leaves_other_profiles_and_is_repeated() {
     let mut server = server();
     assert_eq!(server.features(), Features { subscription_sets: true });
-    subscribe(&mut server, json!({"profileId": "a", "events": ["x"]}));
-    let answer = subscribe(&mut server, json!({"profileId": "b", "events": ["y"], "mode": "add"}));
+    subscribe(&mut server, &json!({"profileId": "a", "events": ["x"]}));
+    let answer = subscribe(&mut server, &json!({"profileId": "b", "events": ["y"], "mode": "add"}));
     assert_eq!(answer["payload"], json!({"action": "subscribed", "profileId": "b", "events": ["y"], "mode": "add"}));
-    subscribe(&mut server, json!({"profileId": "a", "events": ["z"], "mode": "add"}));
+    subscribe(&mut server, &json!({"profileId": "a", "events": ["z"], "mode": "add"}));
     assert_eq!(profiles(&server), ["a", "b"]);
     assert!(server.matches(Some("a"), "z") && !server.matches(Some("a"), "x"));
     // Another mode is an unknown member.
     for mode in [json!("replace"), json!("Add"), json!(null), json!(["add"])] {
-        let answer = subscribe(&mut server, json!({"profileId": "c", "events": ["y"], "mode": mode}));
+        let answer = subscribe(&mut server, &json!({"profileId": "c", "events": ["y"], "mode": mode}));
         assert_eq!(answer["payload"].get("mode"), None);
         assert_eq!(profiles(&server), ["c"]);
     }
@@ -203,7 +204,7 @@ fn the_mode_add_leaves_other_profiles_and_is_repeated() {
 fn unsubscribe_clears_everything_or_one_profile() {
     let mut server = server();
     for profile in ["a", "b", "c"] {
-        subscribe(&mut server, json!({"profileId": profile, "events": ["x"], "mode": "add"}));
+        subscribe(&mut server, &json!({"profileId": profile, "events": ["x"], "mode": "add"}));
     }
     let text = r#"{"type":"unsubscribe","payload":{"profileId":"b"},"requestId":1}"#;
     let event = server.handle_message(NOW, text);
@@ -226,8 +227,8 @@ fn unsubscribe_clears_everything_or_one_profile() {
 fn a_server_without_sets_takes_every_subscribe_as_plain() {
     let mut server = open(ServerConfig { subscription_sets: false, ..ServerConfig::default() });
     assert_eq!(server.features().header_value(), None);
-    subscribe(&mut server, json!({"profileId": "a", "events": ["x"]}));
-    let answer = subscribe(&mut server, json!({"profileId": "b", "events": ["x"], "mode": "add"}));
+    subscribe(&mut server, &json!({"profileId": "a", "events": ["x"]}));
+    let answer = subscribe(&mut server, &json!({"profileId": "b", "events": ["x"], "mode": "add"}));
     assert_eq!(answer["payload"].get("mode"), None);
     assert_eq!(profiles(&server), ["b"]);
     ask(&mut server, r#"{"type":"unsubscribe","payload":{"profileId":"other"}}"#);
@@ -238,14 +239,14 @@ fn a_server_without_sets_takes_every_subscribe_as_plain() {
 fn sec_ap_03_subscriptions_are_limited_at_the_limit() {
     let mut server = server();
     for index in 0..256 {
-        let answer = subscribe(&mut server, json!({"profileId": format!("p{index}"), "events": ["x"], "mode": "add"}));
+        let answer = subscribe(&mut server, &json!({"profileId": format!("p{index}"), "events": ["x"], "mode": "add"}));
         assert_eq!(answer["type"], "ack");
     }
-    let answer = subscribe(&mut server, json!({"profileId": "one more", "events": ["x"], "mode": "add"}));
+    let answer = subscribe(&mut server, &json!({"profileId": "one more", "events": ["x"], "mode": "add"}));
     assert_eq!(error(&answer), ("limit_exceeded", "more than 256 subscriptions"));
-    assert_eq!(subscribe(&mut server, json!({"profileId": "p7", "events": ["y"], "mode": "add"}))["type"], "ack");
+    assert_eq!(subscribe(&mut server, &json!({"profileId": "p7", "events": ["y"], "mode": "add"}))["type"], "ack");
     assert_eq!(server.subscriptions().len(), 256);
-    assert_eq!(subscribe(&mut server, json!({"profileId": "one more", "events": ["x"]}))["type"], "ack");
+    assert_eq!(subscribe(&mut server, &json!({"profileId": "one more", "events": ["x"]}))["type"], "ack");
     assert_eq!(server.subscriptions().len(), 1);
 }
 
@@ -253,14 +254,14 @@ fn sec_ap_03_subscriptions_are_limited_at_the_limit() {
 fn sec_ap_03_names_are_limited_at_the_limit() {
     let names = |count: usize| (0..count).map(|index| format!("e{index}")).collect::<Vec<_>>();
     let mut server = server();
-    assert_eq!(subscribe(&mut server, json!({"profileId": "p", "events": names(1_024)}))["type"], "ack");
-    let answer = subscribe(&mut server, json!({"profileId": "p", "events": names(1_025)}));
+    assert_eq!(subscribe(&mut server, &json!({"profileId": "p", "events": names(1_024)}))["type"], "ack");
+    let answer = subscribe(&mut server, &json!({"profileId": "p", "events": names(1_025)}));
     assert_eq!(error(&answer), ("limit_exceeded", "more than 1024 event names in a subscription"));
-    assert_eq!(subscribe(&mut server, json!({"profileId": "p", "events": vec!["x"; 2_000]}))["type"], "ack");
+    assert_eq!(subscribe(&mut server, &json!({"profileId": "p", "events": vec!["x"; 2_000]}))["type"], "ack");
     for (bytes, answer_type) in [(256, "ack"), (257, "error")] {
         let name = "x".repeat(bytes);
-        assert_eq!(subscribe(&mut server, json!({"profileId": name, "events": ["x"]}))["type"], answer_type);
-        assert_eq!(subscribe(&mut server, json!({"profileId": "p", "events": [name]}))["type"], answer_type);
+        assert_eq!(subscribe(&mut server, &json!({"profileId": name, "events": ["x"]}))["type"], answer_type);
+        assert_eq!(subscribe(&mut server, &json!({"profileId": "p", "events": [name]}))["type"], answer_type);
     }
     assert_eq!(profiles(&server), ["p"]);
 }
@@ -269,13 +270,13 @@ fn sec_ap_03_names_are_limited_at_the_limit() {
 fn limits_can_be_set() {
     let subscriptions = SubscriptionLimits { max_subscriptions: 1, max_event_names: 1, max_name_bytes: 1 };
     let mut server = open(ServerConfig { subscriptions, ..ServerConfig::default() });
-    assert_eq!(subscribe(&mut server, json!({"profileId": "p", "events": ["x"], "mode": "add"}))["type"], "ack");
+    assert_eq!(subscribe(&mut server, &json!({"profileId": "p", "events": ["x"], "mode": "add"}))["type"], "ack");
     for payload in [
         json!({"profileId": "pp", "events": ["x"]}),
         json!({"profileId": "p", "events": ["x", "y"]}),
         json!({"profileId": "q", "events": ["x"], "mode": "add"}),
     ] {
-        assert_eq!(error(&subscribe(&mut server, payload)).0, "limit_exceeded");
+        assert_eq!(error(&subscribe(&mut server, &payload)).0, "limit_exceeded");
     }
 }
 

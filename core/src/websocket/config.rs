@@ -33,10 +33,11 @@ pub struct Config {
     /// compressed size too. Default 64 MiB, so that [`max_message_len`](Self::max_message_len) alone decides.
     pub max_frame_len: u64,
     /// The most frames one message may come in, empty ones included: one more is refused with 1008. Each costs a peer 2 to
-    /// 6 bytes and us some work. Default 65,536, the most that a known conformance suite sends.
+    /// 6 bytes and us some work. Default 65,536, the most that a known conformance suite sends; 0 is taken as 1.
     pub max_fragments: u32,
-    /// The most bytes to hold for sending. A send that would pass it is refused whole; Close and Pong always fit, the
-    /// latter by merging. Default 4 MiB: some thousand events for a reader that stalls for a moment.
+    /// The most bytes to hold for sending. A send that would pass it is refused whole, each frame counted with the longest
+    /// header of 14 bytes; Close, Pong and keep-alive pings always fit, since only a few of them are ever queued. Default
+    /// 4 MiB: some thousand events for a reader that stalls for a moment.
     pub max_queued: usize,
     /// How long one incoming message may take from its first byte to its last; then it is refused with 1008. Keeps a peer
     /// from holding a partial message for ever by keeping the line alive. Default 60 s; `None` switches it off.

@@ -73,7 +73,7 @@ pub enum SendError {
     /// A Close frame was queued or received, or the transport is gone.
     #[error("the connection is closing or closed: open a new one")]
     Closed,
-    /// The bytes would pass [`Config::max_queued`](super::Config::max_queued).
+    /// The bytes would pass [`Config::max_queued`](super::Config::max_queued); when none wait, they never fit.
     #[error(
         "{queued} bytes wait to be written and the limit is {limit}: write what `poll_transmit` lends, then try again"
     )]

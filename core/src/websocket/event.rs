@@ -10,7 +10,8 @@ pub enum Event<'e> {
     Text(&'e str),
     /// A whole binary message.
     Binary(&'e [u8]),
-    /// A Ping with its payload of at most 125 bytes. Its Pong is already queued (RFC 6455 section 5.5.2).
+    /// A Ping with its payload of at most 125 bytes. Its Pong is already queued, unless our Close frame was sent before or
+    /// a flood of pings is answered with its latest (RFC 6455 sections 5.5.2 and 5.5.3).
     Ping(&'e [u8]),
     /// A Pong with its payload, asked for or not (RFC 6455 section 5.5.3).
     Pong(&'e [u8]),

@@ -77,7 +77,8 @@ impl Incoming {
                 ..rules
             }),
             max_message_len: config.max_message_len,
-            max_fragments: config.max_fragments,
+            // A message comes in one frame at least.
+            max_fragments: config.max_fragments.max(1),
             message_timeout: config.message_timeout,
             inflater: negotiated.deflate.map(|parameters| Box::new(parameters.inflater(role))),
             message: None,
@@ -117,9 +118,10 @@ impl Incoming {
     /// The caller reads again after [`Outgoing::reading_paused`].
     pub fn reading_resumed(&mut self, now: Instant, out: &mut Outgoing) {
         let now = out.lifecycle.clock(now);
-        let pause = out.liveness.resumed(now);
-        if let Some(message) = &mut self.message {
-            message.started += pause;
+        if let Some(pause) = out.liveness.resumed(now)
+            && let Some(message) = &mut self.message
+        {
+            pause.skip(&mut message.started);
         }
     }
 
@@ -225,7 +227,7 @@ impl Incoming {
             self.start_frame(now, &part.header)?;
         }
         let end = part.header.fin && part.is_last();
-        self.keep(part.payload, &part.header, end)?;
+        self.keep(&part, end)?;
         if end { self.finish_message() } else { Ok(None) }
     }
 
@@ -276,18 +278,18 @@ impl Incoming {
     }
 
     /// Keeps a part of a message that is not complete in the input, or not plain there.
-    fn keep(&mut self, payload: &[u8], header: &FrameHeader, end: bool) -> Result<(), ProtocolError> {
+    fn keep(&mut self, part: &FramePart<'_>, end: bool) -> Result<(), ProtocolError> {
         let Self { message, inflater, text, binary, max_message_len, .. } = self;
         let Some(message) = message else { return Ok(()) };
         match inflater {
-            Some(inflater) if message.compressed => inflater.inflate(payload, end, |piece: &[u8]| {
+            Some(inflater) if message.compressed => inflater.inflate(part.payload, end, |piece: &[u8]| {
                 // Section 10.4 of RFC 6455: the limit holds for what comes out, before it is kept.
                 if piece.len() > *max_message_len - message.len {
                     return Err(ProtocolError::MessageTooLarge);
                 }
-                message.append(piece, 0, text, binary)
+                message.append(piece, Follows::AtLeast(0), text, binary)
             }),
-            _ => message.append(payload, header.payload_len, text, binary),
+            _ => message.append(part.payload, Follows::after(part), text, binary),
         }
     }
 
@@ -367,11 +369,11 @@ impl Incoming {
 }
 
 impl Message {
-    /// Appends a piece, of a frame that declares `declared` bytes, to `text` or `binary`.
+    /// Appends a piece to `text` or `binary`.
     fn append(
         &mut self,
         piece: &[u8],
-        declared: u64,
+        follows: Follows,
         text: &mut String,
         binary: &mut Vec<u8>,
     ) -> Result<(), ProtocolError> {
@@ -380,12 +382,12 @@ impl Message {
             MessageKind::Text => {
                 // Section 8.1, and fail-fast: a bad byte is refused in the part that brings it.
                 let (completed, rest) = self.utf8.decode(piece)?;
-                text.reserve(reservation(text.len(), piece.len(), declared));
+                text.reserve_exact(reservation(text.len(), text.capacity(), self.len, follows));
                 text.extend(completed);
                 text.push_str(rest);
             }
             MessageKind::Binary => {
-                binary.reserve(reservation(binary.len(), piece.len(), declared));
+                binary.reserve_exact(reservation(binary.len(), binary.capacity(), self.len, follows));
                 binary.extend_from_slice(piece);
             }
         }
@@ -393,11 +395,71 @@ impl Message {
     }
 }
 
-/// How much to reserve for a part of `arrived` bytes of a frame that declares `declared`, when `held` bytes are held:
-/// a declared length alone reserves at most 64 KiB, and more only as bytes arrive.
-fn reservation(held: usize, arrived: usize, declared: u64) -> usize {
+/// How many bytes of a message follow a piece of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Follows {
+    /// The rest of its last frame.
+    Exactly(u64),
+    /// The rest of a frame that others may follow.
+    AtLeast(u64),
+}
+
+impl Follows {
+    fn after(part: &FramePart<'_>) -> Self {
+        let rest = part.header.payload_len - part.offset - part.payload.len() as u64;
+        if part.header.fin { Self::Exactly(rest) } else { Self::AtLeast(rest) }
+    }
+}
+
+/// How much to reserve in a buffer of `len` bytes for a message of which `received` bytes are here: room for these, and
+/// ahead for what follows as far as it is known, but for no more in all than 64 KiB or twice what was received. So a
+/// number that the peer sent does not size memory, and a message that comes in many pieces is not moved for each of them.
+fn reservation(len: usize, capacity: usize, received: usize, follows: Follows) -> usize {
     const AHEAD: usize = 64 << 10;
-    let declared = usize::try_from(declared).unwrap_or(usize::MAX);
-    let received = held.saturating_add(arrived);
-    arrived.max(declared.min(AHEAD.max(received)))
+    let needed = received.saturating_sub(len);
+    if needed <= capacity.saturating_sub(len) {
+        return 0;
+    }
+    let with = |rest: u64| needed.saturating_add(usize::try_from(rest).unwrap_or(usize::MAX));
+    let wanted = match follows {
+        Follows::Exactly(rest) => with(rest),
+        Follows::AtLeast(rest) => with(rest).max(received),
+    };
+    wanted.min(AHEAD.max(received.saturating_mul(2)) - len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: usize = 1 << 10;
+
+    /// The capacity of a buffer of `len` bytes once it was told to make room.
+    fn capacity(len: usize, capacity: usize, received: usize, follows: Follows) -> usize {
+        match reservation(len, capacity, received, follows) {
+            0 => capacity,
+            additional => len + additional,
+        }
+    }
+
+    #[test]
+    fn a_declared_length_reserves_64_kib_or_twice_what_was_received() {
+        let rest = Follows::Exactly(1 << 40);
+        assert_eq!(capacity(0, 0, 0, rest), 0);
+        assert_eq!(capacity(0, 0, 1, rest), 64 * KIB);
+        assert_eq!(capacity(64 * KIB, 64 * KIB, 64 * KIB + 1, rest), 128 * KIB + 2);
+        assert_eq!(capacity(usize::MAX - 1, usize::MAX - 1, usize::MAX, Follows::AtLeast(u64::MAX)), usize::MAX);
+    }
+
+    #[test]
+    fn nothing_is_reserved_past_the_end_of_the_last_frame() {
+        assert_eq!(capacity(0, 0, 10, Follows::Exactly(90)), 100);
+        assert_eq!(capacity(600 * KIB, 600 * KIB, 601 * KIB, Follows::Exactly(0)), 601 * KIB);
+    }
+
+    #[test]
+    fn a_buffer_of_small_pieces_doubles() {
+        assert_eq!(capacity(100, 100, 101, Follows::AtLeast(0)), 201);
+        assert_eq!(reservation(101, 201, 201, Follows::AtLeast(0)), 0);
+    }
 }

@@ -28,6 +28,20 @@ pub(crate) enum Due {
     Lost,
 }
 
+/// A time in which the caller did not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pause {
+    since: Instant,
+    until: Instant,
+}
+
+impl Pause {
+    /// Moves the start of a wait on by as much of the pause as lies behind it.
+    pub(crate) fn skip(self, start: &mut Instant) {
+        *start += self.until.saturating_duration_since(self.since.max(*start));
+    }
+}
+
 impl Liveness {
     pub(crate) fn new(now: Instant, config: KeepAlive) -> Self {
         Self { config, heard: now, waiting_since: None, paused_at: None }
@@ -50,14 +64,14 @@ impl Liveness {
         self.paused_at.get_or_insert(now);
     }
 
-    /// Ends a pause and returns how long it was.
-    pub(crate) fn resumed(&mut self, now: Instant) -> Duration {
-        let pause = self.paused_at.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        self.heard += pause;
+    /// Ends a pause and returns it.
+    pub(crate) fn resumed(&mut self, now: Instant) -> Option<Pause> {
+        let pause = Pause { since: self.paused_at.take()?, until: now };
+        pause.skip(&mut self.heard);
         if let Some(since) = &mut self.waiting_since {
-            *since += pause;
+            pause.skip(since);
         }
-        pause
+        Some(pause)
     }
 
     pub(crate) fn is_paused(&self) -> bool {
@@ -122,8 +136,8 @@ mod tests {
         liveness.paused(at(32));
         liveness.paused(at(33));
         assert_eq!((liveness.deadline(), liveness.due(at(1000))), (None, None));
-        assert_eq!(liveness.resumed(at(1000)), Duration::from_secs(968));
-        assert_eq!(liveness.resumed(at(2000)), Duration::ZERO);
+        assert_eq!(liveness.resumed(at(1000)), Some(Pause { since: at(32), until: at(1000) }));
+        assert_eq!(liveness.resumed(at(2000)), None);
         assert_eq!(liveness.deadline(), Some(at(1008)));
     }
 

@@ -121,9 +121,6 @@ impl Lifecycle {
     }
 
     fn end(&mut self, now: Instant, input: Input, cause: Cause) {
-        if self.state == State::Closed {
-            return;
-        }
         self.cause.get_or_insert(cause);
         self.deadline.get_or_insert(now + self.close_timeout);
         self.apply(input);

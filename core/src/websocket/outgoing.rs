@@ -47,7 +47,10 @@ pub struct Outgoing {
     pong_backlog: usize,
     /// The answer to the latest Ping, held back while [`MAX_PONGS`] are queued.
     held_pong: Option<Vec<u8>>,
+    /// Keep-alive pings so far, which is the payload of the latest.
     pings: u32,
+    /// Bytes to write until the latest of them is out.
+    ping_backlog: usize,
     /// When our latest keep-alive ping was queued, until it is answered.
     pinged_at: Option<Instant>,
     round_trip: Option<Duration>,
@@ -75,6 +78,7 @@ impl Outgoing {
             pong_backlog: 0,
             held_pong: None,
             pings: 0,
+            ping_backlog: 0,
             pinged_at: None,
             round_trip: None,
         }
@@ -135,7 +139,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends a message by reference: a server copies no byte of it.
+    /// Sends a message by reference: a server copies no byte of it, unless it is shorter than the reference.
     ///
     /// # Errors
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
@@ -155,7 +159,7 @@ impl Outgoing {
         if self.masking.is_some() {
             return self.send_message(message.kind(), message.payload());
         }
-        self.admit_message(message.frame_len())?;
+        self.admit_message(message.len())?;
         for bytes in message.frame() {
             self.queue.share(bytes);
         }
@@ -169,8 +173,8 @@ impl Outgoing {
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::KindMismatch`].
     pub fn send_fragment(&mut self, fragment: Message<'_>, end: bool) -> Result<(), SendError> {
         let (kind, payload) = fragment.parts();
-        let compressing = if self.compressor.is_some() { compressed_bound(payload.len()) } else { payload.len() };
-        self.admit(compressing)?;
+        let longest = if self.compressor.is_some() { compressed_bound(payload.len()) } else { payload.len() };
+        self.admit(longest)?;
         if self.fragmented.is_some_and(|(under_way, _)| under_way != kind) {
             return Err(SendError::KindMismatch);
         }
@@ -264,6 +268,7 @@ impl Outgoing {
     /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
     pub fn transmitted(&mut self, len: usize) {
         self.queue.consume(len);
+        self.ping_backlog = self.ping_backlog.saturating_sub(len);
         self.pong_backlog = self.pong_backlog.saturating_sub(len);
         if self.pong_backlog == 0 {
             self.pongs = 0;
@@ -356,9 +361,13 @@ impl Outgoing {
         if self.is_open() {
             match self.liveness.due(now) {
                 Some(Due::Ping) => {
-                    self.pings = self.pings.wrapping_add(1);
-                    self.push_frame(OpCode::Ping, true, &self.pings.to_be_bytes());
-                    self.pinged_at = Some(now);
+                    // While the previous one is not even written, another would ask nothing new.
+                    if self.ping_backlog == 0 {
+                        self.pings = self.pings.wrapping_add(1);
+                        self.push_frame(OpCode::Ping, true, &self.pings.to_be_bytes());
+                        self.ping_backlog = self.queue.len();
+                        self.pinged_at = Some(now);
+                    }
                     self.liveness.ping_sent(now);
                 }
                 Some(Due::Lost) => self.lifecycle.unresponsive(now),

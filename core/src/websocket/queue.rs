@@ -44,9 +44,11 @@ impl TransmitQueue {
         self.copied.get_mut(start..).unwrap_or_default()
     }
 
-    /// Appends by reference.
+    /// Appends by reference; by copy when the reference would take more memory than the bytes do.
     pub(crate) fn share(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
+        if bytes.len() <= size_of::<(usize, Bytes)>() {
+            self.copy(&bytes, &[]);
+        } else {
             self.shared_len += bytes.len();
             self.shared.push_back((self.copied.len(), bytes));
         }
@@ -138,23 +140,27 @@ mod tests {
         slices[..filled].concat()
     }
 
-    fn mixed() -> TransmitQueue {
+    /// A queue of five slices, and what it holds.
+    fn mixed() -> (TransmitQueue, Vec<u8>) {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let shared = Bytes::from(bytes.clone());
         let mut queue = TransmitQueue::default();
-        queue.share(Bytes::from_static(b"01"));
-        queue.copy(b"2", b"3");
-        queue.copy(b"", b"45");
-        queue.share(Bytes::from_static(b"678"));
-        queue.share(Bytes::from_static(b"9"));
+        queue.share(shared.slice(..60));
+        queue.copy(&bytes[60..61], &bytes[61..62]);
+        queue.copy(b"", &bytes[62..70]);
+        queue.share(shared.slice(70..130));
+        queue.share(shared.slice(130..250));
         queue.share(Bytes::new());
-        queue.copy(b"a", b"");
-        queue
+        queue.share(shared.slice(250..254));
+        queue.copy(&bytes[254..], b"");
+        (queue, bytes)
     }
 
     #[test]
     fn bytes_leave_in_the_order_they_came_whatever_each_write_takes() {
-        for step in 1..=12 {
-            let mut queue = mixed();
-            let mut expected = &b"0123456789a"[..];
+        for step in 1..=257 {
+            let (mut queue, bytes) = mixed();
+            let mut expected = &bytes[..];
             while !expected.is_empty() {
                 assert_eq!((contents(&queue).as_slice(), queue.len()), (expected, expected.len()));
                 queue.consume(step);
@@ -166,17 +172,28 @@ mod tests {
 
     #[test]
     fn no_more_slices_are_lent_than_the_caller_has_room_for() {
-        let queue = mixed();
-        for room in 0..6 {
+        let (queue, bytes) = mixed();
+        for room in 0..7 {
             let mut slices = vec![&[][..]; room];
             let filled = queue.lend(&mut slices);
             assert_eq!(filled, room.min(5));
-            assert!(b"0123456789a".starts_with(&slices[..filled].concat()));
+            assert!(bytes.starts_with(&slices[..filled].concat()));
         }
     }
 
     #[test]
-    fn shared_bytes_are_never_copied() {
+    fn a_reference_is_not_kept_to_fewer_bytes_than_it_takes_itself() {
+        let mut queue = TransmitQueue::default();
+        for _ in 0..1000 {
+            queue.share(Bytes::from_static(&[1; size_of::<(usize, Bytes)>()]));
+        }
+        assert_eq!((queue.shared.len(), queue.len()), (0, 1000 * size_of::<(usize, Bytes)>()));
+        queue.share(Bytes::from_static(&[1; size_of::<(usize, Bytes)>() + 1]));
+        assert_eq!(queue.shared.len(), 1);
+    }
+
+    #[test]
+    fn large_shared_bytes_are_never_copied() {
         let bytes = Bytes::from(vec![7; 100]);
         let mut queue = TransmitQueue::default();
         queue.share(bytes.clone());
@@ -190,8 +207,8 @@ mod tests {
         let mut queue = TransmitQueue::default();
         for _ in 0..10_000 {
             queue.copy(b"", &[0; 1000]);
-            queue.share(Bytes::from_static(b"x"));
-            queue.consume(if queue.len() > 4000 { 1001 } else { 0 });
+            queue.share(Bytes::from_static(&[1; 100]));
+            queue.consume(if queue.len() > 4000 { 1100 } else { 0 });
         }
         assert!(queue.copied.capacity() < 40_000, "{}", queue.copied.capacity());
         queue.consume(usize::MAX);

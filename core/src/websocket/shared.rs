@@ -126,10 +126,6 @@ impl SharedMessage {
         self.compressed.as_ref()
     }
 
-    pub(crate) fn frame_len(&self) -> usize {
-        self.head.len() + self.tail.len()
-    }
-
     fn copied(kind: MessageKind, payload: &[u8]) -> Self {
         let head = frame(&frame_header(kind, payload.len()), payload);
         Self { kind, header_len: head.len() - payload.len(), head, tail: Bytes::new(), compressed: None }

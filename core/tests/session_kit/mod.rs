@@ -61,14 +61,14 @@ impl Kit {
                 return all;
             }
             for request in &sent {
-                self.answer(request, "ack", json!({}));
+                self.answer(request, "ack", &json!({}));
             }
             all.extend(sent);
         }
     }
 
     /// Answers one request, and says whether the application was told.
-    pub(crate) fn answer(&mut self, request: &Value, kind: &str, payload: Value) -> bool {
+    pub(crate) fn answer(&mut self, request: &Value, kind: &str, payload: &Value) -> bool {
         let kind = if request["type"] == "ping" && kind == "ack" { "pong" } else { kind };
         let text = json!({"type": kind, "payload": payload, "requestId": request["requestId"]}).to_string();
         self.client.handle_message(self.now, &text).is_some()

@@ -28,6 +28,9 @@ macro_rules! twins {
 mod closing;
 mod control;
 mod endpoint;
+mod keep_alive;
+mod limits;
 mod messages;
+mod properties;
 mod sending;
 mod wire;
