@@ -42,6 +42,8 @@ struct Message {
     fragments: u32,
     /// Bytes so far, inflated.
     len: usize,
+    /// Bytes of payload that the frames so far declare.
+    declared: u64,
     started: Instant,
     utf8: Utf8Decoder,
 }
@@ -261,6 +263,7 @@ impl Incoming {
                 compressed,
                 fragments: 0,
                 len: 0,
+                declared: 0,
                 started: now,
                 utf8: Utf8Decoder::default(),
             }),
@@ -269,9 +272,12 @@ impl Incoming {
         if message.fragments > self.max_fragments {
             return Err(ProtocolError::TooManyFragments);
         }
-        // How far a compressed payload inflates shows when it is inflated.
-        let room = self.max_message_len.saturating_sub(message.len);
-        if !message.compressed && header.payload_len > room as u64 {
+        message.declared = message.declared.saturating_add(header.payload_len);
+        let limit = self.max_message_len as u64;
+        // How far a compressed payload inflates shows when it is inflated. That it is hardly longer than a message at the
+        // limit can be seen before: literals take at most 9 bits, and each fragment may end in an empty block.
+        let slack = if message.compressed { limit / 8 + 16 * u64::from(message.fragments) } else { 0 };
+        if message.declared > limit.saturating_add(slack) {
             return Err(ProtocolError::MessageTooLarge);
         }
         Ok(())
