@@ -1,5 +1,7 @@
 //! `permessage-deflate` on a connection: RFC 7692 sections 6 and 7, between two peers of this crate.
 
+#![cfg(test)]
+
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::websocket::{
     Config, DeflateParameters, Event, Message, Negotiated, Role, SharedMessage, WebSocket,
