@@ -130,7 +130,6 @@ impl<'t> Scanner<'t> {
         }
         if self.after_value {
             self.expect(b',')?;
-            self.after_value = false;
             if self.skip_space() == b']' {
                 return Err(self.invalid());
             }
@@ -224,7 +223,6 @@ impl<'t> Scanner<'t> {
         }
         if self.after_value {
             self.expect(b',')?;
-            self.after_value = false;
             byte = self.skip_space();
         }
         if byte != b'"' {
