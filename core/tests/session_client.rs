@@ -592,6 +592,30 @@ fn a_pause_puts_off_the_next_ping_and_the_wait_for_the_greeting() {
 }
 
 #[test]
+fn a_pause_that_outlives_its_connection_counts_on_the_next_from_its_start() {
+    let mut kit = Kit::open(config(), NO_SETS);
+    kit.client.reading_paused(kit.now);
+    kit.pass(seconds(1_000));
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    kit.greet(NO_SETS);
+    kit.client.reading_resumed(kit.now);
+    kit.pass(seconds(30));
+    assert_eq!(kit.sent().len(), 1);
+}
+
+#[test]
+fn keep_alive_runs_before_the_greeting() {
+    let mut kit = Kit::new(ClientConfig { ack_timeout: Some(seconds(100)), ..config() });
+    kit.subscribe("a", &["x"]);
+    kit.client.connect(kit.now).unwrap();
+    kit.client.opened(kit.now, NO_SETS);
+    kit.pass(seconds(30));
+    let sent = kit.sent();
+    assert_eq!(sent.iter().map(|message| &message["type"]).collect::<Vec<_>>(), ["ping"]);
+}
+
+#[test]
 fn requests_time_out_even_while_nobody_reads() {
     // Or an application that waits for its request before it reads on would wait for ever.
     let mut kit = Kit::open(config(), NO_SETS);

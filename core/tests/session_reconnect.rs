@@ -62,6 +62,19 @@ fn a_loss_is_told_as_a_gap() {
         kit.actions();
         kit.client.lost(kit.now, Loss::Io);
     }
+    // Nor does a connection that was lost before it was ready, whatever it made live.
+    kit.back_off();
+    kit.greet(NO_SETS);
+    kit.subscribe("a", &["y"]);
+    for _ in 0..2 {
+        let text = kit.client.poll_message().map(str::to_owned);
+        kit.client.message_sent();
+        if kit.client.live().is_empty() {
+            kit.answer(&serde_json::from_str(&text.unwrap()).unwrap(), "ack", &json!({}));
+        }
+    }
+    assert_eq!((kit.client.state(), kit.client.live().len()), (ClientState::AwaitingAck, 1));
+    kit.client.lost(kit.now, Loss::Io);
     kit.back_off();
     kit.greet(NO_SETS);
     kit.pass(seconds(1));

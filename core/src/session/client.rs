@@ -427,6 +427,8 @@ impl ClientSession {
         self.features = features;
         self.last_traffic = Some(self.now);
         self.keep_alive = self.config.keep_alive.map(|config| KeepAlive::new(config, self.now));
+        // A pause that began on an earlier connection counts on this one from its start.
+        self.reading_paused = self.reading_paused.map(|_| self.now);
         self.notices.push_back(Notice::Opened);
         match self.config.ack_timeout {
             Some(timeout) => self.welcome = Welcome::Awaited { due: self.now + timeout },
@@ -517,6 +519,7 @@ impl ClientSession {
         match self.state {
             ClientState::Connecting if due => self.give_up_attempt(),
             ClientState::Backoff if due && !self.is_stalled() => self.attempt_by(Trigger::RetryDue),
+            // The closing handshake failed, which is no loss: the application wanted the end.
             ClientState::Closing if due => self.abort_with(Loss::Eof),
             ClientState::AwaitingAck | ClientState::Ready if self.reading_paused.is_none() => self.judge_silence(),
             _ => {}

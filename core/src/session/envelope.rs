@@ -4,7 +4,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 
 use super::event::Event;
-use super::json::{JsonError, Kind, ObjectWriter, RawJson, Scanner, Value};
+use super::json::{ObjectWriter, RawJson};
+use super::scanner::{JsonError, Kind, Scanner, Value};
 use super::subscription::EventNames;
 
 /// One message as it was received: its text, and where in it the members of the envelope lie.

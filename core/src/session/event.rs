@@ -3,7 +3,8 @@
 use alloc::borrow::Cow;
 
 use super::envelope::{Message, Spans, member};
-use super::json::{Kind, RawJson, Value};
+use super::json::RawJson;
+use super::scanner::{Kind, Value};
 
 /// One event as it was received.
 ///

@@ -8,9 +8,9 @@ use core::time::Duration;
 
 use super::envelope::{Message, Spans, string_member};
 use super::event::Event;
-use super::json::JsonError;
 use super::request::{RequestId, RequestKind};
 use super::retry::Loss;
+use super::scanner::JsonError;
 use crate::Instant;
 
 /// What one message of the server means, lent from the text of that message.

@@ -137,8 +137,8 @@ impl Requests {
         true
     }
 
-    pub(crate) fn next_unsent(&self) -> Option<&Request> {
-        self.queue.iter().find(|request| request.sent.is_none())
+    pub(crate) fn next_unsent(&self, may_go: impl Fn(&Ask) -> bool) -> Option<Request> {
+        self.queue.iter().find(|request| request.sent.is_none() && may_go(&request.ask)).cloned()
     }
 
     pub(crate) fn mark_sent(&mut self, id: RequestId, now: Instant) {

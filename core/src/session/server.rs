@@ -12,8 +12,8 @@ use super::envelope::{
     Spans, encode_error, encode_pong, encode_subscribed, encode_unsubscribed, encode_welcome, member,
 };
 use super::features::Features;
-use super::json::{Kind, Scanner, Value};
 use super::notice::Action;
+use super::scanner::{Kind, Scanner, Value};
 use super::subscription::{EventNames, SubscriptionLimit, SubscriptionSet, check_name};
 use crate::{Instant, WallClock};
 

@@ -2,9 +2,9 @@
 
 use super::{ClientSession, Welcome};
 use crate::session::envelope::{Spans, member};
-use crate::session::json::Kind;
 use crate::session::notice::{Located, Refusal, RequestOutcome};
 use crate::session::request::{Ask, Origin, Request, RequestId, RequestKind};
+use crate::session::scanner::Kind;
 
 impl ClientSession {
     pub(super) fn judge_message(&mut self, text: &str, spans: Spans) -> Option<Located> {

@@ -27,10 +27,9 @@ impl ClientSession {
             self.front = Some((None, pong));
             return;
         }
-        if self.welcome != Welcome::Over {
-            return;
-        }
-        while let Some(request) = self.requests.next_unsent().cloned() {
+        // A ping need not wait for the greeting: the keep-alive runs before it.
+        let greeted = self.welcome == Welcome::Over;
+        while let Some(request) = self.requests.next_unsent(|ask| greeted || matches!(ask, Ask::Ping)) {
             if let Some(text) = self.encode(&request) {
                 self.front = Some((Some(request.id), text));
                 return;
