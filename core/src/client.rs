@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 
-use crate::Instant;
 use crate::handshake::{
     Answer, ClientHandshake, ClientRequest, HandshakeLimits, InvalidRequest, Refusal, ResponseError,
 };
@@ -11,7 +10,8 @@ use crate::random::Random;
 use crate::session::{
     Action, ClientConfig, ClientEvent, ClientSession, CommandError, EventNames, Features, Loss, Notice, RequestId,
 };
-use crate::websocket::{self, Cause, Closed, KeepAlive, Outgoing, ProtocolError, Role, WebSocket};
+use crate::websocket::{self, Cause, Closed, Outgoing, ProtocolError, Role, WebSocket};
+use crate::{Instant, KeepAlive};
 
 /// What a [`Client`] is told at its start.
 #[derive(Clone, Debug)]

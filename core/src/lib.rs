@@ -7,6 +7,7 @@ pub mod client;
 pub mod frame;
 pub mod handshake;
 pub mod hub;
+mod keep_alive;
 mod peer;
 mod random;
 pub mod server;
@@ -14,4 +15,5 @@ pub mod session;
 mod time;
 pub mod websocket;
 
+pub use keep_alive::KeepAlive;
 pub use time::{Instant, WallClock};

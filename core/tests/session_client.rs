@@ -5,9 +5,10 @@ mod session_kit;
 
 use core::time::Duration;
 
+use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::session::{
-    Action, ClientConfig, ClientEvent, ClientState, CloseCause, CommandError, EventNames, JsonError, KeepAliveConfig,
-    Loss, Notice, Refusal, RequestKind, RequestOutcome, SecondProfile, SubscriptionLimit,
+    Action, ClientConfig, ClientEvent, ClientState, CloseCause, CommandError, EventNames, JsonError, Loss, Notice,
+    Refusal, RequestKind, RequestOutcome, SecondProfile, SubscriptionLimit,
 };
 use serde_json::json;
 use session_kit::{HELLO, Kit, NO_SETS, SETS, seconds};
@@ -18,7 +19,7 @@ fn config() -> ClientConfig {
 
 /// A client that pings only when told to.
 fn quiet() -> ClientConfig {
-    ClientConfig { keep_alive: None, ..config() }
+    ClientConfig { keep_alive: KeepAlive::OFF, ..config() }
 }
 
 fn outcomes(notices: Vec<Notice>) -> Vec<RequestOutcome<'static>> {
@@ -631,7 +632,7 @@ fn requests_time_out_even_while_nobody_reads() {
 fn keep_alive_can_be_set_and_switched_off() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     assert_eq!(kit.client.poll_timeout(), None);
-    let keep_alive = Some(KeepAliveConfig { interval: seconds(1), timeout: seconds(2) });
+    let keep_alive = KeepAlive { interval: Some(seconds(1)), timeout: Some(seconds(2)) };
     kit = Kit::open(ClientConfig { keep_alive, ..config() }, NO_SETS);
     kit.pass(seconds(3));
     assert_eq!(kit.client.last_loss(), Some(Loss::PongTimeout));

@@ -5,6 +5,7 @@ mod session_kit;
 
 use core::time::Duration;
 
+use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::session::{
     Action, ClientConfig, ClientState, CloseCause, CommandError, EventNames, Gap, Loss, Notice, ReconnectConfig,
     Refusal, RequestKind, RequestOutcome, SecondProfile,
@@ -13,7 +14,7 @@ use serde_json::json;
 use session_kit::{Kit, NO_SETS, SETS, seconds};
 
 fn quiet() -> ClientConfig {
-    ClientConfig { keep_alive: None, ..ClientConfig::default() }
+    ClientConfig { keep_alive: KeepAlive::OFF, ..ClientConfig::default() }
 }
 
 fn profiles(sent: &[serde_json::Value]) -> Vec<&str> {

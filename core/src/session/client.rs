@@ -14,7 +14,6 @@ use core::time::Duration;
 use super::config::{ClientConfig, SecondProfile};
 use super::envelope::Spans;
 use super::features::Features;
-use super::keep_alive::KeepAlive;
 use super::notice::{Action, ClientEvent, CloseCause, FailedSubscription, Located, Notice};
 use super::request::{Ask, Origin, RequestId, Requests};
 use super::retry::{Backoff, Loss};
@@ -22,6 +21,7 @@ use super::state::{ClientState, Trigger};
 use super::subscription::{EventNames, SubscriptionLimit, SubscriptionSet, check_name};
 use super::wanted::{Change, Wanted, Wish};
 use crate::Instant;
+use crate::keep_alive::Liveness;
 use crate::random::Random;
 
 /// Notices that wait to be polled; from here on commands are refused and no further attempt begins.
@@ -85,7 +85,7 @@ pub struct ClientSession {
     /// Requests are sent once this wait is over.
     welcome: Welcome,
 
-    keep_alive: Option<KeepAlive>,
+    liveness: Option<Liveness>,
     reading_paused: Option<Instant>,
     last_traffic: Option<Instant>,
     rtt: Option<Duration>,
@@ -196,7 +196,7 @@ impl ClientSession {
             failed: Vec::new(),
             features: Features::default(),
             welcome: Welcome::Over,
-            keep_alive: None,
+            liveness: None,
             reading_paused: None,
             last_traffic: None,
             rtt: None,
@@ -426,7 +426,11 @@ impl ClientSession {
         self.actions.connect = None;
         self.features = features;
         self.last_traffic = Some(self.now);
-        self.keep_alive = self.config.keep_alive.map(|config| KeepAlive::new(config, self.now));
+        let mut liveness = Liveness::new(self.now, self.config.keep_alive);
+        if self.reading_paused.is_some() {
+            liveness.paused(self.now);
+        }
+        self.liveness = Some(liveness);
         // A pause that began on an earlier connection counts on this one from its start.
         self.reading_paused = self.reading_paused.map(|_| self.now);
         self.notices.push_back(Notice::Opened);
@@ -479,8 +483,8 @@ impl ClientSession {
         self.advance(now);
         if self.state.is_open() {
             self.last_traffic = Some(self.now);
-            if let Some(keep_alive) = &mut self.keep_alive {
-                keep_alive.traffic(self.now);
+            if let Some(liveness) = &mut self.liveness {
+                liveness.bytes_arrived(self.now);
             }
         }
     }
@@ -489,14 +493,17 @@ impl ClientSession {
     pub fn reading_paused(&mut self, now: Instant) {
         self.advance(now);
         self.reading_paused.get_or_insert(self.now);
+        if let Some(liveness) = &mut self.liveness {
+            liveness.paused(self.now);
+        }
     }
 
     /// The caller reads again.
     pub fn reading_resumed(&mut self, now: Instant) {
         self.advance(now);
         let Some(from) = self.reading_paused.take() else { return };
-        if let Some(keep_alive) = &mut self.keep_alive {
-            keep_alive.skip(from, self.now);
+        if let Some(liveness) = &mut self.liveness {
+            let _ = liveness.resumed(self.now);
         }
         if let Welcome::Awaited { due } = &mut self.welcome {
             *due = self.now + due.saturating_duration_since(from);
@@ -574,8 +581,8 @@ impl ClientSession {
                     Welcome::Awaited { due } => Some(due),
                     Welcome::Over => None,
                 };
-                let keep_alive = self.keep_alive.as_ref().map(KeepAlive::due);
-                welcome.into_iter().chain(keep_alive).min()
+                let liveness = self.liveness.as_ref().and_then(Liveness::deadline);
+                welcome.into_iter().chain(liveness).min()
             }
             _ => None,
         };

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::json::DEFAULT_MAX_DEPTH;
 use super::subscription::SubscriptionLimits;
+use crate::KeepAlive;
 
 /// Settings of a [`ClientSession`](super::ClientSession). The deadlines are those of `protocol.md`, Client lifecycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub struct ClientConfig {
     pub request_timeout: Duration,
     /// How long the transport may take to close, 5 s by default.
     pub close_timeout: Duration,
-    /// The protocol's own `ping`; `None` never sends one unasked.
-    pub keep_alive: Option<KeepAliveConfig>,
+    /// When the protocol's own `ping` is sent unasked, and how long its `pong` may take.
+    pub keep_alive: KeepAlive,
     /// What follows the loss of a connection.
     pub reconnect: ReconnectConfig,
     /// What happens to a second profile on a server without subscription sets.
@@ -43,28 +44,13 @@ impl Default for ClientConfig {
             ack_timeout: Some(Duration::from_secs(10)),
             request_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
-            keep_alive: Some(KeepAliveConfig::default()),
+            keep_alive: KeepAlive::default(),
             reconnect: ReconnectConfig::default(),
             second_profile: SecondProfile::Refuse,
             subscriptions: SubscriptionLimits::default(),
             max_requests: 64,
             max_depth: DEFAULT_MAX_DEPTH,
         }
-    }
-}
-
-/// When the client sends the protocol's `ping`, and how long it waits (`protocol.md`, Keep-alive).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeepAliveConfig {
-    /// Silence of the server after which a `ping` is sent, 30 s by default as in the document.
-    pub interval: Duration,
-    /// How long its `pong` may take while nothing arrives, 10 s by default.
-    pub timeout: Duration,
-}
-
-impl Default for KeepAliveConfig {
-    fn default() -> Self {
-        Self { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) }
     }
 }
 

@@ -11,7 +11,6 @@ mod envelope;
 mod event;
 mod features;
 mod json;
-mod keep_alive;
 mod notice;
 mod request;
 mod retry;
@@ -22,16 +21,14 @@ mod subscription;
 mod wanted;
 
 pub use client::{ClientCounters, ClientSession, CommandError};
-pub use config::{
-    ClientConfig, KeepAliveConfig, ReconnectConfig, RequestRate, SecondProfile, ServerConfig, SubscribePolicy,
-};
+pub use config::{ClientConfig, ReconnectConfig, RequestRate, SecondProfile, ServerConfig, SubscribePolicy};
 pub use envelope::{Message, encode_event, encode_message};
 pub use event::{Event, EventView, MemberError, MessageAck, MessageReceived, QrUpdated, SessionStatus};
 pub use features::Features;
 pub use json::{DEFAULT_MAX_DEPTH, RawJson};
 pub use notice::{Action, ClientEvent, CloseCause, FailedSubscription, Gap, Notice, Refusal, RequestOutcome};
 pub use request::{RequestId, RequestKind};
-pub use retry::{Ending, Loss, RETRY_RULES, RetryRule, retry_after};
+pub use retry::{Ending, Loss, RETRY_RULES, RetryRule};
 pub use scanner::JsonError;
 pub use server::{ErrorCode, ServerCounters, ServerEvent, ServerSession, SubscribeMode, Ticket, UnknownTicket};
 pub use state::{ClientState, TRANSITIONS, Trigger};

@@ -4,9 +4,6 @@
 
 use core::time::Duration;
 
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
-
 use super::config::ReconnectConfig;
 use crate::random::Random;
 
@@ -19,7 +16,7 @@ pub enum Loss {
     Refused {
         /// The status.
         status: u16,
-        /// What `Retry-After` asked for, see [`retry_after`].
+        /// What `Retry-After` asked for.
         retry_after: Option<Duration>,
     },
     /// The answer to the upgrade was no valid one.
@@ -154,32 +151,6 @@ impl Ending {
     }
 }
 
-/// Reads a `Retry-After` header: seconds, or a date that is held against the time of day (RFC 9110 section 10.2.3).
-///
-/// `None` when it is neither. A date that passed is no time at all.
-///
-/// ```
-/// use core::time::Duration;
-/// use multiwa_ws_core::session::retry_after;
-/// use multiwa_ws_core::{Instant, WallClock};
-///
-/// let now = Instant::from_nanos(0);
-/// let clock = WallClock::new(now, 784_111_777_000);
-/// assert_eq!(retry_after("120", &clock, now), Some(Duration::from_secs(120)));
-/// assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:37 GMT", &clock, now), Some(Duration::from_secs(60)));
-/// assert_eq!(retry_after("soon", &clock, now), None);
-/// ```
-#[must_use]
-pub fn retry_after(value: &str, clock: &crate::WallClock, now: crate::Instant) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date: Timestamp = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    let wait = date.duration_since(clock.timestamp(now));
-    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
-}
-
 /// Counts attempts and draws the time between them.
 #[derive(Debug)]
 pub(crate) struct Backoff {
@@ -245,7 +216,6 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Instant, WallClock};
 
     fn backoff(config: ReconnectConfig) -> Backoff {
         Backoff::new(config, Random::new([3; 32]))
@@ -377,18 +347,5 @@ mod tests {
         assert_eq!(wait(503, 100), 100);
         assert_eq!(wait(503, u64::MAX), 3_600);
         assert_eq!(wait(500, 100), 0);
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = Instant::default();
-        let clock = WallClock::new(now, 784_111_777_000);
-        let read = |value| retry_after(value, &clock, now);
-        assert_eq!(read(" 0 "), Some(Duration::ZERO));
-        assert_eq!(read("Sun, 06 Nov 1994 08:49:38 GMT"), Some(Duration::from_secs(1)));
-        assert_eq!(read("Sun, 06 Nov 1994 08:49:36 GMT"), Some(Duration::ZERO));
-        for odd in ["", "-1", "1.5", "tomorrow", "99999999999999999999999"] {
-            assert_eq!(read(odd), None, "{odd}");
-        }
     }
 }

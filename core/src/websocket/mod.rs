@@ -8,7 +8,6 @@ mod deflate;
 mod error;
 mod event;
 mod incoming;
-mod keep_alive;
 mod lifecycle;
 mod negotiated;
 mod outgoing;
@@ -16,7 +15,7 @@ mod queue;
 mod shared;
 mod state;
 
-pub use config::{Compression, Config, KeepAlive, Role};
+pub use config::{Compression, Config, Role};
 pub use error::{ProtocolError, SendError};
 pub use event::{Cause, Closed, Event, Received};
 pub use incoming::Incoming;

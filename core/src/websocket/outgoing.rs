@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::compression::{Compressor, compressed_bound};
-use super::keep_alive::{Due, Liveness};
 use super::lifecycle::Lifecycle;
 use super::queue::TransmitQueue;
 use super::state::State;
@@ -14,6 +13,7 @@ use super::{
 };
 use crate::Instant;
 use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode, ReservedBits, apply_mask};
+use crate::keep_alive::{Due, Liveness};
 use crate::random::Random;
 
 /// The sending side of a [`WebSocket`](super::WebSocket): frames messages and queues them for the transport.

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
+use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{
-    Cause, Closed, Config, Event, KeepAlive, Negotiated, ProtocolError, Role, State, WebSocket,
-};
+use multiwa_ws_core::websocket::{Cause, Closed, Config, Event, Negotiated, ProtocolError, Role, State, WebSocket};
 
 use crate::wire::{Frame, frames_from};
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::websocket::{Cause, Config, KeepAlive, Role, State};
+use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::websocket::{Cause, Config, Role, State};
 
 use crate::endpoint::{Endpoint, Heard};
 use crate::wire::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, frame_to, header_to};

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use multiwa_ws_core::Instant;
+use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::FrameError;
-use multiwa_ws_core::websocket::{
-    Cause, Config, KeepAlive, Message, ProtocolError, Role, SendError, SharedMessage, State,
-};
+use multiwa_ws_core::websocket::{Cause, Config, Message, ProtocolError, Role, SendError, SharedMessage, State};
 
 use crate::endpoint::{Endpoint, Heard, heard_in_any_split, untimed};
 use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frame_to, header_to};

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
+use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{Config, KeepAlive, Message, Role, SendError, SharedMessage, State};
+use multiwa_ws_core::websocket::{Config, Message, Role, SendError, SharedMessage, State};
 use proptest::prelude::*;
 
 use crate::endpoint::{Endpoint, Heard};

@@ -410,7 +410,7 @@ impl Future for Request {
     type Output = Result<Duration, RequestError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let id = self.id.clone()?;
+        let id = self.id?;
         match self.shared.lock().requests.get_mut(&id) {
             Some(Slot::Ended(result)) => Poll::Ready(result.clone()),
             Some(Slot::Waiting(waker)) => {

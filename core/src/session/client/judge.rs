@@ -119,9 +119,9 @@ impl ClientSession {
             self.counters.late += 1;
         }
         if request.origin == Origin::KeepAlive
-            && let Some(keep_alive) = &mut self.keep_alive
+            && let Some(liveness) = &mut self.liveness
         {
-            keep_alive.answered(self.now);
+            liveness.pong_received();
         }
     }
 

@@ -6,9 +6,9 @@ use core::time::Duration;
 
 use super::{Actions, ClientSession, Welcome};
 use crate::Instant;
+use crate::keep_alive::Due;
 use crate::session::config::SecondProfile;
 use crate::session::features::Features;
-use crate::session::keep_alive::Due;
 use crate::session::notice::{CloseCause, FailedSubscription, Gap, Notice, Refusal, RequestOutcome};
 use crate::session::request::{Ask, Origin, Request};
 use crate::session::retry::Loss;
@@ -54,8 +54,12 @@ impl ClientSession {
         {
             self.end_welcome();
         }
-        match self.keep_alive.as_mut().and_then(|keep_alive| keep_alive.timeout(self.now)) {
-            Some(Due::Ping) => _ = self.requests.push(Ask::Ping, Origin::KeepAlive, None),
+        let Some(liveness) = &mut self.liveness else { return };
+        match liveness.due(self.now) {
+            Some(Due::Ping) => {
+                liveness.ping_sent(self.now);
+                self.requests.push(Ask::Ping, Origin::KeepAlive, None);
+            }
             Some(Due::Lost) => self.abort_with(Loss::PongTimeout),
             None => {}
         }
@@ -100,7 +104,7 @@ impl ClientSession {
         self.live.clear();
         self.features = Features::default();
         self.welcome = Welcome::Over;
-        self.keep_alive = None;
+        self.liveness = None;
         self.ready_since = None;
         self.actions = Actions::default();
         self.drop_output();

@@ -2,8 +2,27 @@
 
 use core::time::Duration;
 
-use super::KeepAlive;
 use crate::Instant;
+
+/// When a silent peer is asked whether it lives, and when it is given up (`protocol.md`, Keep-alive).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Silence of the peer after which a ping is sent. Default 30 s; `None` sends none.
+    pub interval: Option<Duration>,
+    /// Silence after that ping at which the peer counts as lost. Default 10 s; `None` waits for ever.
+    pub timeout: Option<Duration>,
+}
+
+impl KeepAlive {
+    /// No pings: for a connection whose application has a keep-alive of its own.
+    pub const OFF: Self = Self { interval: None, timeout: None };
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(30)), timeout: Some(Duration::from_secs(10)) }
+    }
+}
 
 /// Watches the traffic of the peer and says when a ping is due and when its answer is overdue.
 ///
