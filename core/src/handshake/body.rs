@@ -65,35 +65,31 @@ impl BodyReader {
     pub(super) fn read(&mut self, input: &mut &mut [u8]) -> Progress {
         let mut rest: &[u8] = input;
         let progress = loop {
-            let progress = match &mut self.framing {
-                Framing::Length(0) => break Progress::Complete,
-                Framing::Length(left) => {
-                    let bytes = take(&mut rest, left);
-                    keep(&mut self.kept, self.max, bytes)
-                }
-                Framing::UntilEof => keep(&mut self.kept, self.max, core::mem::take(&mut rest)),
-                Framing::Chunked(Chunked::Data(left)) if *left > 0 => {
-                    let bytes = take(&mut rest, left);
-                    keep(&mut self.kept, self.max, bytes)
-                }
-                Framing::Chunked(chunked) => match rest.split_first() {
-                    None => Progress::More,
-                    Some((&byte, after)) => {
-                        rest = after;
-                        chunked.line_byte(byte)
-                    }
-                },
-            };
-            if progress != Progress::More {
+            if let Some(progress) = self.step(&mut rest) {
                 break progress;
-            }
-            if rest.is_empty() && !matches!(self.framing, Framing::Length(0)) {
-                break Progress::More;
             }
         };
         let taken = input.len() - rest.len();
         *input = core::mem::take(input).split_at_mut_checked(taken).unwrap_or_default().1;
         progress
+    }
+
+    /// Takes a run of data, or one byte of what frames it; `None` to go on.
+    fn step(&mut self, rest: &mut &[u8]) -> Option<Progress> {
+        match &mut self.framing {
+            Framing::Length(0) => Some(Progress::Complete),
+            _ if rest.is_empty() => Some(Progress::More),
+            Framing::Length(left) | Framing::Chunked(Chunked::Data(left @ 1..)) => {
+                let data = take(rest, left);
+                self.keep(data)
+            }
+            Framing::UntilEof => self.keep(core::mem::take(rest)),
+            Framing::Chunked(chunked) => {
+                let (&byte, after) = rest.split_first()?;
+                *rest = after;
+                chunked.line_byte(byte)
+            }
+        }
     }
 
     /// Whether the end of the stream is the end of the body.
@@ -104,34 +100,45 @@ impl BodyReader {
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.kept
     }
+
+    fn keep(&mut self, data: &[u8]) -> Option<Progress> {
+        let room = self.max - self.kept.len();
+        let fitting = data.get(..room).unwrap_or(data);
+        self.kept.extend_from_slice(fitting);
+        (fitting.len() < data.len()).then_some(Progress::CutOff)
+    }
 }
 
 impl Chunked {
-    /// Reads a byte that is no data.
-    fn line_byte(&mut self, byte: u8) -> Progress {
+    /// Reads a byte that is no data; `None` to go on.
+    fn line_byte(&mut self, byte: u8) -> Option<Progress> {
         match (&mut *self, byte) {
             (Self::Size(line), _) => {
+                // `httparse` would read a line without a digit as the last chunk.
+                if line.is_empty() && !byte.is_ascii_hexdigit() {
+                    return Some(Progress::CutOff);
+                }
                 line.push(byte);
                 if byte == b'\n' {
                     *self = match httparse::parse_chunk_size(line) {
                         Ok(httparse::Status::Complete((_, 0))) => Self::Trailer(0),
                         Ok(httparse::Status::Complete((_, size))) => Self::Data(size),
-                        Ok(httparse::Status::Partial) | Err(_) => return Progress::CutOff,
+                        Ok(httparse::Status::Partial) | Err(_) => return Some(Progress::CutOff),
                     };
                 } else if line.len() >= MAX_SIZE_LINE {
-                    return Progress::CutOff;
+                    return Some(Progress::CutOff);
                 }
             }
             // The whole chunk was kept: its line end comes first, in two bytes.
             (Self::Data(_), b'\r') => *self = Self::DataEnd,
             (Self::DataEnd, b'\n') => *self = Self::Size(Vec::new()),
-            (Self::Data(_) | Self::DataEnd, _) => return Progress::CutOff,
-            (Self::Trailer(0), b'\n') => return Progress::Complete,
+            (Self::Data(_) | Self::DataEnd, _) => return Some(Progress::CutOff),
+            (Self::Trailer(0), b'\n') => return Some(Progress::Complete),
             (Self::Trailer(length), b'\n') => *length = 0,
             (Self::Trailer(_), b'\r') => {}
             (Self::Trailer(length), _) => *length += 1,
         }
-        Progress::More
+        None
     }
 }
 
@@ -149,20 +156,6 @@ fn take<'a>(rest: &mut &'a [u8], left: &mut u64) -> &'a [u8] {
     *rest = after;
     *left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
     bytes
-}
-
-fn keep(kept: &mut Vec<u8>, max: usize, bytes: &[u8]) -> Progress {
-    let room = max - kept.len();
-    match bytes.get(..room) {
-        Some(fitting) if bytes.len() > room => {
-            kept.extend_from_slice(fitting);
-            Progress::CutOff
-        }
-        _ => {
-            kept.extend_from_slice(bytes);
-            Progress::More
-        }
-    }
 }
 
 #[cfg(test)]
@@ -231,6 +224,9 @@ mod tests {
             (chunked, b"b\r\n0123456789a\r\n", b"0123456789"),
             (chunked, b"5\r\n01234\r\n6\r\n56789a\r\n", b"0123456789"),
             (chunked, b"x\r\n", b""),
+            (chunked, b"\r\n", b""),
+            (chunked, b";0\r\n", b""),
+            (chunked, b" 0\r\n", b""),
             (chunked, b"1\n", b""),
             (chunked, b"11111111111111111\r\n", b""),
             (chunked, &long_line, b""),

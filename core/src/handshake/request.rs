@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use core::fmt;
 
-use super::accepted::{Acceptance, Upgraded};
+use super::accepted::{Acceptance, RESERVED, Upgraded};
 use super::api_key::ApiKey;
 use super::deflate;
 use super::error::{DecisionError, HeadError, RequestError};
@@ -180,7 +180,7 @@ impl UpgradeRequest {
     /// # Errors
     /// A choice that cannot be sent.
     pub fn accept(&self, acceptance: &Acceptance) -> Result<Upgraded, DecisionError> {
-        if let Some(name) = acceptance.headers.find_reserved(&super::accepted::RESERVED) {
+        if let Some(name) = acceptance.headers.find_reserved(&RESERVED) {
             return Err(DecisionError::ReservedHeader(name.to_owned()));
         }
         let mut headers = Headers::new();
