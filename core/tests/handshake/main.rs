@@ -7,6 +7,5 @@ mod pair;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
-mod states;
 #[cfg(test)]
 mod support;

@@ -72,7 +72,9 @@ impl<C: Connector, R: Io<C::Stream>> Task<C, R> {
         while let Some(action) = state.client.poll_action() {
             acted = true;
             self.buffer = ReadBuffer::default();
-            self.paused = false;
+            if std::mem::take(&mut self.paused) {
+                state.client.reading_resumed(R::now());
+            }
             self.link = match action {
                 TransportAction::Disconnect => Link::None,
                 TransportAction::Connect { attempt } => Link::Connecting(Box::pin(self.connector.connect(attempt))),
