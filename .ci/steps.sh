@@ -44,7 +44,7 @@ external_tests_pass() {
 
 # Links core without std and drives both roles in memory.
 no_std_program_runs() {
-    cargo run --release --manifest-path tests/no-std/Cargo.toml
+    cargo run --locked --release --manifest-path tests/no-std/Cargo.toml
 }
 
 benchmarks_build() {

@@ -291,6 +291,7 @@ impl Client {
     /// What to do with the transport next.
     #[must_use = "without a transport nothing happens"]
     pub fn poll_action(&mut self) -> Option<TransportAction> {
+        self.settle(self.now);
         if core::mem::take(&mut self.disconnect) {
             return Some(TransportAction::Disconnect);
         }
@@ -459,7 +460,10 @@ impl Commands<'_> {
     /// Closes the client for good: see [`ClientSession::close`].
     pub fn close(&mut self, now: Instant) {
         self.session.close(now);
-        self.send();
+        // A transport that is not open yet is left to `Client::poll_action`.
+        if let Some(out) = &mut self.out {
+            peer::act(now, self.session, out);
+        }
     }
 
     fn send(&mut self) {

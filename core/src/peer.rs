@@ -1,17 +1,18 @@
-//! What both whole peers do: hand the messages of a session to its connection.
+//! What both whole peers do: hand what a session says to its connection.
 
 use crate::Instant;
 use crate::frame::CloseCode;
-use crate::session::{ClientSession, ServerSession};
+use crate::session::{Action, ClientSession, ServerSession};
 use crate::websocket::{Outgoing, SendError};
 
-/// A session of either role, as a source of messages.
-pub(crate) trait Messages {
+/// A session of either role, as a source of messages and actions.
+pub(crate) trait Session {
     fn poll_message(&self) -> Option<&str>;
     fn message_sent(&mut self);
+    fn poll_action(&mut self) -> Option<Action>;
 }
 
-impl Messages for ClientSession {
+impl Session for ClientSession {
     fn poll_message(&self) -> Option<&str> {
         self.poll_message()
     }
@@ -19,25 +20,45 @@ impl Messages for ClientSession {
     fn message_sent(&mut self) {
         self.message_sent();
     }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        self.poll_action()
+    }
 }
 
-impl Messages for ServerSession {
+impl Session for ServerSession {
     fn poll_message(&self) -> Option<&str> {
         self.poll_message()
     }
 
     fn message_sent(&mut self) {
         self.message_sent();
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        self.poll_action()
     }
 }
 
 /// Queues what the session has to say, as long as the connection takes it.
-pub(crate) fn send_messages(session: &mut impl Messages, out: &mut Outgoing) {
+pub(crate) fn send_messages(session: &mut impl Session, out: &mut Outgoing) {
     while let Some(message) = session.poll_message() {
         if out.send_text(message).is_err() {
             return;
         }
         session.message_sent();
+    }
+}
+
+/// Does to an open connection what the session asks for.
+pub(crate) fn act(now: Instant, session: &mut impl Session, out: &mut Outgoing) {
+    while let Some(action) = session.poll_action() {
+        match action {
+            Action::Close { code, reason } => close(now, out, code, reason),
+            Action::Abort => out.abort(now),
+            // It is there.
+            Action::Connect { .. } => {}
+        }
     }
 }
 

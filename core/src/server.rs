@@ -7,7 +7,7 @@ use crate::handshake::{
     Upgraded,
 };
 use crate::session::{
-    Action, Features, ServerConfig, ServerCounters, ServerEvent, ServerSession, SubscriptionSet, Ticket, UnknownTicket,
+    Features, ServerConfig, ServerCounters, ServerEvent, ServerSession, SubscriptionSet, Ticket, UnknownTicket,
 };
 use crate::websocket::{self, Closed, ProtocolError, Role, SendError, SharedMessage, WebSocket};
 use crate::{Instant, WallClock, peer};
@@ -165,7 +165,7 @@ impl Connection {
                 _ => None,
             };
             peer::send_messages(session, out);
-            act(now, session, out);
+            peer::act(now, session, out);
             if let Some(event) = event {
                 return Ok(Some(Event::Session(event)));
             }
@@ -380,17 +380,6 @@ impl Connection {
         match &mut self.phase {
             Phase::Handshake(_) => None,
             Phase::Open(open) => Some(open),
-        }
-    }
-}
-
-/// Does to the connection what the session asks for.
-fn act(now: Instant, session: &mut ServerSession, out: &mut websocket::Outgoing) {
-    while let Some(action) = session.poll_action() {
-        match action {
-            Action::Close { code, reason } => peer::close(now, out, code, reason),
-            Action::Abort => out.abort(now),
-            Action::Connect { .. } => {}
         }
     }
 }
