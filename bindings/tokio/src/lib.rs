@@ -6,7 +6,7 @@ mod runtime;
 
 pub use multiwa_ws_driver::{
     BuildError, ConnectError, Connector, ConnectorError, Endpoint, Error, HandshakeError, InvalidUrl, KeyPlacement,
-    Options, Overflow, Request, RequestError, Status, Update,
+    Options, Overflow, Request, RequestError, Runtime, Status, Update,
 };
 pub use runtime::Tokio;
 
