@@ -1,4 +1,5 @@
 //! The client against a server whose every word is written here.
+#![cfg(test)]
 
 use std::time::Duration;
 
