@@ -48,6 +48,8 @@ pub struct UpgradeRequest {
 impl UpgradeRequest {
     /// Judges a request that was read elsewhere: its method, its target as it stood in the request line, its headers.
     ///
+    /// That it is HTTP/1.1, and that its head obeyed that grammar, is for the other server to know.
+    ///
     /// # Errors
     /// The first rule of RFC 6455 section 4.2.1 that it breaks; [`RequestError::rejection`] is the response to send.
     pub fn from_http<N: AsRef<str>, V: AsRef<[u8]>>(
