@@ -317,6 +317,14 @@ mod tests {
     }
 
     #[test]
+    fn the_origin_is_as_the_browser_states_it() {
+        assert_eq!(with("/ws", &[]).unwrap().origin(), None);
+        for origin in ["https://example.com:8443", "null"] {
+            assert_eq!(with("/ws", &[("origin", origin)]).unwrap().origin(), Some(origin));
+        }
+    }
+
+    #[test]
     fn the_key_is_found_in_each_of_its_places() {
         let none: &[(&str, &str)] = &[];
         for (target, more, key) in [
