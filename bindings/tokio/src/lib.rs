@@ -1,6 +1,7 @@
 //! WebSocket and the MultiWA protocol on tokio.
 //!
-//! [`Client`] stays connected to a server; [`Server`] lets clients in and publishes events to them; [`WebSocket`] is WebSocket alone, over any stream.
+//! [`Client`] stays connected to a server; [`Server`] lets clients in and publishes events to them; [`WebSocket`] is WebSocket
+//! alone, over any stream.
 
 mod runtime;
 
@@ -34,3 +35,8 @@ pub type Reader<S> = multiwa_ws_driver::Reader<S, Tokio>;
 
 /// The sending side of a [`WebSocket`] that was split.
 pub type Writer<S> = multiwa_ws_driver::Writer<S, Tokio>;
+
+/// The examples of the project's README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
