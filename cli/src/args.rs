@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use multiwa_ws_core::handshake::ApiKey;
 
 use crate::exit::EXIT_CODES;
-use crate::{listen, ping};
+use crate::{demo, listen, ping, serve};
 
 /// Shows, serves and measures the event stream of a MultiWA gateway.
 ///
@@ -22,6 +22,8 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Demo(demo::Args),
+    Serve(serve::Args),
     Listen(listen::Args),
     Ping(ping::Args),
     /// Prints a script that completes this command line in a shell

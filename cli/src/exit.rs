@@ -76,7 +76,11 @@ impl End {
             Loss::Refused { status: 404, .. } => {
                 Self::Unreachable(format!("{detail}: check the path of the URL, which is /ws at most servers"))
             }
-            // What the server is told by 1008 (RFC 6455 section 7.4.1): for one, that its key is not valid any more.
+            Loss::Io => {
+                Self::Unreachable(format!("{detail}; check that the server runs, and the host and port of the URL"))
+            }
+            Loss::Dns => Self::Unreachable(format!("{detail}; check the host name in the URL")),
+            // What a server says with 1008 (RFC 6455 section 7.4.1): for one, that its key is not valid any more.
             Loss::ClosedByPeer { code: Some(1008) } => Self::Refused(detail.to_owned()),
             Loss::ConnectTimeout | Loss::UpgradeTimeout | Loss::PongTimeout => Self::TimedOut(detail.to_owned()),
             Loss::BadUpgrade | Loss::Violation { .. } => Self::Violation(detail.to_owned()),

@@ -2,11 +2,15 @@
 
 mod args;
 mod connection;
+mod demo;
+mod events;
 mod exit;
+mod generator;
 mod listen;
 mod manual;
 mod output;
 mod ping;
+mod serve;
 mod signals;
 mod text;
 
@@ -29,6 +33,8 @@ fn run(command: Command) -> Result<(), End> {
     let runtime = Runtime::new().map_err(|error| End::Failed(format!("the runtime cannot start: {error}")))?;
     let result = runtime.block_on(async {
         match command {
+            Command::Demo(args) => demo::run(args).await,
+            Command::Serve(args) => serve::run(args).await,
             Command::Listen(args) => listen::run(args).await,
             Command::Ping(args) => ping::run(args).await,
             Command::Completions { shell } => manual::completions(shell),

@@ -53,8 +53,40 @@ impl Interrupts {
     }
 }
 
+/// Signals that ask the program to read its settings again.
+#[derive(Debug)]
+pub(crate) struct Hangups {
+    /// Unless they are heard, these signals end the program.
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangups {
+    #[cfg(unix)]
+    pub(crate) fn new(heard: bool) -> Result<Self, End> {
+        let hangup = heard.then(|| hear(tokio::signal::unix::SignalKind::hangup())).transpose()?;
+        Ok(Self { hangup })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn new(_: bool) -> Result<Self, End> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(hangup) = &mut self.hangup
+            && hangup.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
 /// Hears one kind of signal.
 #[cfg(unix)]
-pub(crate) fn hear(kind: tokio::signal::unix::SignalKind) -> Result<tokio::signal::unix::Signal, End> {
+fn hear(kind: tokio::signal::unix::SignalKind) -> Result<tokio::signal::unix::Signal, End> {
     tokio::signal::unix::signal(kind).map_err(|error| End::Failed(format!("signals cannot be heard: {error}")))
 }
