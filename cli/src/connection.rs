@@ -39,6 +39,8 @@ impl Connection {
             upgrade_timeout: self.timeout,
             ack_timeout: Some(self.timeout),
             request_timeout: self.timeout,
+            // As many as a server has subscriptions by default: each is a request, and nothing else is asked for.
+            max_requests: 256,
             reconnect,
             ..ClientConfig::default()
         });
@@ -49,7 +51,11 @@ impl Connection {
             let Some((name, value)) = header.split_once(':') else {
                 return Err(End::Usage("write a header as --header 'NAME: VALUE'".to_owned()));
             };
-            builder = builder.header(name.trim(), value.trim());
+            let (name, value) = (name.trim(), value.trim());
+            builder = match name.eq_ignore_ascii_case("Origin") {
+                true => builder.origin(value),
+                false => builder.header(name, value),
+            };
         }
         Ok(builder)
     }

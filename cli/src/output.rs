@@ -168,9 +168,11 @@ mod tests {
     #[test]
     fn sec_ap_09_every_text_of_an_event_is_escaped() {
         let line = readable(
-            r#"{"event":"message.received\u001b","profileId":"p\u001b","data":{"id":"1","from":"\u001b[1m","body":"a\nb\u009b","type":"chat","timestamp":"t","hasMedia":false}}"#,
+            r#"{"event":"message.received","profileId":"p\u001b","data":{"id":"1","from":"\u001b[1m","body":"a\nb\u009b","type":"chat","timestamp":"t","hasMedia":false}}"#,
         );
-        assert_eq!(line, r"00:00:00 p\u{1b} message.received\u{1b} \u{1b}[1m: a\nb\u{9b}");
+        assert_eq!(line, r"00:00:00 p\u{1b} message.received \u{1b}[1m: a\nb\u{9b}");
+        assert_eq!(readable(r#"{"event":"e\u001b","data":"\u001b"}"#), r#"00:00:00 (every profile) e\u{1b} "\u001b""#);
+        assert_eq!(readable("{\"event\":\"e\",\"data\":\"\u{9b}\"}"), "00:00:00 (every profile) e \"\\u{9b}\"");
     }
 
     #[test]
