@@ -38,6 +38,7 @@ impl Window {
     }
 
     /// The inflated bytes, the older part first.
+    #[cfg(any(test, feature = "std"))]
     pub(crate) fn parts(&self) -> [&[u8]; 2] {
         let (newer, older) = self.bytes.split_at_checked(self.position).unwrap_or_default();
         [if self.wrapped { older } else { &[] }, newer]
