@@ -28,8 +28,8 @@ documentation_builds() {
 
 # readme_says COMMAND...: runs a command that README.md tells a person to run, and sees that it still does.
 readme_says() {
-    if ! grep --quiet --fixed-strings --line-regexp -- "$*" README.md; then
-        printf 'README.md has no line: %s\n' "$*" >&2
+    if ! grep --quiet --fixed-strings --line-regexp -- "$ $*" README.md; then
+        printf 'README.md has no line: $ %s\n' "$*" >&2
         return 1
     fi
     "$@"

@@ -9,6 +9,7 @@ mod error;
 mod handshake;
 mod net;
 mod runtime;
+mod server;
 mod transport;
 mod websocket;
 
@@ -22,6 +23,9 @@ pub use error::{Error, HandshakeError};
 pub use handshake::Options;
 pub use net::Net;
 pub use runtime::{Io, Runtime};
+pub use server::{
+    ConnectionRate, Grant, InvalidOrigin, Knock, Observed, Origin, Peer, Publisher, Server, ServerBuilder, SlowReader,
+};
 pub use websocket::{Reader, WebSocket, Writer};
 
 /// A panic elsewhere leaves the machines between two calls, where they are sound.

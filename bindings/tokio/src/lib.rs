@@ -1,12 +1,14 @@
 //! WebSocket and the MultiWA protocol on tokio.
 //!
-//! [`Client`] stays connected to a server; [`WebSocket`] is WebSocket alone, over any stream.
+//! [`Client`] stays connected to a server; [`Server`] lets clients in and publishes events to them; [`WebSocket`] is WebSocket
+//! alone, over any stream.
 
 mod runtime;
 
 pub use multiwa_ws_driver::{
-    BuildError, ConnectError, Connector, ConnectorError, Endpoint, Error, HandshakeError, InvalidUrl, KeyPlacement,
-    Options, Overflow, Request, RequestError, Status, Update,
+    BuildError, ConnectError, ConnectionRate, Connector, ConnectorError, Endpoint, Error, Grant, HandshakeError,
+    InvalidOrigin, InvalidUrl, KeyPlacement, Knock, Observed, Options, Origin, Overflow, Peer, Publisher, Request,
+    RequestError, SlowReader, Status, Update,
 };
 pub use runtime::Tokio;
 
@@ -19,6 +21,12 @@ pub type ClientBuilder = multiwa_ws_driver::ClientBuilder<Tokio>;
 /// What a [`Client`] tells.
 pub type Updates = multiwa_ws_driver::Updates<Tokio>;
 
+/// A server that lets clients in and publishes events to them.
+pub type Server = multiwa_ws_driver::Server<Tokio>;
+
+/// Sets up a [`Server`].
+pub type ServerBuilder = multiwa_ws_driver::ServerBuilder<Tokio>;
+
 /// A WebSocket over any `AsyncRead + AsyncWrite`, without the protocol of MultiWA.
 pub type WebSocket<S> = multiwa_ws_driver::WebSocket<S, Tokio>;
 
@@ -27,3 +35,8 @@ pub type Reader<S> = multiwa_ws_driver::Reader<S, Tokio>;
 
 /// The sending side of a [`WebSocket`] that was split.
 pub type Writer<S> = multiwa_ws_driver::Writer<S, Tokio>;
+
+/// The examples of the project's README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -110,7 +110,7 @@ impl HeadReader {
                 Ok(false)
             }
             // RFC 9112 section 5.2: a server must refuse a folded line, or rewrite it.
-            b' ' | b'\t' if self.lines > 0 && self.line_bytes == 0 => Err(ReadError::Head(HeadError::ObsoleteFolding)),
+            b' ' | b'\t' if self.line_bytes == 0 => Err(ReadError::Head(HeadError::ObsoleteFolding)),
             _ => {
                 self.line_bytes += 1;
                 if self.lines == 0 && self.line_bytes > self.limits.max_request_line_bytes {
@@ -157,7 +157,7 @@ impl Head<'_> {
 
     fn collect(&self, end: httparse::Status<usize>, fields: &[httparse::Header<'_>]) -> Result<Headers, HeadError> {
         // Both parsers must agree about where the head ends, or they have read different messages.
-        if end != httparse::Status::Complete(self.bytes.len()) || fields.len() != self.fields {
+        if end != httparse::Status::Complete(self.bytes.len()) {
             return Err(HeadError::StartLine);
         }
         let mut headers = Headers::new();
@@ -277,6 +277,18 @@ mod tests {
         for (text, byte) in [("\x16\x03\x01", 0x16), ("GEX", b'X'), ("\r\nGET /", b'\r'), ("GET\t", b'\t')] {
             assert_eq!(feed(limits(), text, 1).0, Err(ReadError::Unexpected(byte)), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_head_in_pieces_is_held_until_it_is_whole_and_never_shown() {
+        let mut bytes = Vec::from(head(2));
+        let mut reader = HeadReader::new(b"GET ", limits());
+        let (mut first, mut second) = bytes.split_at_mut(20);
+        assert!(reader.read(&mut first).unwrap().is_none());
+        assert!((20..=40).contains(&reader.buffered_bytes()));
+        assert_eq!(format!("{reader:?}"), "HeadReader(20 bytes)");
+        assert!(reader.read(&mut second).unwrap().is_some());
+        assert_eq!(reader.buffered_bytes(), 0);
     }
 
     #[test]

@@ -224,12 +224,14 @@ mod tests {
     #[test]
     fn names_are_found_without_regard_to_case_and_values_are_trimmed() {
         let mut headers = Headers::new();
+        assert!(headers.is_empty());
         headers.append("Connection", " keep-alive , ,Upgrade\t").unwrap();
         headers.append("connection", "close").unwrap();
         assert_eq!(headers.get("CONNECTION"), Some(&b"keep-alive , ,Upgrade"[..]));
         assert!(headers.lists("Connection", "upgrade") && headers.lists("Connection", "CLOSE"));
         assert!(!headers.lists("Connection", "up"));
         assert_eq!(headers.list("Connection").count(), 3);
+        assert_eq!((headers.len(), headers.is_empty()), (2, false));
         assert_eq!(headers.single("Connection"), Single::Repeated);
         assert_eq!(headers.single("Upgrade"), Single::Missing);
     }

@@ -54,3 +54,16 @@ impl fmt::Debug for Outgoing {
         write!(f, "Outgoing({} bytes)", self.rest().len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_its_way_is_counted_and_not_shown() {
+        let mut outgoing = Outgoing::new(Vec::from(*b"s3cret"));
+        outgoing.transmitted(2);
+        assert_eq!(alloc::format!("{outgoing:?}"), "Outgoing(4 bytes)");
+        assert_eq!(outgoing.into_rest(), b"cret");
+    }
+}

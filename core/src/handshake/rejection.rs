@@ -158,10 +158,6 @@ pub(super) fn status_line(status: u16) -> Vec<u8> {
 fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",
-        301 => "Moved Permanently",
-        302 => "Found",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -172,7 +168,6 @@ fn reason(status: u16) -> &'static str {
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
         _ => "",
@@ -197,6 +192,14 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        for (millis, seconds) in [(0, "0"), (1, "1"), (999, "1"), (1_000, "1"), (1_001, "2")] {
+            let rejection = Rejection::too_many_requests(Duration::from_millis(millis));
+            assert_eq!(rejection.headers.get_str("Retry-After"), Some(seconds), "{millis}");
+        }
+    }
+
+    #[test]
     fn the_constructors_have_the_statuses_of_the_protocol() {
         let second = Duration::from_secs(1);
         for (rejection, status) in [
@@ -208,6 +211,23 @@ mod tests {
         ] {
             assert_eq!((rejection.status, rejection.check()), (status, Ok(())));
             assert!(!reason(status).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_client_is_answered_with_its_own_status() {
+        for (error, line) in [
+            (RequestError::NotHttp, "HTTP/1.1 400 Bad Request\r\n"),
+            (RequestError::TimedOut, "HTTP/1.1 408 Request Timeout\r\n"),
+            (RequestError::TargetTooLong, "HTTP/1.1 414 URI Too Long\r\n"),
+            (RequestError::Head(HeadError::TooLong), "HTTP/1.1 431 Request Header Fields Too Large\r\n"),
+            (RequestError::Head(HeadError::Version), "HTTP/1.1 505 HTTP Version Not Supported\r\n"),
+        ] {
+            let bytes = error.rejection().unwrap().to_bytes();
+            assert!(bytes.starts_with(line.as_bytes()), "{line}");
+        }
+        for gone in [RequestError::NoRequest, RequestError::Truncated, RequestError::ClientLeft] {
+            assert_eq!(gone.rejection(), None);
         }
     }
 

@@ -48,6 +48,8 @@ pub struct UpgradeRequest {
 impl UpgradeRequest {
     /// Judges a request that was read elsewhere: its method, its target as it stood in the request line, its headers.
     ///
+    /// That it is HTTP/1.1, and that its head obeyed that grammar, is for the other server to know.
+    ///
     /// # Errors
     /// The first rule of RFC 6455 section 4.2.1 that it breaks; [`RequestError::rejection`] is the response to send.
     pub fn from_http<N: AsRef<str>, V: AsRef<[u8]>>(
@@ -312,6 +314,14 @@ mod tests {
     fn a_query_that_is_no_utf8_is_still_readable() {
         let request = with("/ws?a=%ff+", &[]).unwrap();
         assert_eq!(request.query_pairs().next(), Some((Cow::Borrowed("a"), Cow::Borrowed("\u{fffd} "))));
+    }
+
+    #[test]
+    fn the_origin_is_as_the_browser_states_it() {
+        assert_eq!(with("/ws", &[]).unwrap().origin(), None);
+        for origin in ["https://example.com:8443", "null"] {
+            assert_eq!(with("/ws", &[("origin", origin)]).unwrap().origin(), Some(origin));
+        }
     }
 
     #[test]

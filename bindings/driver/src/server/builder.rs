@@ -1,0 +1,289 @@
+//! How a server is set up.
+
+use std::fmt;
+use std::future::{Future, ready};
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use multiwa_ws_core::handshake::{ApiKey, DeflateConfig, HandshakeLimits, Rejection};
+use multiwa_ws_core::server::Config;
+use multiwa_ws_core::session::{ServerConfig, SubscribePolicy};
+use multiwa_ws_core::websocket::{self, SharedMessage};
+
+use super::admission::{Authorise, Grant, Knock};
+use super::observer::{Observe, Observed};
+use super::origin::{Hosts, Origin};
+use super::rate::{ConnectionRate, Limiter};
+use super::registry::Registry;
+use super::{Server, Shared, SlowReader, listener};
+use crate::{Io, Net};
+
+/// Sets up a [`Server`].
+pub struct ServerBuilder<R> {
+    options: Options,
+    keys: Option<Vec<ApiKey>>,
+    rate: Option<ConnectionRate>,
+    runtime: PhantomData<fn() -> R>,
+}
+
+/// What a server was told at its start.
+pub(super) struct Options {
+    pub(super) path: String,
+    pub(super) origins: Vec<Origin>,
+    pub(super) hosts: Hosts,
+    pub(super) authorise: Option<Box<Authorise>>,
+    pub(super) observe: Option<Box<Observe>>,
+    pub(super) config: Config,
+    pub(super) deflate: Option<DeflateConfig>,
+    pub(super) slow_reader: SlowReader,
+    pub(super) max_connections: usize,
+    pub(super) max_handshakes: usize,
+    pub(super) close_window: Duration,
+}
+
+impl Options {
+    /// The frame of an event, with a compressed form beside it if there are connections that can share one.
+    pub(super) fn encode(&self, text: &str) -> SharedMessage {
+        let message = SharedMessage::text(text);
+        match &self.deflate {
+            Some(deflate) if deflate.server_no_context_takeover => {
+                message.compressed(self.config.websocket.compression.level)
+            }
+            _ => message,
+        }
+    }
+}
+
+/// # Who is let in
+impl<R> ServerBuilder<R> {
+    /// The path that clients ask for, `/ws` by default; at any other they get 404.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.options.path = path.into();
+        self
+    }
+
+    /// The keys that let a client in; without one of them it gets 401. By default every client is let in, with or without
+    /// a key.
+    ///
+    /// They can be exchanged later: see [`Server::replace_api_keys`].
+    #[must_use]
+    pub fn api_keys(mut self, keys: impl IntoIterator<Item = ApiKey>) -> Self {
+        self.keys.get_or_insert_default().extend(keys);
+        self
+    }
+
+    /// Lets the pages of `origin` in, and of further origins that are allowed; pages of all others get 403. By default every
+    /// page is let in. Clients that state no origin are no browsers and always pass.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: Origin) -> Self {
+        self.options.origins.push(origin);
+        self
+    }
+
+    /// Answers requests that name `host` (without a port) as this server; others get 403.
+    ///
+    /// By default a server that listens on a loopback address answers to `localhost` and to addresses only, so that no web
+    /// page can reach it under a name that its owner leads here (DNS rebinding), and any other server to every name.
+    #[must_use]
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.options.hosts.listed.push(host.into());
+        self
+    }
+
+    /// Answers requests whatever name they use for this server.
+    #[must_use]
+    pub fn allow_any_host(mut self) -> Self {
+        self.options.hosts.any = true;
+        self
+    }
+
+    /// Asks `judge` last, about each client that passed everything else: `Ok(())`, a [`Grant`] of what it may subscribe to,
+    /// or the response that it gets.
+    ///
+    /// A judgement may take as long as the handshake ([`HandshakeLimits::timeout`]); then the client gets 503. It is dropped
+    /// when the client leaves.
+    #[must_use]
+    pub fn authorise<F, T>(mut self, judge: impl Fn(Knock) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<T, Rejection>> + Send + 'static,
+        T: Into<Grant>,
+    {
+        self.options.authorise = Some(Box::new(move |knock| {
+            let judgement = judge(knock);
+            Box::pin(async { judgement.await.map(Into::into) })
+        }));
+        self
+    }
+}
+
+/// # Limits
+impl<R> ServerBuilder<R> {
+    /// Connections at once, 65,536 by default: as many as one address and port of a proxy can open. Further clients get 503.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.options.max_connections = connections;
+        self
+    }
+
+    /// Upgrades under way at once, 1,024 by default: that many clients may be slow before others must wait to be accepted.
+    #[must_use]
+    pub fn max_handshakes(mut self, handshakes: usize) -> Self {
+        self.options.max_handshakes = handshakes;
+        self
+    }
+
+    /// How fast clients are let in; by default there is no limit.
+    #[must_use]
+    pub fn connection_rate(mut self, rate: ConnectionRate) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
+    /// What happens to a client that reads too slowly: it is closed by default. Its queue holds
+    /// [`websocket::Config::max_queued`] bytes, 4 MiB by default; each event counts for 64 bytes more than it has.
+    #[must_use]
+    pub fn slow_reader(mut self, policy: SlowReader) -> Self {
+        self.options.slow_reader = policy;
+        self
+    }
+
+    /// Limits of each session.
+    ///
+    /// Its policy is the server's business: see [`authorise`](Self::authorise).
+    #[must_use]
+    pub fn session(mut self, session: ServerConfig) -> Self {
+        self.options.config.session = session;
+        self
+    }
+
+    /// Limits and keep-alive of each connection.
+    #[must_use]
+    pub fn websocket(mut self, websocket: websocket::Config) -> Self {
+        self.options.config.websocket = websocket;
+        self
+    }
+
+    /// Limits of each upgrade. TLS, if there is any, must be done within the same time.
+    #[must_use]
+    pub fn handshake(mut self, handshake: HandshakeLimits) -> Self {
+        self.options.config.handshake = handshake;
+        self
+    }
+
+    /// Compresses for clients that offer `permessage-deflate`; by default nothing is compressed.
+    ///
+    /// With [`DeflateConfig::server_no_context_takeover`] each event is compressed once for all of them. Without it each
+    /// connection compresses for itself: better by far, but it costs memory and time for each.
+    #[must_use]
+    pub fn compression(mut self, deflate: DeflateConfig) -> Self {
+        self.options.deflate = Some(deflate);
+        self
+    }
+
+    /// Over how long a shutdown spreads its Close frames, 1 s by default and half the shutdown's deadline at most: clients
+    /// that are closed together come back together.
+    #[must_use]
+    pub fn close_window(mut self, window: Duration) -> Self {
+        self.options.close_window = window;
+        self
+    }
+}
+
+impl<R> ServerBuilder<R> {
+    /// Tells `observe` who comes, who is turned away and who goes. It is called on the tasks of the connections, and is not
+    /// to block.
+    #[must_use]
+    pub fn observe(mut self, observe: impl Fn(Observed<'_>) + Send + Sync + 'static) -> Self {
+        self.options.observe = Some(Box::new(observe));
+        self
+    }
+
+    /// A server that listens nowhere: hand it streams by [`Server::serve_stream`].
+    #[must_use]
+    pub fn build(mut self) -> Server<R> {
+        // A grant is asked before a subscription takes effect.
+        self.options.config.session.policy = match &self.options.authorise {
+            Some(_) => SubscribePolicy::Ask,
+            None => SubscribePolicy::AcceptAll,
+        };
+        let registry = Registry::new(self.keys);
+        let limiter = self.rate.map(Limiter::new);
+        Server {
+            shared: Arc::new(Shared { options: self.options, registry, limiter, connections: AtomicU64::new(0) }),
+            address: None,
+            runtime: PhantomData,
+        }
+    }
+}
+
+impl<R: Net> ServerBuilder<R> {
+    /// A server that listens on `address`; with port 0 on a free one, which [`Server::local_addr`] tells.
+    ///
+    /// # Errors
+    /// Those of the operating system, such as an address that is in use.
+    pub async fn bind(self, address: SocketAddr) -> io::Result<Server<R>> {
+        self.bind_with(address, |stream| ready(Ok(stream))).await
+    }
+
+    /// A server that listens on `address` and speaks over what `secure` makes of each TCP stream, such as TLS.
+    ///
+    /// # Errors
+    /// Those of the operating system, such as an address that is in use.
+    pub async fn bind_with<S, F>(
+        self,
+        address: SocketAddr,
+        secure: impl Fn(R::TcpStream) -> F + Send + Sync + 'static,
+    ) -> io::Result<Server<R>>
+    where
+        S: Unpin + Send + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+        R: Io<S>,
+    {
+        let socket = R::bind(address).await?;
+        let address = R::local_addr(&socket)?;
+        let mut server = self.build();
+        server.address = Some(address);
+        R::spawn(listener::accept::<R, S, F>(server.shared.clone(), socket, address.ip().is_loopback(), secure));
+        Ok(server)
+    }
+}
+
+impl<R> Default for ServerBuilder<R> {
+    fn default() -> Self {
+        Self {
+            options: Options {
+                path: "/ws".to_owned(),
+                origins: Vec::new(),
+                hosts: Hosts::default(),
+                authorise: None,
+                observe: None,
+                config: Config::default(),
+                deflate: None,
+                slow_reader: SlowReader::default(),
+                max_connections: 65_536,
+                max_handshakes: 1_024,
+                close_window: Duration::from_secs(1),
+            },
+            keys: None,
+            rate: None,
+            runtime: PhantomData,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("path", &self.path).field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl<R> fmt::Debug for ServerBuilder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("options", &self.options).finish_non_exhaustive()
+    }
+}

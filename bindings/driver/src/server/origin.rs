@@ -1,0 +1,204 @@
+//! Which web pages and which host names a server answers to.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+use url::Url;
+
+/// The origin of a web page, `scheme://host[:port]` (RFC 6454): whoever may open a connection from a browser.
+///
+/// It is kept as browsers write it: in lower case, international names in their ASCII form, without the scheme's own port.
+///
+/// ```
+/// use multiwa_ws_driver::Origin;
+///
+/// let origin: Origin = "HTTPS://Bücher.example:443".parse()?;
+/// assert_eq!(origin.to_string(), "https://xn--bcher-kva.example");
+/// # Ok::<(), multiwa_ws_driver::InvalidOrigin>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin(String);
+
+/// Why a text is no origin that can be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidOrigin {
+    /// There are no wildcards.
+    #[error("an origin has no wildcards: list each origin, or none to allow all")]
+    Wildcard,
+    /// `null` is what any page can make itself look like.
+    #[error("the origin null cannot be told from any other page: serve the page from an origin of its own")]
+    Null,
+    /// It is not `scheme://host` or `scheme://host:port`.
+    #[error("an origin is written scheme://host or scheme://host:port")]
+    Syntax,
+}
+
+impl Origin {
+    /// Whether an `Origin` header says this. What the client sent is compared and never parsed: prefixes, suffixes and
+    /// everything else that only looks like an origin differs.
+    pub(super) fn is(&self, header: &str) -> bool {
+        header.eq_ignore_ascii_case(&self.0)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = InvalidOrigin;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        if text.contains('*') {
+            return Err(InvalidOrigin::Wildcard);
+        }
+        if text.eq_ignore_ascii_case("null") {
+            return Err(InvalidOrigin::Null);
+        }
+        let url = Url::parse(text).map_err(|_| InvalidOrigin::Syntax)?;
+        let bare = matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let host = url.host_str().filter(|host| bare && !host.is_empty()).ok_or(InvalidOrigin::Syntax)?;
+        // `url` knows no origins of schemes such as those of browser extensions and of applications with a web view.
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Ok(Self(format!("{}://{host}{port}", url.scheme())))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which names of this server a request may use. A page of a stranger whose name leads to this machine states the stranger's
+/// name (DNS rebinding).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hosts {
+    /// Names that were listed.
+    pub(super) listed: Vec<String>,
+    pub(super) any: bool,
+}
+
+impl Hosts {
+    /// Whether `host`, with or without a port, may be answered by a server that listens on `on_loopback` addresses alone.
+    pub(super) fn allow(&self, host: &str, on_loopback: bool) -> bool {
+        if self.any || !on_loopback && self.listed.is_empty() {
+            return true;
+        }
+        let name = without_port(host);
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        // An address is no name that somebody could lead here.
+        is_address(name)
+            || on_loopback && (is("localhost") || has_suffix(name, ".localhost"))
+            || self.listed.iter().any(|listed| is(listed))
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.contains(':') => name,
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && name.ends_with(']') => name,
+        _ => host,
+    }
+}
+
+fn is_address(name: &str) -> bool {
+    let in_brackets = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    in_brackets.map_or_else(|| name.parse::<IpAddr>().is_ok(), |name| name.parse::<Ipv6Addr>().is_ok())
+}
+
+fn has_suffix(name: &str, suffix: &str) -> bool {
+    let end = name.len().checked_sub(suffix.len()).and_then(|at| name.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(text: &str) -> Origin {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn sec_hs_10_an_origin_is_itself_and_nothing_that_looks_like_it() {
+        let allowed = origin("https://app.example");
+        for same in ["https://app.example", "HTTPS://App.Example"] {
+            assert!(allowed.is(same), "{same}");
+        }
+        for other in [
+            "",
+            "null",
+            "*",
+            "http://app.example",
+            "https://app.example:8443",
+            "https://app.example.evil",
+            "https://app.example@evil",
+            "https://evil/https://app.example",
+            "https://xapp.example",
+            "https://app.example.",
+            "https://app.example/",
+            "https://app.exampl\u{435}",
+            "https://app.example https://evil",
+        ] {
+            assert!(!allowed.is(other), "{other}");
+        }
+        assert!(origin("https://app.example:8443").is("https://app.example:8443"));
+    }
+
+    #[test]
+    fn an_origin_is_kept_as_browsers_write_it() {
+        for (text, kept) in [
+            ("http://h:80", "http://h"),
+            ("http://h:443/", "http://h:443"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("https://münchen.example", "https://xn--mnchen-3ya.example"),
+            ("tauri://localhost", "tauri://localhost"),
+            ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ] {
+            assert_eq!(origin(text).to_string(), kept);
+        }
+    }
+
+    #[test]
+    fn what_names_no_origin_cannot_be_allowed() {
+        let refused = |text: &str| text.parse::<Origin>().unwrap_err();
+        for text in ["*", "https://*.example", "https://*"] {
+            assert_eq!(refused(text), InvalidOrigin::Wildcard, "{text}");
+        }
+        assert_eq!(refused("null"), InvalidOrigin::Null);
+        for text in
+            ["", "h", "https://", "https://h/path", "https://h?q", "https://me@h", "file:///", "data:text/html,x"]
+        {
+            assert_eq!(refused(text), InvalidOrigin::Syntax, "{text}");
+        }
+    }
+
+    #[test]
+    fn sec_hs_11_on_loopback_only_local_names_and_addresses_are_answered() {
+        let hosts = Hosts::default();
+        for local in
+            ["localhost", "LOCALHOST:3001", "localhost.", "a.localhost:1", "127.0.0.1:3001", "[::1]:3001", "[::1]"]
+        {
+            assert!(hosts.allow(local, true), "{local}");
+        }
+        for foreign in ["evil.example", "localhost.evil:3001", "127.0.0.1.evil", "evillocalhost", "[::1].evil", ""] {
+            assert!(!hosts.allow(foreign, true), "{foreign}");
+            assert!(hosts.allow(foreign, false), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn sec_hs_11_listed_hosts_are_answered_and_no_others() {
+        let hosts = Hosts { listed: vec!["gateway.example".into()], any: false };
+        for on_loopback in [true, false] {
+            assert!(hosts.allow("Gateway.example:443", on_loopback));
+            assert!(!hosts.allow("other.example", on_loopback));
+        }
+        assert!(!hosts.allow("localhost", false));
+        assert!(Hosts { any: true, ..hosts }.allow("other.example", true));
+    }
+}

@@ -1,0 +1,85 @@
+//! How many connections a second are let in.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use multiwa_ws_core::Instant;
+
+use crate::lock;
+
+/// How many clients may knock: `burst` at once, and `per_second` in the long run.
+///
+/// The others get 503 with a `Retry-After` that counts those who were turned away before them, so that clients who lost
+/// their server together do not come back together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionRate {
+    /// Upgrade requests at once.
+    pub burst: u32,
+    /// Upgrade requests a second in the long run.
+    pub per_second: u32,
+}
+
+/// The longest `Retry-After`: a client that waits longer looks like one that is gone.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Keeps a [`ConnectionRate`].
+#[derive(Debug)]
+pub(super) struct Limiter {
+    rate: ConnectionRate,
+    clients: Mutex<Clients>,
+}
+
+#[derive(Debug, Default)]
+struct Clients {
+    /// When one would have come after all before it, had they kept exactly to the rate.
+    due: Instant,
+    /// When the last one that was turned away was told to come again.
+    turn: Instant,
+}
+
+impl Limiter {
+    pub(super) fn new(rate: ConnectionRate) -> Self {
+        Self { rate, clients: Mutex::default() }
+    }
+
+    /// Lets one in, or says how long it is to stay away.
+    pub(super) fn admit(&self, now: Instant) -> Result<(), Duration> {
+        let interval = Duration::from_secs(1) / self.rate.per_second.max(1);
+        let mut clients = lock(&self.clients);
+        if clients.due > now + interval * self.rate.burst.saturating_sub(1) {
+            clients.turn = (clients.turn.max(clients.due) + interval).min(now + LONGEST_WAIT);
+            return Err(clients.turn.saturating_duration_since(now));
+        }
+        clients.due = clients.due.max(now) + interval;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::default() + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn sec_ap_12_a_burst_is_let_in_and_then_one_an_interval() {
+        let limiter = Limiter::new(ConnectionRate { burst: 3, per_second: 10 });
+        let admitted = |now| (0..50).filter(|_| limiter.admit(now).is_ok()).count();
+        assert_eq!(admitted(at(0)), 3);
+        assert_eq!(admitted(at(99)), 0);
+        assert_eq!(admitted(at(100)), 1);
+        assert_eq!(admitted(at(10_000)), 3);
+    }
+
+    #[test]
+    fn sec_ap_12_those_who_are_turned_away_are_told_to_come_one_after_the_other() {
+        let limiter = Limiter::new(ConnectionRate { burst: 1, per_second: 1 });
+        assert_eq!(limiter.admit(at(0)), Ok(()));
+        for seconds in 2..=60 {
+            assert_eq!(limiter.admit(at(0)), Err(Duration::from_secs(seconds)));
+        }
+        assert_eq!(limiter.admit(at(0)), Err(LONGEST_WAIT));
+    }
+}

@@ -1,0 +1,196 @@
+//! The client against a server whose every word is written here.
+#![cfg(test)]
+
+use std::time::Duration;
+
+use multiwa_ws_core::handshake::{Acceptance, Rejection};
+use multiwa_ws_core::session::{ClientState, CloseCause, Features, Loss, Notice, ReconnectConfig};
+use multiwa_ws_core::websocket::Event;
+use multiwa_ws_tokio::{BuildError, Client, ConnectError, Options, Overflow, RequestError, Update, Updates, WebSocket};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+type Socket = WebSocket<TcpStream>;
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(10), future).await.expect("in time")
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+/// Accepts a connection with the greeting of a server that knows subscription sets.
+async fn accept(listener: &TcpListener) -> Socket {
+    let (stream, _) = listener.accept().await.unwrap();
+    let decide = |_: &_| {
+        let mut acceptance = Acceptance::default();
+        acceptance.headers.append(Features::HEADER, "subscription-sets").unwrap();
+        Ok(acceptance)
+    };
+    let (mut socket, ..) = Socket::accept(stream, &Options::default(), decide).await.unwrap();
+    socket.send_text(r#"{"type":"ack","payload":{"clientId":"c"}}"#).await.unwrap();
+    socket
+}
+
+/// The next request: its type and its id.
+async fn request(socket: &mut Socket) -> (String, String) {
+    loop {
+        let received = socket.next().await.unwrap().expect("a request");
+        if let Event::Text(text) = received.event {
+            let member = |name: &str| {
+                let after = text.split_once(&format!("\"{name}\":\"")).expect("the member").1;
+                after.split('"').next().unwrap().to_owned()
+            };
+            return (member("type"), member("requestId"));
+        }
+    }
+}
+
+async fn acknowledge(socket: &mut Socket) -> String {
+    let (kind, id) = request(socket).await;
+    let reply = if kind == "ping" { "pong" } else { "ack" };
+    socket.send_text(&format!(r#"{{"type":"{reply}","requestId":"{id}"}}"#)).await.unwrap();
+    kind
+}
+
+async fn publish(socket: &mut Socket, n: usize) {
+    let event = format!(r#"{{"type":"event","payload":{{"event":"e","profileId":"p","data":{n}}}}}"#);
+    socket.send_text(&event).await.unwrap();
+}
+
+async fn next_data(updates: &mut Updates) -> String {
+    within(updates.next_event()).await.expect("an event").data().unwrap().to_owned()
+}
+
+fn at_once() -> ReconnectConfig {
+    ReconnectConfig { initial: Duration::from_millis(1), max: Duration::from_millis(1), ..ReconnectConfig::default() }
+}
+
+#[tokio::test]
+async fn requests_are_answered_while_events_lie_unread() {
+    let (listener, url) = listen().await;
+    let (connected, mut server) = tokio::join!(Client::builder(&url).connect(), accept(&listener));
+    let (client, mut updates) = connected.unwrap();
+
+    let (subscribed, kind) =
+        within(async { tokio::join!(client.subscribe("p", ["e"]), acknowledge(&mut server)) }).await;
+    assert_eq!((subscribed.is_ok(), kind.as_str()), (true, "subscribe"));
+    for n in 0..3 {
+        publish(&mut server, n).await;
+    }
+    let (pinged, kind) = within(async { tokio::join!(client.ping(), acknowledge(&mut server)) }).await;
+    assert_eq!((pinged.is_ok(), kind.as_str()), (true, "ping"));
+    for n in 0..3 {
+        assert_eq!(next_data(&mut updates).await, n.to_string());
+    }
+
+    let serve = async { while server.next().await.unwrap().is_some() {} };
+    within(async { tokio::join!(client.close(), serve) }).await;
+    assert_eq!(client.state(), ClientState::Closed);
+    while let Some(update) = within(updates.next()).await {
+        assert!(matches!(update, Update::Notice(_)));
+    }
+    assert!(within(client.ping()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_opened_again_with_its_subscriptions() {
+    let (listener, url) = listen().await;
+    let (connected, mut server) = tokio::join!(Client::builder(&url).reconnect(at_once()).connect(), accept(&listener));
+    let (client, mut updates) = connected.unwrap();
+    let (subscribed, _) = within(async { tokio::join!(client.subscribe("p", ["e"]), acknowledge(&mut server)) }).await;
+    subscribed.unwrap();
+
+    drop(server);
+    let mut server = within(accept(&listener)).await;
+    assert_eq!(within(acknowledge(&mut server)).await, "subscribe");
+    publish(&mut server, 7).await;
+    assert_eq!(next_data(&mut updates).await, "7");
+    assert_eq!(client.status().live.len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_key_ends_the_client_and_says_what_the_server_said() {
+    let (listener, url) = listen().await;
+    let refuse = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        Socket::accept(stream, &Options::default(), |_| Err(Rejection::unauthorized())).await
+    };
+    let (connected, _) = within(async { tokio::join!(Client::builder(&url).api_key("wrong").connect(), refuse) }).await;
+    let Err(BuildError::Connect(ConnectError::Lost { loss, detail })) = connected else { panic!("{connected:?}") };
+    assert_eq!(loss, Loss::Refused { status: 401, retry_after: None });
+    assert!(detail.contains("401") && !detail.contains("wrong"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_ends_a_client_that_does_not_reconnect() {
+    let (listener, url) = listen().await;
+    drop(listener);
+    let once = ReconnectConfig { enabled: false, ..ReconnectConfig::default() };
+    let Err(BuildError::Connect(error)) = within(Client::builder(&url).reconnect(once).connect()).await else {
+        panic!("connected to nothing")
+    };
+    assert!(matches!(error, ConnectError::Lost { loss: Loss::Io, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_request_tells_why() {
+    let (listener, url) = listen().await;
+    let (connected, mut server) = tokio::join!(Client::builder(&url).connect(), accept(&listener));
+    let (client, _updates) = connected.unwrap();
+    let refuse = async {
+        let (_, id) = request(&mut server).await;
+        let error = format!(r#"{{"type":"error","payload":{{"error":"no","code":"not_allowed"}},"requestId":"{id}"}}"#);
+        server.send_text(&error).await.unwrap();
+    };
+    let (result, ()) = within(async { tokio::join!(client.subscribe("p", ["*"]), refuse) }).await;
+    assert_eq!(result, Err(RequestError::Refused { error: "no".into(), code: Some("not_allowed".into()) }));
+}
+
+#[tokio::test]
+async fn a_full_queue_that_waits_loses_nothing() {
+    let (listener, url) = listen().await;
+    let (connected, mut server) =
+        tokio::join!(Client::builder(&url).queue(4, Overflow::Wait).connect(), accept(&listener));
+    let (client, mut updates) = connected.unwrap();
+    let (subscribed, _) = within(async { tokio::join!(client.subscribe("p", ["e"]), acknowledge(&mut server)) }).await;
+    subscribed.unwrap();
+    for n in 0..100 {
+        publish(&mut server, n).await;
+    }
+    for n in 0..100 {
+        assert_eq!(next_data(&mut updates).await, n.to_string());
+    }
+    assert_eq!(client.status().dropped, 0);
+}
+
+#[tokio::test]
+async fn dropping_every_handle_closes_the_connection() {
+    let (listener, url) = listen().await;
+    let (connected, mut server) = tokio::join!(Client::builder(&url).connect(), accept(&listener));
+    drop(connected.unwrap());
+    within(async { while server.next().await.unwrap().is_some() {} }).await;
+    assert!(server.closed().unwrap().clean);
+}
+
+#[tokio::test]
+async fn the_last_update_tells_that_the_client_is_over() {
+    let (listener, url) = listen().await;
+    let (client, mut updates) = Client::builder(&url).start().unwrap();
+    let server = within(accept(&listener)).await;
+    within(client.ready()).await.unwrap();
+    let serve = tokio::spawn(async move {
+        let mut server = server;
+        while server.next().await.unwrap().is_some() {}
+    });
+    client.close().await;
+    let mut last = None;
+    while let Some(update) = within(updates.next()).await {
+        last = Some(update);
+    }
+    assert_eq!(last, Some(Update::Notice(Notice::Closed(CloseCause::Application))));
+    within(serve).await.unwrap();
+}
