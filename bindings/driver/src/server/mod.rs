@@ -34,6 +34,7 @@ pub use rate::ConnectionRate;
 
 use crate::{Io, Runtime};
 use builder::Options;
+use connection::Task;
 use rate::Limiter;
 use registry::{Entry, Registry};
 
@@ -102,10 +103,11 @@ impl<R: Runtime> Server<R> {
         S: Unpin + Send,
         R: Io<S>,
     {
-        let entry = Entry::new(&self.shared);
-        async move {
-            if let Some(entry) = entry {
-                connection::serve::<S, R>(entry, std::future::ready(Ok(stream)), address, false).await;
+        let task = Entry::new(&self.shared).map(|entry| Task::<S, R>::new(entry, stream, address));
+        async {
+            // Without a task the server is going down, and the stream is dropped.
+            if let Some(task) = task {
+                task.await;
             }
         }
     }

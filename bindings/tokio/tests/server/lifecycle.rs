@@ -117,6 +117,7 @@ async fn every_step_of_a_connection_is_observed() {
     assert!(Client::connect_with(address, |request| request.target = "/".to_owned()).await.is_err());
     drop(TcpStream::connect(address).await.unwrap());
     soon(client.0.close(CloseCode::NORMAL, "bye")).await.unwrap();
+    drop(client);
     wait_until(|| seen.lock().unwrap().len() == 4).await;
     assert_eq!(soon(server.shutdown(PATIENCE)).await, 0);
     let mut seen = seen.lock().unwrap().clone();
@@ -130,10 +131,11 @@ async fn a_stream_of_any_kind_can_be_served() {
     let (server, _) = start(Server::builder()).await;
     let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
     let serving = tokio::spawn(server.serve_stream(theirs, None));
-    let mut client = Client::over(ours, ClientRequest::new("anything", "/ws")).await.unwrap();
+    let mut client = Client::over(ours, ClientRequest::new("localhost", "/ws")).await.unwrap();
     client.take_ack().await;
     assert_eq!(server.connections(), 1);
     soon(client.0.close(CloseCode::NORMAL, "")).await.unwrap();
+    drop(client);
     soon(serving).await.unwrap();
     assert_eq!(server.connections(), 0);
 }
