@@ -61,10 +61,11 @@ impl Options {
 
 /// # Who is let in
 impl<R> ServerBuilder<R> {
-    /// The path that clients ask for, `/ws` by default; at any other they get 404.
+    /// The path that clients ask for, `/ws` by default; at any other they get 404. It is compared as it is sent, without
+    /// decoding percent escapes.
     #[must_use]
-    pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.options.path = path.into();
+    pub fn path(mut self, path: &str) -> Self {
+        self.options.path = format!("/{}", path.strip_prefix('/').unwrap_or(path));
         self
     }
 
@@ -134,7 +135,8 @@ impl<R> ServerBuilder<R> {
     /// Upgrades under way at once, 1,024 by default: that many clients may be slow before others must wait to be accepted.
     #[must_use]
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
-        self.options.max_handshakes = handshakes;
+        // With none, nobody could ever connect.
+        self.options.max_handshakes = handshakes.max(1);
         self
     }
 

@@ -23,11 +23,13 @@ use crate::buffer::ReadBuffer;
 use crate::transport::{Timer, Transmit, Transport};
 use crate::{Io, Runtime};
 
-/// While this many bytes wait to be written, publications stay in the mailbox, where its bound and policy hold.
+/// While this many bytes wait to be written, or a quarter of what may wait at all, publications stay in the mailbox, where
+/// the policy for slow readers can still choose among them.
 const HIGH_WATER: usize = 64 << 10;
 
-/// Reads and batches of publications in a row, before other tasks get a turn.
-const ROUNDS: usize = 32;
+/// Reads and batches of publications in a row, before other tasks get a turn: each may take milliseconds when a client
+/// sends as many tiny requests as it can.
+const ROUNDS: usize = 8;
 
 /// How long a client is asked to stay away when a judgement took too long or failed.
 const UNJUDGED_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
@@ -221,7 +223,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
                 if requested {
                     return Poll::Ready(Step::Requested);
                 }
-            } else if more && self.connection.queued() < HIGH_WATER {
+            } else if more && self.room() > 0 {
                 continue;
             } else {
                 let now = ready!(self.timer.poll(cx, self.deadline()));
@@ -294,7 +296,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
 
     /// Queues what was published on the connection and follows orders. Returns whether more was published.
     fn take_mail(&mut self, cx: &Context<'_>) -> bool {
-        let mut mail = self.entry.mailbox.take(cx, HIGH_WATER.saturating_sub(self.connection.queued()));
+        let mut mail = self.entry.mailbox.take(cx, self.room());
         match mail.order {
             Some(Order::Close { at, code, reason }) => {
                 self.closing = Some(Box::new(Closing { at: Some(at), code, reason }));
@@ -322,6 +324,12 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         }
         self.close_when_due(mail.more);
         mail.more
+    }
+
+    /// How much more is to be queued on the connection.
+    fn room(&self) -> usize {
+        let max_queued = self.entry.shared.options.config.websocket.max_queued;
+        HIGH_WATER.min(max_queued / 4).saturating_sub(self.connection.queued())
     }
 
     /// What was published before the order to close is delivered before the Close frame.

@@ -38,6 +38,9 @@ use connection::Task;
 use rate::Limiter;
 use registry::{Entry, Registry};
 
+/// How long a shutdown waits for tasks that it has cut. They end at once, unless the application keeps them from running.
+const CUT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A server of the MultiWA WebSocket API on the runtime `R`.
 ///
 /// Each connection is a task of its own. What is published is left in its mailbox, so that a client that does not read delays
@@ -125,7 +128,7 @@ impl<R: Runtime> Server<R> {
             return 0;
         }
         let cut = registry.cut();
-        registry.emptied().await;
+        let _ = within::<R, _>(R::now() + CUT_TIMEOUT, registry.emptied()).await;
         cut
     }
 }
