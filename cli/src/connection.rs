@@ -12,7 +12,7 @@ use crate::exit::End;
 /// Where to connect to, and as whom.
 #[derive(clap::Args)]
 pub(crate) struct Connection {
-    /// The server: ws://HOST[:PORT]/ws
+    /// The server: ws://HOST:PORT/ws; without a port it is 80
     // A string, as the headers below: what is wrong with it must be said without showing it, for it may hold a key.
     url: String,
     /// The key that the server asks for; other users of the machine cannot see it in the environment
