@@ -176,6 +176,15 @@ mod tests {
     }
 
     #[test]
+    fn on_a_terminal_the_colours_are_ours_alone() {
+        let now = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+        let event = event(r#"{"event":"qr.updated","profileId":"\u001b[31m","data":{"qr":"\u001b[31m"}}"#);
+        let line = readable_line(&event, &now, &Palette::COLOURED);
+        assert!(line.starts_with("\u{1b}[2m00:00:00\u{1b}[0m \u{1b}["), "{line:?}");
+        assert!(!line.contains("\u{1b}[31m"), "{line:?}");
+    }
+
+    #[test]
     fn a_json_line_has_every_member_and_the_data_as_it_came() {
         let line =
             json_line(&event("{\"event\":\"e\",\"data\":{\"n\":1.50,\n\"n\":\"\u{9b}\"}}"), Timestamp::UNIX_EPOCH)

@@ -69,6 +69,21 @@ fn sec_ap_09_what_a_server_says_beside_events_is_escaped_too() {
 }
 
 #[test]
+fn sec_ap_08_a_key_in_the_url_or_in_a_header_is_not_shown() {
+    let (server, url) = serve(&["--api-key", "s3cret"]);
+    let in_url = listen(&format!("{url}?apiKey=s3cret"), &["--profile", "p"]);
+    let in_header = listen(&url, &["--profile", "p", "--header", "Authorization: Bearer s3cret"]);
+    server.signal("INT").unwrap();
+    for mut listener in [in_url, in_header] {
+        wait_for(&mut listener, "trying again");
+        listener.signal("INT").unwrap();
+        let ended = ended(listener);
+        assert!(ended.err.contains(&format!("connecting to {url}")), "{}", ended.err);
+        assert!(!ended.err.contains("s3cret") && ended.out.is_empty(), "{ended:?}");
+    }
+}
+
+#[test]
 fn it_stays_connected_and_tells_what_happens() {
     let (server, url) = serve(&["--api-key", "k"]);
     let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
