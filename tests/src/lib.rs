@@ -2,6 +2,7 @@
 //!
 //! - [`mod@reference`]: an independent, strict parser of RFC 6455 to hold the core against, and an encoder for broken frames.
 //! - [`link`]: a byte link between two state machines that splits, delays, cuts and corrupts, in virtual time.
+//! - [`simulator`]: the machines of core, joined by such links, in virtual time.
 //! - [`transcript`]: the textual trace of a run and its digest, to prove that two runs were the same.
 //! - [`random`]: the seeded source that the kit draws from.
 //! - [`process`]: programs started by a test, with bounded waits, ended when the test ends.
@@ -13,4 +14,5 @@ pub mod link;
 pub mod process;
 pub mod random;
 pub mod reference;
+pub mod simulator;
 pub mod transcript;

@@ -63,6 +63,7 @@ pub enum Arrival {
 /// Time is an argument, in nanoseconds; all chance comes from the seed: the same calls give the same arrivals.
 ///
 /// - Sending end: [`send`](Self::send), [`shut_down`](Self::shut_down).
+/// - Accidents beside those of [`Faults`]: [`cut`](Self::cut).
 /// - Receiving end: [`next_due`](Self::next_due), [`receive`](Self::receive).
 /// - What happened: [`in_flight`](Self::in_flight), [`corrupted`](Self::corrupted), [`has_failed`](Self::has_failed).
 ///
@@ -147,6 +148,14 @@ impl Link {
         }
     }
 
+    /// Fails the link now, as `kind` says: what is on its way still arrives, and nothing that is sent from now on. One that
+    /// was shut down has nothing left to fail.
+    pub fn cut(&mut self, now: u64, kind: FailureKind) {
+        if self.state == State::Open {
+            self.fail(now, kind);
+        }
+    }
+
     /// When [`receive`](Self::receive) will next return something.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
@@ -178,7 +187,7 @@ impl Link {
         self.corrupted
     }
 
-    /// Whether the failure that [`Faults::failure`] asked for has happened.
+    /// Whether the link has failed, as [`Faults::failure`] or [`cut`](Self::cut) asked for.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.state == State::Failed
@@ -190,10 +199,8 @@ impl Link {
     }
 
     fn enqueue(&mut self, now: u64, piece: &[u8]) {
-        let before_failure = match self.faults.failure {
-            Some(failure) => failure.after_bytes.saturating_sub(self.accepted),
-            None => u64::MAX,
-        };
+        let before_failure =
+            self.faults.failure.map_or(u64::MAX, |failure| failure.after_bytes.saturating_sub(self.accepted));
         let arriving = usize::try_from(before_failure).unwrap_or(usize::MAX).min(piece.len());
         let mut bytes = piece.get(..arriving).unwrap_or_default().to_vec();
         self.accepted += u64::try_from(arriving).unwrap_or(u64::MAX);
@@ -203,8 +210,10 @@ impl Link {
             let due = self.draw_due(now);
             self.pieces.push_back(Piece { due, arrival: Arrival::Bytes(bytes) });
         }
-        if arriving < piece.len() {
-            self.fail(now);
+        if arriving < piece.len()
+            && let Some(failure) = self.faults.failure
+        {
+            self.fail(now, failure.kind);
         }
     }
 
@@ -220,12 +229,12 @@ impl Link {
         }
     }
 
-    fn fail(&mut self, now: u64) {
+    fn fail(&mut self, now: u64, kind: FailureKind) {
         self.state = State::Failed;
-        let arrival = match self.faults.failure.map(|failure| failure.kind) {
-            Some(FailureKind::Eof) => Arrival::Eof,
-            Some(FailureKind::Reset) => Arrival::Reset,
-            Some(FailureKind::Silence) | None => return,
+        let arrival = match kind {
+            FailureKind::Eof => Arrival::Eof,
+            FailureKind::Reset => Arrival::Reset,
+            FailureKind::Silence => return,
         };
         let due = self.draw_due(now);
         self.pieces.push_back(Piece { due, arrival });
@@ -362,6 +371,27 @@ mod tests {
         link.send(0, &sent());
         assert!(!link.has_failed());
         assert_eq!(bytes_of(&drain(&mut link)), sent());
+    }
+
+    #[test]
+    fn a_cut_comes_behind_the_bytes_on_their_way() {
+        for (kind, end) in [
+            (FailureKind::Eof, Some(Arrival::Eof)),
+            (FailureKind::Reset, Some(Arrival::Reset)),
+            (FailureKind::Silence, None),
+        ] {
+            let mut link = Link::new(4, faulty(None));
+            link.send(0, b"before");
+            link.cut(1, kind);
+            link.cut(1, FailureKind::Reset);
+            assert!(link.has_failed());
+            assert_eq!(link.send(2, b"lost"), 4);
+            let arrivals = drain(&mut link);
+            assert_eq!(bytes_of(&arrivals), b"before");
+            let endings: Vec<_> =
+                arrivals.into_iter().map(|(_, a)| a).filter(|a| !matches!(a, Arrival::Bytes(_))).collect();
+            assert_eq!(endings, Vec::from_iter(end));
+        }
     }
 
     #[test]

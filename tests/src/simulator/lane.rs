@@ -1,0 +1,201 @@
+//! One direction of a transport.
+
+use multiwa_ws_core::Instant;
+
+use super::Machine;
+use crate::link::{Arrival, FailureKind, Faults, Link};
+
+/// A [`Link`] with what waits at its far end, and a record of what passed.
+///
+/// - The writing machine: [`write`](Self::write), [`shut_down`](Self::shut_down).
+/// - The reading machine: [`arrive`](Self::arrive), then [`next_chunk`](Self::next_chunk) and
+///   [`put_back`](Self::put_back); [`hang_up`](Self::hang_up) when it reads no more.
+/// - Accidents: [`cut`](Self::cut).
+#[derive(Debug)]
+pub struct Lane {
+    link: Link,
+    inbox: Vec<u8>,
+    end: Option<Chunk>,
+    written: Vec<u8>,
+    read: Vec<u8>,
+    hung_up: bool,
+}
+
+/// What the reading machine is handed next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chunk {
+    /// Bytes, at least one.
+    Bytes(Vec<u8>),
+    /// The end of the stream.
+    Eof,
+    /// The transport failed.
+    Reset,
+}
+
+impl Lane {
+    /// A lane whose accidents are drawn from `seed`.
+    #[must_use]
+    pub fn new(seed: u64, faults: Faults) -> Self {
+        Self {
+            link: Link::new(seed, faults),
+            inbox: Vec::new(),
+            end: None,
+            written: Vec::new(),
+            read: Vec::new(),
+            hung_up: false,
+        }
+    }
+
+    /// Everything that was written, in order.
+    #[must_use]
+    pub fn written(&self) -> &[u8] {
+        &self.written
+    }
+
+    /// Everything that the reading machine took, in order.
+    #[must_use]
+    pub fn read(&self) -> &[u8] {
+        &self.read
+    }
+
+    /// Whether bytes were damaged or withheld on the way.
+    #[must_use]
+    pub fn is_faulty(&self) -> bool {
+        self.link.corrupted() > 0 || self.link.has_failed()
+    }
+
+    /// Whether bytes were damaged on the way.
+    #[must_use]
+    pub fn is_corrupted(&self) -> bool {
+        self.link.corrupted() > 0
+    }
+
+    /// Bytes that were written and not taken by the reading machine.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.link.in_flight() + self.inbox.len()
+    }
+
+    /// Lets `machine` write at most `budget` bytes, in one write of at most `slices` slices; returns their number.
+    pub fn write(&mut self, now: u64, machine: &mut impl Machine, slices: usize, budget: usize) -> usize {
+        let mut lent = vec![&[][..]; slices];
+        let filled = machine.poll_transmit(&mut lent);
+        let mut taken = 0;
+        for slice in lent.iter().take(filled) {
+            let wanted = slice.len().min(budget - taken);
+            let slice = slice.get(..wanted).unwrap_or_default();
+            let accepted = if self.hung_up { wanted } else { self.link.send(now, slice) };
+            self.written.extend_from_slice(slice.get(..accepted).unwrap_or_default());
+            taken += accepted;
+            if accepted < slice.len() || taken == budget {
+                break;
+            }
+        }
+        machine.transmitted(taken);
+        taken
+    }
+
+    /// The writing machine shuts its side down, or is gone.
+    pub fn shut_down(&mut self, now: u64) {
+        self.link.shut_down(now);
+    }
+
+    /// The reading machine is gone: what is written from now on goes nowhere.
+    pub fn hang_up(&mut self) {
+        self.hung_up = true;
+        self.inbox.clear();
+    }
+
+    /// The link fails now, as `kind` says; what is on its way still arrives.
+    pub fn cut(&mut self, now: u64, kind: FailureKind) {
+        self.link.cut(now, kind);
+    }
+
+    /// When [`arrive`](Self::arrive) will next find something, if anybody reads.
+    #[must_use]
+    pub fn next_due(&self) -> Option<u64> {
+        self.link.next_due().filter(|_| !self.hung_up)
+    }
+
+    /// Takes one piece off the link; whether there was one.
+    pub fn arrive(&mut self, now: u64) -> bool {
+        if self.hung_up {
+            return false;
+        }
+        let Some(arrival) = self.link.receive(now) else { return false };
+        match arrival {
+            Arrival::Bytes(bytes) => self.inbox.extend_from_slice(&bytes),
+            Arrival::Eof => self.end = Some(Chunk::Eof),
+            Arrival::Reset => self.end = Some(Chunk::Reset),
+        }
+        true
+    }
+
+    /// What the reading machine is to be handed: up to `max` bytes of those that arrived, and the end once, behind them.
+    #[must_use]
+    pub fn next_chunk(&mut self, max: usize) -> Option<Chunk> {
+        if self.inbox.is_empty() {
+            return self.end.take();
+        }
+        let len = self.inbox.len().min(max);
+        Some(Chunk::Bytes(self.inbox.drain(..len).collect())).filter(|_| len > 0)
+    }
+
+    /// Of a chunk that [`next_chunk`](Self::next_chunk) returned as `before`, the machine left the last `left` bytes.
+    pub fn put_back(&mut self, before: &[u8], left: usize) {
+        let (taken, rest) = before.split_at_checked(before.len() - left).unwrap_or_default();
+        self.read.extend_from_slice(taken);
+        self.inbox.splice(..0, rest.iter().copied());
+    }
+}
+
+/// Virtual nanoseconds as the core's time.
+#[must_use]
+pub(super) fn instant(now: u64) -> Instant {
+    Instant::from_nanos(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use multiwa_ws_core::websocket::{Config, Negotiated, Role, WebSocket};
+
+    use super::*;
+
+    fn server() -> WebSocket {
+        let mut server = WebSocket::new(instant(0), Role::Server, &Config::default(), &Negotiated::default(), [0; 32]);
+        server.send_text("abc").unwrap();
+        server
+    }
+
+    fn bytes(bytes: &[u8]) -> Option<Chunk> {
+        Some(Chunk::Bytes(bytes.to_vec()))
+    }
+
+    #[test]
+    fn a_write_takes_what_the_budget_and_the_link_allow() {
+        let mut lane = Lane::new(0, Faults { capacity: 4, ..Faults::default() });
+        let mut server = server();
+        assert_eq!(lane.write(0, &mut server, 1, 2), 2);
+        assert_eq!(lane.write(0, &mut server, 0, 2), 0);
+        assert_eq!(lane.write(0, &mut server, 8, usize::MAX), 2);
+        assert_eq!(lane.write(0, &mut server, 8, usize::MAX), 0);
+        assert_eq!((lane.written(), lane.waiting(), server.queued()), (&b"\x81\x03ab"[..], 4, 1));
+        lane.hang_up();
+        assert_eq!(lane.write(0, &mut server, 8, usize::MAX), 1);
+        assert!(!lane.arrive(0));
+    }
+
+    #[test]
+    fn what_arrived_is_handed_on_in_chunks_and_the_end_behind_it() {
+        let mut lane = Lane::new(0, Faults::default());
+        lane.write(0, &mut server(), 8, usize::MAX);
+        lane.shut_down(0);
+        while lane.arrive(0) {}
+        assert_eq!(lane.next_chunk(3), bytes(b"\x81\x03a"));
+        lane.put_back(b"\x81\x03a", 1);
+        assert_eq!(lane.read(), b"\x81\x03");
+        assert_eq!(lane.next_chunk(0), None);
+        assert_eq!(lane.next_chunk(usize::MAX), bytes(b"abc"));
+        assert_eq!((lane.next_chunk(9), lane.next_chunk(9)), (Some(Chunk::Eof), None));
+    }
+}

@@ -1,0 +1,250 @@
+//! One connection after the upgrade, both ends of it.
+
+use multiwa_ws_core::websocket::{Closed, Config, Event, Negotiated, ProtocolError, Role, State, WebSocket};
+
+use super::lane::instant;
+use super::wire::check_frames;
+use super::{Broken, Chunk, Lane, Machine};
+use crate::link::Faults;
+use crate::random::Random;
+use crate::reference;
+
+/// Two [`WebSocket`]s and the transport between them.
+///
+/// The client writes to [`up`](Self::up) and the server to [`down`](Self::down). Tests drive it by [`settle`](Self::settle),
+/// [`sleep_until`](Self::sleep_until) and [`wind_down`](Self::wind_down), or step by step.
+#[derive(Debug)]
+pub struct Pair {
+    /// The virtual time.
+    pub now: u64,
+    /// The end that masks.
+    pub client: End,
+    /// The other end.
+    pub server: End,
+    /// From the client to the server.
+    pub up: Lane,
+    /// From the server to the client.
+    pub down: Lane,
+    compresses: bool,
+}
+
+/// One end of a [`Pair`].
+#[derive(Debug)]
+pub struct End {
+    /// The machine.
+    pub socket: WebSocket,
+    /// What it reported, in order, but for its end.
+    pub said: Vec<Said>,
+    /// The rule that it found broken, once it has.
+    pub violation: Option<ProtocolError>,
+    /// How it ended, once it has.
+    pub closed: Option<Closed>,
+}
+
+/// An event of a [`WebSocket`], kept beyond the buffer it was lent from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+    /// A Ping.
+    Ping(Vec<u8>),
+    /// A Pong.
+    Pong(Vec<u8>),
+    /// The peer's Close frame, with its code.
+    Close(Option<u16>),
+}
+
+/// What a virtual minute has time for: far more than any suite needs, so more is a loop.
+const MAX_TURNS: usize = 100_000;
+
+impl Pair {
+    /// Both ends at the same time with the same configuration; `seed` feeds them and the accidents of the transport.
+    #[must_use]
+    pub fn new(seed: u64, config: &Config, negotiated: &Negotiated, faults: &Faults) -> Self {
+        let mut random = Random::new(seed);
+        let mut end = |role| End {
+            socket: WebSocket::new(instant(0), role, config, negotiated, random.bytes()),
+            said: Vec::new(),
+            violation: None,
+            closed: None,
+        };
+        let (client, server) = (end(Role::Client), end(Role::Server));
+        Self {
+            now: 0,
+            client,
+            server,
+            up: Lane::new(random.up_to(u64::MAX), faults.clone()),
+            down: Lane::new(random.up_to(u64::MAX), faults.clone()),
+            compresses: negotiated.deflate.is_some(),
+        }
+    }
+
+    /// Does everything that can be done at the present time.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn settle(&mut self) -> Result<(), Broken> {
+        for _ in 0..MAX_TURNS {
+            let Self { now, client, server, up, down, .. } = self;
+            let mut busy = client.write(*now, up, 8, usize::MAX) | server.write(*now, down, 8, usize::MAX);
+            busy |= client.read(*now, down, usize::MAX)? | server.read(*now, up, usize::MAX)?;
+            busy |= client.socket.tick(instant(*now))? | server.socket.tick(instant(*now))?;
+            busy |= client.take_event(*now, up, down)? | server.take_event(*now, down, up)?;
+            if !busy {
+                return Ok(());
+            }
+        }
+        Err(Broken(format!("still busy after {MAX_TURNS} turns at {}", self.now)))
+    }
+
+    /// When something will happen next.
+    #[must_use]
+    pub fn next_due(&self) -> Option<u64> {
+        let timeouts = [&self.client, &self.server].map(|end| end.socket.poll_timeout().map(|due| due.as_nanos()));
+        timeouts.into_iter().chain([self.up.next_due(), self.down.next_due()]).flatten().min()
+    }
+
+    /// Lets time pass to `end`, with everything that happens on the way.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn sleep_until(&mut self, end: u64) -> Result<(), Broken> {
+        self.settle()?;
+        for _ in 0..MAX_TURNS {
+            match self.next_due().filter(|due| *due <= end) {
+                Some(due) => self.now = self.now.max(due),
+                None => {
+                    self.now = self.now.max(end);
+                    return Ok(());
+                }
+            }
+            self.settle()?;
+        }
+        Err(Broken(format!("still busy after {MAX_TURNS} steps before {end}")))
+    }
+
+    /// Holds what both ends wrote so far to the RFC, as the reference parser reads it.
+    ///
+    /// # Errors
+    /// A rule that one of them broke.
+    pub fn check_wires(&self) -> Result<(), Broken> {
+        check_frames(reference::Role::Client, self.up.written(), self.compresses)?;
+        check_frames(reference::Role::Server, self.down.written(), self.compresses)?;
+        Ok(())
+    }
+
+    /// Lets time pass until both ends have reported their end, then judges what they wrote.
+    ///
+    /// # Errors
+    /// A promise that was not kept; above all, that every connection ends.
+    pub fn wind_down(&mut self) -> Result<(), Broken> {
+        self.settle()?;
+        for _ in 0..MAX_TURNS {
+            if self.client.closed.is_some() && self.server.closed.is_some() {
+                return self.check_wires();
+            }
+            let due = self.next_due().ok_or_else(|| Broken("nothing will ever end the connection".into()))?;
+            self.sleep_until(due)?;
+        }
+        Err(Broken(format!("still open after {MAX_TURNS} steps")))
+    }
+}
+
+impl End {
+    /// Writes once, and shuts the write side down if the machine asks for it; whether anything happened.
+    pub fn write(&mut self, now: u64, lane: &mut Lane, slices: usize, budget: usize) -> bool {
+        let written = lane.write(now, &mut self.socket, slices, budget);
+        let shut_down = self.socket.poll_shutdown();
+        if shut_down {
+            lane.shut_down(now);
+            self.socket.shutdown_done();
+        }
+        written > 0 || shut_down
+    }
+
+    /// Takes what has arrived on `lane`, in chunks of at most `max` bytes; whether anything had.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn read(&mut self, now: u64, lane: &mut Lane, max: usize) -> Result<bool, Broken> {
+        let mut busy = false;
+        while lane.arrive(now) {
+            busy = true;
+        }
+        while let Some(chunk) = lane.next_chunk(max) {
+            busy = true;
+            self.take(now, lane, chunk)?;
+        }
+        Ok(busy)
+    }
+
+    /// Hands one chunk of `lane` to the machine.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn take(&mut self, now: u64, lane: &mut Lane, chunk: Chunk) -> Result<(), Broken> {
+        let bytes = match chunk {
+            Chunk::Eof => {
+                self.socket.handle_eof(instant(now));
+                return Ok(());
+            }
+            Chunk::Reset => {
+                self.socket.handle_reset(instant(now));
+                return Ok(());
+            }
+            Chunk::Bytes(bytes) => bytes,
+        };
+        let mut buffer = bytes.clone();
+        let mut input = &mut buffer[..];
+        let read_on = matches!(self.socket.state(), State::Open | State::Closing);
+        loop {
+            match self.socket.handle_input(instant(now), &mut input) {
+                Ok(None) => break,
+                Ok(Some(received)) => self.said.push(Said::try_from(received.event)?),
+                Err(error) => {
+                    Broken::unless(read_on || self.violation == Some(error), || {
+                        format!("{error:?} although nothing was to be read")
+                    })?;
+                    let first = *self.violation.get_or_insert(error);
+                    Broken::unless(first == error, || format!("{error:?} after {first:?}"))?;
+                    break;
+                }
+            }
+        }
+        let left = input.len();
+        Broken::unless(left == 0, || format!("{left} of {} bytes were not taken", bytes.len()))?;
+        lane.put_back(&bytes, 0);
+        Ok(())
+    }
+
+    /// Takes the event that no byte brings, and drops the transport when it is the end; whether there was one.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn take_event(&mut self, now: u64, writes: &mut Lane, reads: &mut Lane) -> Result<bool, Broken> {
+        let Some(event) = self.socket.poll_event() else { return Ok(false) };
+        let Event::Closed(closed) = event else { return Err(Broken(format!("{event:?} from poll_event"))) };
+        let before = self.closed.replace(closed);
+        Broken::unless(before.is_none(), || format!("{closed:?} after {before:?}"))?;
+        writes.shut_down(now);
+        reads.hang_up();
+        Ok(true)
+    }
+}
+
+impl TryFrom<Event<'_>> for Said {
+    type Error = Broken;
+
+    fn try_from(event: Event<'_>) -> Result<Self, Broken> {
+        Ok(match event {
+            Event::Text(text) => Self::Text(text.into()),
+            Event::Binary(payload) => Self::Binary(payload.into()),
+            Event::Ping(payload) => Self::Ping(payload.into()),
+            Event::Pong(payload) => Self::Pong(payload.into()),
+            Event::Close(frame) => Self::Close(frame.map(|frame| frame.code.get())),
+            Event::Closed(_) => return Err(Broken("Closed came from handle_input, not from poll_event".into())),
+        })
+    }
+}

@@ -1,0 +1,197 @@
+//! The side of the clients.
+
+use multiwa_ws_core::client::TransportAction;
+use multiwa_ws_core::session::{Loss, Notice};
+
+use super::super::{Chunk, Machine};
+use super::{Broken, Door, Heard, World};
+use crate::link::FailureKind;
+use crate::transcript::Bytes;
+
+impl World {
+    /// Does to the transport what the client asks for; whether it asked.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn act(&mut self, client: usize) -> Result<bool, Broken> {
+        let mut busy = false;
+        while let Some(action) = self.node(client)?.client.poll_action() {
+            busy = true;
+            self.record("client", client, format_args!("{action:?}"));
+            match action {
+                TransportAction::Connect { .. } => {
+                    let due = self.now.saturating_add(self.dial_time);
+                    let node = self.node(client)?;
+                    let free = node.transport.is_none() && node.dialling.is_none();
+                    node.dialling = Some(due);
+                    Broken::unless(free, || format!("client {client} wants a second transport beside the first"))?;
+                }
+                TransportAction::Disconnect => self.disconnect(client)?,
+            }
+        }
+        Ok(busy)
+    }
+
+    /// Opens the transport that the client asked for, once its time has come; whether it had.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn dial(&mut self, client: usize) -> Result<bool, Broken> {
+        let (now, at) = (self.now, self.now());
+        let node = self.node(client)?;
+        if node.dialling.is_none_or(|due| due > now) || self.door == Door::BlackHole {
+            return Ok(false);
+        }
+        let node = self.node(client)?;
+        node.dialling = None;
+        if self.door == Door::Shut {
+            self.node(client)?.client.connect_failed(at, Loss::Io);
+            return Ok(true);
+        }
+        let id = self.open_transport(client);
+        let node = self.node(client)?;
+        node.transport = Some(id);
+        let request = node.request.clone();
+        node.client.connected(at, request).map_err(|error| Broken(format!("client {client}: {error}")))?;
+        self.record("client", client, format_args!("has transport {id}"));
+        Ok(true)
+    }
+
+    /// Writes once, at most `budget` bytes in at most `slices` slices; whether anything was written.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn client_write(&mut self, client: usize, slices: usize, budget: usize) -> Result<bool, Broken> {
+        let Self { nodes, transports, transcript, now, .. } = self;
+        let Some(node) = nodes.get_mut(client) else { return Ok(false) };
+        let Some(transport) = node.transport.and_then(|id| transports.get_mut(&id)) else { return Ok(false) };
+        let before = transport.up.written().len();
+        let written = transport.up.write(*now, &mut node.client, slices, budget);
+        if written > 0 {
+            let bytes = transport.up.written().get(before..).unwrap_or_default();
+            transcript.record(*now, &format!("client {client}"), Bytes::whole(bytes));
+        }
+        let shut_down = node.client.poll_shutdown();
+        if shut_down {
+            transport.up.shut_down(*now);
+            node.client.shutdown_done();
+        }
+        Ok(written > 0 || shut_down)
+    }
+
+    /// Hands on what has arrived, in chunks of at most `max` bytes; whether anything had.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn client_read(&mut self, client: usize, max: usize) -> Result<bool, Broken> {
+        let (now, at) = (self.now, self.now());
+        let mut busy = false;
+        loop {
+            let Self { nodes, transports, .. } = self;
+            let Some(node) = nodes.get_mut(client).filter(|node| !node.paused) else { return Ok(busy) };
+            let Some(transport) = node.transport.and_then(|id| transports.get_mut(&id)) else { return Ok(busy) };
+            while transport.down.arrive(now) {
+                busy = true;
+            }
+            let Some(chunk) = transport.down.next_chunk(max) else { return Ok(busy) };
+            busy = true;
+            match chunk {
+                Chunk::Eof => node.client.handle_eof(at),
+                Chunk::Reset => node.client.handle_reset(at),
+                Chunk::Bytes(bytes) => {
+                    let mut buffer = bytes.clone();
+                    let mut input = &mut buffer[..];
+                    let mut heard = Vec::new();
+                    while let Some(received) = node.client.handle_input(at, &mut input) {
+                        heard.push(Heard::from(received.event));
+                    }
+                    let left = input.len();
+                    transport.down.put_back(&bytes, 0);
+                    for heard in heard {
+                        self.hear(client, heard)?;
+                    }
+                    Broken::unless(left == 0, || format!("client {client} left {left} bytes of its input"))?;
+                }
+            }
+            // A transport that was given up has nothing more to tell.
+            self.act(client)?;
+        }
+    }
+
+    /// Lets the client know the time; whether something was due.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn client_tick(&mut self, client: usize) -> Result<bool, Broken> {
+        let now = self.now();
+        self.node(client)?.client.tick(now)
+    }
+
+    /// Takes what no message brought; whether there was anything.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn client_events(&mut self, client: usize) -> Result<bool, Broken> {
+        let mut busy = false;
+        while let Some(notice) = self.node(client)?.client.poll_event() {
+            busy = true;
+            self.hear(client, Heard::from(notice))?;
+        }
+        Ok(busy)
+    }
+
+    /// The application of the client stops reading.
+    ///
+    /// # Errors
+    /// There is no such client.
+    pub fn pause(&mut self, client: usize) -> Result<(), Broken> {
+        let now = self.now();
+        let node = self.node(client)?;
+        node.paused = true;
+        node.client.reading_paused(now);
+        Ok(())
+    }
+
+    /// The application of the client reads again.
+    ///
+    /// # Errors
+    /// There is no such client.
+    pub fn resume(&mut self, client: usize) -> Result<(), Broken> {
+        let now = self.now();
+        let node = self.node(client)?;
+        node.paused = false;
+        node.client.reading_resumed(now);
+        Ok(())
+    }
+
+    /// Both directions of the client's transport fail, if it has one.
+    pub fn cut(&mut self, client: usize, kind: FailureKind) {
+        let now = self.now;
+        if let Some(transport) = self.transport_of(client).and_then(|id| self.transports.get_mut(&id)) {
+            transport.up.cut(now, kind);
+            transport.down.cut(now, kind);
+        }
+    }
+
+    fn disconnect(&mut self, client: usize) -> Result<(), Broken> {
+        let now = self.now;
+        let node = self.node(client)?;
+        node.dialling = None;
+        if let Some(id) = node.transport.take() {
+            let transport = self.transport(id)?;
+            transport.client = None;
+            transport.up.shut_down(now);
+            transport.down.hang_up();
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, client: usize, heard: Heard) -> Result<(), Broken> {
+        self.record("client", client, format_args!("{heard:?}"));
+        let node = self.node(client)?;
+        let closed = core::mem::replace(&mut node.closed, matches!(heard, Heard::Notice(Notice::Closed(_))));
+        Broken::unless(!closed, || format!("client {client} told {heard:?} after its end"))?;
+        node.heard.push(heard);
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! The side of the server.
+
+use multiwa_ws_core::WallClock;
+use multiwa_ws_core::frame::CloseCode;
+use multiwa_ws_core::server::{Connection, Event};
+use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Message, RawJson, ServerEvent, Ticket, encode_event};
+
+use super::super::lane::instant;
+use super::super::wire::check_transport;
+use super::super::{Chunk, Lane, Machine};
+use super::{Broken, Door, Transport, World};
+use crate::link::FailureKind;
+use crate::reference::Role;
+use crate::transcript::Bytes;
+
+/// What the server's calendar says at the start: 2026-02-05T10:00:00Z.
+const START_MILLIS: i64 = 1_770_285_600_000;
+
+impl World {
+    /// Publishes an event, and returns the numbers of the transports whose connections took it.
+    ///
+    /// A connection that is too far behind is closed with 1013.
+    ///
+    /// # Errors
+    /// `data` is no JSON, or a promise was not kept.
+    pub fn publish(&mut self, profile: Option<&str>, name: &str, data: &str) -> Result<Vec<u64>, Broken> {
+        let data = RawJson::parse(data).map_err(|error| Broken(error.to_string()))?;
+        let timestamp = WallClock::new(instant(0), START_MILLIS).rfc3339(self.now());
+        let text = encode_event(name, profile, &data, &timestamp);
+        let event = Message::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Message::into_event);
+        let event = event.ok_or_else(|| Broken(format!("{text} is no event")))?;
+        let now = self.now();
+        let Self { hub, transports, .. } = self;
+        let mut took = Vec::new();
+        hub.publish(&event, |id, message| {
+            let Some(transport) = transports.get_mut(&id) else { return };
+            match transport.connection.publish(message) {
+                Ok(()) => took.push(id),
+                // Nothing more to do for a connection that is closing already.
+                Err(_) => _ = transport.connection.close(now, CloseCode::TRY_AGAIN_LATER, "events are not read"),
+            }
+        });
+        self.record("server", "", format_args!("publishes {profile:?} {name} to {took:?}"));
+        Ok(took)
+    }
+
+    /// Begins the closing handshake on every connection.
+    pub fn close_all(&mut self, code: CloseCode) {
+        let now = self.now();
+        for transport in self.transports.values_mut() {
+            // One that is not open, or closing already, ends in its own way.
+            _ = transport.connection.close(now, code, "");
+        }
+    }
+
+    /// Ends every connection at once, as when the server's process dies.
+    pub fn restart(&mut self, kind: FailureKind) {
+        let (now, at) = (self.now, self.now());
+        for transport in self.transports.values_mut() {
+            transport.down.cut(now, kind);
+            transport.connection.abort(at);
+        }
+    }
+
+    /// Decides on a subscription that was asked for; whether it was still open.
+    ///
+    /// # Errors
+    /// There is no such transport.
+    pub fn decide(&mut self, id: u64, ticket: Ticket, allow: bool) -> Result<bool, Broken> {
+        let connection = &mut self.transport(id)?.connection;
+        if !allow {
+            return Ok(connection.refuse(ticket, "not for you").is_ok());
+        }
+        match connection.allow(ticket) {
+            Ok(event) => self.tell(id, event).map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Writes once, at most `budget` bytes in at most `slices` slices; whether anything was written.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn server_write(&mut self, id: u64, slices: usize, budget: usize) -> Result<bool, Broken> {
+        let Self { transports, transcript, now, .. } = self;
+        let Some(transport) = transports.get_mut(&id) else { return Ok(false) };
+        let before = transport.down.written().len();
+        let written = transport.down.write(*now, &mut transport.connection, slices, budget);
+        if written > 0 {
+            let bytes = transport.down.written().get(before..).unwrap_or_default();
+            transcript.record(*now, &format!("server {id}"), Bytes::whole(bytes));
+        }
+        let shut_down = transport.connection.poll_shutdown();
+        if shut_down {
+            transport.down.shut_down(*now);
+            transport.connection.shutdown_done();
+        }
+        Ok(written > 0 || shut_down)
+    }
+
+    /// Hands on what has arrived, in chunks of at most `max` bytes; whether anything had.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn server_read(&mut self, id: u64, max: usize) -> Result<bool, Broken> {
+        let (now, at) = (self.now, self.now());
+        let mut busy = false;
+        loop {
+            let Some(transport) = self.transports.get_mut(&id) else { return Ok(busy) };
+            while transport.up.arrive(now) {
+                busy = true;
+            }
+            let Some(chunk) = transport.up.next_chunk(max) else { return Ok(busy) };
+            busy = true;
+            match chunk {
+                Chunk::Eof => transport.connection.handle_eof(at),
+                Chunk::Reset => transport.connection.handle_reset(at),
+                Chunk::Bytes(bytes) => self.server_input(id, &bytes)?,
+            }
+        }
+    }
+
+    fn server_input(&mut self, id: u64, bytes: &[u8]) -> Result<(), Broken> {
+        let now = self.now();
+        let mut buffer = bytes.to_vec();
+        let mut input = &mut buffer[..];
+        loop {
+            match self.transport(id)?.connection.handle_input(now, &mut input) {
+                Ok(None) => break,
+                Ok(Some(Event::Requested)) => self.answer_door(id)?,
+                Ok(Some(Event::Session(event))) => self.tell(id, event)?,
+                Ok(Some(Event::Ended(ended))) => return Err(Broken(format!("{ended:?} came from handle_input"))),
+                Err(error) => {
+                    self.record("server", id, format_args!("refuses: {error}"));
+                    break;
+                }
+            }
+        }
+        let left = input.len();
+        self.transport(id)?.up.put_back(bytes, left);
+        Broken::unless(left == 0, || format!("connection {id} left {left} bytes of its input"))
+    }
+
+    /// Lets the connection know the time; whether something was due.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn server_tick(&mut self, id: u64) -> Result<bool, Broken> {
+        let now = self.now();
+        self.transports.get_mut(&id).map_or(Ok(false), |transport| transport.connection.tick(now))
+    }
+
+    /// Takes the end of the connection, if it has come; whether it had.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn server_events(&mut self, id: u64) -> Result<bool, Broken> {
+        let now = self.now;
+        let Some(transport) = self.transports.get_mut(&id) else { return Ok(false) };
+        let Some(event) = transport.connection.poll_event() else { return Ok(false) };
+        let Event::Ended(ended) = event else { return Err(Broken(format!("{event:?} came from poll_event"))) };
+        transport.down.shut_down(now);
+        transport.up.hang_up();
+        self.hub.remove(id);
+        let before = self.endings.insert(id, ended);
+        self.record("server", id, format_args!("{ended:?}"));
+        Broken::unless(before.is_none(), || format!("connection {id} ended twice: {before:?} and {ended:?}"))?;
+        Ok(true)
+    }
+
+    pub(super) fn open_transport(&mut self, client: usize) -> u64 {
+        self.opened += 1;
+        let mut lane = || Lane::new(self.random.up_to(u64::MAX), self.faults.clone());
+        let (up, down) = (lane(), lane());
+        let connection = Connection::new(instant(self.now), &self.config);
+        let transport = Transport { up, down, connection, told: Vec::new(), client: Some(client) };
+        self.transports.insert(self.opened, transport);
+        self.opened
+    }
+
+    /// Forgets the transports that are over at both ends, once what they carried was judged.
+    pub(super) fn retire(&mut self) -> Result<(), Broken> {
+        let over = |(id, transport): &(&u64, &Transport)| self.endings.contains_key(id) && transport.client.is_none();
+        let ids: Vec<u64> = self.transports.iter().filter(over).map(|(id, _)| *id).collect();
+        for id in ids {
+            if let Some(Transport { up, down, connection, .. }) = self.transports.remove(&id) {
+                let compresses = connection.upgraded().is_some_and(|upgraded| upgraded.negotiated.deflate.is_some());
+                check_transport(Role::Client, up.written(), compresses)?;
+                check_transport(Role::Server, down.written(), compresses)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_door(&mut self, id: u64) -> Result<(), Broken> {
+        let now = self.now();
+        let (door, acceptance) = (self.door.clone(), self.acceptance.clone());
+        let connection = &mut self.transport(id)?.connection;
+        let answered = match door {
+            Door::Rejecting(rejection) => connection.reject(now, &rejection),
+            _ => connection.accept(now, acceptance, &format!("client-{id}"), WallClock::new(instant(0), START_MILLIS)),
+        };
+        answered.map_err(|error| Broken(format!("connection {id}: {error}")))
+    }
+
+    fn tell(&mut self, id: u64, event: ServerEvent) -> Result<(), Broken> {
+        self.record("server", id, format_args!("{event:?}"));
+        let Self { transports, hub, .. } = self;
+        let Some(transport) = transports.get_mut(&id) else { return Ok(()) };
+        if let ServerEvent::Subscribed { .. } | ServerEvent::Unsubscribed { .. } = &event {
+            hub.update(id, transport.connection.subscriptions().cloned().unwrap_or_default());
+        }
+        transport.told.push(event);
+        Ok(())
+    }
+}

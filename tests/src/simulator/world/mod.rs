@@ -1,0 +1,277 @@
+//! Whole clients, a whole server, and every transport between them.
+
+mod clients;
+mod connections;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::Duration;
+
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::client::{self, Client};
+use multiwa_ws_core::handshake::{Acceptance, ClientRequest, Rejection};
+use multiwa_ws_core::hub::Hub;
+use multiwa_ws_core::server::{self, Connection, Ended};
+use multiwa_ws_core::session::ServerEvent;
+
+use super::lane::instant;
+use super::{Broken, Heard, Lane};
+use crate::link::Faults;
+use crate::random::Random;
+use crate::transcript::Transcript;
+
+/// Clients that come and go, and one server with its hub.
+///
+/// Its public fields are settings; they count for what begins after they were changed.
+///
+/// - A suite gives commands to [`Node::client`] and to the server ([`publish`](Self::publish), [`close_all`](Self::close_all),
+///   [`restart`](Self::restart)), lets time pass ([`settle`](Self::settle), [`sleep`](Self::sleep),
+///   [`sleep_until`](Self::sleep_until)), and looks at [`Node::heard`] and [`Transport`].
+/// - A suite that wants another order than the fair one does each thing by itself: for a client
+///   [`act`](Self::act), [`dial`](Self::dial), [`client_write`](Self::client_write), [`client_read`](Self::client_read),
+///   [`client_events`](Self::client_events) and [`client_tick`](Self::client_tick); for a transport
+///   [`server_write`](Self::server_write), [`server_read`](Self::server_read), [`server_events`](Self::server_events) and
+///   [`server_tick`](Self::server_tick).
+#[derive(Debug)]
+pub struct World {
+    /// How the server receives whoever knocks.
+    pub door: Door,
+    /// How each connection of the server is configured.
+    pub config: server::Config,
+    /// What the server grants with its 101.
+    pub acceptance: Acceptance,
+    /// Nanoseconds that it takes to open a transport.
+    pub dial_time: u64,
+    /// The accidents of the transports.
+    pub faults: Faults,
+    /// What happened.
+    pub transcript: Transcript,
+    now: u64,
+    nodes: Vec<Node>,
+    transports: BTreeMap<u64, Transport>,
+    opened: u64,
+    endings: BTreeMap<u64, Ended>,
+    hub: Hub<u64>,
+    random: Random,
+}
+
+/// How the server receives whoever knocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// It accepts every upgrade.
+    Open,
+    /// It answers the upgrade so.
+    Rejecting(Rejection),
+    /// Nobody listens: a transport cannot be opened.
+    Shut,
+    /// Nothing comes back, not even that.
+    BlackHole,
+}
+
+/// A client and where it stands.
+#[derive(Debug)]
+pub struct Node {
+    /// The machine.
+    pub client: Client,
+    /// What it told, in order.
+    pub heard: Vec<Heard>,
+    /// What it asks of the server at each upgrade.
+    pub request: ClientRequest,
+    paused: bool,
+    /// When the transport that it asked for is open.
+    dialling: Option<u64>,
+    transport: Option<u64>,
+    closed: bool,
+}
+
+/// A transport and the connection of the server that stands at its end.
+#[derive(Debug)]
+pub struct Transport {
+    /// From the client to the server.
+    pub up: Lane,
+    /// From the server to the client.
+    pub down: Lane,
+    /// The server's machine.
+    pub connection: Connection,
+    /// What it told, in order, but for its end.
+    pub told: Vec<ServerEvent>,
+    /// The client at the other end, as long as it holds the transport.
+    client: Option<usize>,
+}
+
+/// What a virtual hour has time for: far more than any suite needs, so more is a loop.
+const MAX_TURNS: usize = 100_000;
+
+impl World {
+    /// A server without clients, on links that take a millisecond; `seed` feeds every machine and every accident.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            door: Door::Open,
+            config: server::Config::default(),
+            acceptance: Acceptance::default(),
+            dial_time: 1_000_000,
+            faults: Faults { delay: 1_000_000..=1_000_000, ..Faults::default() },
+            transcript: Transcript::new(200),
+            now: 0,
+            nodes: Vec::new(),
+            transports: BTreeMap::new(),
+            opened: 0,
+            endings: BTreeMap::new(),
+            hub: Hub::new(),
+            random: Random::new(seed),
+        }
+    }
+
+    /// The present.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        instant(self.now)
+    }
+
+    /// Adds a client that does nothing yet, and returns its number.
+    pub fn add_client(&mut self, config: client::Config) -> usize {
+        self.nodes.push(Node {
+            client: Client::new(config, self.random.bytes()),
+            heard: Vec::new(),
+            request: ClientRequest::new("gateway:3001", "/ws?apiKey=key"),
+            paused: false,
+            dialling: None,
+            transport: None,
+            closed: false,
+        });
+        self.nodes.len() - 1
+    }
+
+    /// The client with this number.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn node(&mut self, client: usize) -> Result<&mut Node, Broken> {
+        self.nodes.get_mut(client).ok_or_else(|| Broken(format!("there is no client {client}")))
+    }
+
+    /// The number of the transport that this client holds now.
+    #[must_use]
+    pub fn transport_of(&self, client: usize) -> Option<u64> {
+        self.nodes.get(client)?.transport
+    }
+
+    /// The transport with this number.
+    ///
+    /// # Errors
+    /// There is none, or it is over at both ends.
+    pub fn transport(&mut self, id: u64) -> Result<&mut Transport, Broken> {
+        self.transports.get_mut(&id).ok_or_else(|| Broken(format!("there is no transport {id}")))
+    }
+
+    /// The numbers of the transports that are not over at both ends.
+    #[must_use]
+    pub fn transports(&self) -> Vec<u64> {
+        self.transports.keys().copied().collect()
+    }
+
+    /// How the connection of the transport with this number ended, once it has.
+    #[must_use]
+    pub fn ending(&self, id: u64) -> Option<Ended> {
+        self.endings.get(&id).copied()
+    }
+
+    /// How many transports were ever opened.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Lets time jump, without anything that would have happened on the way.
+    pub fn jump(&mut self, nanos: u64) {
+        self.now = self.now.saturating_add(nanos);
+    }
+
+    /// Does everything that can be done at the present time.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn settle(&mut self) -> Result<(), Broken> {
+        for _ in 0..MAX_TURNS {
+            if !self.turn()? {
+                return Ok(());
+            }
+        }
+        Err(Broken(format!("still busy after {MAX_TURNS} turns at {}", self.now)))
+    }
+
+    /// Lets time pass, with everything that happens on the way.
+    ///
+    /// # Errors
+    /// A promise that was not kept.
+    pub fn sleep(&mut self, time: Duration) -> Result<(), Broken> {
+        let end = (self.now() + time).as_nanos();
+        self.settle()?;
+        for _ in 0..MAX_TURNS {
+            match self.next_due().filter(|due| *due <= end) {
+                Some(due) => self.now = self.now.max(due),
+                None => {
+                    self.now = end;
+                    return Ok(());
+                }
+            }
+            self.settle()?;
+        }
+        Err(Broken(format!("still busy after {MAX_TURNS} steps before {end}")))
+    }
+
+    /// Lets time pass until `done`.
+    ///
+    /// # Errors
+    /// A promise that was not kept, or nothing will happen any more.
+    pub fn sleep_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) -> Result<(), Broken> {
+        self.settle()?;
+        for _ in 0..MAX_TURNS {
+            if done(self) {
+                return Ok(());
+            }
+            let due = self.next_due().ok_or_else(|| Broken("nothing will happen any more".into()))?;
+            self.now = self.now.max(due);
+            self.settle()?;
+        }
+        Err(Broken(format!("still waiting after {MAX_TURNS} steps")))
+    }
+
+    /// When something will happen next.
+    #[must_use]
+    pub fn next_due(&self) -> Option<u64> {
+        let nodes = self.nodes.iter().flat_map(|node| {
+            let dialling = node.dialling.filter(|_| self.door != Door::BlackHole);
+            let arrival =
+                node.transport.filter(|_| !node.paused).and_then(|id| self.transports.get(&id)?.down.next_due());
+            [node.client.poll_timeout().map(Instant::as_nanos), dialling, arrival]
+        });
+        let transports = self.transports.values().flat_map(|transport| {
+            [transport.connection.poll_timeout().map(Instant::as_nanos), transport.up.next_due()]
+        });
+        nodes.chain(transports).flatten().min()
+    }
+
+    /// Each thing that can be done, once; whether any of it was.
+    fn turn(&mut self) -> Result<bool, Broken> {
+        let mut busy = false;
+        for client in 0..self.nodes.len() {
+            busy |= self.act(client)? | self.dial(client)?;
+            busy |= self.client_write(client, 8, usize::MAX)?;
+            busy |= self.client_read(client, usize::MAX)?;
+            busy |= self.client_tick(client)? | self.client_events(client)?;
+        }
+        for id in self.transports() {
+            busy |= self.server_write(id, 8, usize::MAX)?;
+            busy |= self.server_read(id, usize::MAX)?;
+            busy |= self.server_tick(id)? | self.server_events(id)?;
+        }
+        self.retire()?;
+        Ok(busy)
+    }
+
+    fn record(&mut self, who: &str, number: impl Display, what: impl Display) {
+        self.transcript.record(self.now, &format!("{who} {number}"), what);
+    }
+}
