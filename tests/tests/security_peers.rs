@@ -11,7 +11,7 @@ use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
 use multiwa_ws_core::hub::Hub;
 use multiwa_ws_core::server::{self, Connection};
 use multiwa_ws_core::session::{
-    ErrorCode, EventNames, ServerConfig, ServerEvent, ServerSession, SubscriptionLimits, SubscriptionSet,
+    CommandError, ErrorCode, EventNames, ServerConfig, ServerEvent, ServerSession, SubscriptionLimits, SubscriptionSet,
 };
 use multiwa_ws_core::websocket::{self, MessageKind, Negotiated, Role, SendError, SharedMessage, WebSocket};
 use multiwa_ws_core::{Instant, WallClock};
@@ -219,6 +219,31 @@ fn sec_ap_05_no_event_overtakes_the_ack_of_its_subscription() {
     let payloads: Vec<_> = frames_from(Role::Server, &sent).into_iter().map(|frame| frame.payload).collect();
     assert!(payloads[1].starts_with(br#"{"type":"ack","payload":{"action":"subscribed""#));
     assert_eq!((payloads.len(), &payloads[2][..]), (3, &b"short"[..]));
+}
+
+#[test]
+fn sec_ap_06_what_comes_before_the_upgrade_is_accepted_waits_and_what_follows_an_unsubscribe_is_not_delivered() {
+    let mut connection = Connection::new(NOW, &server::Config::default());
+    let subscribe = r#"{"type":"subscribe","payload":{"profileId":"p","events":["*"]}}"#;
+    let mut bytes = [REQUEST, &frame_to(Role::Server, FIN | TEXT, subscribe.as_bytes())].concat();
+    let mut input = &mut bytes[..];
+    assert_eq!(connection.handle_input(NOW, &mut input), Ok(Some(server::Event::Requested)));
+    // Nothing of it is looked at while the decision is owed.
+    assert_eq!(connection.handle_input(NOW, &mut input), Ok(None));
+    assert!(connection.subscriptions().is_none());
+    connection.accept(NOW, Acceptance::default(), "client-1", clock()).unwrap();
+    let subscribed = connection.handle_input(NOW, &mut input).unwrap();
+    assert!(matches!(subscribed, Some(server::Event::Session(ServerEvent::Subscribed { .. }))));
+    let mut hub = Hub::new();
+    hub.update(1, connection.subscriptions().unwrap().clone());
+    assert!(hub.receivers(Some("p"), "x").eq([1]));
+    say(&mut connection, r#"{"type":"unsubscribe"}"#).unwrap();
+    hub.update(1, connection.subscriptions().unwrap().clone());
+    assert_eq!(hub.receivers(Some("p"), "x").count() + hub.receivers(None, "x").count(), 0);
+
+    let mut client = Client::new(client::Config::default(), [7; 32]);
+    client.connect(NOW).unwrap();
+    assert_eq!(client.connect(NOW), Err(CommandError::AlreadyConnecting));
 }
 
 #[test]
