@@ -11,7 +11,7 @@ use tokio::time::{Interval, interval};
 use crate::exit::End;
 
 /// The profiles whose events are made up.
-pub(crate) const PROFILES: [&str; 3] = ["profile-berlin", "profile-jakarta", "profile-lagos"];
+pub(crate) const PROFILES: [&str; 3] = ["profile-123", "profile-456", "profile-789"];
 
 /// The numbers of the profiles.
 const PHONES: [&str; 3] = ["4930901820", "62215200300", "23412700500"];

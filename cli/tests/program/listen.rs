@@ -125,7 +125,7 @@ fn interrupts_end_it_with_130_also_while_it_waits_to_connect_again() {
 #[test]
 fn an_interrupt_is_heard_while_nobody_reads_the_output() {
     let (_server, url) = serve(&["--api-key", "k", "--demo", "5000"]);
-    let mut listener = command(&["listen", &url, "--api-key", "k", "--profile", "profile-berlin"]);
+    let mut listener = command(&["listen", &url, "--api-key", "k", "--profile", "profile-123"]);
     let mut listener = listener.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(listener.stderr.take().unwrap()).lines();
     assert!(told.any(|line| line.unwrap().contains("ready")));
@@ -148,7 +148,7 @@ fn a_closed_pipe_ends_it_quietly() {
     let mut shell = Command::new("bash");
     shell.args([
         "-c",
-        r#""$0" listen "$1" --api-key k --profile profile-berlin | head -n 1; echo "code ${PIPESTATUS[0]}""#,
+        r#""$0" listen "$1" --api-key k --profile profile-123 | head -n 1; echo "code ${PIPESTATUS[0]}""#,
     ]);
     shell.args([env!("CARGO_BIN_EXE_multiwa-ws"), &url]);
     let ended = ended(Program::start(shell).unwrap());

@@ -175,7 +175,7 @@ fn more_clients_than_allowed_are_turned_away() {
 #[test]
 fn made_up_events_come_at_the_wished_rate() {
     let (_server, url) = serve(&["--api-key", "k", "--demo", "50"]);
-    let mut listener = listen(&url, &["--api-key", "k", "--profile", "profile-berlin", "--json", "--count", "20"]);
+    let mut listener = listen(&url, &["--api-key", "k", "--profile", "profile-123", "--json", "--count", "20"]);
     listener.wait_for_line(LIMIT, |line| line.stream == Stream::Out).unwrap();
     assert_eq!(ended(listener).code, Some(0));
 }
