@@ -491,7 +491,7 @@ impl Outgoing {
     }
 }
 
-/// Never a payload: see [`TransmitQueue`].
+/// Never a payload, not even that of a Pong that is held back.
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outgoing")
