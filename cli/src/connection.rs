@@ -18,7 +18,7 @@ pub(crate) struct Connection {
     /// The key that the server asks for; other users of the machine cannot see it in the environment
     #[arg(long, value_name = "KEY", env = "MULTIWA_WS_API_KEY", hide_env_values = true, value_parser = args::api_key)]
     api_key: Option<ApiKey>,
-    /// A further header of the request, such as 'Origin: https://example.org'; may be repeated
+    /// A further header of the request, such as `Origin: https://example.org`; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
     /// How long connecting may take, and each answer of the server

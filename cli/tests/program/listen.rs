@@ -1,8 +1,8 @@
 //! `listen`.
 
-use sleep;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use multiwa_ws_tests::process::{Program, Stream};
