@@ -37,7 +37,7 @@ enum Fate {
 /// What every server does.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(super) struct ServerPlan {
-    without_sets: bool,
+    pub(super) without_sets: bool,
     deflate: bool,
     server_no_context_takeover: bool,
 }
