@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use multiwa_ws_core::Instant;
+use multiwa_ws_core::handshake::state::ServerState;
 use multiwa_ws_core::handshake::{
     Acceptance, Answer, ClientHandshake, ClientRequest, HandshakeLimits, Rejection, ServerHandshake, UpgradeRequest,
     Upgraded,
@@ -60,8 +61,8 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         }
     }
 
-    /// Answers the upgrade request on `stream` as a server: `decide` accepts or rejects it. A future that is dropped drops
-    /// the stream.
+    /// Answers the upgrade request on `stream` as a server: `decide` accepts or rejects it. Completes once the answer is
+    /// written; a future that is dropped drops the stream.
     ///
     /// # Errors
     /// There was no valid request, it was rejected (the client is told in both cases), or the stream failed.
@@ -89,6 +90,9 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
                     Err(rejection) => handshake.reject(now, &rejection)?,
                 }
             }
+            if handshake.state() == ServerState::Accepting {
+                upgrade.respond(&mut handshake).await?;
+            }
             if let Some(accepted) = handshake.poll_accepted() {
                 break accepted;
             }
@@ -101,8 +105,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         };
         let Upgrade { transport, buffer, .. } = upgrade;
         let negotiated = &accepted.upgraded.negotiated;
-        let mut socket = Self::new(transport, buffer, Role::Server, &options.connection, negotiated)?;
-        socket.outgoing().precede(accepted.unsent);
+        let socket = Self::new(transport, buffer, Role::Server, &options.connection, negotiated)?;
         Ok((socket, accepted.request, accepted.upgraded))
     }
 }
@@ -132,6 +135,20 @@ impl<S: Unpin, R: Io<S>> Upgrade<S, R> {
     /// Writes what the handshake has to say until something else happens.
     async fn progress(&mut self, handshake: &mut impl Handshake) -> Progress {
         poll_fn(|cx| self.poll_progress(cx, handshake)).await
+    }
+
+    /// Writes the answer that accepts the upgrade. Bytes of the client that follow its request stay unread meanwhile.
+    async fn respond(&mut self, handshake: &mut ServerHandshake) -> Result<(), HandshakeError> {
+        let late = poll_fn(|cx| match self.transport.poll_write::<R>(cx, handshake) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => self.timer.poll(cx, handshake.poll_timeout()).map(Some),
+        })
+        .await;
+        match (self.transport.error.take(), late) {
+            (Some(error), _) => Err(error.into()),
+            (None, Some(now)) => Ok(handshake.handle_timeout(now)?),
+            (None, None) => Ok(()),
+        }
     }
 
     fn poll_progress(&mut self, cx: &mut Context<'_>, handshake: &mut impl Handshake) -> Poll<Progress> {

@@ -48,6 +48,8 @@ const SLICES: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Transport<S> {
     pub(crate) stream: S,
+    /// Bytes written so far.
+    pub(crate) written: u64,
     /// Whether bytes were written since the stream was last flushed.
     unflushed: bool,
     pub(crate) error: Option<io::Error>,
@@ -55,7 +57,7 @@ pub(crate) struct Transport<S> {
 
 impl<S: Unpin> Transport<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, unflushed: false, error: None }
+        Self { stream, written: 0, unflushed: false, error: None }
     }
 
     /// Writes what `machine` has to send, and shuts the write side down when it says so. Ready when nothing is left.
@@ -90,6 +92,11 @@ impl<S: Unpin> Transport<S> {
         }
     }
 
+    /// Ends the write side without waiting for it: nothing is left to be said.
+    pub(crate) fn shut_down<R: Io<S>>(&mut self, cx: &mut Context<'_>) {
+        let _ = R::poll_shutdown(Pin::new(&mut self.stream), cx);
+    }
+
     fn try_poll_write<R: Io<S>>(&mut self, cx: &mut Context<'_>, machine: &mut impl Transmit) -> Poll<io::Result<()>> {
         let mut stream = Pin::new(&mut self.stream);
         loop {
@@ -103,6 +110,7 @@ impl<S: Unpin> Transport<S> {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.written += written as u64;
             self.unflushed = true;
             machine.transmitted(written);
         }

@@ -20,9 +20,11 @@ use crate::error::verdict;
 use crate::transport::{Timer, Transport};
 use crate::{Error, Io, Runtime, lock, seed};
 
-/// While this many bytes wait to be written, no further event is handed out: a peer that does not read its answers is
-/// not read from either.
-const HIGH_WATER: usize = 256 << 10;
+/// While more bytes than this of answers wait to be written, no further event is handed out: a peer that does not read
+/// its answers is not read from either.
+///
+/// What answers no event does not count. Two peers that both send much would else wait for each other for ever.
+const HIGH_WATER: u64 = 256 << 10;
 
 /// A WebSocket connection over the stream `S`, either role, on the runtime `R`.
 ///
@@ -32,6 +34,7 @@ const HIGH_WATER: usize = 256 << 10;
 pub struct WebSocket<S, R: Runtime> {
     read: ReadSide<R>,
     write: WriteSide<S>,
+    answers: Answers,
 }
 
 impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
@@ -60,23 +63,32 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         let now = R::now();
         let (recv, out) = core::WebSocket::new(now, role, config, negotiated, seed()?).into_split();
         Ok(Self {
-            read: ReadSide { recv, buffer, now, timer: Timer::new(), has_read: false },
+            read: ReadSide { recv, buffer, now, timer: Timer::new(), has_read: false, is_paused: false },
             write: WriteSide { out, transport, closed: None, reported: false, wakers: None },
+            answers: Answers::default(),
         })
     }
 
     /// Waits for the next event, lent until the next call, with the sending side to answer on.
+    ///
+    /// It reads on only when no more than 256 KiB of answers wait: what was queued between an event and the next call. A
+    /// peer that does not take its answers is not read from; its silence does not count meanwhile.
     ///
     /// `None` after a connection that ended as one of both sides wished; [`closed`](Self::closed) tells how. Cancel safe.
     ///
     /// # Errors
     /// Once, how else it ended.
     pub async fn next(&mut self) -> Result<Option<Received<'_>>, Error> {
-        poll_fn(|cx| self.read.poll_room(cx, &mut self.write)).await;
+        self.answers.finish(self.write.transport.written, self.write.end());
+        poll_fn(|cx| self.poll_room(cx)).await;
         let mut read = &mut self.read;
+        read.has_read = false;
         loop {
             match polonius::<_, _, ForLt!(Event<'_>)>(read, |read| borrowed(read.take_event(&mut self.write.out))) {
-                PoloniusResult::Borrowing(event) => return Ok(Some(Received { event, out: &mut self.write.out })),
+                PoloniusResult::Borrowing(event) => {
+                    self.answers.begin(self.write.end());
+                    return Ok(Some(Received { event, out: &mut self.write.out }));
+                }
                 PoloniusResult::Owned { input_borrow, .. } => read = input_borrow,
             }
             if poll_fn(|cx| read.poll_progress(cx, &mut self.write)).await.is_break() {
@@ -96,7 +108,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// # Errors
     /// [`Error::Send`] when the connection is closing or the message cannot fit at all.
     pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
-        poll_fn(|cx| self.write.poll_send::<R>(cx, |out| out.send_text(text))).await?;
+        poll_fn(|cx| self.poll_send(cx, |out| out.send_text(text))).await?;
         self.flush().await;
         Ok(())
     }
@@ -106,14 +118,14 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// # Errors
     /// Those of [`send_text`](Self::send_text).
     pub async fn send_binary(&mut self, payload: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.write.poll_send::<R>(cx, |out| out.send_binary(payload))).await?;
+        poll_fn(|cx| self.poll_send(cx, |out| out.send_binary(payload))).await?;
         self.flush().await;
         Ok(())
     }
 
     /// Writes what is queued. A failure of the stream shows at the next [`next`](Self::next). Cancel safe.
     pub async fn flush(&mut self) {
-        poll_fn(|cx| self.write.poll_write::<R>(cx)).await;
+        poll_fn(|cx| self.poll_flush(cx)).await;
     }
 
     /// Closes the connection and waits for its end, at most [`Config::close_timeout`]. Messages that still arrive are
@@ -150,6 +162,41 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         let write = Arc::new(Mutex::new(write));
         (Reader { read: self.read, write: write.clone() }, Writer { write, runtime: PhantomData })
     }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        command: impl Fn(&mut Outgoing) -> Result<(), SendError>,
+    ) -> Poll<Result<(), Error>> {
+        let sent = self.write.poll_send::<R>(cx, command);
+        self.pause_while_pending(sent)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let written = self.write.poll_write::<R>(cx);
+        self.pause_while_pending(written)
+    }
+
+    /// While the caller waits to write, nobody reads.
+    fn pause_while_pending<T>(&mut self, poll: Poll<T>) -> Poll<T> {
+        if poll.is_pending() && !self.read.is_paused {
+            self.read.is_paused = true;
+            self.write.out.reading_paused(R::now());
+        }
+        poll
+    }
+
+    /// Ready once few enough answers wait. The deadline of a closing handshake is kept meanwhile.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { read, write, answers } = self;
+        while answers.waiting(write.transport.written) > HIGH_WATER {
+            if write.poll_write::<R>(cx).is_ready() || answers.waiting(write.transport.written) <= HIGH_WATER {
+                break;
+            }
+            ready!(read.poll_deadline(cx, &mut write.out));
+        }
+        Poll::Ready(())
+    }
 }
 
 impl<S, R: Runtime> fmt::Debug for WebSocket<S, R> {
@@ -173,8 +220,8 @@ impl<S: Unpin, R: Io<S>> Reader<S, R> {
     /// Those of [`WebSocket::next`].
     pub async fn next(&mut self) -> Result<Option<Event<'_>>, Error> {
         let write = &self.write;
-        poll_fn(|cx| self.read.poll_room(cx, &mut lock(write))).await;
         let mut read = &mut self.read;
+        read.has_read = false;
         loop {
             match polonius::<_, _, ForLt!(Event<'_>)>(read, |read| borrowed(read.take_event(&mut lock(write).out))) {
                 PoloniusResult::Borrowing(event) => return Ok(Some(event)),
@@ -263,33 +310,24 @@ struct ReadSide<R: Runtime> {
     /// When the bytes in `buffer` were read.
     now: Instant,
     timer: Timer<R>,
-    /// Whether bytes were read since an event was handed out.
+    /// Whether bytes were read since the caller asked for an event.
     has_read: bool,
+    /// Whether the state machine was told that we do not read.
+    is_paused: bool,
 }
 
 impl<R: Runtime> ReadSide<R> {
-    /// Ready once the queue is short enough to go on. Deadlines are kept meanwhile.
-    fn poll_room<S: Unpin>(&mut self, cx: &mut Context<'_>, write: &mut WriteSide<S>) -> Poll<()>
-    where
-        R: Io<S>,
-    {
-        self.has_read = false;
-        while write.out.queued() > HIGH_WATER {
-            if write.poll_write_as::<R>(cx, Half::Reader).is_ready() || write.out.queued() <= HIGH_WATER {
-                break;
-            }
-            let now = ready!(self.timer.poll(cx, self.recv.poll_timeout(&write.out)));
-            self.recv.handle_timeout(now, &mut write.out);
-        }
-        Poll::Ready(())
-    }
-
     /// The next event of the bytes at hand.
     fn take_event(&mut self, out: &mut Outgoing) -> Option<Event<'_>> {
         let (mut input, unread) = self.buffer.unread();
         // A violation is reported with the end of the connection, once the peer was told.
         let event = self.recv.handle_input(self.now, &mut input, out).ok().flatten();
         unread.leave(input.len());
+        if event.is_some() {
+            // While the caller has the event nobody reads, and the peer's silence means nothing.
+            out.reading_paused(self.now);
+            self.is_paused = true;
+        }
         event
     }
 
@@ -299,15 +337,18 @@ impl<R: Runtime> ReadSide<R> {
         R: Io<S>,
     {
         self.buffer.release();
+        if std::mem::take(&mut self.is_paused) {
+            self.recv.reading_resumed(R::now(), &mut write.out);
+        }
         let _ = write.poll_write_as::<R>(cx, Half::Reader);
-        if write.is_over() {
+        if write.is_over::<R>(cx) {
             return Poll::Ready(ControlFlow::Break(()));
         }
         // Bytes that wait in the stream come before deadlines: while nobody read, they could not be heard. Once read,
         // or while the connection closes, deadlines hold whatever keeps arriving.
         if self.has_read || !write.out.is_open() {
             let _ = self.poll_deadline(cx, &mut write.out);
-            if write.is_over() {
+            if write.is_over::<R>(cx) {
                 return Poll::Ready(ControlFlow::Break(()));
             }
         }
@@ -330,6 +371,39 @@ impl<R: Runtime> ReadSide<R> {
     }
 }
 
+/// How many of the queued bytes answer events: those queued between an event and the next call.
+///
+/// Positions count the bytes sent since the connection began.
+#[derive(Default)]
+struct Answers {
+    /// Where the answers to the latest event begin, until the caller asks for the next one.
+    start: Option<u64>,
+    /// Where the latest answer ends.
+    end: u64,
+    /// Bytes of answers before there, of which some may have been written since.
+    len: u64,
+}
+
+impl Answers {
+    /// What is queued from now on, at `end`, answers an event.
+    fn begin(&mut self, end: u64) {
+        self.start = Some(end);
+    }
+
+    /// The caller asks for the next event, with `written` bytes of `end` written.
+    fn finish(&mut self, written: u64, end: u64) {
+        if let Some(start) = self.start.take() {
+            self.len = self.waiting(written) + end.saturating_sub(start);
+            self.end = end;
+        }
+    }
+
+    /// At most how many bytes of answers wait, once `written` bytes were written.
+    fn waiting(&self, written: u64) -> u64 {
+        self.len.min(self.end.saturating_sub(written))
+    }
+}
+
 /// What both sides touch.
 struct WriteSide<S> {
     out: Outgoing,
@@ -342,6 +416,11 @@ struct WriteSide<S> {
 }
 
 impl<S: Unpin> WriteSide<S> {
+    /// Bytes written or queued so far.
+    fn end(&self) -> u64 {
+        self.transport.written + self.out.queued() as u64
+    }
+
     fn poll_write<R: Io<S>>(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.transport.poll_write::<R>(cx, &mut self.out)
     }
@@ -375,9 +454,12 @@ impl<S: Unpin> WriteSide<S> {
     }
 
     /// Whether the connection has ended; notes how.
-    fn is_over(&mut self) -> bool {
+    fn is_over<R: Io<S>>(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(Event::Closed(closed)) = self.out.poll_event() {
             self.closed = Some(closed);
+            // A server waits for the client to end the stream (RFC 6455 section 7.1.1), which must not depend on when
+            // the caller drops it.
+            self.transport.shut_down::<R>(cx);
         }
         self.closed.is_some()
     }

@@ -22,19 +22,31 @@ impl Runtime for Tokio {
     type Sleep = Sleep;
 
     fn now() -> Instant {
-        let passed = time::Instant::now().saturating_duration_since(epoch());
-        Instant::from_nanos(u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX))
+        let now = time::Instant::now();
+        let after = now.saturating_duration_since(origin());
+        let before = origin().saturating_duration_since(now);
+        Instant::from_nanos(ORIGIN_NANOS.saturating_add(nanos(after)).saturating_sub(nanos(before)))
     }
 
     fn sleep_until(at: Instant) -> Sleep {
-        time::sleep_until(epoch() + Duration::from_nanos(at.as_nanos()))
+        let after = Duration::from_nanos(at.as_nanos().saturating_sub(ORIGIN_NANOS));
+        let before = Duration::from_nanos(ORIGIN_NANOS.saturating_sub(at.as_nanos()));
+        time::sleep_until((origin() + after).checked_sub(before).unwrap_or_else(time::Instant::now))
     }
 }
 
 /// The first moment that was asked for.
-fn epoch() -> time::Instant {
-    static EPOCH: OnceLock<time::Instant> = OnceLock::new();
-    *EPOCH.get_or_init(time::Instant::now)
+fn origin() -> time::Instant {
+    static ORIGIN: OnceLock<time::Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(time::Instant::now)
+}
+
+/// Where it lies in the core's time. There is room before it: a runtime whose clock is paused can be years ahead of the
+/// others, and they must not stand still until they catch up with the moment that it asked for.
+const ORIGIN_NANOS: u64 = 1 << 62;
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl<S: AsyncRead + AsyncWrite> Io<S> for Tokio {

@@ -1,0 +1,241 @@
+//! A future that is dropped at any of its waits loses nothing and sends nothing twice.
+//!
+//! How the streams dawdle, and at which wait each future is dropped, depends on the seed of the run alone.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use multiwa_ws_core::frame::CloseCode;
+use multiwa_ws_core::websocket::{Cause, Message, Outgoing, Received};
+use multiwa_ws_tokio::{Error, Options, Reader, WebSocket, Writer};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::choppy::{self, Choppy, below};
+use crate::support::{Owned, connect_compressed_over, connect_over, drain, pattern, quiet, within};
+
+const SEEDS: u64 = 30;
+
+/// Many times what any run needs: one that makes no progress fails instead of spinning.
+const MOST_ATTEMPTS: usize = 1_000_000;
+
+/// Drops the future that `begin` makes at its first, second or third wait, and begins anew, until one completes.
+async fn persist<T>(random: &mut ChaCha8Rng, mut begin: impl AsyncFnMut() -> T) -> T {
+    for _ in 0..MOST_ATTEMPTS {
+        if let Some(output) = unless_waits(1 + below(random, 3), begin()).await {
+            return output;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("no progress");
+}
+
+/// The output of `future`, which is dropped instead when it waits for the `waits`th time.
+async fn unless_waits<F: Future>(waits: u32, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut waited = 0;
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => {
+            waited += 1;
+            if waited == waits { Poll::Ready(None) } else { Poll::Pending }
+        }
+    })
+    .await
+}
+
+/// A client and a server that compress every message when the seed is odd.
+async fn pair(seed: u64, mut options: Options) -> (WebSocket<Choppy>, WebSocket<Choppy>) {
+    options.connection.compression.threshold = 0;
+    match seed % 2 {
+        0 => connect_over(choppy::pair(seed), &options).await,
+        _ => connect_compressed_over(choppy::pair(seed), &options).await,
+    }
+}
+
+/// Two sources of random numbers, for two peers.
+fn sources(seed: u64) -> (ChaCha8Rng, ChaCha8Rng) {
+    (ChaCha8Rng::seed_from_u64(!seed), ChaCha8Rng::seed_from_u64(seed << 32))
+}
+
+/// Messages of all kinds and many lengths, each unlike the others.
+fn messages() -> Vec<Owned> {
+    let binary = (0..20_u8).map(|index| Owned::Binary([pattern(usize::from(index).pow(2) * 20), vec![index]].concat()));
+    let text = (0..20).map(|index| Owned::Text(format!("{index} {}", "grüße ".repeat(index * 3))));
+    binary.zip(text).flat_map(|(binary, text)| [binary, text]).collect()
+}
+
+/// Queues a message; some in fragments.
+fn send(out: &mut Outgoing, message: &Owned) {
+    match message {
+        Owned::Text(text) if text.len() % 3 == 0 => {
+            let (first, rest) = text.split_at(1);
+            out.send_fragment(Message::Text(first), false).unwrap();
+            out.send_fragment(Message::Text(rest), true).unwrap();
+        }
+        Owned::Text(text) => out.send_text(text).unwrap(),
+        Owned::Binary(payload) => out.send_binary(payload).unwrap(),
+        other => panic!("{other:?} is no message"),
+    }
+}
+
+/// The next event, to keep.
+async fn next(socket: &mut WebSocket<Choppy>) -> Result<Option<Owned>, Error> {
+    Ok(socket.next().await?.map(|received| received.event.into()))
+}
+
+/// Sends the next message back; whether there may be more.
+async fn answer(socket: &mut WebSocket<Choppy>) -> Result<bool, Error> {
+    let Some(Received { event, out }) = socket.next().await? else { return Ok(false) };
+    if let message @ (Owned::Text(_) | Owned::Binary(_)) = event.into() {
+        send(out, &message);
+    }
+    Ok(true)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_next_loses_no_message_and_no_answer() {
+    for seed in 0..SEEDS {
+        let (mut client, mut server) = pair(seed, quiet()).await;
+        let (mut client_random, mut server_random) = sources(seed);
+        for message in messages() {
+            send(client.outgoing(), &message);
+        }
+        client.outgoing().ping(b"last").unwrap();
+        let talk = async {
+            for message in messages() {
+                let answer = persist(&mut client_random, async || next(&mut client).await).await.unwrap();
+                assert!(answer == Some(message), "{answer:?} with seed {seed}");
+            }
+            let pong = persist(&mut client_random, async || next(&mut client).await).await.unwrap();
+            assert_eq!(pong, Some(Owned::Pong(b"last".to_vec())), "with seed {seed}");
+            client.close(CloseCode::NORMAL, "").await.unwrap();
+        };
+        let echo = async { while persist(&mut server_random, async || answer(&mut server).await).await.unwrap() {} };
+        within(async { tokio::join!(talk, echo) }).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_flush_loses_nothing_and_sends_nothing_twice() {
+    for seed in 0..SEEDS {
+        let (mut client, mut server) = pair(seed, quiet()).await;
+        let (mut random, _) = sources(seed);
+        let talk = async {
+            for message in messages() {
+                send(client.outgoing(), &message);
+                persist(&mut random, async || client.flush().await).await;
+                assert_eq!(client.outgoing().queued(), 0);
+            }
+            client.close(CloseCode::NORMAL, "").await.unwrap();
+        };
+        let ((), (mut events, ended)) = within(async { tokio::join!(talk, drain(&mut server)) }).await;
+        ended.unwrap();
+        events.pop();
+        assert!(events == messages(), "with seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_send_has_queued_its_message_whole_or_not_at_all() {
+    let mut abandoned = 0;
+    for seed in 0..SEEDS {
+        // Room for a few messages only, so that sends wait for room as well as for the stream.
+        let mut options = quiet();
+        options.connection.max_queued = 3000;
+        let (mut client, mut server) = pair(seed, options).await;
+        let (mut random, _) = sources(seed);
+        let message = |number: u8| Owned::Binary([pattern(usize::from(number) * 10), vec![number]].concat());
+        let mut sent = Vec::new();
+        let talk = async {
+            for number in 0..200 {
+                let Owned::Binary(payload) = message(number) else { unreachable!() };
+                let done = unless_waits(1 + below(&mut random, 3), client.send_binary(&payload)).await;
+                sent.push(done.map(Result::unwrap).is_some());
+                tokio::task::yield_now().await;
+            }
+            client.close(CloseCode::NORMAL, "").await.unwrap();
+        };
+        let ((), (mut events, ended)) = within(async { tokio::join!(talk, drain(&mut server)) }).await;
+        ended.unwrap();
+        events.pop();
+        // In order, each at most once, and every one whose send completed.
+        let mut arrived = events.into_iter().peekable();
+        for number in 0..200 {
+            let has_arrived = arrived.next_if(|event| *event == message(number)).is_some();
+            assert!(has_arrived || !sent[usize::from(number)], "message {number} with seed {seed}");
+            abandoned += usize::from(!has_arrived);
+        }
+        assert_eq!(arrived.next(), None, "with seed {seed}");
+    }
+    assert!(abandoned > 0, "no send was dropped before its message was queued");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_close_goes_on_and_sends_one_close_frame() {
+    for seed in 0..SEEDS {
+        let (client, server) = pair(seed, quiet()).await;
+        let (mut closing, mut other) = if seed % 4 < 2 { (client, server) } else { (server, client) };
+        let (mut random, mut other_random) = sources(seed);
+        closing.outgoing().send_binary(&pattern(5000)).unwrap();
+        let close = persist(&mut random, async || closing.close(CloseCode::GOING_AWAY, "bye").await);
+        let listen = async {
+            let mut events = Vec::new();
+            while let Some(event) = persist(&mut other_random, async || next(&mut other).await).await.unwrap() {
+                events.push(event);
+            }
+            events
+        };
+        let (closed, events) = within(async { tokio::join!(close, listen) }).await;
+        closed.unwrap();
+        let frame = Owned::Close(Some((CloseCode::GOING_AWAY, "bye".into())));
+        assert!(events == [Owned::Binary(pattern(5000)), frame], "with seed {seed}");
+        let (closed, other_closed) = (closing.closed().unwrap(), other.closed().unwrap());
+        assert_eq!((closed.cause, other_closed.cause), (Cause::Local, Cause::Peer), "with seed {seed}");
+        assert!(closed.clean && other_closed.clean, "with seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_futures_of_a_split_connection_lose_nothing_either_way() {
+    for seed in 0..SEEDS {
+        let (client, server) = pair(seed, quiet()).await;
+        let (client_random, server_random) = sources(seed);
+        let talk = |socket: WebSocket<Choppy>, random: ChaCha8Rng| async move {
+            let (reader, writer) = socket.split();
+            tokio::join!(read(reader, random.clone()), write(writer, random))
+        };
+        let (((at_client, mut client), mut writer), ((at_server, mut server), _writer)) =
+            within(async { tokio::join!(talk(client, client_random), talk(server, server_random)) }).await;
+        assert!(at_client == messages() && at_server == messages(), "with seed {seed}");
+
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let close = async {
+            writer.close(CloseCode::NORMAL, "").await.unwrap();
+            while client.next().await.unwrap().is_some() {}
+        };
+        let listen = async { while persist(&mut random, async || server.next().await.unwrap().is_some()).await {} };
+        within(async { tokio::join!(close, listen) }).await;
+        assert!(client.closed().unwrap().clean && server.closed().unwrap().clean, "with seed {seed}");
+    }
+}
+
+/// Reads as many messages as there are.
+async fn read(mut reader: Reader<Choppy>, mut random: ChaCha8Rng) -> (Vec<Owned>, Reader<Choppy>) {
+    let mut events = Vec::new();
+    while events.len() < messages().len() {
+        let event = persist(&mut random, async || reader.next().await.map(|event| event.map(Owned::from))).await;
+        events.push(event.unwrap().expect("a message"));
+    }
+    (events, reader)
+}
+
+/// Writes all messages.
+async fn write(mut writer: Writer<Choppy>, mut random: ChaCha8Rng) -> Writer<Choppy> {
+    for message in messages() {
+        writer.feed(|out| send(out, &message));
+        persist(&mut random, async || writer.flush().await).await;
+    }
+    writer
+}

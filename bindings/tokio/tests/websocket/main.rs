@@ -1,0 +1,14 @@
+//! A WebSocket over tokio's streams: in memory, on TCP, and on streams that take and give a few bytes at a time.
+//!
+//! Tests in memory run on a paused clock: a wait that nothing ends takes no time, and so does a deadline.
+
+#![cfg(test)]
+
+mod cancellation;
+mod choppy;
+mod closing;
+mod messages;
+mod raw;
+mod split;
+mod support;
+mod upgrade;

@@ -1,0 +1,180 @@
+//! Messages of every form and length, both ways.
+
+use std::time::Duration;
+
+use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::frame::CloseCode;
+use multiwa_ws_core::websocket::{Message, Received};
+use multiwa_ws_tokio::WebSocket;
+use tokio::io::{AsyncRead, AsyncWrite, BufStream, duplex};
+
+use crate::support::{
+    Owned, connect_compressed_over, connect_over, drain, echo, in_memory, large, next, pattern, quiet, tcp, within,
+};
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_message_comes_back_from_an_echo() {
+    let (mut client, mut server) = in_memory(64, &quiet()).await;
+    let talk = async {
+        for payload in ["", "a", "grüße", &"x".repeat(125), &"x".repeat(126), &"x".repeat(70_000)] {
+            client.outgoing().send_text(payload).unwrap();
+            assert_eq!(next(&mut client).await, Owned::text(payload));
+            client.outgoing().send_binary(payload.as_bytes()).unwrap();
+            assert_eq!(next(&mut client).await, Owned::Binary(payload.as_bytes().to_vec()));
+        }
+        client.close(CloseCode::NORMAL, "").await
+    };
+    let (closed, echoed) = within(async { tokio::join!(talk, echo(&mut server)) }).await;
+    closed.unwrap();
+    echoed.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn fragments_become_one_message_and_a_ping_between_them_is_answered() {
+    let (mut client, mut server) = in_memory(64, &quiet()).await;
+    let talk = async {
+        let out = client.outgoing();
+        out.send_fragment(Message::Text("one, "), false).unwrap();
+        out.ping(b"between").unwrap();
+        out.send_fragment(Message::Text(""), false).unwrap();
+        out.send_fragment(Message::Text("two"), true).unwrap();
+        (next(&mut client).await, client.close(CloseCode::NORMAL, "").await)
+    };
+    let ((pong, closed), (events, ended)) = within(async { tokio::join!(talk, drain(&mut server)) }).await;
+    assert_eq!(pong, Owned::Pong(b"between".to_vec()));
+    let close = Owned::Close(Some((CloseCode::NORMAL, String::new())));
+    assert_eq!(events, [Owned::Ping(b"between".to_vec()), Owned::text("one, two"), close]);
+    closed.unwrap();
+    ended.unwrap();
+}
+
+/// Queues a large message on both sides before either reads, and reads both.
+async fn exchange_large<S: AsyncRead + AsyncWrite + Unpin>((mut one, mut other): (WebSocket<S>, WebSocket<S>)) {
+    let payload = pattern(8 << 20);
+    one.outgoing().send_binary(&payload).unwrap();
+    other.outgoing().send_binary(&payload).unwrap();
+    // The one that has its message first may still have some of its own to write.
+    let receive = async |socket: &mut WebSocket<S>| (next(socket).await, socket.flush().await).0;
+    let (at_one, at_other) = within(async { tokio::join!(receive(&mut one), receive(&mut other)) }).await;
+    assert!(at_one == Owned::Binary(payload.clone()), "the message to the one side is another");
+    assert!(at_other == Owned::Binary(payload), "the message to the other side is another");
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_messages_pass_each_other_in_memory() {
+    exchange_large(in_memory(4096, &large()).await).await;
+}
+
+#[tokio::test]
+async fn large_messages_pass_each_other_on_tcp() {
+    exchange_large(connect_over(tcp().await, &large()).await).await;
+}
+
+#[tokio::test]
+async fn large_messages_pass_each_other_compressed() {
+    exchange_large(connect_compressed_over(tcp().await, &large()).await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_buffers_what_it_is_given_is_flushed() {
+    let (client, server) = duplex(1 << 16);
+    let streams = (BufStream::new(client), BufStream::new(server));
+    let (mut client, mut server) = connect_over(streams, &quiet()).await;
+    within(client.send_text("by a send")).await.unwrap();
+    assert_eq!(next(&mut server).await, Owned::text("by a send"));
+    client.outgoing().send_text("by a wait").unwrap();
+    let (_, text) = within(async { tokio::join!(client.close(CloseCode::NORMAL, ""), next(&mut server)) }).await;
+    assert_eq!(text, Owned::text("by a wait"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_read_its_answers_is_not_read_from_either() {
+    const COUNT: usize = 4096;
+    let mut options = large();
+    options.connection.keep_alive =
+        KeepAlive { interval: Some(Duration::from_secs(10)), timeout: Some(Duration::from_secs(5)) };
+    let (mut client, mut server) = connect_over(duplex(1 << 16), &options).await;
+    let payload = pattern(1024);
+    for _ in 0..COUNT {
+        client.outgoing().send_binary(&payload).unwrap();
+    }
+    let mut queued = 0;
+    // The peer's silence means nothing while we do not read.
+    let stalled = tokio::time::timeout(Duration::from_secs(600), async {
+        let answer = async {
+            while let Some(Received { event, out }) = server.next().await.unwrap() {
+                let Owned::Binary(payload) = event.into() else { panic!("another event") };
+                out.send_binary(&payload).unwrap();
+                queued = queued.max(out.queued());
+            }
+        };
+        tokio::join!(client.flush(), answer)
+    })
+    .await;
+    assert!(stalled.is_err());
+    assert!((100 << 10..512 << 10).contains(&queued), "{queued} bytes were queued");
+
+    let read_all = async {
+        for _ in 0..COUNT {
+            assert_eq!(next(&mut client).await, Owned::Binary(payload.clone()));
+        }
+        client.close(CloseCode::NORMAL, "").await
+    };
+    let (closed, echoed) = within(async { tokio::join!(read_all, echo(&mut server)) }).await;
+    closed.unwrap();
+    echoed.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_not_late_for_the_time_that_its_receiver_took_for_the_one_before() {
+    let (mut client, mut server) = in_memory(1 << 20, &large()).await;
+    client.outgoing().send_text("first").unwrap();
+    client.outgoing().send_binary(&pattern(500_000)).unwrap();
+    within(client.flush()).await;
+    assert_eq!(next(&mut server).await, Owned::text("first"));
+    // Part of the second one has been read together with the first.
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(next(&mut server).await, Owned::Binary(pattern(500_000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_not_late_for_the_time_that_its_receiver_took_to_send() {
+    let (mut client, mut server) = in_memory(1 << 10, &large()).await;
+    client.outgoing().send_binary(&pattern(100_000)).unwrap();
+    // The beginning of the message is read, then a send of our own takes an hour.
+    let beginning = tokio::time::timeout(Duration::from_secs(1), server.next());
+    let (_, beginning) =
+        within(async { tokio::join!(tokio::time::timeout(Duration::ZERO, client.flush()), beginning) }).await;
+    assert!(beginning.is_err());
+    let hour = async {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        (next(&mut client).await, client.flush().await).0
+    };
+    let send = async {
+        server.send_binary(&pattern(100_000)).await.unwrap();
+        next(&mut server).await
+    };
+    let (sent, received) = tokio::join!(hour, send);
+    assert!(sent == Owned::Binary(pattern(100_000)) && received == sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_waits_for_room_and_refuses_what_can_never_fit() {
+    let mut options = quiet();
+    options.connection.max_queued = 1000;
+    let (mut client, mut server) = connect_over(duplex(64), &options).await;
+    let error = within(client.send_binary(&[0; 1000])).await.unwrap_err();
+    assert!(error.to_string().contains("1000"), "{error}");
+
+    let send = async {
+        for _ in 0..20 {
+            client.send_binary(&pattern(500)).await.unwrap();
+        }
+    };
+    let receive = async {
+        for _ in 0..20 {
+            assert_eq!(next(&mut server).await, Owned::Binary(pattern(500)));
+        }
+    };
+    within(async { tokio::join!(send, receive) }).await;
+}
