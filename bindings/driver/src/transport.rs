@@ -52,12 +52,14 @@ pub(crate) struct Transport<S> {
     pub(crate) written: u64,
     /// Whether bytes were written since the stream was last flushed.
     unflushed: bool,
+    /// Whether the stream has ended: it would say so again and again.
+    ended: bool,
     pub(crate) error: Option<io::Error>,
 }
 
 impl<S: Unpin> Transport<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, written: 0, unflushed: false, error: None }
+        Self { stream, written: 0, unflushed: false, ended: false, error: None }
     }
 
     /// Writes what `machine` has to send, and shuts the write side down when it says so. Ready when nothing is left.
@@ -71,21 +73,29 @@ impl<S: Unpin> Transport<S> {
         Poll::Ready(())
     }
 
-    /// Reads into `buffer`, which is empty. Ready with whether there were bytes; without them the stream has ended.
+    /// Reads into `buffer`, which is empty. Ready with whether there were bytes; without them the stream has ended, which is
+    /// told once.
     pub(crate) fn poll_read<R: Io<S>>(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuffer,
         machine: &mut impl Transmit,
     ) -> Poll<bool> {
+        if self.ended {
+            return Poll::Pending;
+        }
         let read = buffer.fill(|bytes| match R::poll_read(Pin::new(&mut self.stream), cx, bytes) {
             Poll::Ready(Ok(len)) => (len, Poll::Ready(Ok(len > 0))),
             Poll::Ready(Err(error)) => (0, Poll::Ready(Err(error))),
             Poll::Pending => (0, Poll::Pending),
         });
         match ready!(read) {
-            Ok(more) => Poll::Ready(more),
+            Ok(more) => {
+                self.ended = !more;
+                Poll::Ready(more)
+            }
             Err(error) => {
+                self.ended = true;
                 self.lose::<R>(error, machine);
                 Poll::Ready(false)
             }

@@ -293,6 +293,45 @@ impl AsyncWrite for Torrent {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_has_ended_is_not_asked_again_while_the_last_bytes_cannot_be_written() {
+    let stuck = Stuck { ends: 0 };
+    let close = raw::masked_frame(0x88, &1000_u16.to_be_bytes());
+    let started = Instant::now();
+    let mut server =
+        WebSocket::from_upgraded(stuck, Role::Server, &quiet().connection, &Negotiated::default(), &close).unwrap();
+    while within(server.next()).await.unwrap().is_some() {}
+    let closed = server.closed().unwrap();
+    assert_eq!((closed.cause, closed.clean, started.elapsed().as_secs()), (Cause::Peer, false, 5));
+}
+
+/// A stream that has ended and takes nothing.
+struct Stuck {
+    ends: usize,
+}
+
+impl AsyncRead for Stuck {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.ends += 1;
+        assert!(self.ends < 10, "the end was told often enough");
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stuck {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_answers_no_ping_is_given_up() {
     let mut options = quiet();
     options.connection.keep_alive =
