@@ -154,7 +154,7 @@ def test_server(kosoku: Path, arguments: list[str], runtime: str, options: argpa
 def test_client(kosoku: Path, arguments: list[str], runtime: str, options: argparse.Namespace) -> None:
     address = f"127.0.0.1:{free_port()}"
     url = f"ws://{address}"
-    command = options.client_command or f"{CARGO_RUN} echo-client -- --runtime {runtime} {{url}}"
+    command = options.client_command or f"{CARGO_RUN} echo-client -- --runtime {runtime} --parallelism 2 {{url}}"
     with running([str(kosoku), "--mode", "fuzzingserver", *arguments, address]) as suite:
         wait_until_listening(address, suite)
         with running(shlex.split(command.replace("{url}", url))) as client:

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use multiwa_ws_core::Instant;
+use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{
-    Closed, Compression, Config, DeflateParameters, Event, KeepAlive, Message, Negotiated, ProtocolError, Role,
-    SendError, SharedMessage, State, WebSocket,
+    Closed, Compression, Config, DeflateParameters, Event, Message, Negotiated, ProtocolError, Role, SendError,
+    SharedMessage, State, WebSocket,
 };
 
 use super::websocket::{Heard, hear, judge_output, message, opposite, transmit, without_limits};

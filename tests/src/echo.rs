@@ -1,0 +1,79 @@
+//! What the echo programs have in common: the peers that conformance suites talk to, over the bindings' public API.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::handshake::{Acceptance, ClientRequest, DeflateConfig, DeflateOffer};
+use multiwa_ws_core::websocket::{Compression, Config, Event, Received};
+use multiwa_ws_driver::{Io, Options, WebSocket};
+
+/// The runtime that a program runs on.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Runtime {
+    /// async-std.
+    AsyncStd,
+    /// tokio.
+    Tokio,
+}
+
+/// The longest message to echo: twice the longest of the Autobahn suite.
+const MAX_MESSAGE_LEN: usize = 32 << 20;
+
+/// How each connection is set up: for long messages, all of them compressed, and as slow as the suite likes.
+#[must_use]
+pub fn options() -> Options {
+    let connection = Config {
+        max_message_len: MAX_MESSAGE_LEN,
+        // An echo and what waits before it.
+        max_queued: 2 * MAX_MESSAGE_LEN,
+        message_timeout: None,
+        keep_alive: KeepAlive::OFF,
+        compression: Compression { threshold: 0, ..Compression::default() },
+        ..Config::default()
+    };
+    Options { connection, ..Options::default() }
+}
+
+/// What the server grants to every client.
+#[must_use]
+pub fn acceptance() -> Acceptance {
+    Acceptance { deflate: Some(DeflateConfig::default()), ..Acceptance::default() }
+}
+
+/// What the client asks for: an offer that lets the server limit the client's window, as cases 13.3 to 13.7 do, and make
+/// it forget it, as 13.2 does.
+#[must_use]
+pub fn request(host: &str, target: &str) -> ClientRequest {
+    let deflate = DeflateOffer { client_no_context_takeover: true, ..DeflateOffer::default() };
+    ClientRequest { deflate: Some(deflate), ..ClientRequest::new(host, target) }
+}
+
+/// Sends every message back until the connection ends.
+///
+/// # Errors
+/// How it ended, unless by a closing handshake.
+pub async fn echo<S: Unpin, R: Io<S>>(socket: &mut WebSocket<S, R>) -> Result<(), multiwa_ws_driver::Error> {
+    while let Some(Received { event, out }) = socket.next().await? {
+        match event {
+            Event::Text(text) => out.send_text(text)?,
+            Event::Binary(payload) => out.send_binary(payload)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The exit code of a program that ended with `result`; an error is shown with its causes.
+#[must_use]
+pub fn exit_code(result: Result<(), Box<dyn Error>>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprint!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprint!(": {error}");
+        cause = error.source();
+    }
+    eprintln!();
+    ExitCode::FAILURE
+}
