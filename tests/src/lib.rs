@@ -10,6 +10,7 @@
 //! Suites that put a ceiling on memory use the crate `allocation-counter`: it counts what the current thread allocates
 //! inside one closure. `tests/memory_meter.rs` states what its figures mean.
 
+pub mod chaos;
 pub mod link;
 pub mod process;
 pub mod random;
