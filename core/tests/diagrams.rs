@@ -1,4 +1,5 @@
 //! The architecture page shows what the code does: each diagram and table on it is compared with the code.
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

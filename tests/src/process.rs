@@ -14,7 +14,8 @@ use serde_json::Value;
 ///
 /// It is killed and reaped when this value is dropped, so a failing test leaves nothing behind.
 ///
-/// - Talk to it: [`write_line`](Self::write_line), [`wait_for_line`](Self::wait_for_line).
+/// - Talk to it: [`write_line`](Self::write_line), [`close_input`](Self::close_input),
+///   [`wait_for_line`](Self::wait_for_line), [`signal`](Self::signal).
 /// - End it: [`wait`](Self::wait) for its own end, [`kill`](Self::kill).
 #[derive(Debug)]
 pub struct Program {
@@ -138,6 +139,21 @@ impl Program {
             None => Err(io::ErrorKind::BrokenPipe.into()),
         };
         written.map_err(|source| self.io_error(source))
+    }
+
+    /// Ends the program's standard input.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Sends a signal, named as `kill` names it: `INT`, `TERM`, `HUP`.
+    ///
+    /// # Errors
+    /// [`ProgramError`] when it has ended already.
+    pub fn signal(&self, name: &str) -> Result<(), ProgramError> {
+        let mut kill = Command::new("kill");
+        kill.args(["-s", name, &self.child.id().to_string()]);
+        run(kill, Duration::from_secs(20)).map(drop)
     }
 
     /// The next line, written to either stream, that `wanted` accepts. Those before it are passed over.
@@ -297,6 +313,18 @@ mod tests {
         cat.write_line("two").unwrap();
         assert_eq!(cat.wait_for_line(LIMIT, |line| line.text == "two").unwrap().stream, Stream::Out);
         assert!(cat.wait(LIMIT).unwrap().0.success());
+    }
+
+    #[test]
+    fn a_program_sees_the_end_of_its_input_and_hears_signals() {
+        let mut program =
+            Program::start(shell("trap 'exit 7' HUP; cat; echo end; while :; do sleep 0.01; done")).unwrap();
+        program.write_line("one").unwrap();
+        program.close_input();
+        program.wait_for_line(LIMIT, |line| line.text == "end").unwrap();
+        assert!(program.write_line("two").is_err());
+        program.signal("HUP").unwrap();
+        assert_eq!(program.wait(LIMIT).unwrap().0.code(), Some(7));
     }
 
     #[test]

@@ -162,6 +162,8 @@ impl FrameHeader {
                 Some((field, rest)) => (u64::from_be_bytes(*field), rest, 8),
                 // The most significant bit stands in the first byte of the field.
                 None if rest.first().is_some_and(|first| first & 0x80 != 0) => return Err(FrameError::LengthOverflow),
+                // With zeros in front of its last two bytes, 16 bits would have held the length.
+                None if rest.starts_with(&[0; 6]) => return Err(FrameError::NonMinimalLength),
                 None => return Ok(None),
             },
             len => (u64::from(len), rest, 0),
@@ -343,6 +345,9 @@ mod tests {
         assert!(parse(&[0x82, 126, 0, 126]).is_ok());
         assert_eq!(parse(&[0x82, 127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]), Err(FrameError::NonMinimalLength));
         assert!(parse(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]).is_ok());
+        // Six bytes of zeros show it, whatever the last two hold; five do not.
+        assert_eq!(parse(&[0x82, 127, 0, 0, 0, 0, 0, 0]), Err(FrameError::NonMinimalLength));
+        assert_eq!(parse(&[0x82, 127, 0, 0, 0, 0, 0]), Ok(None));
         // Already the first byte of the length shows it.
         assert_eq!(parse(&[0x82, 127, 0x80]), Err(FrameError::LengthOverflow));
         assert_eq!(parse(&[0x82, 127, 0xFF, 0, 0, 0, 0, 0, 0, 0]), Err(FrameError::LengthOverflow));

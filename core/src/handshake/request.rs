@@ -303,9 +303,21 @@ mod tests {
             assert_eq!((request.target(), request.path(), request.host()), (target, path, host));
             assert_eq!(request.query_pairs().count(), pairs, "{target}");
         }
-        for target in
-            ["", "*", "ws", "/a b", "/a#b", "/é", "ftp://h/", "ws://h/", "http://", "http:///ws", "http://a@b/"]
-        {
+        for target in [
+            "",
+            "*",
+            "ws",
+            "/a b",
+            "/a#b",
+            "/é",
+            "ftp://h/",
+            "ws://h/",
+            "http://",
+            "http:///ws",
+            "http://a@b/",
+            "http://h/a#b",
+            "http://h/a b",
+        ] {
             assert_eq!(with(target, &[]), Err(RequestError::Target), "{target}");
         }
     }
@@ -355,6 +367,7 @@ mod tests {
         ] {
             let shown = alloc::format!("{:?}", with(target, &[more]).unwrap());
             assert!(!shown.contains("s3cret"), "{shown}");
+            assert!(shown.starts_with("UpgradeRequest { target: "), "{shown}");
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The rules are the table [`RETRY_RULES`]; how long the client waits is [`ReconnectConfig`].
 
+use core::fmt;
 use core::time::Duration;
 
 use super::config::ReconnectConfig;
@@ -48,7 +49,7 @@ pub enum Loss {
     #[error("the server did not answer a ping in time")]
     PongTimeout,
     /// The server closed, with this code or without one.
-    #[error("the server closed the connection, code {code:?}")]
+    #[error("the server closed the connection {}", WithCode(*.code))]
     ClosedByPeer {
         /// The close code, RFC 6455 section 7.4.
         code: Option<u16>,
@@ -62,6 +63,18 @@ pub enum Loss {
     /// Whoever supplies the URL and the key does not want another attempt.
     #[error("no further attempt was wanted")]
     Stopped,
+}
+
+/// A close code in words.
+struct WithCode(Option<u16>);
+
+impl fmt::Display for WithCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(code) => write!(f, "with code {code}"),
+            None => f.write_str("without a code"),
+        }
+    }
 }
 
 /// A kind of ending that has a rule of its own.
@@ -223,6 +236,13 @@ mod tests {
 
     fn refused(status: u16) -> Loss {
         Loss::Refused { status, retry_after: None }
+    }
+
+    #[test]
+    fn a_close_code_is_told_in_words() {
+        let told = |code| alloc::format!("{}", Loss::ClosedByPeer { code });
+        assert_eq!(told(Some(1001)), "the server closed the connection with code 1001");
+        assert_eq!(told(None), "the server closed the connection without a code");
     }
 
     #[test]

@@ -71,7 +71,9 @@ pub(super) fn compress_alone(payload: &[u8], level: u8) -> Result<Vec<u8>, Defla
     Ok(compressed)
 }
 
-/// More than what `len` bytes can grow to by compression: stored blocks cost 5 bytes each and hold thousands.
+/// More than what `len` bytes can grow to by compression: 9 bits a byte are the worst of the fixed code, which is taken where
+/// the window is too small for a block to be stored; each block has a header, and each window a flush where the library
+/// forgets by flushing.
 pub(super) const fn compressed_bound(len: usize) -> usize {
-    len.saturating_add(len / 256).saturating_add(64)
+    len.saturating_add(len / 8).saturating_add(len / 64).saturating_add(64)
 }

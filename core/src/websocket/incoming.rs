@@ -293,9 +293,9 @@ impl Incoming {
                 if piece.len() > *max_message_len - message.len {
                     return Err(ProtocolError::MessageTooLarge);
                 }
-                message.append(piece, Follows::AtLeast(0), text, binary)
+                message.append(piece, Follows::AtLeast(0), *max_message_len, text, binary)
             }),
-            _ => message.append(part.payload, Follows::after(part), text, binary),
+            _ => message.append(part.payload, Follows::after(part), *max_message_len, text, binary),
         }
     }
 
@@ -375,11 +375,12 @@ impl Incoming {
 }
 
 impl Message {
-    /// Appends a piece to `text` or `binary`.
+    /// Appends a piece to `text` or `binary`; the whole message has at most `limit` bytes.
     fn append(
         &mut self,
         piece: &[u8],
         follows: Follows,
+        limit: usize,
         text: &mut String,
         binary: &mut Vec<u8>,
     ) -> Result<(), ProtocolError> {
@@ -388,12 +389,12 @@ impl Message {
             MessageKind::Text => {
                 // Section 8.1, and fail-fast: a bad byte is refused in the part that brings it.
                 let (completed, rest) = self.utf8.decode(piece)?;
-                text.reserve_exact(reservation(text.len(), text.capacity(), self.len, follows));
+                text.reserve_exact(reservation(text.len(), text.capacity(), self.len, follows, limit));
                 text.extend(completed);
                 text.push_str(rest);
             }
             MessageKind::Binary => {
-                binary.reserve_exact(reservation(binary.len(), binary.capacity(), self.len, follows));
+                binary.reserve_exact(reservation(binary.len(), binary.capacity(), self.len, follows, limit));
                 binary.extend_from_slice(piece);
             }
         }
@@ -418,9 +419,10 @@ impl Follows {
 }
 
 /// How much to reserve in a buffer of `len` bytes for a message of which `received` bytes are here: room for these, and
-/// ahead for what follows as far as it is known, but for no more in all than 64 KiB or twice what was received. So a
-/// number that the peer sent does not size memory, and a message that comes in many pieces is not moved for each of them.
-fn reservation(len: usize, capacity: usize, received: usize, follows: Follows) -> usize {
+/// ahead for what follows as far as it is known, but for no more in all than 64 KiB or twice what was received, and never
+/// than `limit`, the longest message. So a number that the peer sent does not size memory, and a message that comes in many
+/// pieces is not moved for each of them.
+fn reservation(len: usize, capacity: usize, received: usize, follows: Follows, limit: usize) -> usize {
     const AHEAD: usize = 64 << 10;
     let needed = received.saturating_sub(len);
     if needed <= capacity.saturating_sub(len) {
@@ -431,7 +433,7 @@ fn reservation(len: usize, capacity: usize, received: usize, follows: Follows) -
         Follows::Exactly(rest) => with(rest),
         Follows::AtLeast(rest) => with(rest).max(received),
     };
-    wanted.min(AHEAD.max(received.saturating_mul(2)) - len)
+    wanted.min(AHEAD.max(received.saturating_mul(2)).min(limit.max(received)) - len)
 }
 
 #[cfg(test)]
@@ -442,7 +444,7 @@ mod tests {
 
     /// The capacity of a buffer of `len` bytes once it was told to make room.
     fn capacity(len: usize, capacity: usize, received: usize, follows: Follows) -> usize {
-        match reservation(len, capacity, received, follows) {
+        match reservation(len, capacity, received, follows, usize::MAX) {
             0 => capacity,
             additional => len + additional,
         }
@@ -466,6 +468,13 @@ mod tests {
     #[test]
     fn a_buffer_of_small_pieces_doubles() {
         assert_eq!(capacity(100, 100, 101, Follows::AtLeast(0)), 201);
-        assert_eq!(reservation(101, 201, 201, Follows::AtLeast(0)), 0);
+        assert_eq!(reservation(101, 201, 201, Follows::AtLeast(0), 1000), 0);
+    }
+
+    #[test]
+    fn nothing_is_reserved_beyond_the_longest_message() {
+        assert_eq!(reservation(600, 600, 601, Follows::AtLeast(0), 1000), 400);
+        assert_eq!(reservation(600, 600, 1000, Follows::AtLeast(0), 1000), 400);
+        assert_eq!(reservation(0, 0, 1, Follows::Exactly(1 << 40), 1000), 1000);
     }
 }

@@ -1,6 +1,7 @@
 //! How a client is set up, and how it reaches its server.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
@@ -16,8 +17,8 @@ use super::task::Task;
 use super::{Client, ConnectError, Endpoint, InvalidUrl, KeyPlacement, Overflow, Shared, State, Updates};
 use crate::{Io, Net, seed};
 
-/// Sets up a [`Client`].
-#[derive(Clone, Debug)]
+/// Sets up a [`Client`]. `Debug` shows neither the URL nor the headers, which may hold a key.
+#[derive(Clone)]
 pub struct ClientBuilder<R> {
     url: String,
     key: Option<ApiKey>,
@@ -250,5 +251,17 @@ impl<R> ClientBuilder<R> {
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.config.session.connect_timeout = timeout;
         self
+    }
+}
+
+impl<R> fmt::Debug for ClientBuilder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("key_placement", &self.key_placement)
+            .field("deflate", &self.deflate)
+            .field("config", &self.config)
+            .field("capacity", &self.capacity)
+            .field("overflow", &self.overflow)
+            .finish_non_exhaustive()
     }
 }

@@ -102,6 +102,7 @@ impl<R: Runtime> Client<R> {
         Status {
             state: session.state(),
             last_loss: session.last_loss(),
+            detail: state.detail(),
             attempt: session.attempt(),
             round_trip: session.rtt(),
             live: session.live().clone(),
@@ -148,6 +149,8 @@ pub struct Status {
     pub state: ClientState,
     /// How the latest connection or attempt ended.
     pub last_loss: Option<Loss>,
+    /// What more is known of that ending, as text for a person.
+    pub detail: Option<String>,
     /// Attempts since the last stable connection.
     pub attempt: u32,
     /// The latest round trip of a `ping`.
@@ -386,14 +389,19 @@ impl State {
         match cause {
             CloseCause::Application => ConnectError::Closed,
             CloseCause::Lost(loss) => {
-                let detail = match (self.client.failure(), &self.transport_error) {
-                    (Some(failure), _) => failure.to_string(),
-                    (None, Some(error)) => format!("{loss}: {error}"),
-                    (None, None) => loss.to_string(),
-                };
-                ConnectError::Lost { loss, detail }
+                ConnectError::Lost { loss, detail: self.detail().unwrap_or_else(|| loss.to_string()) }
             }
         }
+    }
+
+    /// What is known of how the latest connection or attempt ended.
+    fn detail(&self) -> Option<String> {
+        let loss = self.client.session().last_loss()?;
+        Some(match (self.client.failure(), &self.transport_error) {
+            (Some(failure), _) => failure.to_string(),
+            (None, Some(error)) => format!("{loss}: {error}"),
+            (None, None) => loss.to_string(),
+        })
     }
 }
 

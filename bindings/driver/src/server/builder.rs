@@ -205,19 +205,22 @@ impl<R> ServerBuilder<R> {
 
     /// A server that listens nowhere: hand it streams by [`Server::serve_stream`].
     #[must_use]
-    pub fn build(mut self) -> Server<R> {
+    pub fn build(self) -> Server<R> {
+        Server { shared: self.into_shared(), address: None, runtime: PhantomData }
+    }
+
+    pub(super) fn into_shared(mut self) -> Arc<Shared> {
         // A grant is asked before a subscription takes effect.
         self.options.config.session.policy = match &self.options.authorise {
             Some(_) => SubscribePolicy::Ask,
             None => SubscribePolicy::AcceptAll,
         };
-        let registry = Registry::new(self.keys);
-        let limiter = self.rate.map(Limiter::new);
-        Server {
-            shared: Arc::new(Shared { options: self.options, registry, limiter, connections: AtomicU64::new(0) }),
-            address: None,
-            runtime: PhantomData,
-        }
+        Arc::new(Shared {
+            options: self.options,
+            registry: Registry::new(self.keys),
+            limiter: self.rate.map(Limiter::new),
+            connections: AtomicU64::new(0),
+        })
     }
 }
 

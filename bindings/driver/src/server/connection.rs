@@ -182,7 +182,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         let client_id = format!("{:032x}", u128::from_ne_bytes(id));
         self.entry.open(key)?;
         let now = R::now();
-        let acceptance = Acceptance { deflate: self.entry.shared.options.deflate.clone(), ..Acceptance::default() };
+        let acceptance = Acceptance { deflate: self.entry.shared.options.deflate, ..Acceptance::default() };
         // Only a deflate setting that is out of its range is refused.
         self.connection.accept(now, acceptance, &client_id, wall_clock(now)).map_err(|_| internal_error())
     }

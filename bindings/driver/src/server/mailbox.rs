@@ -228,3 +228,146 @@ impl Inbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use multiwa_ws_core::session::EventNames;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Count {
+        fn get(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    /// 100 bytes with its bookkeeping.
+    fn publication(profile: &str) -> Arc<Publication> {
+        Arc::new(Publication::new(Some(profile), "x", SharedMessage::text(&"e".repeat(36))))
+    }
+
+    fn profiles(mail: &Mail) -> Vec<&str> {
+        mail.publications.iter().filter_map(|publication| publication.profile.as_deref()).collect()
+    }
+
+    fn take(mailbox: &Mailbox, room: usize) -> Mail {
+        mailbox.take(&Context::from_waker(Waker::noop()), room)
+    }
+
+    #[test]
+    fn a_mailbox_holds_its_bound_and_not_one_byte_more() {
+        for (bound, held) in [(99, 0), (100, 1), (299, 2), (300, 3)] {
+            let mailbox = Mailbox::default();
+            let pushed = (0..5).filter(|_| mailbox.push(&publication("p"), bound, SlowReader::DropNewest)).count();
+            assert_eq!((pushed, mailbox.dropped()), (held, 5 - held as u64), "{bound}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_yet_written_counts_for_the_bound() {
+        let mailbox = Mailbox::default();
+        let push = || mailbox.push(&publication("p"), 200, SlowReader::DropNewest);
+        assert!(push() && push() && !push());
+        assert_eq!(take(&mailbox, usize::MAX).publications.len(), 2);
+        assert!(!push());
+        mailbox.note_unwritten(100);
+        assert!(push() && !push());
+    }
+
+    #[test]
+    fn the_oldest_go_when_the_policy_says_so() {
+        let mailbox = Mailbox::default();
+        for profile in ["a", "b", "c", "d"] {
+            assert!(mailbox.push(&publication(profile), 200, SlowReader::DropOldest));
+        }
+        assert_eq!(profiles(&take(&mailbox, usize::MAX)), ["c", "d"]);
+        assert_eq!(mailbox.dropped(), 2);
+        // It could not be taken in if all others went.
+        assert!(!mailbox.push(&publication("e"), 250, SlowReader::DropOldest));
+    }
+
+    #[test]
+    fn an_overflow_closes_and_forgets_when_the_policy_says_so() {
+        let mailbox = Mailbox::default();
+        let push = || mailbox.push(&publication("p"), 100, SlowReader::Close);
+        assert!(push() && !push() && !push());
+        let mail = take(&mailbox, usize::MAX);
+        assert!(mail.publications.is_empty() && !mail.more);
+        assert!(matches!(mail.order, Some(Order::Close { code: CloseCode::TRY_AGAIN_LATER, .. })));
+        assert_eq!(mailbox.dropped(), 2);
+    }
+
+    #[test]
+    fn a_take_stops_at_its_room_and_what_is_put_back_comes_first() {
+        let mailbox = Mailbox::default();
+        for profile in ["a", "b", "c"] {
+            mailbox.push(&publication(profile), 1_000, SlowReader::Close);
+        }
+        assert!(take(&mailbox, 0).publications.is_empty());
+        let mail = take(&mailbox, 101);
+        assert_eq!((profiles(&mail), mail.more), (vec!["a", "b"], true));
+        mailbox.put_back(mail.publications);
+        let mail = take(&mailbox, usize::MAX);
+        assert_eq!((profiles(&mail), mail.more), (vec!["a", "b", "c"], false));
+    }
+
+    #[test]
+    fn only_what_is_still_subscribed_to_stays() {
+        let mailbox = Mailbox::default();
+        for profile in ["a", "b", "a"] {
+            mailbox.push(&publication(profile), 300, SlowReader::DropNewest);
+        }
+        let mut set = SubscriptionSet::default();
+        set.add("b", EventNames::every());
+        mailbox.retain(&set);
+        // The room of the others is free.
+        assert!(mailbox.push(&publication("b"), 200, SlowReader::DropNewest));
+        assert_eq!(profiles(&take(&mailbox, usize::MAX)), ["b", "b"]);
+    }
+
+    #[test]
+    fn the_task_is_woken_once_until_it_looks() {
+        let mailbox = Mailbox::default();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        let look = || mailbox.take(&Context::from_waker(&waker), usize::MAX);
+        look();
+        assert_eq!(count.get(), 0);
+        for _ in 0..3 {
+            mailbox.push(&publication("p"), 1_000, SlowReader::Close);
+        }
+        assert_eq!(count.get(), 1);
+        look();
+        mailbox.order(Order::Abort);
+        assert_eq!(count.get(), 2);
+    }
+
+    #[test]
+    fn the_harsher_or_earlier_order_counts() {
+        let close = |nanos, reason| Order::Close { at: Instant::from_nanos(nanos), code: CloseCode::NORMAL, reason };
+        for (orders, counts) in [
+            ([close(1, "a"), close(1, "b")], close(1, "a")),
+            ([close(2, "a"), close(1, "b")], close(1, "b")),
+            ([close(1, "a"), Order::Abort], Order::Abort),
+            ([Order::Abort, close(1, "a")], Order::Abort),
+        ] {
+            let mailbox = Mailbox::default();
+            for order in orders {
+                mailbox.order(order);
+            }
+            assert_eq!(take(&mailbox, 0).order, Some(counts));
+        }
+    }
+}

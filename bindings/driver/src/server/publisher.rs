@@ -18,6 +18,7 @@ pub struct Publisher {
     pub(super) shared: Arc<Shared>,
 }
 
+#[expect(clippy::must_use_candidate, reason = "to publish is what they are for; few care for how many")]
 impl Publisher {
     /// Publishes an event that happens now: `data` of `profile`, or of every profile.
     ///

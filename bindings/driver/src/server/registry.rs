@@ -271,3 +271,90 @@ impl Drop for Entry {
         self.shared.registry.changed.notify(usize::MAX);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use multiwa_ws_core::session::EventNames;
+
+    use super::*;
+    use crate::server::ServerBuilder;
+
+    fn shared(builder: ServerBuilder<()>) -> Arc<Shared> {
+        builder.into_shared()
+    }
+
+    fn subscriber(shared: &Arc<Shared>, profile: &str) -> Entry {
+        let entry = Entry::new(shared).unwrap();
+        entry.open(None).unwrap();
+        let mut set = SubscriptionSet::default();
+        set.add(profile, EventNames::every());
+        entry.subscribe(set);
+        entry
+    }
+
+    fn taken(entry: &Entry) -> Vec<Arc<Publication>> {
+        entry.mailbox.take(&Context::from_waker(Waker::noop()), usize::MAX).publications.into()
+    }
+
+    #[test]
+    fn an_event_is_encoded_once_for_all_its_receivers() {
+        let shared = shared(ServerBuilder::default());
+        let entries = [0; 3].map(|_| subscriber(&shared, "p"));
+        let other = subscriber(&shared, "q");
+        assert_eq!(shared.registry.publish(&shared, Some("p"), "x", "text"), 3);
+        let [first, second, third] = entries.map(|entry| taken(&entry));
+        assert_eq!(first.len(), 1);
+        assert!([second, third].iter().all(|taken| Arc::ptr_eq(&taken[0], &first[0])));
+        assert!(taken(&other).is_empty());
+    }
+
+    #[test]
+    fn whoever_has_gone_gets_nothing() {
+        let shared = shared(ServerBuilder::default());
+        let entry = subscriber(&shared, "p");
+        assert_eq!(shared.registry.open(), 1);
+        drop(entry);
+        assert_eq!((shared.registry.open(), shared.registry.publish(&shared, Some("p"), "x", "text")), (0, 0));
+    }
+
+    #[test]
+    fn as_many_are_let_in_as_may_be_and_not_one_more() {
+        let shared = shared(ServerBuilder::default().max_connections(2));
+        let entries = [0; 3].map(|_| Entry::new(&shared).unwrap());
+        assert_eq!(entries.each_ref().map(|entry| entry.open(None)), [Ok(()), Ok(()), Err(Denied::NoRoom)]);
+    }
+
+    #[test]
+    fn a_key_that_is_withdrawn_while_its_client_is_judged_does_not_let_it_in() {
+        let keys = || ["a", "b"].map(ApiKey::new);
+        let shared = shared(ServerBuilder::default().api_keys(keys()));
+        let checked = keys().map(|key| shared.registry.check_key(Some(&key)).unwrap());
+        assert_eq!(shared.registry.replace_keys(vec![ApiKey::new("b")]), 0);
+        let entry = Entry::new(&shared).unwrap();
+        assert_eq!(checked.map(|key| entry.open(key)), [Err(Denied::NoKey), Ok(())]);
+        assert_eq!(entry.open(None), Err(Denied::NoKey));
+    }
+
+    #[test]
+    fn a_server_that_goes_down_lets_nobody_in() {
+        let shared = shared(ServerBuilder::default());
+        let entry = Entry::new(&shared).unwrap();
+        shared.registry.go_down(Instant::default(), Duration::ZERO);
+        assert_eq!(entry.open(None), Err(Denied::NoRoom));
+        assert!(Entry::new(&shared).is_none());
+    }
+
+    #[test]
+    fn the_close_frames_of_a_shutdown_are_spread_over_its_window() {
+        let shared = shared(ServerBuilder::default());
+        let entries = [0; 4].map(|_| subscriber(&shared, "p"));
+        shared.registry.go_down(Instant::from_nanos(1_000), Duration::from_nanos(400));
+        let times = entries.map(|entry| match entry.mailbox.take(&Context::from_waker(Waker::noop()), 0).order {
+            Some(Order::Close { at, code: CloseCode::GOING_AWAY, .. }) => at.as_nanos(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(times, [1_000, 1_100, 1_200, 1_300]);
+    }
+}

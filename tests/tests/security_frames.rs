@@ -1,17 +1,14 @@
 //! Attacks on frames and messages, each by the id of its row in the list of security cases.
-//!
-//! The tests of this binary run one at a time, so that the memory of one can be measured.
 
 #![cfg(test)]
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use allocation_counter::measure;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::{CloseCode, FrameError, InvalidClose};
 use multiwa_ws_core::websocket::{Config, Negotiated, Outgoing, ProtocolError, Role, SendError, State, WebSocket};
-use peak_alloc::PeakAlloc;
 
 use endpoint::{Endpoint, Heard, heard_in_any_split, untimed};
 use wire::{
@@ -19,32 +16,21 @@ use wire::{
 };
 
 #[expect(dead_code, reason = "the suite `websocket` uses all of it")]
-#[path = "websocket/endpoint.rs"]
+#[path = "../../core/tests/websocket/endpoint.rs"]
 mod endpoint;
 #[expect(dead_code, reason = "the suite `websocket` uses all of it")]
-#[path = "websocket/wire.rs"]
+#[path = "../../core/tests/websocket/wire.rs"]
 mod wire;
 
-#[global_allocator]
-static ALLOCATOR: PeakAlloc = PeakAlloc;
-
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
-const KIB: usize = 1 << 10;
+const KIB: u64 = 1 << 10;
 
 /// What the harness itself may allocate meanwhile.
-const NOISE: usize = 8 * KIB;
+const NOISE: u64 = 8 * KIB;
 
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The most memory that was allocated at any time of `run`, beyond what was before.
-fn peak_of(run: impl FnOnce()) -> usize {
-    let before = ALLOCATOR.current_usage();
-    ALLOCATOR.reset_peak_usage();
-    run();
-    ALLOCATOR.peak_usage().saturating_sub(before)
+/// The most memory that `run` held at once, beyond what was held before.
+fn peak_of(run: impl FnOnce()) -> u64 {
+    measure(run).bytes_max
 }
 
 /// Takes `bytes` in and drops the events; the error, if there is one.
@@ -76,7 +62,6 @@ fn long_header(role: Role, first: u8, len: u64) -> Vec<u8> {
 
 #[test]
 fn sec_fr_01_a_length_near_the_end_of_any_integer_is_refused_without_allocation() {
-    let _alone = alone();
     for role in ROLES {
         for first in [FIN | BINARY, BINARY, FIN | TEXT] {
             for below in 0..=14 {
@@ -102,7 +87,6 @@ fn sec_fr_01_a_length_near_the_end_of_any_integer_is_refused_without_allocation(
 
 #[test]
 fn sec_fr_01_the_longest_lengths_overflow_nothing_when_every_limit_is_off() {
-    let _alone = alone();
     let config = Config { max_message_len: usize::MAX, max_frame_len: u64::MAX, ..untimed() };
     for role in ROLES {
         for below in 1..=14 {
@@ -120,7 +104,6 @@ fn sec_fr_01_the_longest_lengths_overflow_nothing_when_every_limit_is_off() {
 
 #[test]
 fn sec_fr_02_a_declared_length_allocates_little_and_arriving_bytes_no_more_than_twice_their_own() {
-    let _alone = alone();
     const LEN: usize = 16 << 20;
     let config = Config { max_message_len: LEN, ..untimed() };
     for role in ROLES {
@@ -130,18 +113,16 @@ fn sec_fr_02_a_declared_length_allocates_little_and_arriving_bytes_no_more_than_
             let mut chunk = vec![0; 10_000];
             let on_header = peak_of(|| assert_eq!(take(&mut ws, &mut header), None));
             assert!(on_header <= 64 * KIB + NOISE, "{on_header} bytes on the header");
-            let mut received = 0;
-            let before = ALLOCATOR.current_usage();
+            let (mut received, mut held) = (0, 0);
             while received + chunk.len() < LEN {
                 // Masked zeros are the key; 'x' keeps the text valid in both roles.
                 for (i, byte) in chunk.iter_mut().enumerate() {
                     let key = if role == Role::Server { KEY[(received + i) % 4] } else { 0 };
                     *byte = b'x' ^ key;
                 }
-                assert_eq!(take(&mut ws, &mut chunk), None);
+                held += measure(|| assert_eq!(take(&mut ws, &mut chunk), None)).bytes_current;
                 received += chunk.len();
-                let held = ALLOCATOR.current_usage().saturating_sub(before);
-                let allowed = LEN.min(received.max(32 * KIB) * 2) + NOISE;
+                let allowed = i64::try_from(LEN.min(received.max(32 << 10) * 2)).unwrap();
                 assert!(held <= allowed, "{held} bytes held for {received}, {allowed} allowed");
             }
         }
@@ -150,7 +131,6 @@ fn sec_fr_02_a_declared_length_allocates_little_and_arriving_bytes_no_more_than_
 
 #[test]
 fn sec_fr_03_a_flood_of_empty_fragments_is_counted_and_holds_no_memory() {
-    let _alone = alone();
     for role in ROLES {
         let mut ws = websocket(role, &untimed());
         let mut first = frame_to(role, BINARY, b"");
@@ -171,7 +151,6 @@ fn sec_fr_03_a_flood_of_empty_fragments_is_counted_and_holds_no_memory() {
 
 #[test]
 fn sec_fr_03_a_flood_of_tiny_fragments_holds_memory_by_their_bytes() {
-    let _alone = alone();
     for role in ROLES {
         let mut ws = websocket(role, &untimed());
         let mut first = frame_to(role, BINARY, b"1");
@@ -193,7 +172,6 @@ fn sec_fr_03_a_flood_of_tiny_fragments_holds_memory_by_their_bytes() {
 
 #[test]
 fn sec_fr_04_a_fragmented_message_that_never_ends_is_cut_off_however_lively_it_is() {
-    let _alone = alone();
     for role in ROLES {
         let mut endpoint = Endpoint::with(role, &Config::default());
         endpoint.feed(&frame_to(role, TEXT, b"once upon a time"));
@@ -212,7 +190,6 @@ fn sec_fr_04_a_fragmented_message_that_never_ends_is_cut_off_however_lively_it_i
 
 #[test]
 fn sec_fr_05_malformed_frames_fail_the_connection_with_1002_and_deliver_nothing() {
-    let _alone = alone();
     for role in ROLES {
         let frame = |first, payload: &[u8]| frame_to(role, first, payload);
         let mut cases: Vec<(Vec<u8>, ProtocolError)> = vec![
@@ -243,7 +220,6 @@ fn sec_fr_05_malformed_frames_fail_the_connection_with_1002_and_deliver_nothing(
 
 #[test]
 fn sec_fr_06_a_server_refuses_unmasked_frames_and_a_client_masked_ones() {
-    let _alone = alone();
     for (role, sender_of, error) in
         [(Role::Server, Role::Client, FrameError::Unmasked), (Role::Client, Role::Server, FrameError::Masked)]
     {
@@ -260,7 +236,6 @@ fn sec_fr_06_a_server_refuses_unmasked_frames_and_a_client_masked_ones() {
 
 #[test]
 fn sec_fr_07_a_masking_key_is_drawn_for_each_frame_of_each_kind_and_never_reused() {
-    let _alone = alone();
     let mut client = Endpoint::new(Role::Client);
     for _ in 0..500 {
         client.ws.send_text("secret").unwrap();
@@ -282,7 +257,6 @@ fn sec_fr_07_a_masking_key_is_drawn_for_each_frame_of_each_kind_and_never_reused
 
 #[test]
 fn sec_fr_08_no_input_makes_a_call_without_progress() {
-    let _alone = alone();
     for role in ROLES {
         for seed in 0..300u32 {
             // Frames of all kinds, valid and not, from a small generator of its own.
@@ -316,7 +290,6 @@ fn sec_fr_08_no_input_makes_a_call_without_progress() {
 
 #[test]
 fn sec_fr_09_bad_close_frames_are_refused_and_never_echoed() {
-    let _alone = alone();
     for role in ROLES {
         let mut cases = vec![
             (vec![0x03], InvalidClose::Truncated, 1002),
@@ -341,7 +314,6 @@ fn sec_fr_09_bad_close_frames_are_refused_and_never_echoed() {
 
 #[test]
 fn sec_fr_10_nothing_after_a_close_frame_is_handled_or_kept() {
-    let _alone = alone();
     for role in ROLES {
         let mut ws = websocket(role, &untimed());
         assert_eq!(take(&mut ws, &mut close_to(role, 1000, "")), None);
@@ -361,7 +333,6 @@ fn sec_fr_10_nothing_after_a_close_frame_is_handled_or_kept() {
 
 #[test]
 fn sec_fr_11_control_frames_hold_what_was_given_and_nothing_else() {
-    let _alone = alone();
     for role in ROLES {
         for len in 0..=125 {
             let given: Vec<u8> = (0..len).map(|i| i ^ 0xA5).collect();
@@ -395,7 +366,6 @@ fn sec_fr_11_control_frames_hold_what_was_given_and_nothing_else() {
 
 #[test]
 fn sec_fr_12_a_flood_of_pings_holds_a_bounded_queue() {
-    let _alone = alone();
     for role in ROLES {
         let mut ws = websocket(role, &untimed());
         let ping = frame_to(role, FIN | PING, &[1; 125]);
@@ -416,7 +386,6 @@ fn sec_fr_12_a_flood_of_pings_holds_a_bounded_queue() {
 
 #[test]
 fn sec_fr_13_bad_utf8_is_refused_at_the_byte_that_shows_it_in_any_fragmentation() {
-    let _alone = alone();
     // Each with the length of the shortest prefix that nothing can mend.
     let cases: [(&[u8], usize); 12] = [
         (b"a\x80", 2),
@@ -464,7 +433,6 @@ fn sec_fr_13_bad_utf8_is_refused_at_the_byte_that_shows_it_in_any_fragmentation(
 
 #[test]
 fn sec_fr_14_the_framing_of_the_old_drafts_fails_within_one_header() {
-    let _alone = alone();
     for role in ROLES {
         for bytes in [
             // A text frame of draft 76, its closing handshake, and a binary length of seven bits a byte without end.
@@ -487,7 +455,6 @@ fn sec_fr_14_the_framing_of_the_old_drafts_fails_within_one_header() {
 
 #[test]
 fn sec_fr_08_deadlines_are_as_many_as_there_are_periods() {
-    let _alone = alone();
     for role in ROLES {
         let mut endpoint = Endpoint::with(role, &Config::default());
         endpoint.feed(&frame_to(role, TEXT, b"under way"));

@@ -1,0 +1,7 @@
+//! The server over real sockets and pipes.
+#![cfg(test)]
+
+mod admission;
+mod client;
+mod delivery;
+mod lifecycle;

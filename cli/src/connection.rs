@@ -1,0 +1,56 @@
+//! What every command that connects to a server is told, and the client that it makes of it.
+
+use std::time::Duration;
+
+use multiwa_ws_core::handshake::ApiKey;
+use multiwa_ws_core::session::{ClientConfig, ReconnectConfig};
+use multiwa_ws_tokio::{Client, ClientBuilder, Endpoint};
+
+use crate::args;
+use crate::exit::End;
+
+/// Where to connect to, and as whom.
+#[derive(clap::Args)]
+pub(crate) struct Connection {
+    /// The server: ws://HOST[:PORT]/ws
+    // A string, as the headers below: what is wrong with it must be said without showing it, for it may hold a key.
+    url: String,
+    /// The key that the server asks for; other users of the machine cannot see it in the environment
+    #[arg(long, value_name = "KEY", env = "MULTIWA_WS_API_KEY", hide_env_values = true, value_parser = args::api_key)]
+    api_key: Option<ApiKey>,
+    /// A further header of the request, such as 'Origin: https://example.org'; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// How long connecting may take, and each answer of the server
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = args::duration)]
+    timeout: Duration,
+}
+
+impl Connection {
+    /// The server, to be shown: without its query, which may hold a key.
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, End> {
+        self.url.parse().map_err(|error| End::Usage(format!("the URL cannot be used: {error}")))
+    }
+
+    /// A client that is to be started.
+    pub(crate) fn client(&self, reconnect: ReconnectConfig) -> Result<ClientBuilder, End> {
+        let mut builder = Client::builder(self.url.as_str()).session(ClientConfig {
+            connect_timeout: self.timeout,
+            upgrade_timeout: self.timeout,
+            ack_timeout: Some(self.timeout),
+            request_timeout: self.timeout,
+            reconnect,
+            ..ClientConfig::default()
+        });
+        if let Some(key) = &self.api_key {
+            builder = builder.api_key(key.expose());
+        }
+        for header in &self.headers {
+            let Some((name, value)) = header.split_once(':') else {
+                return Err(End::Usage("write a header as --header 'NAME: VALUE'".to_owned()));
+            };
+            builder = builder.header(name.trim(), value.trim());
+        }
+        Ok(builder)
+    }
+}

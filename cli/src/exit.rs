@@ -1,0 +1,167 @@
+//! How the program ends: exit codes, and what is said with them.
+
+use std::io;
+use std::process::ExitCode;
+
+use multiwa_ws_core::session::Loss;
+use multiwa_ws_tokio::{BuildError, ConnectError};
+
+use crate::output::note;
+
+/// The table of exit codes, as the help shows it.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed: events were lost or came twice, or a file or socket failed
+  2    wrong usage
+  3    the server refused the key, the origin or the subscriptions
+  4    cannot connect, or connection lost
+  5    timed out
+  6    the server broke the protocol
+  130  interrupted";
+
+/// An end other than the wanted one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    /// Whoever read standard output has seen enough.
+    #[error("standard output was closed")]
+    OutputClosed,
+    #[error("{0}")]
+    Failed(String),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("{0}")]
+    TimedOut(String),
+    #[error("{0}")]
+    Violation(String),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl End {
+    /// Says why on standard error, unless the user knows.
+    pub(crate) fn report(&self) -> ExitCode {
+        if !matches!(self, Self::OutputClosed | Self::Interrupted) {
+            note(&format!("error: {self}"));
+        }
+        ExitCode::from(self.code())
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::OutputClosed => 0,
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Refused(_) => 3,
+            Self::Unreachable(_) => 4,
+            Self::TimedOut(_) => 5,
+            Self::Violation(_) => 6,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The end that the loss of a connection means; `detail` is what is known of it.
+    pub(crate) fn lost(loss: Loss, detail: &str) -> Self {
+        match loss {
+            Loss::Refused { status: 401, .. } => Self::Refused(format!(
+                "{detail}: the key is missing or wrong; set MULTIWA_WS_API_KEY or pass --api-key"
+            )),
+            Loss::Refused { status: 403, .. } => {
+                Self::Refused(format!("{detail}: the server does not allow this origin or host name"))
+            }
+            Loss::Refused { status: 404, .. } => {
+                Self::Unreachable(format!("{detail}: check the path of the URL, which is /ws at most servers"))
+            }
+            Loss::Io => {
+                Self::Unreachable(format!("{detail}; check that the server runs, and the host and port of the URL"))
+            }
+            Loss::Dns => Self::Unreachable(format!("{detail}; check the host name in the URL")),
+            // What a server says with 1008 (RFC 6455 section 7.4.1): for one, that its key is not valid any more.
+            Loss::ClosedByPeer { code: Some(1008) } => Self::Refused(detail.to_owned()),
+            Loss::ConnectTimeout | Loss::UpgradeTimeout | Loss::PongTimeout => Self::TimedOut(detail.to_owned()),
+            Loss::BadUpgrade | Loss::Violation { .. } => Self::Violation(detail.to_owned()),
+            _ => Self::Unreachable(detail.to_owned()),
+        }
+    }
+}
+
+/// A failure of standard output.
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Failed(format!("cannot write to standard output: {error}")),
+        }
+    }
+}
+
+impl From<BuildError> for End {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Connect(error) => error.into(),
+            BuildError::Seed(_) => Self::Failed(error.to_string()),
+            error => Self::Usage(error.to_string()),
+        }
+    }
+}
+
+impl From<ConnectError> for End {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Lost { loss, detail } => Self::lost(loss, &detail),
+            error => Self::Unreachable(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_loss_has_the_exit_code_of_the_table() {
+        let refused = |status| Loss::Refused { status, retry_after: None };
+        let closed = |code| Loss::ClosedByPeer { code };
+        let cases = [
+            (refused(401), 3),
+            (refused(403), 3),
+            (closed(Some(1008)), 3),
+            (refused(404), 4),
+            (refused(503), 4),
+            (Loss::Dns, 4),
+            (Loss::Io, 4),
+            (Loss::Eof, 4),
+            (closed(None), 4),
+            (closed(Some(1001)), 4),
+            (Loss::ConnectTimeout, 5),
+            (Loss::UpgradeTimeout, 5),
+            (Loss::PongTimeout, 5),
+            (Loss::BadUpgrade, 6),
+            (Loss::Violation { code: 1002 }, 6),
+        ];
+        for (loss, code) in cases {
+            assert_eq!(End::lost(loss, "detail").code(), code, "{loss:?}");
+        }
+    }
+
+    #[test]
+    fn every_code_stands_in_the_help() {
+        let ends = [
+            End::OutputClosed,
+            End::Failed(String::new()),
+            End::Usage(String::new()),
+            End::Refused(String::new()),
+            End::Unreachable(String::new()),
+            End::TimedOut(String::new()),
+            End::Violation(String::new()),
+            End::Interrupted,
+        ];
+        for end in ends {
+            assert!(EXIT_CODES.contains(&format!("\n  {} ", end.code())), "{end:?}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! `listen`: subscribes and prints what comes.
+
+use std::borrow::Cow;
+use std::future::pending;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use multiwa_ws_core::session::{
+    CloseCause, Event, FailedSubscription, Gap, Loss, Notice, ReconnectConfig, Refusal, RequestOutcome,
+};
+use multiwa_ws_tokio::{Client, Request, RequestError, Runtime, Tokio, Update, Updates};
+use tokio::time::{sleep, timeout};
+
+use crate::args;
+use crate::connection::Connection;
+use crate::exit::End;
+use crate::output::{Output, note};
+use crate::signals::Interrupts;
+
+/// Subscribes to events and prints them, staying connected
+///
+/// Lost connections are tried again with growing waits; what happens to the connection is told on standard error.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  MULTIWA_WS_API_KEY=secret multiwa-ws listen ws://127.0.0.1:3001/ws --profile profile-123
+  multiwa-ws listen ws://127.0.0.1:3001/ws --profile a --profile b --event message.received --json | jq .data.body
+  multiwa-ws listen ws://127.0.0.1:3001/ws --profile a --event session.status --count 1 --for 5m --no-reconnect")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    connection: Connection,
+    /// A profile to listen to; may be repeated
+    #[arg(long = "profile", value_name = "PROFILE", required = true)]
+    profiles: Vec<String>,
+    /// An event to subscribe to, * for all; may be repeated
+    #[arg(long = "event", value_name = "EVENT", default_value = "*")]
+    events: Vec<String>,
+    /// Print each event as one line of JSON: receivedAt, event, profileId, data, timestamp
+    #[arg(long)]
+    json: bool,
+    /// End after this many events
+    #[arg(long, value_name = "N")]
+    count: Option<NonZeroU64>,
+    /// End after this long, such as 30s or 5m
+    #[arg(long = "for", value_name = "DURATION", value_parser = args::duration)]
+    limit: Option<Duration>,
+    /// End with exit code 5 when no event came for this long
+    #[arg(long, value_name = "DURATION", value_parser = args::duration)]
+    idle_timeout: Option<Duration>,
+    /// End when the connection is lost, or cannot be made
+    #[arg(long, conflicts_with = "max_attempts")]
+    no_reconnect: bool,
+    /// End after this many attempts to connect without a connection that lasted
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<NonZeroU32>,
+}
+
+pub(crate) async fn run(args: Args) -> Result<(), End> {
+    let mut interrupts = Interrupts::new()?;
+    let server = args.connection.endpoint()?;
+    let reconnect = ReconnectConfig {
+        enabled: !args.no_reconnect,
+        max_attempts: args.max_attempts.map(NonZeroU32::get),
+        ..ReconnectConfig::default()
+    };
+    let (client, updates) = args.connection.client(reconnect)?.start()?;
+    for profile in &args.profiles {
+        check(client.subscribe(profile, &args.events)).await?;
+    }
+    note(&format!("connecting to {server}"));
+    let mut listener = Listener { client, updates, output: Output::new(args.json), was_ready: false };
+    let result = tokio::select! {
+        result = listener.listen(args.count, args.idle_timeout) => result,
+        () = sleep_for(args.limit) => listener.time_is_over(),
+        () = interrupts.next() => Err(End::Interrupted),
+    };
+    interrupts.last(Duration::from_secs(5), listener.client.close()).await;
+    result
+}
+
+/// A command that cannot be carried out fails at once; how others end is told when the client is ready.
+async fn check(request: Request) -> Result<(), End> {
+    match timeout(Duration::ZERO, request).await {
+        Ok(Err(RequestError::Command(error))) => Err(End::Usage(error.to_string())),
+        _ => Ok(()),
+    }
+}
+
+async fn sleep_for(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => sleep(limit).await,
+        None => pending().await,
+    }
+}
+
+struct Listener {
+    client: Client,
+    updates: Updates,
+    output: Output,
+    was_ready: bool,
+}
+
+impl Listener {
+    /// Prints events until there are enough of them.
+    async fn listen(&mut self, count: Option<NonZeroU64>, idle: Option<Duration>) -> Result<(), End> {
+        let mut left = count.map(NonZeroU64::get);
+        while left != Some(0) {
+            let event = tokio::select! {
+                event = self.next_event() => event?,
+                () = sleep_for(idle) => return Err(End::TimedOut("no event came in time".to_owned())),
+            };
+            self.output.event(&event).await?;
+            left = left.map(|left| left - 1);
+        }
+        Ok(())
+    }
+
+    /// The next event; what else happens is told on standard error.
+    async fn next_event(&mut self) -> Result<Event<'static>, End> {
+        loop {
+            match self.updates.next().await {
+                Some(Update::Event(event)) => return Ok(event),
+                Some(Update::Notice(Notice::Closed(cause))) => return Err(self.closed(cause)),
+                Some(Update::Notice(Notice::Ready { failed, gap })) => self.ready(&failed, gap)?,
+                Some(update) => self.tell(&update),
+                None => return Err(self.closed(CloseCause::Application)),
+            }
+        }
+    }
+
+    /// Some subscription must be live, or there is nothing to wait for.
+    fn ready(&mut self, failed: &[FailedSubscription], gap: Option<Gap>) -> Result<(), End> {
+        self.was_ready = true;
+        let mut refused = false;
+        for FailedSubscription { profile, outcome } in failed {
+            let why = match outcome {
+                RequestOutcome::Refused(refusal) => {
+                    refused = true;
+                    why_refused(refusal)
+                }
+                _ => "no answer in time".into(),
+            };
+            note(&format!("not subscribed to {profile}: {why}"));
+        }
+        let status = self.client.status();
+        if refused && status.wanted.is_empty() {
+            return Err(End::Refused("every subscription was refused".to_owned()));
+        }
+        let profiles: Vec<_> = status.live.iter().map(|(profile, _)| profile.to_owned()).collect();
+        note(&format!("ready, listening to {}", profiles.join(", ")));
+        if let Some(gap) = gap {
+            let long = gap.to.saturating_duration_since(gap.from);
+            note(&format!("events of {long:.1?} up to now may have been missed"));
+        }
+        Ok(())
+    }
+
+    fn tell(&self, update: &Update) {
+        match update {
+            Update::Notice(Notice::Connecting { attempt }) if *attempt > 1 => note(&format!("attempt {attempt}")),
+            Update::Notice(Notice::Opened) => note("connected"),
+            Update::Notice(Notice::AckMissing) => note("the server sent no acknowledgement of the connection"),
+            Update::Notice(Notice::Backoff { loss, until }) => {
+                let wait = until.saturating_duration_since(Tokio::now());
+                note(&format!("{}; trying again in {wait:.1?}", self.detail(*loss)));
+            }
+            Update::Error { error, .. } => note(&format!("the server says: {error}")),
+            Update::Notification(message) => {
+                let text = |name| message.payload_text(name).unwrap_or_default();
+                note(&format!("notification: {} {}", text("title"), text("body")));
+            }
+            Update::Unknown(message) => {
+                note(&format!("unknown message of type {}", message.kind().unwrap_or_default()));
+            }
+            Update::Invalid(error) => note(&format!("the server sent no valid message: {error}")),
+            _ => {}
+        }
+    }
+
+    fn closed(&self, cause: CloseCause) -> End {
+        match cause {
+            CloseCause::Lost(loss) => End::lost(loss, &self.detail(loss)),
+            CloseCause::Application => End::Unreachable("the client was closed".to_owned()),
+        }
+    }
+
+    /// What it means that the time is over.
+    fn time_is_over(&self) -> Result<(), End> {
+        if self.was_ready {
+            return Ok(());
+        }
+        Err(match self.client.status().last_loss {
+            Some(loss) => End::lost(loss, &self.detail(loss)),
+            None => End::TimedOut("the server did not answer in time".to_owned()),
+        })
+    }
+
+    fn detail(&self, loss: Loss) -> String {
+        self.client.status().detail.unwrap_or_else(|| loss.to_string())
+    }
+}
+
+fn why_refused<'r>(refusal: &'r Refusal<'_>) -> Cow<'r, str> {
+    match refusal {
+        Refusal::Server { error, .. } => Cow::Borrowed(error),
+        Refusal::SetsUnsupported | Refusal::Displaced => {
+            Cow::Borrowed("the server holds one profile a connection; start one `listen` for each")
+        }
+    }
+}

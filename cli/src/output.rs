@@ -1,0 +1,186 @@
+//! What is printed: data on standard output, everything else on standard error.
+
+use std::io::{self, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use jiff::{Timestamp, Zoned};
+use multiwa_ws_core::session::{Event, EventView};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncWriteExt, Stdout, stdout};
+
+use crate::text::{compact, printable, printable_json};
+
+/// Says something on standard error, on one line that no text from the wire can break out of.
+pub(crate) fn note(text: &str) {
+    // Nobody is left to be told of a failure.
+    let _ = writeln!(io::stderr(), "{}", printable(text));
+}
+
+/// Standard output. Each method writes one line and waits until it is written.
+#[derive(Debug)]
+pub(crate) struct Output {
+    stdout: Stdout,
+    format: Format,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Json,
+    Plain,
+    Coloured,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        // Coloured only on a terminal, and not if `NO_COLOR` is set.
+        let format = match AutoStream::choice(&io::stdout()) {
+            _ if json => Format::Json,
+            ColorChoice::Never => Format::Plain,
+            _ => Format::Coloured,
+        };
+        Self { stdout: stdout(), format }
+    }
+
+    pub(crate) async fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        let line = match self.format {
+            Format::Json => json_line(event, Timestamp::now())?,
+            Format::Plain => readable_line(event, &Zoned::now(), &Palette::default()),
+            Format::Coloured => readable_line(event, &Zoned::now(), &Palette::COLOURED),
+        };
+        self.line(line).await
+    }
+
+    pub(crate) async fn line(&mut self, mut line: String) -> io::Result<()> {
+        line.push('\n');
+        self.stdout.write_all(line.as_bytes()).await?;
+        self.stdout.flush().await
+    }
+}
+
+/// An event as one line of JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'e> {
+    received_at: String,
+    event: &'e str,
+    /// `null` when the event concerns every profile.
+    profile_id: Option<&'e str>,
+    data: Option<Box<RawValue>>,
+    timestamp: Option<&'e str>,
+}
+
+fn json_line(event: &Event<'_>, now: Timestamp) -> serde_json::Result<String> {
+    let line = serde_json::to_string(&Record {
+        received_at: format!("{now:.3}"),
+        event: &event.name(),
+        profile_id: event.profile_id().as_deref(),
+        data: event.data().map(|data| RawValue::from_string(compact(data))).transpose()?,
+        timestamp: event.timestamp().as_deref(),
+    })?;
+    Ok(printable_json(&line).into_owned())
+}
+
+#[derive(Default)]
+struct Palette {
+    dim: Style,
+    profile: Style,
+    name: Style,
+}
+
+impl Palette {
+    const COLOURED: Self =
+        Self { dim: Style::new().dimmed(), profile: AnsiColor::Cyan.on_default(), name: AnsiColor::Green.on_default() };
+}
+
+fn readable_line(event: &Event<'_>, now: &Zoned, palette: &Palette) -> String {
+    let Palette { dim, profile, name } = palette;
+    let profile_id = event.profile_id();
+    let time = now.strftime("%H:%M:%S");
+    let profile_id = printable(profile_id.as_deref().unwrap_or("(every profile)"));
+    let event_name = event.name();
+    let event_name = printable(&event_name);
+    let what = what_happened(event);
+    let what = printable(&what);
+    format!("{dim}{time}{dim:#} {profile}{profile_id}{profile:#} {name}{event_name}{name:#} {what}")
+}
+
+fn what_happened(event: &Event<'_>) -> String {
+    match event.view() {
+        Ok(EventView::MessageReceived(message)) => {
+            let media = if message.has_media { " [media]" } else { "" };
+            format!("{}: {}{media}", message.from, message.body)
+        }
+        Ok(EventView::SessionStatus(status)) => match status.phone {
+            Some(phone) => format!("{} ({phone})", status.status),
+            None => status.status.into_owned(),
+        },
+        Ok(EventView::QrUpdated(code)) => code.qr.into_owned(),
+        Ok(EventView::MessageAck(ack)) => format!("{} {}", ack.message_id, ack.status),
+        // What has no view, or not the members for it, is shown as it is.
+        Ok(EventView::Other) | Err(_) => event.data().map(compact).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use multiwa_ws_core::session::Message;
+
+    use super::*;
+
+    fn event(payload: &str) -> Event<'static> {
+        let text = format!(r#"{{"type":"event","payload":{payload}}}"#);
+        Message::parse(&text, 64).unwrap().into_owned().into_event().unwrap()
+    }
+
+    fn readable(payload: &str) -> String {
+        let now = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+        readable_line(&event(payload), &now, &Palette::default())
+    }
+
+    #[test]
+    fn each_kind_of_event_is_readable() {
+        let cases = [
+            (
+                r#"{"event":"message.received","profileId":"p","data":{"id":"1","from":"+1","body":"hi","type":"chat","timestamp":"t","hasMedia":true}}"#,
+                "00:00:00 p message.received +1: hi [media]",
+            ),
+            (
+                r#"{"event":"session.status","profileId":"p","data":{"status":"connected","phone":"+1"}}"#,
+                "00:00:00 p session.status connected (+1)",
+            ),
+            (r#"{"event":"qr.updated","profileId":"p","data":{"qr":"2@x"}}"#, "00:00:00 p qr.updated 2@x"),
+            (
+                r#"{"event":"message.ack","profileId":"p","data":{"messageId":"1","status":"read","ack":3}}"#,
+                "00:00:00 p message.ack 1 read",
+            ),
+            (r#"{"event":"other","data":{"a": 1}}"#, r#"00:00:00 (every profile) other {"a":1}"#),
+            (r#"{"event":"qr.updated","profileId":"p","data":{}}"#, "00:00:00 p qr.updated {}"),
+        ];
+        for (payload, line) in cases {
+            assert_eq!(readable(payload), line);
+        }
+    }
+
+    #[test]
+    fn sec_ap_09_every_text_of_an_event_is_escaped() {
+        let line = readable(
+            r#"{"event":"message.received\u001b","profileId":"p\u001b","data":{"id":"1","from":"\u001b[1m","body":"a\nb\u009b","type":"chat","timestamp":"t","hasMedia":false}}"#,
+        );
+        assert_eq!(line, r"00:00:00 p\u{1b} message.received\u{1b} \u{1b}[1m: a\nb\u{9b}");
+    }
+
+    #[test]
+    fn a_json_line_has_every_member_and_the_data_as_it_came() {
+        let line =
+            json_line(&event("{\"event\":\"e\",\"data\":{\"n\":1.50,\n\"n\":\"\u{9b}\"}}"), Timestamp::UNIX_EPOCH)
+                .unwrap();
+        assert_eq!(
+            line,
+            r#"{"receivedAt":"1970-01-01T00:00:00.000Z","event":"e","profileId":null,"data":{"n":1.50,"n":"\u009b"},"timestamp":null}"#
+        );
+    }
+}

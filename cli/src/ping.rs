@@ -1,0 +1,119 @@
+//! `ping`: how long the server takes to answer.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use multiwa_ws_core::session::{CloseCause, ReconnectConfig};
+use multiwa_ws_tokio::{Client, RequestError};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::args;
+use crate::connection::Connection;
+use crate::exit::End;
+use crate::output::{Output, note};
+use crate::signals::Interrupts;
+
+/// Measures round trips of the protocol's ping
+///
+/// Prints a line for each answer, and a summary on standard error.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  MULTIWA_WS_API_KEY=secret multiwa-ws ping ws://127.0.0.1:3001/ws --count 10 --interval 200ms")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    connection: Connection,
+    /// How many pings
+    #[arg(long, value_name = "N", default_value = "4")]
+    count: NonZeroU32,
+    /// From one ping to the next
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = args::duration)]
+    interval: Duration,
+}
+
+pub(crate) async fn run(args: Args) -> Result<(), End> {
+    let mut interrupts = Interrupts::new()?;
+    let builder = args.connection.client(ReconnectConfig { enabled: false, ..ReconnectConfig::default() })?;
+    let (client, updates) = tokio::select! {
+        connected = builder.connect() => connected?,
+        () = interrupts.next() => return Err(End::Interrupted),
+    };
+    // Nothing is subscribed to, and what else the server tells is of no interest.
+    drop(updates);
+    let mut figures = Figures::default();
+    let result = tokio::select! {
+        result = measure(&client, &args, &mut figures) => result,
+        () = interrupts.next() => Err(End::Interrupted),
+    };
+    figures.note();
+    interrupts.last(Duration::from_secs(5), client.close()).await;
+    result
+}
+
+async fn measure(client: &Client, args: &Args, figures: &mut Figures) -> Result<(), End> {
+    let mut output = Output::new(false);
+    let mut ticks = interval(args.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for number in 1..=args.count.get() {
+        ticks.tick().await;
+        figures.sent += 1;
+        match client.ping().await {
+            Ok(after) => {
+                figures.add(after);
+                output.line(format!("ping={number} rtt_ms={:.3}", millis(after))).await?;
+            }
+            Err(RequestError::TimedOut) => note(&format!("ping {number}: no answer in time")),
+            Err(error) => return Err(why(client, &error).await),
+        }
+    }
+    match figures.sent - figures.received {
+        0 => Ok(()),
+        missing => Err(End::TimedOut(format!("{missing} of {} pings had no answer in time", figures.sent))),
+    }
+}
+
+/// Why a ping failed, which the end of the client tells if it is over.
+async fn why(client: &Client, error: &RequestError) -> End {
+    match error {
+        RequestError::Refused { .. } => End::Violation(error.to_string()),
+        _ => match client.closed().await {
+            CloseCause::Lost(loss) => End::lost(loss, &client.status().detail.unwrap_or_else(|| loss.to_string())),
+            CloseCause::Application => End::Unreachable(error.to_string()),
+        },
+    }
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    sent: u32,
+    received: u32,
+    total: Duration,
+    shortest: Option<Duration>,
+    longest: Duration,
+}
+
+impl Figures {
+    fn add(&mut self, after: Duration) {
+        self.received += 1;
+        self.total += after;
+        self.shortest = Some(self.shortest.map_or(after, |shortest| shortest.min(after)));
+        self.longest = self.longest.max(after);
+    }
+
+    fn note(&self) {
+        let counts = format!("sent={} received={}", self.sent, self.received);
+        match self.shortest {
+            None => note(&counts),
+            Some(shortest) => note(&format!(
+                "{counts} min_ms={:.3} avg_ms={:.3} max_ms={:.3}",
+                millis(shortest),
+                millis(self.total / self.received),
+                millis(self.longest)
+            )),
+        }
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}

@@ -1,0 +1,197 @@
+//! `serve`: a server that publishes what is written on standard input.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use multiwa_ws_core::handshake::ApiKey;
+use multiwa_ws_tokio::{Observed, Origin, Publisher, Server, ServerBuilder, SlowReader};
+use tokio::io::{BufReader, stdin};
+
+use crate::args;
+use crate::events::publish_lines;
+use crate::exit::End;
+use crate::generator::{Generator, Rate};
+use crate::output::note;
+use crate::signals::{Hangups, Interrupts};
+
+/// Runs a server that publishes the events written on standard input
+///
+/// Each line is an event in JSON: {"profileId":"p","event":"message.received","data":{...},"timestamp":"..."}. The timestamp
+/// is the present if it is left out; a profileId of null means every profile. The end of the input does not end the server.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  multiwa-ws serve --api-key secret --demo 2
+  tail -f events.jsonl | multiwa-ws serve --listen 0.0.0.0:3001 --api-keys-file keys.txt
+  multiwa-ws serve --api-key secret --allow-origin https://dashboard.example.org")]
+pub(crate) struct Args {
+    /// The address to listen on; with port 0 a free port is taken and told
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:3001")]
+    listen: SocketAddr,
+    /// A key that lets clients in; may be repeated. Without any key everyone is let in
+    #[arg(
+        long = "api-key",
+        value_name = "KEY",
+        env = "MULTIWA_WS_API_KEY",
+        hide_env_values = true,
+        value_parser = args::api_key
+    )]
+    api_keys: Vec<ApiKey>,
+    /// A file of further keys, one a line; read again on SIGHUP, when a key that is gone loses its connections
+    #[arg(long, value_name = "FILE")]
+    api_keys_file: Option<PathBuf>,
+    /// A web page's origin that is let in, such as https://example.org; may be repeated. Without any, all are
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    allow_origins: Vec<Origin>,
+    /// A host name that clients may use for this server, beside localhost; may be repeated
+    #[arg(long = "allow-host", value_name = "HOST")]
+    allow_hosts: Vec<String>,
+    /// How many clients may be connected at once
+    #[arg(long, value_name = "N")]
+    max_connections: Option<NonZeroUsize>,
+    /// What happens to clients that read too slowly
+    #[arg(long, value_name = "POLICY", value_enum, default_value = "close")]
+    slow_reader: Policy,
+    /// Publish made-up events, so many a second
+    #[arg(long, value_name = "RATE")]
+    demo: Option<Rate>,
+    /// Tell of each client that comes, goes or is turned away
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Policy {
+    /// They are closed with code 1013
+    Close,
+    /// They miss the oldest events
+    DropOldest,
+    /// They miss the newest events
+    DropNewest,
+}
+
+pub(crate) async fn run(args: Args) -> Result<(), End> {
+    let mut interrupts = Interrupts::new()?;
+    let mut hangups = Hangups::new(args.api_keys_file.is_some())?;
+    let mut builder = builder(&args);
+    match args.keys()? {
+        Some(keys) => builder = builder.api_keys(keys),
+        None => note("WARNING: no key is set, so everyone who reaches this server is let in: pass --api-key"),
+    }
+    let bound = builder.bind(args.listen).await;
+    let server = bound.map_err(|error| End::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
+    note(&format!("listening on {}", url(&server)?));
+
+    let publisher = server.publisher();
+    tokio::spawn(async move { publish_lines(BufReader::new(stdin()), &publisher).await });
+    let publisher = server.publisher();
+    let result = tokio::select! {
+        result = publish_demo(args.demo, &publisher) => result,
+        () = async { loop { hangups.next().await; args.reload_keys(&server); } } => Ok(()),
+        () = interrupts.next() => Ok(()),
+    };
+    note("shutting down");
+    interrupts.last(SHUTDOWN * 2, server.shutdown(SHUTDOWN)).await;
+    result
+}
+
+/// How long clients may take to leave.
+pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// Where clients find a server.
+pub(crate) fn url(server: &Server) -> Result<String, End> {
+    let address = server.local_addr().ok_or_else(|| End::Failed("the server listens nowhere".to_owned()))?;
+    Ok(format!("ws://{address}/ws"))
+}
+
+fn builder(args: &Args) -> ServerBuilder {
+    let mut builder = Server::builder().slow_reader(args.slow_reader.into());
+    for origin in &args.allow_origins {
+        builder = builder.allow_origin(origin.clone());
+    }
+    for host in &args.allow_hosts {
+        builder = builder.allow_host(host);
+    }
+    if let Some(connections) = args.max_connections {
+        builder = builder.max_connections(connections.get());
+    }
+    if args.verbose {
+        builder = builder.observe(tell);
+    }
+    builder
+}
+
+fn tell(observed: Observed<'_>) {
+    let who = |peer: &multiwa_ws_tokio::Peer| match peer.address {
+        Some(address) => format!("client {} from {address}", peer.id),
+        None => format!("client {}", peer.id),
+    };
+    note(&match observed {
+        Observed::Opened { peer } => format!("{} is connected", who(peer)),
+        Observed::Refused { peer, status } => format!("{} is turned away with {status}", who(peer)),
+        Observed::Failed { peer, error: Some(error) } => format!("{} did not connect: {error}", who(peer)),
+        Observed::Closed { peer, closed, dropped } => {
+            format!("{} is gone, code {}, {dropped} events missed", who(peer), closed.code.get())
+        }
+        Observed::AcceptFailed { error } => format!("no client can be accepted: {error}"),
+        _ => return,
+    });
+}
+
+/// Publishes made-up events for ever, if that is wished.
+async fn publish_demo(rate: Option<Rate>, publisher: &Publisher) -> Result<(), End> {
+    let Some(rate) = rate else { return std::future::pending().await };
+    let mut generator = Generator::default();
+    let mut ticks = rate.ticks();
+    loop {
+        ticks.tick().await;
+        generator.publish(publisher)?;
+    }
+}
+
+impl Args {
+    /// Every key that lets a client in; `None` lets everyone in.
+    fn keys(&self) -> Result<Option<Vec<ApiKey>>, End> {
+        let mut keys = self.api_keys.clone();
+        match &self.api_keys_file {
+            Some(file) => keys.extend(read_keys(file)?),
+            None if keys.is_empty() => return Ok(None),
+            None => {}
+        }
+        Ok(Some(keys))
+    }
+
+    /// Keys that cannot be read leave everything as it is.
+    fn reload_keys(&self, server: &Server) {
+        match self.keys() {
+            Ok(keys) => {
+                let keys = keys.unwrap_or_default();
+                let count = keys.len();
+                let closed = server.replace_api_keys(keys);
+                note(&format!("keys read again: {count} let clients in, {closed} connections closed"));
+            }
+            Err(error) => note(&format!("the keys stay as they are: {error}")),
+        }
+    }
+}
+
+/// Reads a file of keys: one a line, without empty lines and lines that begin with `#`.
+fn read_keys(file: &Path) -> Result<Vec<ApiKey>, End> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| End::Usage(format!("the keys in {} cannot be read: {error}", file.display())))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(lines.map(ApiKey::new).collect())
+}
+
+impl From<Policy> for SlowReader {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Close => Self::Close,
+            Policy::DropOldest => Self::DropOldest,
+            Policy::DropNewest => Self::DropNewest,
+        }
+    }
+}
