@@ -12,13 +12,13 @@ use crate::exit::End;
 /// Where to connect to, and as whom.
 #[derive(clap::Args)]
 pub(crate) struct Connection {
-    /// The server: ws://HOST[:PORT]/ws
+    /// The server: ws://HOST:PORT/ws; without a port it is 80
     // A string, as the headers below: what is wrong with it must be said without showing it, for it may hold a key.
     url: String,
     /// The key that the server asks for; other users of the machine cannot see it in the environment
     #[arg(long, value_name = "KEY", env = "MULTIWA_WS_API_KEY", hide_env_values = true, value_parser = args::api_key)]
     api_key: Option<ApiKey>,
-    /// A further header of the request, such as 'Origin: https://example.org'; may be repeated
+    /// A further header of the request, such as `Origin: https://example.org`; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
     /// How long connecting may take, and each answer of the server
@@ -39,6 +39,8 @@ impl Connection {
             upgrade_timeout: self.timeout,
             ack_timeout: Some(self.timeout),
             request_timeout: self.timeout,
+            // As many as a server has subscriptions by default: each is a request, and nothing else is asked for.
+            max_requests: 256,
             reconnect,
             ..ClientConfig::default()
         });
@@ -49,7 +51,11 @@ impl Connection {
             let Some((name, value)) = header.split_once(':') else {
                 return Err(End::Usage("write a header as --header 'NAME: VALUE'".to_owned()));
             };
-            builder = builder.header(name.trim(), value.trim());
+            let (name, value) = (name.trim(), value.trim());
+            builder = match name.eq_ignore_ascii_case("Origin") {
+                true => builder.origin(value),
+                false => builder.header(name, value),
+            };
         }
         Ok(builder)
     }

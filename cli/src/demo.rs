@@ -10,7 +10,6 @@ use multiwa_ws_tokio::{Client, Publisher, Server, Updates};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
-use crate::args;
 use crate::exit::End;
 use crate::generator::{Generator, PROFILES, Rate};
 use crate::output::{Output, note};
@@ -69,10 +68,11 @@ impl Demo {
         let url = url(server)?;
         note(&format!("server and client talk at {url}"));
         let reconnect = ReconnectConfig { enabled: false, ..ReconnectConfig::default() };
-        let (client, updates) = Client::builder(url).api_key(key).reconnect(reconnect).connect().await?;
+        let mut builder = Client::builder(url).api_key(key).reconnect(reconnect);
         for profile in PROFILES {
-            client.subscribe(profile, ["*"]).await.map_err(|error| End::Failed(error.to_string()))?;
+            builder = builder.subscribe(profile, ["*"]);
         }
+        let (client, updates) = builder.connect().await?;
         self.round_trip = Some(client.ping().await.map_err(|error| End::Failed(error.to_string()))?);
 
         let Self { generator, tally, .. } = self;

@@ -63,7 +63,7 @@ impl Line {
         if line.trim_ascii_start().first() != Some(&b'{') {
             return Err(LineError::NoObject);
         }
-        Ok(serde_json::from_slice(line)?)
+        serde_json::from_slice(line).map_err(|error| LineError::new(&error))
     }
 
     fn data(&self) -> Result<RawJson<'_>, LineError> {
@@ -81,12 +81,21 @@ fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 enum LineError {
     #[error("write an event as {{\"profileId\":\"p\",\"event\":\"message.received\",\"data\":{{}}}}")]
     NoObject,
-    #[error("{0}")]
-    Syntax(#[from] serde_json::Error),
+    #[error("{what}, at column {column}")]
+    Syntax { what: String, column: usize },
     #[error("the data cannot be sent: {0}")]
     Data(#[from] JsonError),
     #[error("longer than {MAX_LINE_BYTES} bytes")]
     TooLong,
+}
+
+impl LineError {
+    /// The parser has seen one line only, and would call it the first.
+    fn new(error: &serde_json::Error) -> Self {
+        let (what, column) = (error.to_string(), error.column());
+        let position = format!(" at line {} column {column}", error.line());
+        Self::Syntax { what: what.strip_suffix(&position).unwrap_or(&what).to_owned(), column }
+    }
 }
 
 struct Lines<R> {
@@ -149,7 +158,7 @@ mod tests {
             (r#"["p","e",{},null]"#, "write an event as"),
             ("hello", "write an event as"),
             (r#"{"event":"e","data":{}}"#, "missing field `profileId`"),
-            (r#"{"profileID":"p","event":"e","data":{}}"#, "unknown field `profileID`"),
+            (r#"{"profileID":"p","event":"e","data":{}}"#, "`data`, `timestamp`, at column 12"),
             (r#"{"profileId":"p","data":{}}"#, "missing field `event`"),
             (r#"{"profileId":"p","event":"e"}"#, "missing field `data`"),
             (r#"{"profileId":"p","event":"e","data":{}"#, "EOF"),
@@ -160,7 +169,7 @@ mod tests {
             let error = parse(line).unwrap_err();
             assert!(error.contains(message), "{line}: {error}");
         }
-        assert!(matches!(Line::parse(b"{\"profileId\":\"\xff\"}"), Err(LineError::Syntax(_))));
+        assert!(matches!(Line::parse(b"{\"profileId\":\"\xff\"}"), Err(LineError::Syntax { .. })));
     }
 
     #[tokio::test]

@@ -11,7 +11,10 @@ use tokio::time::{Interval, interval};
 use crate::exit::End;
 
 /// The profiles whose events are made up.
-pub(crate) const PROFILES: [&str; 3] = ["profile-berlin", "profile-jakarta", "profile-lagos"];
+pub(crate) const PROFILES: [&str; 3] = ["profile-123", "profile-456", "profile-789"];
+
+/// The numbers of the profiles.
+const PHONES: [&str; 3] = ["4930901820", "62215200300", "23412700500"];
 
 const PEOPLE: [&str; 4] = ["628123456789@c.us", "4915112345678@c.us", "2348012345678@c.us", "120363041234567890@g.us"];
 
@@ -64,13 +67,12 @@ impl Generator {
         let sequence = self.sequence;
         self.sequence += 1;
         let (turn, profile) = (sequence / 3, pick(&PROFILES, sequence));
-        let number = sequence / 12;
-        let sent = format!("true_{}_3EB0{number:08X}", pick(&PEOPLE, number));
+        // Each profile sends a message every four turns.
+        let message = turn / 4 * 3 + sequence % 3;
+        let sent = format!("true_{}_3EB0{message:08X}", pick(&PEOPLE, message));
         let (name, data) = match turn {
             0 => ("qr.updated", json!({ "qr": format!("2@{sequence:04}kXb7vQ1yTz,9cLm4PqR,aW5uZXI=") })),
-            1 => {
-                ("session.status", json!({ "status": "connected", "phone": pick(&PEOPLE, sequence).split('@').next() }))
-            }
+            1 => ("session.status", json!({ "status": "connected", "phone": pick(&PHONES, sequence) })),
             _ => match turn % 4 {
                 0 => ("message.ack", json!({ "messageId": sent, "status": "sent", "ack": 1 })),
                 1 => ("message.ack", json!({ "messageId": sent, "status": "delivered", "ack": 2 })),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use multiwa_ws_core::session::{
     CloseCause, Event, FailedSubscription, Gap, Loss, Notice, ReconnectConfig, Refusal, RequestOutcome,
 };
-use multiwa_ws_tokio::{Client, Request, RequestError, Runtime, Tokio, Update, Updates};
-use tokio::time::{sleep, timeout};
+use multiwa_ws_tokio::{Client, Runtime, Tokio, Update, Updates};
+use tokio::time::sleep;
 
 use crate::args;
 use crate::connection::Connection;
@@ -63,10 +63,11 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
         max_attempts: args.max_attempts.map(NonZeroU32::get),
         ..ReconnectConfig::default()
     };
-    let (client, updates) = args.connection.client(reconnect)?.start()?;
+    let mut builder = args.connection.client(reconnect)?;
     for profile in &args.profiles {
-        check(client.subscribe(profile, &args.events)).await?;
+        builder = builder.subscribe(profile, &args.events);
     }
+    let (client, updates) = builder.start()?;
     note(&format!("connecting to {server}"));
     let mut listener = Listener { client, updates, output: Output::new(args.json), was_ready: false };
     let result = tokio::select! {
@@ -76,14 +77,6 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     };
     interrupts.last(Duration::from_secs(5), listener.client.close()).await;
     result
-}
-
-/// A command that cannot be carried out fails at once; how others end is told when the client is ready.
-async fn check(request: Request) -> Result<(), End> {
-    match timeout(Duration::ZERO, request).await {
-        Ok(Err(RequestError::Command(error))) => Err(End::Usage(error.to_string())),
-        _ => Ok(()),
-    }
 }
 
 async fn sleep_for(limit: Option<Duration>) {

@@ -168,9 +168,20 @@ mod tests {
     #[test]
     fn sec_ap_09_every_text_of_an_event_is_escaped() {
         let line = readable(
-            r#"{"event":"message.received\u001b","profileId":"p\u001b","data":{"id":"1","from":"\u001b[1m","body":"a\nb\u009b","type":"chat","timestamp":"t","hasMedia":false}}"#,
+            r#"{"event":"message.received","profileId":"p\u001b","data":{"id":"1","from":"\u001b[1m","body":"a\nb\u009b","type":"chat","timestamp":"t","hasMedia":false}}"#,
         );
-        assert_eq!(line, r"00:00:00 p\u{1b} message.received\u{1b} \u{1b}[1m: a\nb\u{9b}");
+        assert_eq!(line, r"00:00:00 p\u{1b} message.received \u{1b}[1m: a\nb\u{9b}");
+        assert_eq!(readable(r#"{"event":"e\u001b","data":"\u001b"}"#), r#"00:00:00 (every profile) e\u{1b} "\u001b""#);
+        assert_eq!(readable("{\"event\":\"e\",\"data\":\"\u{9b}\"}"), "00:00:00 (every profile) e \"\\u{9b}\"");
+    }
+
+    #[test]
+    fn on_a_terminal_the_colours_are_ours_alone() {
+        let now = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+        let event = event(r#"{"event":"qr.updated","profileId":"\u001b[31m","data":{"qr":"\u001b[31m"}}"#);
+        let line = readable_line(&event, &now, &Palette::COLOURED);
+        assert!(line.starts_with("\u{1b}[2m00:00:00\u{1b}[0m \u{1b}["), "{line:?}");
+        assert!(!line.contains("\u{1b}[31m"), "{line:?}");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// A file of further keys, one a line; read again on SIGHUP, when a key that is gone loses its connections
     #[arg(long, value_name = "FILE")]
     api_keys_file: Option<PathBuf>,
-    /// A web page's origin that is let in, such as https://example.org; may be repeated. Without any, all are
+    /// A web page's origin that is let in, such as `https://example.org`; may be repeated. Without any, all are
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origins: Vec<Origin>,
     /// A host name that clients may use for this server, beside localhost; may be repeated

@@ -1,7 +1,8 @@
 //! Fan-out: which connections get an event, and its bytes, once for all of them.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 
 use crate::session::{Event, EventNames, SubscriptionSet};
 use crate::websocket::SharedMessage;
@@ -66,37 +67,24 @@ impl<K: Ord + Copy> Hub<K> {
     }
 
     /// From now on the connection `id` subscribes to `set`, and to nothing it subscribed to before.
+    ///
+    /// It costs what the profiles that have changed hold: a client with a large set cannot make each small change dear.
     pub fn update(&mut self, id: K, set: SubscriptionSet) {
-        self.remove(id);
-        if set.is_empty() {
-            return;
+        let before = self.connections.remove(&id).unwrap_or_default();
+        for (profile, names) in before.iter().filter(|(profile, names)| set.get(profile) != Some(names)) {
+            self.leave(id, profile, names);
         }
-        for (profile, names) in set.iter() {
-            self.any_profile.insert(id, names);
-            match self.profiles.get_mut(profile) {
-                Some(topic) => topic.insert(id, names),
-                None => {
-                    let mut topic = Topic::new();
-                    topic.insert(id, names);
-                    self.profiles.insert(profile.into(), topic);
-                }
-            }
+        for (profile, names) in set.iter().filter(|(profile, names)| before.get(profile) != Some(names)) {
+            self.join(id, profile, names);
         }
-        self.connections.insert(id, set);
+        if !set.is_empty() {
+            self.connections.insert(id, set);
+        }
     }
 
     /// The connection `id` has ended, or subscribes to nothing any more.
     pub fn remove(&mut self, id: K) {
-        let Some(set) = self.connections.remove(&id) else { return };
-        for (profile, names) in set.iter() {
-            self.any_profile.remove(id, names);
-            if let Some(topic) = self.profiles.get_mut(profile) {
-                topic.remove(id, names);
-                if topic.is_empty() {
-                    self.profiles.remove(profile);
-                }
-            }
-        }
+        self.update(id, SubscriptionSet::default());
     }
 
     /// Encodes `event` once and hands it to `deliver` for each receiver; returns how many there were. An event that
@@ -113,6 +101,28 @@ impl<K: Ord + Copy> Hub<K> {
         }
         delivered
     }
+
+    fn join(&mut self, id: K, profile: &str, names: &EventNames) {
+        self.any_profile.insert(id, names);
+        match self.profiles.get_mut(profile) {
+            Some(topic) => topic.insert(id, names),
+            None => {
+                let mut topic = Topic::new();
+                topic.insert(id, names);
+                self.profiles.insert(profile.into(), topic);
+            }
+        }
+    }
+
+    fn leave(&mut self, id: K, profile: &str, names: &EventNames) {
+        self.any_profile.remove(id, names);
+        if let Some(topic) = self.profiles.get_mut(profile) {
+            topic.remove(id, names);
+            if topic.is_empty() {
+                self.profiles.remove(profile);
+            }
+        }
+    }
 }
 
 impl<K: Ord + Copy> Default for Hub<K> {
@@ -121,57 +131,69 @@ impl<K: Ord + Copy> Default for Hub<K> {
     }
 }
 
-/// Who subscribes to the events of one profile, or of any. A connection stands in `every` or under names, never in both,
-/// so that it gets an event once.
+/// Who subscribes to the events of one profile, or of any.
 #[derive(Clone, Debug)]
 struct Topic<K> {
-    every: BTreeSet<K>,
-    named: BTreeMap<Box<str>, BTreeSet<K>>,
+    every: Subscribers<K>,
+    named: BTreeMap<Box<str>, Subscribers<K>>,
 }
+
+/// Connections, each with how many of its subscriptions put it here: one for the events of one profile, maybe more for any.
+type Subscribers<K> = BTreeMap<K, usize>;
 
 impl<K: Ord + Copy> Topic<K> {
     const fn new() -> Self {
-        Self { every: BTreeSet::new(), named: BTreeMap::new() }
+        Self { every: BTreeMap::new(), named: BTreeMap::new() }
     }
 
     fn is_empty(&self) -> bool {
         self.every.is_empty() && self.named.is_empty()
     }
 
+    /// Those of every event, and then those of the name that are not among them.
     fn receivers(&self, name: &str) -> impl Iterator<Item = K> {
-        let named = self.named.get(name).into_iter().flatten().filter(|id| !self.every.contains(*id));
-        self.every.iter().chain(named).copied()
+        let named = self.named.get(name).into_iter().flat_map(BTreeMap::keys);
+        self.every.keys().chain(named.filter(|id| !self.every.contains_key(*id))).copied()
     }
 
     fn insert(&mut self, id: K, names: &EventNames) {
         if names.is_every() {
-            self.every.insert(id);
+            count(&mut self.every, id);
             return;
         }
         for name in names.iter() {
             match self.named.get_mut(name) {
-                Some(ids) => {
-                    ids.insert(id);
-                }
-                None => {
-                    self.named.insert(name.into(), BTreeSet::from([id]));
-                }
+                Some(ids) => count(ids, id),
+                None => _ = self.named.insert(name.into(), BTreeMap::from([(id, 1)])),
             }
         }
     }
 
     fn remove(&mut self, id: K, names: &EventNames) {
         if names.is_every() {
-            self.every.remove(&id);
+            discount(&mut self.every, id);
             return;
         }
         for name in names.iter() {
             if let Some(ids) = self.named.get_mut(name) {
-                ids.remove(&id);
+                discount(ids, id);
                 if ids.is_empty() {
                     self.named.remove(name);
                 }
             }
+        }
+    }
+}
+
+fn count<K: Ord>(ids: &mut Subscribers<K>, id: K) {
+    *ids.entry(id).or_default() += 1;
+}
+
+fn discount<K: Ord>(ids: &mut Subscribers<K>, id: K) {
+    if let Entry::Occupied(mut entry) = ids.entry(id) {
+        *entry.get_mut() -= 1;
+        if *entry.get() == 0 {
+            entry.remove();
         }
     }
 }
@@ -233,5 +255,26 @@ mod tests {
         hub.remove(1);
         hub.remove(1);
         assert!(hub.is_empty() && hub.profiles.is_empty() && hub.any_profile.is_empty());
+    }
+
+    #[test]
+    fn an_event_for_every_profile_goes_on_while_one_subscription_names_it() {
+        let mut hub = Hub::new();
+        hub.update(1, set(&[("a", &["x"]), ("b", &["x"]), ("c", &["*"]), ("d", &["*"])]));
+        for subscriptions in [
+            &[("b", &["x"][..]), ("c", &["*"]), ("d", &["*"])][..],
+            &[("b", &["x"]), ("d", &["*"])],
+            &[("b", &["x"])],
+            &[("b", &["x"]), ("e", &["x"])],
+            &[("e", &["x"])],
+        ] {
+            hub.update(1, set(subscriptions));
+            assert_eq!(receivers(&hub, None, "x"), [1]);
+        }
+        hub.update(1, set(&[("e", &["y"])]));
+        assert!(receivers(&hub, None, "x").is_empty());
+        assert_eq!(receivers(&hub, None, "y"), [1]);
+        hub.remove(1);
+        assert!(hub.profiles.is_empty() && hub.any_profile.is_empty());
     }
 }

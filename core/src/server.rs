@@ -265,7 +265,15 @@ impl Connection {
     /// # Errors
     /// [`SendError::QueueFull`] when the client reads too slowly, [`SendError::Closed`] when the connection is not open.
     pub fn publish(&mut self, message: &SharedMessage) -> Result<(), SendError> {
-        self.open_mut().ok_or(SendError::Closed)?.connection.outgoing().send_shared(message)
+        let limit = self.websocket.max_queued;
+        let Open { session, connection, .. } = self.open_mut().ok_or(SendError::Closed)?;
+        let out = connection.outgoing();
+        // A reply that still waits goes first: no event may overtake the `ack` of its subscription (`protocol.md`,
+        // Subscriptions and filtering).
+        if out.is_open() && session.poll_message().is_some() {
+            return Err(SendError::QueueFull { queued: out.queued(), limit });
+        }
+        out.send_shared(message)
     }
 
     /// Grants a subscription that was asked for.

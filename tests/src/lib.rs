@@ -5,12 +5,14 @@
 //! - [`simulator`]: the machines of core, joined by such links, in virtual time.
 //! - [`transcript`]: the textual trace of a run and its digest, to prove that two runs were the same.
 //! - [`random`]: the seeded source that the kit draws from.
+//! - [`fuzzing`]: what the fuzz targets do with an input, for the programs in `fuzz/` and for the replay of their corpora.
 //! - [`process`]: programs started by a test, with bounded waits, ended when the test ends.
 //!
 //! Suites that put a ceiling on memory use the crate `allocation-counter`: it counts what the current thread allocates
 //! inside one closure. `tests/memory_meter.rs` states what its figures mean.
 
 pub mod chaos;
+pub mod fuzzing;
 pub mod link;
 pub mod process;
 pub mod random;

@@ -22,6 +22,23 @@ pub type ClientBuilder = multiwa_ws_driver::ClientBuilder<Tokio>;
 pub type Updates = multiwa_ws_driver::Updates<Tokio>;
 
 /// A server that lets clients in and publishes events to them.
+///
+/// ```
+/// use multiwa_ws_core::handshake::ApiKey;
+/// use multiwa_ws_core::session::RawJson;
+/// use multiwa_ws_tokio::Server;
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().api_keys([ApiKey::new("k-1")]).bind("127.0.0.1:0".parse()?).await?;
+/// println!("listening on {:?}", server.local_addr());
+/// let receivers = server.publisher().send("session.status", Some("p"), &RawJson::parse(r#"{"status":"connected"}"#)?);
+/// assert_eq!(receivers, 0); // nobody is here yet
+/// server.shutdown(Duration::from_secs(5)).await;
+/// # Ok(())
+/// # }
+/// ```
 pub type Server = multiwa_ws_driver::Server<Tokio>;
 
 /// Sets up a [`Server`].

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use multiwa_ws_core::handshake::{Acceptance, Rejection};
-use multiwa_ws_core::session::{ClientState, CloseCause, Features, Loss, Notice, ReconnectConfig};
+use multiwa_ws_core::handshake::{Acceptance, Rejection, UpgradeRequest};
+use multiwa_ws_core::session::{ClientState, CloseCause, CommandError, Features, Loss, Notice, ReconnectConfig};
 use multiwa_ws_core::websocket::Event;
-use multiwa_ws_tokio::{BuildError, Client, ConnectError, Options, Overflow, RequestError, Update, Updates, WebSocket};
+use multiwa_ws_tokio::{
+    BuildError, Client, ClientBuilder, ConnectError, Options, Overflow, RequestError, Update, Updates, WebSocket,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -94,6 +96,49 @@ async fn requests_are_answered_while_events_lie_unread() {
         assert!(matches!(update, Update::Notice(_)));
     }
     assert!(within(client.ping()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_a_builder_subscribes_to_is_live_when_the_client_is_ready() {
+    let (listener, url) = listen().await;
+    let builder = Client::builder(&url).subscribe("p", ["e"]).subscribe("q", ["*"]);
+    let serve = async {
+        let mut server = accept(&listener).await;
+        let kinds = [acknowledge(&mut server).await, acknowledge(&mut server).await];
+        publish(&mut server, 7).await;
+        (server, kinds)
+    };
+    let (connected, (_server, kinds)) = within(async { tokio::join!(builder.connect(), serve) }).await;
+    let (client, mut updates) = connected.unwrap();
+    assert_eq!((kinds, client.status().live.len()), (["subscribe", "subscribe"].map(str::to_owned), 2));
+    assert_eq!(next_data(&mut updates).await, "7");
+}
+
+#[tokio::test]
+async fn what_can_never_be_sent_is_refused_at_once() {
+    let build = |builder: ClientBuilder| builder.start().map(drop);
+    let client = || Client::builder("ws://127.0.0.1:1/ws");
+    assert!(matches!(build(client().subscribe("", ["e"])), Err(BuildError::Subscription(CommandError::NoProfile))));
+    assert!(matches!(build(client().header("Host", "h")), Err(BuildError::Request(_))));
+    assert!(matches!(build(client().origin("not an origin")), Err(BuildError::Request(_))));
+    assert!(matches!(build(client().header("A", "b\nc")), Err(BuildError::Header(_))));
+}
+
+#[tokio::test]
+async fn the_origin_is_sent() {
+    let (listener, url) = listen().await;
+    let (seen, set) = (std::sync::Mutex::new(None), "https://example.org");
+    let accept = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let decide = |request: &UpgradeRequest| {
+            *seen.lock().unwrap() = request.origin().map(str::to_owned);
+            Err(Rejection::forbidden())
+        };
+        Socket::accept(stream, &Options::default(), decide).await.err()
+    };
+    let (connected, _) = within(async { tokio::join!(Client::builder(&url).origin(set).connect(), accept) }).await;
+    assert!(connected.is_err());
+    assert_eq!(seen.lock().unwrap().as_deref(), Some(set));
 }
 
 #[tokio::test]

@@ -60,7 +60,11 @@ impl ClientRequest {
         query::append(&mut self.target, name, value);
     }
 
-    fn check(&self) -> Result<(), InvalidRequest> {
+    /// Whether it can be sent: what [`ClientHandshake::new`] asks first, for those who want to know before they dial.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), InvalidRequest> {
         if !is_authority(self.host.as_bytes()) {
             return Err(InvalidRequest::Host);
         }

@@ -337,7 +337,10 @@ impl ServerSession {
             None => None,
             // It must not clear everything when it means one profile.
             Some(profile) => {
-                Some(profile.ok_or(Refused(ErrorCode::ProfileRequired, "profileId must be a string".into()))?)
+                let profile =
+                    profile.ok_or(Refused(ErrorCode::ProfileRequired, "profileId must be a string".into()))?;
+                check_name(&profile, &self.config.subscriptions)?;
+                Some(profile)
             }
         };
         match &profile {

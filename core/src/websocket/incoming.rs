@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use super::deflate::Inflater;
@@ -17,7 +18,6 @@ use crate::frame::{
 ///
 /// What lies whole in the caller's input is lent from there; only the rest is kept here. It stands apart from
 /// [`Outgoing`] so that one task may read while another writes: see [`WebSocket::into_split`](super::WebSocket::into_split).
-#[derive(Debug)]
 pub struct Incoming {
     decoder: FrameDecoder,
     max_message_len: usize,
@@ -33,6 +33,17 @@ pub struct Incoming {
     control: Vec<u8>,
     /// Whether the previous event was lent from the buffers above, which are to be given back.
     lent: bool,
+}
+
+/// Never the payloads: they are what the peers say to each other.
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("decoder", &self.decoder)
+            .field("message", &self.message)
+            .field("kept", &(self.text.len() + self.binary.len() + self.control.len()))
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use super::compression::{Compressor, compressed_bound};
@@ -30,7 +31,6 @@ use crate::random::Random;
 ///   [`poll_event`](Self::poll_event).
 ///
 /// A command takes effect before it returns; a refused one has changed nothing.
-#[derive(Debug)]
 pub struct Outgoing {
     pub(super) lifecycle: Lifecycle,
     queue: TransmitQueue,
@@ -488,6 +488,19 @@ impl Outgoing {
         if let Some(key) = mask {
             apply_mask(queued, key, 0);
         }
+    }
+}
+
+/// Never a payload, not even that of a Pong that is held back.
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("lifecycle", &self.lifecycle)
+            .field("queue", &self.queue)
+            .field("liveness", &self.liveness)
+            .field("fragmented", &self.fragmented)
+            .field("pongs", &self.pongs)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 ///
 /// `copied` holds bytes that were copied in; `shared` holds buffers that stand between runs of them. An empty queue holds
 /// at most [`KEPT`] bytes of memory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct TransmitQueue {
     copied: Vec<u8>,
     /// How much of `copied` was written.
@@ -125,6 +126,13 @@ impl TransmitQueue {
             }
             self.head = 0;
         }
+    }
+}
+
+/// Never the bytes: they are what the peers say to each other, and before them the response to the upgrade.
+impl fmt::Debug for TransmitQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TransmitQueue({} bytes)", self.len())
     }
 }
 

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use multiwa_ws_core::client as core;
-use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, InvalidHeader};
-use multiwa_ws_core::session::{ClientConfig, Loss, ReconnectConfig};
+use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, InvalidHeader, InvalidRequest};
+use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames, Loss, ReconnectConfig};
 
 use super::queue::Queue;
 use super::task::Task;
-use super::{Client, ConnectError, Endpoint, InvalidUrl, KeyPlacement, Overflow, Shared, State, Updates};
+use super::{Client, ConnectError, Endpoint, InvalidUrl, KeyPlacement, Overflow, Shared, State, Updates, event_names};
 use crate::{Io, Net, seed};
 
 /// Sets up a [`Client`]. `Debug` shows neither the URL nor the headers, which may hold a key.
@@ -23,7 +23,9 @@ pub struct ClientBuilder<R> {
     url: String,
     key: Option<ApiKey>,
     key_placement: KeyPlacement,
+    origin: Option<String>,
     headers: Vec<(String, String)>,
+    subscriptions: Vec<(String, EventNames)>,
     deflate: Option<DeflateOffer>,
     config: core::Config,
     capacity: usize,
@@ -41,6 +43,12 @@ pub enum BuildError {
     /// A header, or a key that a header cannot carry.
     #[error(transparent)]
     Header(#[from] InvalidHeader),
+    /// The request, which could never be sent.
+    #[error(transparent)]
+    Request(#[from] InvalidRequest),
+    /// A subscription, which could never be asked for.
+    #[error(transparent)]
+    Subscription(#[from] CommandError),
     /// `wss://` without TLS.
     #[error("this client has no TLS: use a ws:// URL, or a connector of your own")]
     NoTls,
@@ -60,7 +68,9 @@ impl<R: Net> ClientBuilder<R> {
             url: url.into(),
             key: None,
             key_placement: KeyPlacement::default(),
+            origin: None,
             headers: Vec::new(),
+            subscriptions: Vec::new(),
             deflate: None,
             config: core::Config::default(),
             capacity: 1024,
@@ -83,10 +93,26 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
+    /// The origin of the web page on whose behalf the client acts; by default none is sent.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
     /// A further header of the upgrade request.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Subscribes to events of a profile from the start, `*` for all of them: it is settled before the client is ready.
+    ///
+    /// A refusal is told by [`Notice::Ready`](multiwa_ws_core::session::Notice::Ready).
+    #[must_use]
+    pub fn subscribe<N: AsRef<str>>(mut self, profile: impl Into<String>, events: impl IntoIterator<Item = N>) -> Self {
+        self.subscriptions.push((profile.into(), event_names(events)));
         self
     }
 
@@ -142,7 +168,9 @@ impl<R: Net> ClientBuilder<R> {
         for (name, value) in &self.headers {
             request.headers.append(name, value)?;
         }
+        request.origin.clone_from(&self.origin);
         request.deflate = self.deflate;
+        request.check()?;
         self.start_with(TcpConnector::<R> { endpoint, request, runtime: PhantomData })
     }
 
@@ -159,13 +187,16 @@ impl<R: Net> ClientBuilder<R> {
     /// Starts to connect over streams of the caller's own.
     ///
     /// # Errors
-    /// [`BuildError::Seed`].
+    /// [`BuildError::Seed`] and [`BuildError::Subscription`].
     pub fn start_with<C>(self, connector: C) -> Result<(Client<R>, Updates<R>), BuildError>
     where
         C: Connector,
         R: Io<C::Stream>,
     {
         let mut client = core::Client::new(self.config, seed()?);
+        for (profile, events) in &self.subscriptions {
+            client.commands().subscribe(R::now(), profile, events)?;
+        }
         // A new client connects at the first call.
         let _ = client.connect(R::now());
         let shared = Arc::new(Shared {

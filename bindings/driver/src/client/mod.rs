@@ -47,7 +47,7 @@ impl<R: Net> Client<R> {
 impl<R: Runtime> Client<R> {
     /// Subscribes to events of a profile, `*` for all of them. The subscription is asked for again after each reconnect.
     pub fn subscribe<N: AsRef<str>>(&self, profile: &str, events: impl IntoIterator<Item = N>) -> Request {
-        let events: EventNames = events.into_iter().map(|name| Box::<str>::from(name.as_ref())).collect();
+        let events = event_names(events);
         self.request(|commands| commands.subscribe(R::now(), profile, &events))
     }
 
@@ -442,6 +442,10 @@ impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Request").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+fn event_names<N: AsRef<str>>(events: impl IntoIterator<Item = N>) -> EventNames {
+    events.into_iter().map(|name| Box::<str>::from(name.as_ref())).collect()
 }
 
 fn result_of(outcome: RequestOutcome<'_>) -> Result<Duration, RequestError> {

@@ -114,12 +114,7 @@ pub(super) type Judgement = Pin<Box<dyn Future<Output = Result<Grant, Rejection>
 
 impl Shared {
     /// Judges a request by everything but the application's own judgement.
-    pub(super) fn screen(
-        &self,
-        now: Instant,
-        request: &UpgradeRequest,
-        on_loopback: bool,
-    ) -> Result<Option<KeyId>, Rejection> {
+    pub(super) fn screen(&self, now: Instant, request: &UpgradeRequest) -> Result<Option<KeyId>, Rejection> {
         let options = &self.options;
         // First what is cheapest to say: the rate is for storms.
         if let Some(limiter) = &self.limiter {
@@ -128,7 +123,7 @@ impl Shared {
         if request.path() != options.path {
             return Err(Rejection::not_found());
         }
-        if !options.hosts.allow(request.host(), on_loopback) {
+        if !options.hosts.allow(request.host()) {
             return Err(Rejection::forbidden());
         }
         // `protocol.md`, Transport. A client without an origin is no browser, and could state any.

@@ -1,7 +1,7 @@
 //! How a server is set up.
 
 use std::fmt;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -15,11 +15,12 @@ use multiwa_ws_core::session::{ServerConfig, SubscribePolicy};
 use multiwa_ws_core::websocket::{self, SharedMessage};
 
 use super::admission::{Authorise, Grant, Knock};
+use super::connection::Task;
 use super::observer::{Observe, Observed};
 use super::origin::{Hosts, Origin};
 use super::rate::{ConnectionRate, Limiter};
-use super::registry::Registry;
-use super::{Server, Shared, SlowReader, listener};
+use super::registry::{Entry, Registry};
+use super::{Server, Shared, SlowReader, connection, listener};
 use crate::{Io, Net};
 
 /// Sets up a [`Server`].
@@ -60,10 +61,11 @@ impl Options {
 
 /// # Who is let in
 impl<R> ServerBuilder<R> {
-    /// The path that clients ask for, `/ws` by default; at any other they get 404.
+    /// The path that clients ask for, `/ws` by default; at any other they get 404. It is compared as it is sent, without
+    /// decoding percent escapes.
     #[must_use]
-    pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.options.path = path.into();
+    pub fn path(mut self, path: &str) -> Self {
+        self.options.path = format!("/{}", path.strip_prefix('/').unwrap_or(path));
         self
     }
 
@@ -133,7 +135,8 @@ impl<R> ServerBuilder<R> {
     /// Upgrades under way at once, 1,024 by default: that many clients may be slow before others must wait to be accepted.
     #[must_use]
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
-        self.options.max_handshakes = handshakes;
+        // With none, nobody could ever connect.
+        self.options.max_handshakes = handshakes.max(1);
         self
     }
 
@@ -230,7 +233,7 @@ impl<R: Net> ServerBuilder<R> {
     /// # Errors
     /// Those of the operating system, such as an address that is in use.
     pub async fn bind(self, address: SocketAddr) -> io::Result<Server<R>> {
-        self.bind_with(address, |stream| ready(Ok(stream))).await
+        self.listen(address, |entry, stream, address| R::spawn(Task::<_, R>::new(entry, stream, Some(address)))).await
     }
 
     /// A server that listens on `address` and speaks over what `secure` makes of each TCP stream, such as TLS.
@@ -247,11 +250,21 @@ impl<R: Net> ServerBuilder<R> {
         F: Future<Output = io::Result<S>> + Send + 'static,
         R: Io<S>,
     {
-        let socket = R::bind(address).await?;
-        let address = R::local_addr(&socket)?;
+        let start = move |entry, stream, address| R::spawn(connection::serve::<S, R>(entry, secure(stream), address));
+        self.listen(address, start).await
+    }
+
+    async fn listen(
+        mut self,
+        address: SocketAddr,
+        start: impl Fn(Entry, R::TcpStream, SocketAddr) + Send + Sync + 'static,
+    ) -> io::Result<Server<R>> {
+        let listener = R::bind(address).await?;
+        let address = R::local_addr(&listener)?;
+        self.options.hosts.on_loopback = address.ip().is_loopback();
         let mut server = self.build();
         server.address = Some(address);
-        R::spawn(listener::accept::<R, S, F>(server.shared.clone(), socket, address.ip().is_loopback(), secure));
+        R::spawn(listener::accept::<R>(server.shared.clone(), listener, start));
         Ok(server)
     }
 }

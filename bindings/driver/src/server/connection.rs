@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use multiwa_ws_core::Instant;
@@ -13,7 +13,7 @@ use multiwa_ws_core::server::{Connection, Ended, Event};
 use multiwa_ws_core::session::{ServerEvent, SubscriptionSet};
 use multiwa_ws_core::websocket::SendError;
 
-use super::admission::{Grant, Knock};
+use super::admission::{Grant, Judgement, Knock};
 use super::mailbox::Order;
 use super::observer::{Observed, Peer};
 use super::publisher::wall_clock;
@@ -23,81 +23,45 @@ use crate::buffer::ReadBuffer;
 use crate::transport::{Timer, Transmit, Transport};
 use crate::{Io, Runtime};
 
-/// While this many bytes wait to be written, publications stay in the mailbox, where its bound and policy hold.
+/// While this many bytes wait to be written, or a quarter of what may wait at all, publications stay in the mailbox, where
+/// the policy for slow readers can still choose among them.
 const HIGH_WATER: usize = 64 << 10;
 
-/// Reads and batches of publications in a row, before other tasks get a turn.
-const ROUNDS: usize = 32;
+/// Reads and batches of publications in a row, before other tasks get a turn: each may take milliseconds when a client
+/// sends as many tiny requests as it can.
+const ROUNDS: usize = 8;
 
 /// How long a client is asked to stay away when a judgement took too long or failed.
 const UNJUDGED_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Runs one connection over what `stream` gives, from its upgrade to its end.
-pub(super) async fn serve<S: Unpin, R: Io<S>>(
-    entry: Entry,
-    stream: impl Future<Output = io::Result<S>>,
-    address: Option<SocketAddr>,
-    on_loopback: bool,
-) {
-    let peer = entry.shared.next_peer(address);
-    let deadline = R::now() + entry.shared.options.config.handshake.timeout;
-    let Some(Ok(stream)) = within::<R, _>(deadline, unless_cut(&entry, stream)).await.flatten() else {
-        entry.shared.observe(Observed::Failed { peer: &peer, error: None });
-        return;
-    };
-    let mut task = Task::<S, R> {
-        connection: Connection::new(R::now(), &entry.shared.options.config),
-        peer,
-        on_loopback,
-        transport: Transport::new(stream),
-        eof: false,
-        buffer: ReadBuffer::default(),
-        timer: Timer::new(),
-        judged_by: None,
-        grant: Grant::everything(),
-        closing: None,
-        entry,
-    };
-    let ended = task.run().await;
-    let Task { entry, peer, .. } = &task;
-    entry.shared.observe(match ended {
-        Ended::Closed(closed) => Observed::Closed { peer, closed, dropped: entry.mailbox.dropped() },
-        Ended::Failed(error) => Observed::Failed { peer, error: Some(error) },
-        // That was told when it was decided.
-        Ended::Rejected => return,
-    });
-}
-
-/// What `future` gives; nothing when the server ends the connection first.
-async fn unless_cut<F: Future>(entry: &Entry, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match entry.mailbox.take(cx, 0).order {
-        Some(_) => Poll::Ready(None),
-        None => future.as_mut().poll(cx).map(Some),
-    })
-    .await
-}
-
-struct Task<S, R: Runtime> {
+/// The task of one connection over a stream, from its upgrade to its end.
+///
+/// A future of its own making, since it is what an idle connection costs: it holds nothing that is needed for a while only.
+pub(super) struct Task<S, R: Runtime> {
     connection: Connection,
     peer: Peer,
-    /// Whether only this machine can reach the address that was connected to.
-    on_loopback: bool,
     transport: Transport<S>,
     /// The client has ended its side of the stream.
     eof: bool,
     buffer: ReadBuffer,
     timer: Timer<R>,
-    /// When the judgement that is awaited must be there.
-    judged_by: Option<Instant>,
+    judging: Option<Box<Judging>>,
     grant: Grant,
-    closing: Option<Closing>,
+    closing: Option<Box<Closing>>,
     /// Dropped last: the connection has gone when its stream has.
     entry: Entry,
 }
 
+/// The application judges a client.
+struct Judging {
+    judgement: Judgement,
+    /// When it must have.
+    by: Instant,
+    /// What the client showed.
+    key: Option<KeyId>,
+}
+
 /// An order to close.
-#[derive(Clone, Copy)]
 struct Closing {
     /// When to begin; `None` once begun.
     at: Option<Instant>,
@@ -113,67 +77,98 @@ enum Step {
     Ended(Ended),
 }
 
-impl<S: Unpin, R: Io<S>> Task<S, R> {
-    async fn run(&mut self) -> Ended {
+/// Runs one connection over what `stream` gives, unless that takes longer than the upgrade may.
+pub(super) async fn serve<S: Unpin, R: Io<S>>(
+    entry: Entry,
+    stream: impl Future<Output = io::Result<S>>,
+    address: SocketAddr,
+) {
+    let deadline = R::now() + entry.shared.options.config.handshake.timeout;
+    match within::<R, _>(deadline, unless_cut(&entry, stream)).await.flatten() {
+        Some(Ok(stream)) => Task::<S, R>::new(entry, stream, Some(address)).await,
+        Some(Err(_)) | None => {
+            let peer = entry.shared.next_peer(Some(address));
+            entry.shared.observe(Observed::Failed { peer: &peer, error: None });
+        }
+    }
+}
+
+/// What `future` gives; nothing when the server ends the connection first.
+async fn unless_cut<F: Future>(entry: &Entry, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match entry.mailbox.take(cx, 0).order {
+        Some(_) => Poll::Ready(None),
+        None => future.as_mut().poll(cx).map(Some),
+    })
+    .await
+}
+
+impl<S: Unpin, R: Io<S>> Future for Task<S, R> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let task = self.get_mut();
         loop {
-            match poll_fn(|cx| self.poll_progress(cx)).await {
-                Step::Ended(ended) => return ended,
-                Step::Requested => {
-                    if let Some(ended) = self.decide().await {
-                        return ended;
-                    }
-                }
-                Step::Overdue => {}
+            if let Some(judging) = &mut task.judging
+                && let Poll::Ready(judged) = judging.judgement.as_mut().poll(cx)
+            {
+                let key = judging.key;
+                task.decide(judged.map(|grant| (key, grant)));
             }
+            match ready!(task.poll_progress(cx)) {
+                Step::Requested => task.judge(),
+                Step::Overdue => task.decide(Err(Rejection::unavailable(UNJUDGED_RETRY_AFTER))),
+                Step::Ended(ended) => {
+                    task.tell(ended);
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+}
+
+impl<S: Unpin, R: Io<S>> Task<S, R> {
+    pub(super) fn new(entry: Entry, stream: S, address: Option<SocketAddr>) -> Self {
+        Self {
+            connection: Connection::new(R::now(), &entry.shared.options.config),
+            peer: entry.shared.next_peer(address),
+            transport: Transport::new(stream),
+            eof: false,
+            buffer: ReadBuffer::default(),
+            timer: Timer::new(),
+            judging: None,
+            grant: Grant::everything(),
+            closing: None,
+            entry,
+        }
+    }
+
+    /// Judges the client that asks to be let in, or lets the application do so while the client may leave.
+    fn judge(&mut self) {
+        let Some(request) = self.connection.request() else { return };
+        let shared = &self.entry.shared;
+        let now = R::now();
+        match (shared.screen(now, request), &shared.options.authorise) {
+            (Ok(key), Some(authorise)) => {
+                let judgement = authorise(Knock { request: request.clone(), address: self.peer.address });
+                let by = now + shared.options.config.handshake.timeout;
+                self.judging = Some(Box::new(Judging { judgement, by, key }));
+            }
+            (screened, _) => self.decide(screened.map(|key| (key, Grant::everything()))),
         }
     }
 
     /// Lets the client in or turns it away.
-    async fn decide(&mut self) -> Option<Ended> {
-        let verdict = match self.screen() {
-            Ok(key) => match self.judge().await {
-                Ok(judged) => judged.map(|grant| (key, grant)),
-                Err(ended) => return Some(ended),
-            },
-            Err(rejection) => Err(rejection),
-        };
+    fn decide(&mut self, verdict: Result<(Option<KeyId>, Grant), Rejection>) {
+        self.judging = None;
         let admitted = verdict.and_then(|(key, grant)| {
             self.grant = grant;
             self.admit(key)
         });
         match admitted {
             Ok(()) => self.entry.shared.observe(Observed::Opened { peer: &self.peer }),
-            Err(rejection) => self.reject(rejection),
+            Err(rejection) => self.reject(&rejection),
         }
-        None
-    }
-
-    fn screen(&self) -> Result<Option<KeyId>, Rejection> {
-        // There is a request: the client was not to be judged else.
-        let request = self.connection.request().ok_or_else(Rejection::not_found)?;
-        self.entry.shared.screen(R::now(), request, self.on_loopback)
-    }
-
-    /// Asks the application, while the client may leave.
-    async fn judge(&mut self) -> Result<Result<Grant, Rejection>, Ended> {
-        let shared = self.entry.shared.clone();
-        let (Some(authorise), Some(request)) = (&shared.options.authorise, self.connection.request()) else {
-            return Ok(Ok(Grant::everything()));
-        };
-        let mut judgement = authorise(Knock { request: request.clone(), address: self.peer.address });
-        self.judged_by = Some(R::now() + shared.options.config.handshake.timeout);
-        let judged = poll_fn(|cx| {
-            if let Poll::Ready(judged) = judgement.as_mut().poll(cx) {
-                return Poll::Ready(Ok(judged));
-            }
-            match ready!(self.poll_progress(cx)) {
-                Step::Ended(ended) => Poll::Ready(Err(ended)),
-                Step::Overdue | Step::Requested => Poll::Ready(Ok(Err(Rejection::unavailable(UNJUDGED_RETRY_AFTER)))),
-            }
-        })
-        .await;
-        self.judged_by = None;
-        judged
     }
 
     fn admit(&mut self, key: Option<KeyId>) -> Result<(), Rejection> {
@@ -187,10 +182,10 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         self.connection.accept(now, acceptance, &client_id, wall_clock(now)).map_err(|_| internal_error())
     }
 
-    fn reject(&mut self, rejection: Rejection) {
+    fn reject(&mut self, rejection: &Rejection) {
         let now = R::now();
         let mut status = rejection.status;
-        if self.connection.reject(now, &rejection).is_err() {
+        if self.connection.reject(now, rejection).is_err() {
             // The application made a response that HTTP cannot carry.
             let rejection = internal_error();
             status = rejection.status;
@@ -199,6 +194,16 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
             }
         }
         self.entry.shared.observe(Observed::Refused { peer: &self.peer, status });
+    }
+
+    fn tell(&self, ended: Ended) {
+        let peer = &self.peer;
+        self.entry.shared.observe(match ended {
+            Ended::Closed(closed) => Observed::Closed { peer, closed, dropped: self.entry.mailbox.dropped() },
+            Ended::Failed(error) => Observed::Failed { peer, error: Some(error) },
+            // That was told when it was decided.
+            Ended::Rejected => return,
+        });
     }
 
     /// Does everything that can be done without waiting.
@@ -218,7 +223,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
                 if requested {
                     return Poll::Ready(Step::Requested);
                 }
-            } else if more && self.connection.queued() < HIGH_WATER {
+            } else if more && self.room() > 0 {
                 continue;
             } else {
                 let now = ready!(self.timer.poll(cx, self.deadline()));
@@ -238,7 +243,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         }
         if !self.buffer.is_empty() {
             // What follows the request waits for the judgement.
-            return if self.judged_by.is_some() { Poll::Pending } else { Poll::Ready(()) };
+            return if self.judging.is_some() { Poll::Pending } else { Poll::Ready(()) };
         }
         let more = ready!(self.transport.poll_read::<R>(cx, &mut self.buffer, &mut self.connection));
         self.eof = !more;
@@ -291,9 +296,11 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
 
     /// Queues what was published on the connection and follows orders. Returns whether more was published.
     fn take_mail(&mut self, cx: &Context<'_>) -> bool {
-        let mut mail = self.entry.mailbox.take(cx, HIGH_WATER.saturating_sub(self.connection.queued()));
+        let mut mail = self.entry.mailbox.take(cx, self.room());
         match mail.order {
-            Some(Order::Close { at, code, reason }) => self.closing = Some(Closing { at: Some(at), code, reason }),
+            Some(Order::Close { at, code, reason }) => {
+                self.closing = Some(Box::new(Closing { at: Some(at), code, reason }));
+            }
             Some(Order::Abort) => self.connection.abort(R::now()),
             None => {}
         }
@@ -319,6 +326,12 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         mail.more
     }
 
+    /// How much more is to be queued on the connection.
+    fn room(&self) -> usize {
+        let max_queued = self.entry.shared.options.config.websocket.max_queued;
+        HIGH_WATER.min(max_queued / 4).saturating_sub(self.connection.queued())
+    }
+
     /// What was published before the order to close is delivered before the Close frame.
     fn close_when_due(&mut self, more: bool) {
         let Some(closing) = &mut self.closing else { return };
@@ -329,7 +342,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         if closing.at.is_some() || more {
             return;
         }
-        let Closing { code, reason, .. } = *closing;
+        let Closing { code, reason, .. } = **closing;
         self.closing = None;
         match self.connection.close(now, code, reason) {
             Ok(()) | Err(SendError::Closed) => {}
@@ -338,8 +351,9 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let closing = self.closing.and_then(|closing| closing.at);
-        [self.connection.poll_timeout(), self.judged_by, closing].into_iter().flatten().min()
+        let closing = self.closing.as_ref().and_then(|closing| closing.at);
+        let judging = self.judging.as_ref().map(|judging| judging.by);
+        [self.connection.poll_timeout(), judging, closing].into_iter().flatten().min()
     }
 
     /// Acts on the deadlines that have come, and says whether a judgement is overdue. An order to close is followed with
@@ -348,7 +362,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         if self.connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.connection.handle_timeout(now);
         }
-        self.judged_by.take_if(|by| *by <= now).is_some()
+        self.judging.as_ref().is_some_and(|judging| judging.by <= now)
     }
 }
 

@@ -2,31 +2,27 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use super::registry::Entry;
-use super::{Observed, Shared, connection, within};
-use crate::{Io, Net};
+use super::{Observed, Shared, within};
+use crate::Net;
 
 /// The pause after the first failure in a row; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause: so long a client waits at most once the server can accept again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts connections and spawns a task for each, until the server goes down.
-pub(super) async fn accept<R, S, F>(
+/// Accepts connections and starts a task for each, until the server goes down.
+pub(super) async fn accept<R: Net>(
     shared: Arc<Shared>,
     listener: R::TcpListener,
-    on_loopback: bool,
-    secure: impl Fn(R::TcpStream) -> F + Send + Sync + 'static,
-) where
-    R: Net + Io<S>,
-    S: Unpin + Send + 'static,
-    F: Future<Output = io::Result<S>> + Send + 'static,
-{
+    start: impl Fn(Entry, R::TcpStream, SocketAddr) + Send + Sync + 'static,
+) {
     let mut pause = FIRST_PAUSE;
     while shared.registry.room_to_knock(shared.options.max_handshakes).await {
         let accepted = {
@@ -43,7 +39,7 @@ pub(super) async fn accept<R, S, F>(
             Some(Ok((stream, address))) => {
                 pause = FIRST_PAUSE;
                 let Some(entry) = Entry::new(&shared) else { return };
-                R::spawn(connection::serve::<S, R>(entry, secure(stream), Some(address), on_loopback));
+                start(entry, stream, address);
             }
             // One client that left before it was accepted.
             Some(Err(error)) if is_of_one_client(&error) => {}

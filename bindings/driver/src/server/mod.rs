@@ -34,8 +34,12 @@ pub use rate::ConnectionRate;
 
 use crate::{Io, Runtime};
 use builder::Options;
+use connection::Task;
 use rate::Limiter;
 use registry::{Entry, Registry};
+
+/// How long a shutdown waits for tasks that it has cut. They end at once, unless the application keeps them from running.
+const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A server of the MultiWA WebSocket API on the runtime `R`.
 ///
@@ -102,10 +106,11 @@ impl<R: Runtime> Server<R> {
         S: Unpin + Send,
         R: Io<S>,
     {
-        let entry = Entry::new(&self.shared);
-        async move {
-            if let Some(entry) = entry {
-                connection::serve::<S, R>(entry, std::future::ready(Ok(stream)), address, false).await;
+        let task = Entry::new(&self.shared).map(|entry| Task::<S, R>::new(entry, stream, address));
+        async {
+            // Without a task the server is going down, and the stream is dropped.
+            if let Some(task) = task {
+                task.await;
             }
         }
     }
@@ -123,7 +128,7 @@ impl<R: Runtime> Server<R> {
             return 0;
         }
         let cut = registry.cut();
-        registry.emptied().await;
+        let _ = within::<R, _>(R::now() + CUT_TIMEOUT, registry.emptied()).await;
         cut
     }
 }

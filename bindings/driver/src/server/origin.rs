@@ -79,12 +79,14 @@ pub(super) struct Hosts {
     /// Names that were listed.
     pub(super) listed: Vec<String>,
     pub(super) any: bool,
+    /// The server listens on a loopback address.
+    pub(super) on_loopback: bool,
 }
 
 impl Hosts {
-    /// Whether `host`, with or without a port, may be answered by a server that listens on `on_loopback` addresses alone.
-    pub(super) fn allow(&self, host: &str, on_loopback: bool) -> bool {
-        if self.any || !on_loopback && self.listed.is_empty() {
+    /// Whether a request for `host`, with or without a port, is answered.
+    pub(super) fn allow(&self, host: &str) -> bool {
+        if self.any || !self.on_loopback && self.listed.is_empty() {
             return true;
         }
         let name = without_port(host);
@@ -92,7 +94,7 @@ impl Hosts {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         // An address is no name that somebody could lead here.
         is_address(name)
-            || on_loopback && (is("localhost") || has_suffix(name, ".localhost"))
+            || self.on_loopback && (is("localhost") || has_suffix(name, ".localhost"))
             || self.listed.iter().any(|listed| is(listed))
     }
 }
@@ -179,26 +181,26 @@ mod tests {
 
     #[test]
     fn sec_hs_11_on_loopback_only_local_names_and_addresses_are_answered() {
-        let hosts = Hosts::default();
+        let hosts = Hosts { on_loopback: true, ..Hosts::default() };
         for local in
             ["localhost", "LOCALHOST:3001", "localhost.", "a.localhost:1", "127.0.0.1:3001", "[::1]:3001", "[::1]"]
         {
-            assert!(hosts.allow(local, true), "{local}");
+            assert!(hosts.allow(local), "{local}");
         }
         for foreign in ["evil.example", "localhost.evil:3001", "127.0.0.1.evil", "evillocalhost", "[::1].evil", ""] {
-            assert!(!hosts.allow(foreign, true), "{foreign}");
-            assert!(hosts.allow(foreign, false), "{foreign}");
+            assert!(!hosts.allow(foreign), "{foreign}");
+            assert!(Hosts::default().allow(foreign), "{foreign}");
         }
     }
 
     #[test]
     fn sec_hs_11_listed_hosts_are_answered_and_no_others() {
-        let hosts = Hosts { listed: vec!["gateway.example".into()], any: false };
         for on_loopback in [true, false] {
-            assert!(hosts.allow("Gateway.example:443", on_loopback));
-            assert!(!hosts.allow("other.example", on_loopback));
+            let hosts = Hosts { listed: vec!["gateway.example".into()], any: false, on_loopback };
+            assert!(hosts.allow("Gateway.example:443"));
+            assert!(!hosts.allow("other.example"));
+            assert_eq!(hosts.allow("localhost"), on_loopback);
+            assert!(Hosts { any: true, ..hosts }.allow("other.example"));
         }
-        assert!(!hosts.allow("localhost", false));
-        assert!(Hosts { any: true, ..hosts }.allow("other.example", true));
     }
 }

@@ -59,7 +59,7 @@ impl Client<DuplexStream> {
     pub(crate) async fn connect_in_memory(server: &Server) -> Self {
         let (ours, theirs) = duplex(512);
         tokio::spawn(server.serve_stream(theirs, None));
-        let mut client = Self::over(ours, ClientRequest::new("memory", "/ws")).await.unwrap();
+        let mut client = Self::over(ours, ClientRequest::new("localhost", "/ws")).await.unwrap();
         client.take_ack().await;
         client
     }

@@ -238,13 +238,18 @@ async fn sec_ap_01_the_oldest_events_can_be_dropped_instead() {
     let publisher = server.publisher();
     for number in 0..1_000 {
         assert_eq!(publish(&publisher, "p", number), 1);
+        if number % 7 == 0 {
+            tokio::task::yield_now().await;
+        }
     }
     let mut numbers = Vec::new();
     while numbers.last() != Some(&999) {
         numbers.push(number_of(&client.text().await));
     }
     assert!((50..200).contains(&numbers.len()), "{}", numbers.len());
-    assert!(numbers.is_sorted() && numbers.last() == Some(&999));
+    // What was on its way when the client fell behind, and then the newest.
+    let gaps = numbers.windows(2).filter(|pair| pair[0] + 1 != pair[1]).count();
+    assert!(numbers.is_sorted() && gaps == 1, "{numbers:?}");
     drop(client);
     assert_eq!(soon(dropped).await.unwrap(), 1_000 - numbers.len() as u64);
 }

@@ -1,5 +1,6 @@
 //! How connections and servers begin and end.
 
+use std::future::{pending, ready};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::handshake::ClientRequest;
+use multiwa_ws_core::handshake::{ClientRequest, HandshakeLimits};
 use multiwa_ws_driver::{Io, Net, Runtime};
 use multiwa_ws_tokio::{Observed, Server, Tokio};
 use tokio::io::AsyncReadExt;
@@ -117,6 +118,7 @@ async fn every_step_of_a_connection_is_observed() {
     assert!(Client::connect_with(address, |request| request.target = "/".to_owned()).await.is_err());
     drop(TcpStream::connect(address).await.unwrap());
     soon(client.0.close(CloseCode::NORMAL, "bye")).await.unwrap();
+    drop(client);
     wait_until(|| seen.lock().unwrap().len() == 4).await;
     assert_eq!(soon(server.shutdown(PATIENCE)).await, 0);
     let mut seen = seen.lock().unwrap().clone();
@@ -130,22 +132,35 @@ async fn a_stream_of_any_kind_can_be_served() {
     let (server, _) = start(Server::builder()).await;
     let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
     let serving = tokio::spawn(server.serve_stream(theirs, None));
-    let mut client = Client::over(ours, ClientRequest::new("anything", "/ws")).await.unwrap();
+    let mut client = Client::over(ours, ClientRequest::new("localhost", "/ws")).await.unwrap();
     client.take_ack().await;
     assert_eq!(server.connections(), 1);
     soon(client.0.close(CloseCode::NORMAL, "")).await.unwrap();
+    drop(client);
     soon(serving).await.unwrap();
     assert_eq!(server.connections(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_is_over_even_if_a_stream_is_never_driven() {
+    let server = Server::builder().build();
+    let serving = server.serve_stream(tokio::io::duplex(64).1, None);
+    assert_eq!(soon(server.shutdown(Duration::from_secs(5))).await, 0);
+    drop(serving);
+}
+
 #[tokio::test]
 async fn a_stream_that_cannot_be_secured_is_dropped() {
-    let secure = |stream: TcpStream| async move {
-        if stream.peer_addr()?.port() == 0 { Ok(stream) } else { Err(io::ErrorKind::InvalidData.into()) }
-    };
-    let server = Server::builder().bind_with("127.0.0.1:0".parse().unwrap(), secure).await.unwrap();
-    let mut stream = TcpStream::connect(server.local_addr().unwrap()).await.unwrap();
-    assert_eq!(soon(stream.read(&mut [0; 16])).await.unwrap(), 0);
+    let fail = |_| ready(Err::<TcpStream, _>(io::ErrorKind::InvalidData.into()));
+    let stall = |_| pending::<io::Result<TcpStream>>();
+    let handshake = HandshakeLimits { timeout: Duration::from_millis(100), ..HandshakeLimits::default() };
+    let any_port = "127.0.0.1:0".parse().unwrap();
+    let failing = Server::builder().bind_with(any_port, fail).await.unwrap();
+    let stalling = Server::builder().handshake(handshake).bind_with(any_port, stall).await.unwrap();
+    for server in [failing, stalling] {
+        let mut stream = TcpStream::connect(server.local_addr().unwrap()).await.unwrap();
+        assert_eq!(soon(stream.read(&mut [0; 16])).await.unwrap(), 0);
+    }
 }
 
 #[tokio::test]

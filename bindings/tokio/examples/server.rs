@@ -1,0 +1,28 @@
+//! Publishes an event a second to whoever subscribes to it: `cargo run --package multiwa-ws-tokio --example server`, beside
+//! `cargo run -- listen ws://127.0.0.1:3001/ws --api-key secret --profile profile-123`.
+
+use multiwa_ws_core::handshake::ApiKey;
+use multiwa_ws_core::session::RawJson;
+use multiwa_ws_tokio::{Grant, Server};
+use std::time::Duration;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::builder()
+        .api_keys([ApiKey::new("secret")])
+        .authorise(|knock| async move {
+            println!("{:?} from {:?}", knock.address(), knock.origin());
+            Ok(Grant::profiles(["profile-123"])) // this key may subscribe to this profile
+        })
+        .bind("127.0.0.1:3001".parse()?)
+        .await?;
+    let publisher = server.publisher(); // cheap to clone, from any task
+    for n in 0..60 {
+        let data = RawJson::parse(&format!(r#"{{"status":"connected","n":{n}}}"#))?.into_owned();
+        let receivers = publisher.send("session.status", Some("profile-123"), &data);
+        println!("{receivers} of {} got it", server.connections());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    server.shutdown(Duration::from_secs(5)).await; // 1001 to everyone
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! `listen`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use multiwa_ws_tests::process::{Program, Stream};
+
+use crate::support::{LIMIT, bad_server, command, ended, frame, listen, run, serve, start, swallow, upgrade, wait_for};
+
+#[test]
+fn a_message_is_printed_readably_on_standard_output() {
+    let (mut server, url) = serve(&["--api-key", "k"]);
+    let listener = listen(&url, &["--api-key", "k", "--profile", "p", "--event", "message.received", "--count", "1"]);
+    for line in [
+        r#"{"profileId":"p","event":"session.status","data":{"status":"connected"}}"#,
+        r#"{"profileId":"p","event":"message.received","data":{"id":"1","from":"628123456789@c.us","body":"Olá 👋","type":"chat","timestamp":"2026-02-05T10:00:00.000Z","hasMedia":false}}"#,
+    ] {
+        server.write_line(line).unwrap();
+    }
+    let ended = ended(listener);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let (time, rest) = ended.out.split_once(' ').unwrap();
+    assert_eq!((time.len(), rest), (8, "p message.received 628123456789@c.us: Olá 👋\n"));
+}
+
+#[test]
+fn sec_ap_09_no_control_character_of_a_message_reaches_either_stream() {
+    let (mut server, url) = serve(&["--api-key", "k"]);
+    let evil = r#"\u001b]0;owned\u0007\u009b2J\r\n\u202e\u0000\u007f"#;
+    let line = format!(
+        r#"{{"profileId":"p","event":"message.received","data":{{"id":"1","from":"{evil}","body":"{evil}","type":"chat","timestamp":"t","hasMedia":false}}}}"#
+    );
+    for json in [&["--json"][..], &[]] {
+        let listener = listen(&url, &[&["--api-key", "k", "--profile", "p", "--count", "1"], json].concat());
+        server.write_line(&line).unwrap();
+        let ended = ended(listener);
+        assert_eq!((ended.code, ended.out.lines().count()), (Some(0), 1), "{ended:?}");
+        assert!(ended.out.contains("owned"), "{}", ended.out);
+        let safe = |c: char| c == '\n' || !(c.is_control() || c == '\u{202e}');
+        assert!(ended.out.chars().all(safe), "{:?}", ended.out);
+        if let Ok(value) = serde_json::from_str::<serde_json::Value>(&ended.out) {
+            assert_eq!(value["data"]["body"], "\u{1b}]0;owned\u{7}\u{9b}2J\r\n\u{202e}\0\u{7f}");
+        }
+    }
+}
+
+#[test]
+fn sec_ap_09_what_a_server_says_beside_events_is_escaped_too() {
+    let url = bad_server(|mut stream| {
+        upgrade(&mut stream);
+        let messages = [
+            r#"{"type":"ack","payload":{}}"#,
+            r#"{"type":"error","payload":{"error":"e\u001b[31m"}}"#,
+            r#"{"type":"notification","payload":{"title":"n\u001b[31m"}}"#,
+            r#"{"type":"strange\u001b[31m"}"#,
+        ];
+        for message in messages {
+            stream.write_all(&frame(message)).unwrap();
+        }
+        swallow(stream);
+    });
+    let mut listener = start(&["listen", &url, "--profile", "p"]);
+    for text in ["the server says: e", "notification: n", "unknown message of type strange"] {
+        let line = wait_for(&mut listener, text);
+        assert!(line.stream == Stream::Err && line.text.contains(r"\u{1b}[31m"), "{line:?}");
+    }
+}
+
+#[test]
+fn sec_ap_08_a_key_in_the_url_or_in_a_header_is_not_shown() {
+    let (server, url) = serve(&["--api-key", "s3cret"]);
+    let in_url = listen(&format!("{url}?apiKey=s3cret"), &["--profile", "p"]);
+    let in_header = listen(&url, &["--profile", "p", "--header", "Authorization: Bearer s3cret"]);
+    server.signal("INT").unwrap();
+    for mut listener in [in_url, in_header] {
+        wait_for(&mut listener, "trying again");
+        listener.signal("INT").unwrap();
+        let ended = ended(listener);
+        assert!(ended.err.contains(&format!("connecting to {url}")), "{}", ended.err);
+        assert!(!ended.err.contains("s3cret") && ended.out.is_empty(), "{ended:?}");
+    }
+}
+
+#[test]
+fn it_stays_connected_and_tells_what_happens() {
+    let (server, url) = serve(&["--api-key", "k"]);
+    let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
+    let mut listener = listen(&url, &["--api-key", "k", "--profile", "p", "--count", "1"]);
+    server.signal("TERM").unwrap();
+    wait_for(&mut listener, "code 1001; trying again in");
+    assert_eq!(ended(server).code, Some(0));
+    let mut server = start(&["serve", "--api-key", "k", "--listen", address]);
+    wait_for(&mut listener, "may have been missed");
+    server.write_line(r#"{"profileId":"p","event":"e","data":{}}"#).unwrap();
+    assert_eq!(ended(listener).code, Some(0));
+}
+
+#[test]
+fn attempts_are_limited_when_wished() {
+    let once = run(&["listen", "ws://127.0.0.1:1/ws", "--profile", "p", "--no-reconnect"]);
+    assert_eq!(once.code, Some(4));
+    assert!(!once.err.contains("trying again"), "{}", once.err);
+    let twice = run(&["listen", "ws://127.0.0.1:1/ws", "--profile", "p", "--max-attempts", "2"]);
+    assert_eq!(twice.code, Some(4));
+    assert_eq!(twice.err.matches("trying again").count(), 1, "{}", twice.err);
+}
+
+#[test]
+fn the_time_ends_it_well_only_if_it_was_connected() {
+    let (_server, url) = serve(&["--api-key", "k"]);
+    assert_eq!(run(&["listen", &url, "--api-key", "k", "--profile", "p", "--for", "2s"]).code, Some(0));
+    assert_eq!(run(&["listen", "ws://127.0.0.1:1/ws", "--profile", "p", "--for", "200ms"]).code, Some(4));
+    let silent = bad_server(swallow);
+    assert_eq!(run(&["listen", &silent, "--profile", "p", "--for", "200ms"]).code, Some(5));
+}
+
+#[test]
+fn silence_ends_it_with_5_when_wished() {
+    let (_server, url) = serve(&["--api-key", "k"]);
+    let ended = run(&["listen", &url, "--api-key", "k", "--profile", "p", "--idle-timeout", "300ms"]);
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+}
+
+#[test]
+fn interrupts_end_it_with_130_also_while_it_waits_to_connect_again() {
+    let (_server, url) = serve(&["--api-key", "k"]);
+    for signal in ["INT", "TERM"] {
+        let connected = listen(&url, &["--api-key", "k", "--profile", "p"]);
+        connected.signal(signal).unwrap();
+        assert_eq!(ended(connected).code, Some(130));
+    }
+    let mut waiting = start(&["listen", "ws://127.0.0.1:1/ws", "--profile", "p"]);
+    wait_for(&mut waiting, "trying again");
+    waiting.signal("INT").unwrap();
+    assert_eq!(ended(waiting).code, Some(130));
+}
+
+#[test]
+fn an_interrupt_is_heard_while_nobody_reads_the_output() {
+    let (_server, url) = serve(&["--api-key", "k", "--demo", "5000"]);
+    let mut listener = command(&["listen", &url, "--api-key", "k", "--profile", "profile-123"]);
+    let mut listener = listener.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(listener.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("ready")));
+    // A pipe holds 64 KiB, which are written in a moment.
+    sleep(Duration::from_millis(500));
+    assert!(listener.try_wait().unwrap().is_none());
+    let id = listener.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    let begun = Instant::now();
+    while listener.try_wait().unwrap().is_none() && begun.elapsed() < LIMIT {
+        sleep(Duration::from_millis(10));
+    }
+    let _ = listener.kill();
+    assert_eq!(listener.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let (_server, url) = serve(&["--api-key", "k", "--demo", "500"]);
+    let mut shell = Command::new("bash");
+    shell.args([
+        "-c",
+        r#""$0" listen "$1" --api-key k --profile profile-123 | head -n 1; echo "code ${PIPESTATUS[0]}""#,
+    ]);
+    shell.args([env!("CARGO_BIN_EXE_multiwa-ws"), &url]);
+    let ended = ended(Program::start(shell).unwrap());
+    assert_eq!((ended.code, ended.out.lines().count()), (Some(0), 2), "{ended:?}");
+    assert!(ended.out.ends_with("code 0\n"), "{}", ended.out);
+    assert!(!ended.err.contains("error"), "{}", ended.err);
+}
+
+#[test]
+fn a_second_profile_on_a_server_without_sets_is_refused() {
+    let url = bad_server(|mut stream| {
+        upgrade(&mut stream);
+        stream.write_all(&frame(r#"{"type":"ack","payload":{}}"#)).unwrap();
+        swallow(stream);
+    });
+    let mut listener = start(&["listen", &url, "--profile", "a", "--profile", "b", "--timeout", "300ms"]);
+    wait_for(&mut listener, "not subscribed to b: the server holds one profile a connection");
+}

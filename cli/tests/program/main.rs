@@ -1,0 +1,9 @@
+//! The program as its users see it: the real binary, its streams, signals and exit codes.
+#![cfg(test)]
+
+mod demo;
+mod listen;
+mod ping;
+mod serve;
+mod support;
+mod usage;

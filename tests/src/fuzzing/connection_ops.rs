@@ -1,0 +1,307 @@
+//! Any operations on a connection in either role; what it sends is read by the opposite role and by the reference parser.
+//!
+//! Input: a `Workload`, by `arbitrary`.
+
+use std::time::Duration;
+
+use arbitrary::{Arbitrary, Unstructured};
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::frame::CloseCode;
+use multiwa_ws_core::websocket::{
+    Closed, Compression, Config, DeflateParameters, Event, KeepAlive, Message, Negotiated, ProtocolError, Role,
+    SendError, SharedMessage, State, WebSocket,
+};
+
+use super::websocket::{Heard, hear, judge_output, message, opposite, transmit, without_limits};
+use crate::reference::{Kind, Options, Outcome, RawFrame};
+
+#[derive(Arbitrary, Debug)]
+struct Workload {
+    client: bool,
+    deflate: Option<Deflate>,
+    operations: Vec<Operation>,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Deflate {
+    no_context_takeover: bool,
+    bits: u8,
+    threshold: u8,
+    level: u8,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Operation {
+    Receive(Vec<u8>),
+    ReceiveFrame { opcode: u8, fin: bool, rsv1: bool, payload: Vec<u8> },
+    Send { text: bool, payload: Payload, way: Way },
+    Fragment { text: bool, payload: Payload, end: bool },
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(u16, String),
+    Transmit(u8),
+    TransmitAll,
+    Pass(u16),
+    Sleep,
+    Pause,
+    Resume,
+    ReleaseMemory,
+    ShutDown,
+    Eof,
+    Lost,
+    Abort,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Way {
+    Plain,
+    Uncompressed,
+    Shared,
+    SharedCompressed,
+}
+
+/// Text that repeats, so that long payloads cost the input few bytes and compress.
+#[derive(Arbitrary, Clone, Debug)]
+struct Payload {
+    text: String,
+    times: u8,
+}
+
+impl Payload {
+    fn text(&self) -> String {
+        self.text.repeat(usize::from(self.times % 32))
+    }
+}
+
+/// Does what the workload says, then closes, and holds the whole of it against the promises of the contract.
+pub fn run(data: &[u8]) {
+    let Ok(workload) = Workload::arbitrary_take_rest(Unstructured::new(data)) else { return };
+    let mut run = Run::new(&workload);
+    for operation in &workload.operations {
+        run.apply(operation);
+    }
+    run.end();
+}
+
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_QUEUED: usize = 5_000;
+
+/// What the rules of the queue add to its limit: 64 pongs and one held back, a keep-alive ping, a Close frame.
+const PAST_THE_LIMIT: usize = 67 * (125 + 6);
+
+struct Run {
+    role: Role,
+    negotiated: Negotiated,
+    ws: WebSocket,
+    now: Instant,
+    wire: Vec<u8>,
+    /// Whole messages that were taken for sending.
+    sent: Vec<Heard>,
+    fragmented: Option<(Kind, Vec<u8>)>,
+    heard_close: bool,
+    failed: Option<ProtocolError>,
+    /// The transport was given up with bytes still queued.
+    cut_off: bool,
+    closed: Option<Closed>,
+}
+
+impl Run {
+    fn new(workload: &Workload) -> Self {
+        let role = if workload.client { Role::Client } else { Role::Server };
+        let deflate = workload.deflate.map(|deflate| DeflateParameters {
+            server_no_context_takeover: deflate.no_context_takeover,
+            client_no_context_takeover: deflate.no_context_takeover,
+            server_max_window_bits: 8 + deflate.bits % 8,
+            client_max_window_bits: 8 + deflate.bits % 8,
+        });
+        let compression = workload.deflate.map_or(Compression::default(), |deflate| Compression {
+            threshold: deflate.threshold.into(),
+            level: deflate.level % 10,
+        });
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let config = Config {
+            max_message_len: 3_000,
+            max_frame_len: 2_000,
+            max_fragments: 4,
+            max_queued: MAX_QUEUED,
+            message_timeout: seconds(20),
+            close_timeout: CLOSE_TIMEOUT,
+            keep_alive: KeepAlive { interval: seconds(8), timeout: seconds(3) },
+            compression,
+        };
+        let negotiated = Negotiated { deflate, ..Negotiated::default() };
+        let now = Instant::from_nanos(1_000_000_000);
+        Self {
+            role,
+            negotiated,
+            ws: WebSocket::new(now, role, &config, &negotiated, [11; 32]),
+            now,
+            wire: Vec::new(),
+            sent: Vec::new(),
+            fragmented: None,
+            heard_close: false,
+            failed: None,
+            cut_off: false,
+            closed: None,
+        }
+    }
+
+    fn apply(&mut self, operation: &Operation) {
+        let (state, queued) = (self.ws.state(), self.ws.queued());
+        let result = self.perform(operation);
+        let (state_after, queued_after) = (self.ws.state(), self.ws.queued());
+        if let Err(error) = result {
+            assert_eq!((state_after, queued_after), (state, queued), "{operation:?} was refused with {error}");
+            assert!(state == State::Open || error == SendError::Closed, "{error} while {state:?}");
+        }
+        let place = |state| State::ALL.iter().position(|other| *other == state);
+        assert!(place(state) <= place(state_after), "{state:?} to {state_after:?} by {operation:?}");
+        assert!(queued_after <= MAX_QUEUED + PAST_THE_LIMIT, "{queued_after} bytes wait after {operation:?}");
+        assert!(!self.ws.poll_shutdown() || queued_after == 0, "all is written before a shutdown");
+        self.poll_closed();
+        assert_eq!(self.closed.is_some(), state_after == State::Closed);
+    }
+
+    fn perform(&mut self, operation: &Operation) -> Result<(), SendError> {
+        let out = self.ws.outgoing();
+        match operation {
+            Operation::Receive(bytes) => self.receive(bytes),
+            Operation::ReceiveFrame { opcode, fin, rsv1, payload } => {
+                let mut frame = RawFrame::new(opcode % 16, payload.clone()).rsv(if *rsv1 { 4 } else { 0 });
+                if !fin {
+                    frame = frame.not_final();
+                }
+                if self.role == Role::Server {
+                    frame = frame.masked([1, 2, 3, 4]);
+                }
+                self.receive(&frame.encode());
+            }
+            Operation::Send { text, payload, way } => {
+                let payload = payload.text();
+                let shared =
+                    || if *text { SharedMessage::text(&payload) } else { SharedMessage::binary(payload.as_bytes()) };
+                match (way, *text) {
+                    (Way::Plain, true) => out.send_text(&payload)?,
+                    (Way::Plain, false) => out.send_binary(payload.as_bytes())?,
+                    (Way::Uncompressed, true) => out.send_uncompressed(Message::Text(&payload))?,
+                    (Way::Uncompressed, false) => out.send_uncompressed(Message::Binary(payload.as_bytes()))?,
+                    (Way::Shared, _) => out.send_shared(&shared())?,
+                    (Way::SharedCompressed, _) => out.send_shared(&shared().compressed(1))?,
+                }
+                assert!(self.fragmented.is_none(), "a message inside a fragmented one");
+                self.sent.push(message(kind(*text), payload.into_bytes()));
+            }
+            Operation::Fragment { text, payload, end } => {
+                let payload = payload.text();
+                let fragment = if *text { Message::Text(&payload) } else { Message::Binary(payload.as_bytes()) };
+                out.send_fragment(fragment, *end)?;
+                let (under_way, data) = self.fragmented.get_or_insert_with(|| (kind(*text), Vec::new()));
+                assert_eq!(*under_way, kind(*text), "text and bytes in one message");
+                data.extend(payload.into_bytes());
+                if *end && let Some((kind, data)) = self.fragmented.take() {
+                    self.sent.push(message(kind, data));
+                }
+            }
+            Operation::Ping(payload) => out.ping(payload)?,
+            Operation::Pong(payload) => out.pong(payload)?,
+            Operation::Close(code, reason) => self.ws.close(self.now, CloseCode::new(*code), reason)?,
+            Operation::Transmit(max) => self.wire.extend(transmit(&mut self.ws, (*max).into())),
+            Operation::TransmitAll => self.flush(),
+            Operation::Pass(millis) => {
+                self.now += Duration::from_millis((*millis).into());
+                self.ws.handle_timeout(self.now);
+            }
+            Operation::Sleep => self.sleep(),
+            Operation::Pause => self.ws.reading_paused(self.now),
+            Operation::Resume => self.ws.reading_resumed(self.now),
+            Operation::ReleaseMemory => self.ws.release_memory(),
+            Operation::ShutDown => self.ws.shutdown_done(),
+            Operation::Eof => self.ws.handle_eof(self.now),
+            Operation::Lost => self.ws.handle_lost(self.now),
+            Operation::Abort => self.ws.abort(self.now),
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        let reads = matches!(self.ws.state(), State::Open | State::Closing);
+        let heard = hear(&mut self.ws, self.now, bytes);
+        // After a Close frame nothing is heard, and after an error that error alone; a time-out is one, too.
+        match heard.as_slice() {
+            [] => assert!(self.failed.is_none()),
+            [Heard::Failed(error)] if !reads => assert_eq!(*self.failed.get_or_insert(*error), *error),
+            heard => assert!(reads && self.failed.is_none(), "{heard:?} in {:?}", self.ws.state()),
+        }
+        let closes = heard.iter().filter(|heard| matches!(heard, Heard::Close(..))).count();
+        assert!(closes <= 1 && !(self.heard_close && closes > 0));
+        self.heard_close |= closes > 0;
+        if let Some(Heard::Failed(error)) = heard.last() {
+            self.failed = Some(*error);
+        }
+    }
+
+    fn flush(&mut self) {
+        loop {
+            let bytes = transmit(&mut self.ws, usize::MAX);
+            if bytes.is_empty() {
+                return;
+            }
+            self.wire.extend(bytes);
+        }
+    }
+
+    /// Sleeps to the next deadline, which must have been worth it.
+    fn sleep(&mut self) {
+        let Some(deadline) = self.ws.poll_timeout() else { return };
+        self.now = self.now.max(deadline);
+        let (state, queued) = (self.ws.state(), self.ws.queued());
+        self.ws.handle_timeout(self.now);
+        let moved = self.ws.poll_timeout().is_none_or(|next| next > deadline);
+        let acted = self.ws.state() != state || self.ws.queued() > queued;
+        assert!(moved || acted, "woken at {deadline:?} for nothing");
+    }
+
+    fn poll_closed(&mut self) {
+        while let Some(event) = self.ws.poll_event() {
+            let Event::Closed(closed) = event else { panic!("{event:?} without a byte") };
+            assert!(self.closed.is_none(), "closed twice");
+            self.closed = Some(closed);
+        }
+    }
+
+    /// Closes, which must end it in time, and judges what was sent.
+    fn end(&mut self) {
+        let _ = self.ws.close(self.now, CloseCode::NORMAL, "");
+        self.cut_off = self.ws.state() == State::Closed;
+        let latest = self.now + CLOSE_TIMEOUT;
+        self.flush();
+        while self.ws.state() != State::Closed {
+            assert!(self.ws.poll_timeout().is_some_and(|deadline| deadline <= latest), "a close without a deadline");
+            self.sleep();
+        }
+        self.poll_closed();
+        let Some(closed) = self.closed else { panic!("never closed") };
+        assert_eq!(self.ws.poll_timeout(), None);
+
+        let options = Options { rsv1_allowed: self.negotiated.deflate.is_some() };
+        let parsed = judge_output(self.role, &self.wire, options);
+        let close_sent = matches!(parsed.outcome, Outcome::Closed { .. });
+        assert_eq!(closed.clean, close_sent && self.heard_close, "{closed:?}");
+        self.read_back();
+    }
+
+    /// The opposite role hears what was sent, in order.
+    fn read_back(&self) {
+        let role = opposite(self.role);
+        let mut peer = WebSocket::new(self.now, role, &without_limits(), &self.negotiated, [12; 32]);
+        let heard = hear(&mut peer, self.now, &self.wire);
+        assert!(!matches!(heard.last(), Some(Heard::Failed(_))), "{:?}", heard.last());
+        let messages: Vec<&Heard> = heard.iter().filter(|heard| heard.is_message()).collect();
+        assert!(messages.len() <= self.sent.len() && messages.iter().copied().eq(&self.sent[..messages.len()]));
+        assert!(self.cut_off || messages.len() == self.sent.len(), "a message was lost");
+    }
+}
+
+fn kind(text: bool) -> Kind {
+    if text { Kind::Text } else { Kind::Binary }
+}

@@ -1,0 +1,166 @@
+//! Our connection and that of `tungstenite`, an independent implementation, on the same bytes.
+//!
+//! What both accept must mean the same; what `tungstenite` refuses we refuse; and what only we refuse breaks a rule of
+//! [`OURS_ALONE`], or is not a whole frame yet.
+//!
+//! Input: flags (1: the bytes come from a server), the pattern of the pieces, the bytes.
+
+use std::io;
+
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::frame::CloseCode;
+use multiwa_ws_core::websocket::{Config, Negotiated, ProtocolError, Role, WebSocket};
+use tungstenite::protocol::{self, WebSocketConfig};
+use tungstenite::{Error, Message};
+
+use super::pieces::{configured, cut};
+use super::websocket::{Heard, begins_with_whole_frame, hear, opposite, sender, without_limits};
+use crate::reference::{Options, Outcome, Rule, parse};
+
+/// The rules that `tungstenite` 0.30 does not hold its peers to, each with its source.
+pub const OURS_ALONE: [(Rule, &str); 3] = [
+    (Rule::LengthNotMinimal, "RFC 6455 section 5.2: the minimal number of bytes MUST be used to encode the length"),
+    (
+        Rule::ControlTooLong,
+        "RFC 6455 section 5.5: 125 bytes or less, so that a longer form of the length is never minimal",
+    ),
+    (Rule::CloseCode, "RFC 6455 section 7.4: codes that MUST NOT be set in a Close frame, and such as nobody defined"),
+];
+
+/// The longest frame and the longest message on both sides.
+const LIMIT: usize = 1 << 20;
+
+/// Feeds both and compares what they say.
+pub fn run(data: &[u8]) {
+    if let Some(([flags, pattern], wire)) = configured(data) {
+        let from = if flags & 1 == 0 { Role::Client } else { Role::Server };
+        let _ = compare(from, &cut(wire, pattern));
+    }
+}
+
+/// How the two agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// Nothing is wrong, or nothing that is wrong is there yet.
+    Accepted,
+    /// Both refuse at the same message.
+    Refused,
+    /// We refuse alone, or sooner, because of this rule; `None` for a limit.
+    OursAlone(Option<Rule>),
+}
+
+/// Feeds what `from` sends to both, and panics unless they agree.
+#[must_use]
+pub fn compare(from: Role, pieces: &[&[u8]]) -> Agreement {
+    let wire = pieces.concat();
+    let ours = ours(opposite(from), pieces);
+    let theirs = theirs(opposite(from), &wire);
+    match (ours.refused, &theirs.refused) {
+        (None, None) => {
+            assert_eq!(ours.heard, theirs.heard);
+            Agreement::Accepted
+        }
+        (None, Some(error)) => panic!("only tungstenite refuses: {error}; {:?}", ours.heard),
+        (Some(_), Some(_)) if ours.heard == theirs.heard => Agreement::Refused,
+        (Some(error), _) => {
+            assert!(theirs.heard.starts_with(&ours.heard), "{:?} and {:?} differ", ours.heard, theirs.heard);
+            Agreement::OursAlone(explain(from, &wire, error))
+        }
+    }
+}
+
+/// What one implementation made of the bytes.
+struct Judgement {
+    heard: Vec<Heard>,
+    /// Why it reads no further, other than by a Close frame.
+    refused: Option<ProtocolError>,
+}
+
+/// As [`Judgement`], by `tungstenite`.
+struct Theirs {
+    heard: Vec<Heard>,
+    refused: Option<Error>,
+}
+
+fn ours(role: Role, pieces: &[&[u8]]) -> Judgement {
+    let config = Config { max_message_len: LIMIT, max_frame_len: LIMIT as u64, ..without_limits() };
+    let now = Instant::default();
+    let mut ws = WebSocket::new(now, role, &config, &Negotiated::default(), [9; 32]);
+    let mut heard = Vec::new();
+    for piece in pieces {
+        heard.extend(hear(&mut ws, now, piece));
+        if let Some(Heard::Failed(error)) = heard.last().cloned() {
+            heard.pop();
+            return Judgement { heard, refused: Some(error) };
+        }
+    }
+    Judgement { heard, refused: None }
+}
+
+fn theirs(role: Role, wire: &[u8]) -> Theirs {
+    let role = match role {
+        Role::Client => protocol::Role::Client,
+        Role::Server => protocol::Role::Server,
+    };
+    let config = WebSocketConfig::default().max_message_size(Some(LIMIT)).max_frame_size(Some(LIMIT));
+    let mut ws = protocol::WebSocket::from_raw_socket(Tape(wire), role, Some(config));
+    let mut heard = Vec::new();
+    loop {
+        heard.push(match ws.read() {
+            Ok(Message::Text(text)) => Heard::Text(text.as_str().into()),
+            Ok(Message::Binary(payload)) => Heard::Binary(payload.to_vec()),
+            Ok(Message::Ping(payload)) => Heard::Ping(payload.to_vec()),
+            Ok(Message::Pong(payload)) => Heard::Pong(payload.to_vec()),
+            Ok(Message::Close(frame)) => {
+                let (code, reason) = frame.map_or((None, String::new()), |frame| {
+                    (Some(u16::from(frame.code)), frame.reason.as_str().to_owned())
+                });
+                heard.push(Heard::Close(code, reason));
+                return Theirs { heard, refused: None };
+            }
+            Ok(Message::Frame(frame)) => panic!("{frame:?} was read"),
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Theirs { heard, refused: None };
+            }
+            Err(error) => return Theirs { heard, refused: Some(error) },
+        });
+    }
+}
+
+/// Bytes to read, after which more may come; what is written is dropped.
+struct Tape<'a>(&'a [u8]);
+
+impl io::Read for Tape<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.is_empty() && !buffer.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        io::Read::read(&mut self.0, buffer)
+    }
+}
+
+impl io::Write for Tape<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// We refused what `tungstenite` did not, or not yet: the reference parser names the rule, and it must be a known one.
+fn explain(from: Role, wire: &[u8], error: ProtocolError) -> Option<Rule> {
+    // RFC 6455 section 10.4: both hold the same limit, we at the header and `tungstenite` at the end of the frame.
+    if error.close_code() == CloseCode::TOO_BIG {
+        return None;
+    }
+    let parsed = parse(sender(from), wire, Options::default());
+    let Outcome::Violation { rule, .. } = parsed.outcome else { panic!("{error:?} without a cause: {parsed:?}") };
+    assert_eq!(rule.close_code(), error.close_code().get(), "{error:?} for {rule:?}");
+    let known = OURS_ALONE.iter().any(|(known, _)| *known == rule);
+    // `tungstenite` judges whole frames, we judge headers.
+    let unfinished = !begins_with_whole_frame(&wire[parsed.consumed..]);
+    assert!(known || unfinished, "nothing explains why we alone refuse {rule:?}: {wire:02x?}");
+    Some(rule)
+}

@@ -1,0 +1,144 @@
+//! Layers 1 and 2 against the reference parser, on any bytes in any split.
+//!
+//! Input: flags (1: the bytes come from a server, 2: RSV1 is owned by an extension), the pattern of the pieces, the bytes.
+
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::frame::{FrameDecoder, FrameError, FrameRules, OpCode, ReservedBits};
+use multiwa_ws_core::websocket::{Negotiated, Role, WebSocket};
+
+use super::pieces::{configured, cut};
+use super::websocket::{Heard, begins_with_whole_frame, drain, hear, judge_output, opposite, sender, without_limits};
+use crate::reference::{Frame, Options, Outcome, Parsed, Rule, parse};
+
+/// Decodes one input twice, frame by frame and message by message.
+pub fn run(data: &[u8]) {
+    let Some(([flags, pattern], wire)) = configured(data) else { return };
+    let from = if flags & 1 == 0 { Role::Client } else { Role::Server };
+    let options = Options { rsv1_allowed: flags & 2 != 0 };
+    let expected = parse(sender(from), wire, options);
+    let pieces = cut(wire, pattern);
+    frames(from, options, &pieces, &expected);
+    // The reference does not judge compressed text, so RSV1 would part the two.
+    if !options.rsv1_allowed {
+        messages(from, &pieces, &expected);
+    }
+}
+
+fn frames(from: Role, options: Options, pieces: &[&[u8]], expected: &Parsed) {
+    let rules = match from {
+        Role::Client => FrameRules::for_server(),
+        Role::Server => FrameRules::for_client(),
+    };
+    let reserved = if options.rsv1_allowed { ReservedBits::RSV1 } else { ReservedBits::NONE };
+    let mut decoder = FrameDecoder::new(FrameRules { reserved, ..rules });
+    let mut decoded = Vec::new();
+    let mut taken = 0;
+    let mut failed = None;
+    for piece in pieces {
+        if let Err(error) = decode(&mut decoder, piece, &mut decoded) {
+            failed = Some((error, taken..taken + piece.len()));
+            break;
+        }
+        taken += piece.len();
+    }
+    // A frame under way counts once it is whole.
+    let whole: Vec<&Frame> = decoded.iter().filter(|frame| frame.1).map(|frame| &frame.0).collect();
+    let known = expected.frames.len();
+    assert!(whole.len() >= known, "{whole:?} lacks a frame of {expected:?}");
+    assert!(whole.iter().copied().take(known).eq(&expected.frames), "{whole:?} differs from {expected:?}");
+    match expected.outcome {
+        Outcome::Incomplete => {
+            assert_eq!((failed, whole.len()), (None, known));
+            assert_eq!(decoder.is_between_frames(), taken == expected.consumed);
+        }
+        // Of what comes after a Close frame, and of the order of frames, layer 1 knows nothing.
+        Outcome::Closed { .. } => {}
+        Outcome::Violation { rule, proven_by } if is_of_header(rule) => {
+            let Some((error, piece)) = failed else { panic!("{rule:?} went unseen") };
+            assert_eq!(whole.len(), known);
+            assert!(piece.contains(&(proven_by - 1)), "{error:?} in {piece:?} for {rule:?} at {proven_by}");
+        }
+        Outcome::Violation { .. } => {}
+    }
+}
+
+/// Appends the frames in `piece`, each with whether it is whole.
+fn decode(decoder: &mut FrameDecoder, piece: &[u8], decoded: &mut Vec<(Frame, bool)>) -> Result<(), FrameError> {
+    let mut piece = piece.to_vec();
+    let mut input = piece.as_mut_slice();
+    while let Some(part) = decoder.decode(&mut input)? {
+        let header = part.header;
+        if part.first {
+            let rsv1 = header.reserved.contains(ReservedBits::RSV1);
+            let (fin, opcode, masking_key) = (header.fin, opcode_bits(header.opcode), header.mask);
+            decoded.push((Frame { fin, rsv1, opcode, masking_key, payload: Vec::new() }, false));
+        }
+        let Some((frame, whole)) = decoded.last_mut() else { panic!("a frame began without its first part") };
+        assert_eq!(part.offset, frame.payload.len() as u64);
+        frame.payload.extend_from_slice(part.payload);
+        *whole = part.is_last();
+    }
+    assert!(input.is_empty());
+    Ok(())
+}
+
+fn opcode_bits(opcode: OpCode) -> u8 {
+    opcode as u8
+}
+
+/// Whether the rule is one that a single header can be judged by.
+fn is_of_header(rule: Rule) -> bool {
+    match rule {
+        Rule::ReservedBit
+        | Rule::MisplacedRsv1
+        | Rule::ReservedOpcode
+        | Rule::FragmentedControl
+        | Rule::ControlTooLong
+        | Rule::ClientMustMask
+        | Rule::ServerMustNotMask
+        | Rule::LengthNotMinimal
+        | Rule::LengthTooLarge => true,
+        Rule::NothingToContinue
+        | Rule::DataInsideMessage
+        | Rule::CloseBodyTooShort
+        | Rule::CloseCode
+        | Rule::CloseReasonNotUtf8
+        | Rule::TextNotUtf8 => false,
+    }
+}
+
+fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
+    let now = Instant::default();
+    let role = opposite(from);
+    let mut ws = WebSocket::new(now, role, &without_limits(), &Negotiated::default(), [5; 32]);
+    let mut heard = Vec::new();
+    for piece in pieces {
+        heard.extend(hear(&mut ws, now, piece));
+        if matches!(heard.last(), Some(Heard::Failed(_))) {
+            break;
+        }
+    }
+    judge_output(role, &drain(&mut ws), Options::default());
+
+    let delivered: Vec<Heard> = expected.delivered.iter().cloned().map(Heard::from).collect();
+    assert!(heard.starts_with(&delivered), "{heard:?} lacks something of {expected:?}");
+    let ending = &heard[delivered.len()..];
+    match &expected.outcome {
+        Outcome::Incomplete => assert_eq!(ending, []),
+        Outcome::Closed { code, reason } => assert_eq!(ending, [Heard::Close(*code, reason.clone())]),
+        // What can be told before the end of a header or of a Close frame need not be.
+        Outcome::Violation { rule, .. } if ending.is_empty() => {
+            assert!(!is_of_header(*rule) && *rule != Rule::TextNotUtf8, "{rule:?} went unseen");
+            assert!(!is_whole(pieces, expected.consumed), "{rule:?} went unseen");
+        }
+        Outcome::Violation { rule, .. } => match ending {
+            [Heard::Failed(error)] => assert_eq!(error.close_code().get(), rule.close_code(), "{error:?} for {rule:?}"),
+            _ => panic!("{ending:?} in place of {rule:?}"),
+        },
+    }
+}
+
+/// Whether a whole frame begins `at` bytes into the input, be it in order or not.
+fn is_whole(pieces: &[&[u8]], at: usize) -> bool {
+    begins_with_whole_frame(&pieces.concat()[at..])
+}

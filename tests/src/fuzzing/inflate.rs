@@ -1,0 +1,208 @@
+//! Compressed messages on a connection, against another DEFLATE library.
+//!
+//! Input: flags (1: the receiver is a client, 2: no context take-over, 4 to 16: window bits above 8), the pattern of the
+//! pieces, then frames: flags (1: text, 2: compressed, 4: the message goes on, 8: memory is released before), the length
+//! of the payload, the payload.
+
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{
+    TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
+};
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::websocket::{Config, DeflateParameters, Negotiated, ProtocolError, Role, WebSocket};
+
+use super::pieces::{configured, cut};
+use super::websocket::{Heard, hear, message, without_limits};
+use crate::reference::{Kind, RawFrame};
+
+/// The longest message, small enough for a bomb to meet it.
+const LIMIT: usize = 1 << 16;
+
+/// Receives messages until one fails.
+pub fn run(data: &[u8]) {
+    let Some(([flags, pattern], script)) = configured(data) else { return };
+    let role = if flags & 1 == 0 { Role::Server } else { Role::Client };
+    let bits = 8 + (flags >> 2 & 7);
+    let no_context_takeover = flags & 2 != 0;
+    let mut ws = receiver(role, bits, no_context_takeover);
+    let mut oracle = Oracle { history: Vec::new(), context_takeover: !no_context_takeover };
+    for message in messages(script) {
+        let mut heard = Vec::new();
+        for (frame, release) in message.wire(role) {
+            if release {
+                ws.release_memory();
+            }
+            for piece in cut(&frame, pattern) {
+                heard.extend(hear(&mut ws, Instant::default(), piece));
+                if matches!(heard.last(), Some(Heard::Failed(_))) {
+                    break;
+                }
+            }
+            if matches!(heard.last(), Some(Heard::Failed(_))) {
+                break;
+            }
+        }
+        let expected = if message.compressed { oracle.inflate(&message.payload()) } else { Ok(message.payload()) };
+        if !judge(&heard, &message, &expected, bits) {
+            return;
+        }
+    }
+}
+
+fn receiver(role: Role, bits: u8, no_context_takeover: bool) -> WebSocket {
+    let deflate = DeflateParameters {
+        server_no_context_takeover: no_context_takeover,
+        client_no_context_takeover: no_context_takeover,
+        server_max_window_bits: bits,
+        client_max_window_bits: bits,
+    };
+    let config = Config { max_message_len: LIMIT, ..without_limits() };
+    let negotiated = Negotiated { deflate: Some(deflate), ..Negotiated::default() };
+    WebSocket::new(Instant::default(), role, &config, &negotiated, [3; 32])
+}
+
+/// A message as the script has it.
+struct Scripted {
+    kind: Kind,
+    compressed: bool,
+    /// Payload of each frame, and whether memory is released before it.
+    frames: Vec<(Vec<u8>, bool)>,
+}
+
+fn messages(mut script: &[u8]) -> Vec<Scripted> {
+    let mut messages = Vec::new();
+    let mut goes_on = false;
+    while let Some(([flags, length], rest)) = configured(script) {
+        let (payload, rest) = rest.split_at_checked(length.into()).unwrap_or((rest, &[]));
+        script = rest;
+        if !goes_on {
+            let kind = if flags & 1 == 0 { Kind::Binary } else { Kind::Text };
+            messages.push(Scripted { kind, compressed: flags & 2 != 0, frames: Vec::new() });
+        }
+        if let Some(message) = messages.last_mut() {
+            message.frames.push((payload.to_vec(), flags & 8 != 0));
+        }
+        goes_on = flags & 4 != 0;
+    }
+    messages
+}
+
+impl Scripted {
+    fn payload(&self) -> Vec<u8> {
+        self.frames.iter().flat_map(|(payload, _)| payload).copied().collect()
+    }
+
+    fn wire(&self, receiver: Role) -> Vec<(Vec<u8>, bool)> {
+        let last = self.frames.len() - 1;
+        let frame = |(index, (payload, release)): (usize, &(Vec<u8>, bool))| {
+            let opcode = match (index, self.kind) {
+                (0, Kind::Text) => 1,
+                (0, Kind::Binary) => 2,
+                _ => 0,
+            };
+            let mut frame = RawFrame::new(opcode, payload.clone());
+            if self.compressed && index == 0 {
+                frame = frame.rsv(4);
+            }
+            if index < last {
+                frame = frame.not_final();
+            }
+            if receiver == Role::Server {
+                frame = frame.masked([1, 2, 3, 4]);
+            }
+            (frame.encode(), *release)
+        };
+        self.frames.iter().enumerate().map(frame).collect()
+    }
+}
+
+/// Whether the connection goes on.
+fn judge(heard: &[Heard], message_sent: &Scripted, expected: &Result<Vec<u8>, Fault>, bits: u8) -> bool {
+    let is_text = message_sent.kind == Kind::Text;
+    match (heard, expected) {
+        ([Heard::Failed(error)], expected) => {
+            let possible = match (error, expected) {
+                (ProtocolError::MessageTooLarge, Err(Fault::TooLong)) => true,
+                (ProtocolError::InvalidDeflate, Err(_)) => true,
+                // Only a window of 32 KiB holds as much as the other library looks back to.
+                (ProtocolError::InvalidDeflate, Ok(_)) => message_sent.compressed && bits < 15,
+                (ProtocolError::InvalidText, Ok(text)) => is_text && std::str::from_utf8(text).is_err(),
+                (ProtocolError::InvalidText, Err(_)) => is_text,
+                _ => false,
+            };
+            assert!(possible, "{error:?} for {expected:?} in {bits} bits");
+            false
+        }
+        ([one], Ok(data)) => {
+            assert_eq!(*one, message(message_sent.kind, data.clone()));
+            true
+        }
+        _ => panic!("{heard:?} for {expected:?}"),
+    }
+}
+
+/// Why no message can be inflated from a payload.
+#[derive(Debug)]
+enum Fault {
+    Invalid,
+    TooLong,
+}
+
+/// Inflates whole messages into one flat buffer, which also is the window.
+struct Oracle {
+    history: Vec<u8>,
+    context_takeover: bool,
+}
+
+impl Oracle {
+    /// RFC 7692 section 7.2.2.
+    fn inflate(&mut self, payload: &[u8]) -> Result<Vec<u8>, Fault> {
+        const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
+        if !self.context_takeover {
+            self.history.clear();
+        }
+        // No distance reaches further back (RFC 1951 section 3.2.5).
+        let start = self.history.len().min(1 << 15);
+        self.history.drain(..self.history.len() - start);
+        self.history.resize(start + LIMIT + 1, 0);
+        let input = [payload, &TAIL].concat();
+        let mut position = start;
+        let mut consumed = 0;
+        let mut stream = DecompressorOxide::new();
+        // A final block ends a stream, and the payload may end there; if it does not, the tail completes the last block.
+        while consumed < payload.len() {
+            let (status, read, written) = self.step(&mut stream, &input[consumed..payload.len()], position, 0);
+            consumed += read;
+            position += written;
+            match status {
+                TINFLStatus::Done if consumed == payload.len() => break,
+                TINFLStatus::Done => stream.init(),
+                TINFLStatus::NeedsMoreInput => {
+                    let boundary = TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
+                    let (status, read, written) = self.step(&mut stream, &input[consumed..], position, boundary);
+                    let ended = matches!(status, TINFLStatus::BlockBoundary | TINFLStatus::Done);
+                    if !ended || read != TAIL.len() || written != 0 {
+                        return Err(if position - start > LIMIT { Fault::TooLong } else { Fault::Invalid });
+                    }
+                    consumed += read;
+                }
+                TINFLStatus::HasMoreOutput => return Err(Fault::TooLong),
+                _ => return Err(Fault::Invalid),
+            }
+        }
+        self.history.truncate(position);
+        if position - start > LIMIT { Err(Fault::TooLong) } else { Ok(self.history[start..].to_vec()) }
+    }
+
+    fn step(
+        &mut self,
+        stream: &mut DecompressorOxide,
+        input: &[u8],
+        position: usize,
+        flags: u32,
+    ) -> (TINFLStatus, usize, usize) {
+        let flags = flags | TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+        decompress(stream, input, &mut self.history, position, flags)
+    }
+}
