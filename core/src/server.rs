@@ -31,7 +31,8 @@ pub struct Config {
 ///   [`handle_timeout`](Self::handle_timeout), [`reading_paused`](Self::reading_paused) and
 ///   [`reading_resumed`](Self::reading_resumed).
 /// - Commands: [`accept`](Self::accept) or [`reject`](Self::reject), once, after [`Event::Requested`];
-///   [`publish`](Self::publish), [`close`](Self::close), [`abort`](Self::abort); [`allow`](Self::allow) and
+///   [`publish`](Self::publish), [`close`](Self::close), [`abort`](Self::abort),
+///   [`release_handshake`](Self::release_handshake); [`allow`](Self::allow) and
 ///   [`refuse`](Self::refuse) after [`ServerEvent::SubscribeRequested`].
 /// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted),
 ///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
@@ -41,21 +42,27 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Connection {
     phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Handshake(Box<Handshake>),
+    Open(Box<Open>),
+}
+
+/// Before the upgrade, with what is needed for it alone.
+#[derive(Debug)]
+struct Handshake {
+    machine: ServerHandshake,
     session: ServerConfig,
     websocket: websocket::Config,
     reported: bool,
 }
 
 #[derive(Debug)]
-enum Phase {
-    Handshake(Box<ServerHandshake>),
-    Open(Box<Open>),
-}
-
-#[derive(Debug)]
 struct Open {
-    request: UpgradeRequest,
-    upgraded: Upgraded,
+    /// What opened the connection, until that is released.
+    handshake: Option<Box<(UpgradeRequest, Upgraded)>>,
     connection: WebSocket,
     session: ServerSession,
 }
@@ -98,26 +105,28 @@ impl Connection {
     #[must_use]
     pub fn new(now: Instant, config: &Config) -> Self {
         Self {
-            phase: Phase::Handshake(Box::new(ServerHandshake::new(now, config.handshake))),
-            session: config.session,
-            websocket: config.websocket.clone(),
-            reported: false,
+            phase: Phase::Handshake(Box::new(Handshake {
+                machine: ServerHandshake::new(now, config.handshake),
+                session: config.session,
+                websocket: config.websocket.clone(),
+                reported: false,
+            })),
         }
     }
 
-    /// The upgrade request, once it was read.
+    /// The upgrade request, once it was read and until [`release_handshake`](Self::release_handshake).
     #[must_use]
     pub fn request(&self) -> Option<&UpgradeRequest> {
         match &self.phase {
-            Phase::Handshake(handshake) => handshake.request(),
-            Phase::Open(open) => Some(&open.request),
+            Phase::Handshake(handshake) => handshake.machine.request(),
+            Phase::Open(open) => open.handshake.as_ref().map(|handshake| &handshake.0),
         }
     }
 
-    /// What the upgrade agreed on, once it was accepted.
+    /// What the upgrade agreed on, once it was accepted and until [`release_handshake`](Self::release_handshake).
     #[must_use]
     pub fn upgraded(&self) -> Option<&Upgraded> {
-        self.open().map(|open| &open.upgraded)
+        self.open()?.handshake.as_ref().map(|handshake| &handshake.1)
     }
 
     /// What the client subscribes to; `None` before the connection is open.
@@ -148,7 +157,7 @@ impl Connection {
     pub fn handle_input(&mut self, now: Instant, input: &mut &mut [u8]) -> Result<Option<Event>, PeerError> {
         let open = match &mut self.phase {
             Phase::Handshake(handshake) => {
-                let requested = handshake.handle_input(now, input)?.is_some();
+                let requested = handshake.machine.handle_input(now, input)?.is_some();
                 return Ok(requested.then_some(Event::Requested));
             }
             Phase::Open(open) => open,
@@ -178,7 +187,7 @@ impl Connection {
         match &mut self.phase {
             Phase::Handshake(handshake) => {
                 // What was wrong is told by `poll_event`.
-                let _ = handshake.handle_eof(now);
+                let _ = handshake.machine.handle_eof(now);
             }
             Phase::Open(open) => open.connection.handle_eof(now),
         }
@@ -188,8 +197,8 @@ impl Connection {
     pub fn handle_lost(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Handshake(handshake) => {
-                let _ = handshake.handle_eof(now);
-                handshake.shutdown_done();
+                let _ = handshake.machine.handle_eof(now);
+                handshake.machine.shutdown_done();
             }
             Phase::Open(open) => open.connection.handle_lost(now),
         }
@@ -199,7 +208,7 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Handshake(handshake) => {
-                let _ = handshake.handle_timeout(now);
+                let _ = handshake.machine.handle_timeout(now);
             }
             Phase::Open(open) => open.connection.handle_timeout(now),
         }
@@ -232,21 +241,30 @@ impl Connection {
         clock: WallClock,
     ) -> Result<(), DecisionError> {
         let Phase::Handshake(handshake) = &mut self.phase else { return Err(DecisionError::AlreadyDecided) };
-        let mut session = ServerSession::new(now, self.session, client_id, clock);
+        let mut session = ServerSession::new(now, handshake.session, client_id, clock);
         if let Some(features) = session.features().header_value() {
             // A constant name and value: they are always valid.
             let _ = acceptance.headers.append(Features::HEADER, features);
         }
-        handshake.accept(now, &acceptance)?;
-        let Some(accepted) = handshake.poll_accepted() else { return Err(DecisionError::Over) };
+        handshake.machine.accept(now, &acceptance)?;
+        let Some(accepted) = handshake.machine.poll_accepted() else { return Err(DecisionError::Over) };
         // A server draws nothing from the seed: it does not mask.
         let negotiated = &accepted.upgraded.negotiated;
-        let mut connection = WebSocket::new(now, Role::Server, &self.websocket, negotiated, [0; 32]);
+        let mut connection = WebSocket::new(now, Role::Server, &handshake.websocket, negotiated, [0; 32]);
         connection.outgoing().precede(accepted.unsent);
         peer::send_messages(&mut session, connection.outgoing());
         let Accepted { request, upgraded, .. } = accepted;
-        self.phase = Phase::Open(Box::new(Open { request, upgraded, connection, session }));
+        let handshake = Some(Box::new((request, upgraded)));
+        self.phase = Phase::Open(Box::new(Open { handshake, connection, session }));
         Ok(())
+    }
+
+    /// Gives back the memory of the request and of what the upgrade agreed on: some hundred bytes, for a connection that
+    /// may be idle for long.
+    pub fn release_handshake(&mut self) {
+        if let Some(open) = self.open_mut() {
+            open.handshake = None;
+        }
     }
 
     /// Rejects the upgrade.
@@ -255,7 +273,7 @@ impl Connection {
     /// Those of [`ServerHandshake::reject`].
     pub fn reject(&mut self, now: Instant, rejection: &Rejection) -> Result<(), DecisionError> {
         match &mut self.phase {
-            Phase::Handshake(handshake) => handshake.reject(now, rejection),
+            Phase::Handshake(handshake) => handshake.machine.reject(now, rejection),
             Phase::Open(_) => Err(DecisionError::AlreadyDecided),
         }
     }
@@ -265,13 +283,12 @@ impl Connection {
     /// # Errors
     /// [`SendError::QueueFull`] when the client reads too slowly, [`SendError::Closed`] when the connection is not open.
     pub fn publish(&mut self, message: &SharedMessage) -> Result<(), SendError> {
-        let limit = self.websocket.max_queued;
         let Open { session, connection, .. } = self.open_mut().ok_or(SendError::Closed)?;
         let out = connection.outgoing();
         // A reply that still waits goes first: no event may overtake the `ack` of its subscription (`protocol.md`,
         // Subscriptions and filtering).
         if out.is_open() && session.poll_message().is_some() {
-            return Err(SendError::QueueFull { queued: out.queued(), limit });
+            return Err(SendError::QueueFull { queued: out.queued(), limit: out.max_queued() });
         }
         out.send_shared(message)
     }
@@ -318,7 +335,7 @@ impl Connection {
     #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
     pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
         match &self.phase {
-            Phase::Handshake(handshake) => handshake.poll_transmit(slices),
+            Phase::Handshake(handshake) => handshake.machine.poll_transmit(slices),
             Phase::Open(open) => open.connection.poll_transmit(slices),
         }
     }
@@ -326,7 +343,7 @@ impl Connection {
     /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
     pub fn transmitted(&mut self, len: usize) {
         match &mut self.phase {
-            Phase::Handshake(handshake) => handshake.transmitted(len),
+            Phase::Handshake(handshake) => handshake.machine.transmitted(len),
             Phase::Open(open) => {
                 open.connection.transmitted(len);
                 peer::send_messages(&mut open.session, open.connection.outgoing());
@@ -338,7 +355,7 @@ impl Connection {
     #[must_use = "shut the write side down, then call `shutdown_done`"]
     pub fn poll_shutdown(&self) -> bool {
         match &self.phase {
-            Phase::Handshake(handshake) => handshake.poll_shutdown(),
+            Phase::Handshake(handshake) => handshake.machine.poll_shutdown(),
             Phase::Open(open) => open.connection.poll_shutdown(),
         }
     }
@@ -346,7 +363,7 @@ impl Connection {
     /// The write side of the transport was shut down.
     pub fn shutdown_done(&mut self) {
         match &mut self.phase {
-            Phase::Handshake(handshake) => handshake.shutdown_done(),
+            Phase::Handshake(handshake) => handshake.machine.shutdown_done(),
             Phase::Open(open) => open.connection.shutdown_done(),
         }
     }
@@ -355,9 +372,9 @@ impl Connection {
     #[must_use = "the end of the connection is reported here and nowhere else"]
     pub fn poll_event(&mut self) -> Option<Event> {
         let ended = match &mut self.phase {
-            Phase::Handshake(handshake) if handshake.is_closed() && !self.reported => {
-                self.reported = true;
-                handshake.error().map_or(Ended::Rejected, Ended::Failed)
+            Phase::Handshake(handshake) if handshake.machine.is_closed() && !handshake.reported => {
+                handshake.reported = true;
+                handshake.machine.error().map_or(Ended::Rejected, Ended::Failed)
             }
             Phase::Handshake(_) => return None,
             Phase::Open(open) => match open.connection.poll_event()? {
@@ -372,7 +389,7 @@ impl Connection {
     #[must_use = "without a timer a silent client is never noticed"]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Handshake(handshake) => handshake.poll_timeout(),
+            Phase::Handshake(handshake) => handshake.machine.poll_timeout(),
             Phase::Open(open) => open.connection.poll_timeout(),
         }
     }

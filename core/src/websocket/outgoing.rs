@@ -103,6 +103,10 @@ impl Outgoing {
         self.queue.len()
     }
 
+    pub(crate) const fn max_queued(&self) -> usize {
+        self.max_queued
+    }
+
     /// Time from the latest answered keep-alive ping to its Pong.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {

@@ -179,7 +179,9 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         let now = R::now();
         let acceptance = Acceptance { deflate: self.entry.shared.options.deflate, ..Acceptance::default() };
         // Only a deflate setting that is out of its range is refused.
-        self.connection.accept(now, acceptance, &client_id, wall_clock(now)).map_err(|_| internal_error())
+        self.connection.accept(now, acceptance, &client_id, wall_clock(now)).map_err(|_| internal_error())?;
+        self.connection.release_handshake();
+        Ok(())
     }
 
     fn reject(&mut self, rejection: &Rejection) {
