@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{
-    Closed, Compression, Config, DeflateParameters, Event, KeepAlive, Message, Negotiated, ProtocolError, Role,
-    SendError, SharedMessage, State, WebSocket,
+    Closed, Compression, Config, DeflateParameters, Event, Message, Negotiated, ProtocolError, Role, SendError,
+    SharedMessage, State, WebSocket,
 };
+use multiwa_ws_core::{Instant, KeepAlive};
 
 use super::websocket::{Heard, hear, judge_output, message, opposite, transmit, without_limits};
 use crate::reference::{Kind, Options, Outcome, RawFrame};

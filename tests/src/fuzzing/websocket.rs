@@ -1,7 +1,7 @@
 //! A `WebSocket` fed and drained, with what it said in values that outlive its buffers.
 
-use multiwa_ws_core::Instant;
-use multiwa_ws_core::websocket::{Config, Event, KeepAlive, ProtocolError, Role, WebSocket};
+use multiwa_ws_core::websocket::{Config, Event, ProtocolError, Role, WebSocket};
+use multiwa_ws_core::{Instant, KeepAlive};
 
 use crate::reference::{self, Delivered, Kind, Options, Outcome, Parsed};
 
