@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::session::{RequestRate, SecondProfile, SubscribePolicy};
 use multiwa_ws_core::websocket::{Compression, Config, DeflateParameters, Negotiated};
+use multiwa_ws_core::{KeepAlive, client, server};
 
 use crate::link::{Failure, FailureKind, Faults};
 use crate::random::Random;
@@ -33,26 +34,29 @@ pub(super) fn bytes(random: &mut Random, length: usize) -> Vec<u8> {
     random.bytes::<32>().into_iter().cycle().take(length).collect()
 }
 
-/// The limits of one end of a connection, many of them at the edge of what can work.
+/// The limits of one end of a connection: mostly such as let it live, else some at the edge of what can work.
 pub(super) fn config(random: &mut Random) -> Config {
+    let compression = Compression { threshold: random.pick([0, 64, 1_000]), level: random.pick([0, 1, 6]) };
+    if random.happens(700_000) {
+        let max_queued = random.pick([2_000, 100_000, 4 << 20]);
+        return Config { max_queued, keep_alive: keep_alive(random, millis(30_000)), compression, ..Config::default() };
+    }
     Config {
-        max_message_len: random.pick([0, 1, 125, 2_000, 65_535, 1 << 20, 1 << 20]),
+        max_message_len: random.pick([0, 1, 125, 2_000, 65_535, 1 << 20]),
         // A control frame must fit.
-        max_frame_len: random.pick([125, 126, 2_000, 65_536, 64 << 20, 64 << 20]),
-        max_fragments: random.pick([0, 1, 2, 5, 65_536, 65_536]),
-        max_queued: random.pick([0, 200, 2_000, 100_000, 4 << 20]),
-        message_timeout: random.pick([None, Some(millis(1)), Some(millis(60_000)), Some(millis(60_000))]),
-        close_timeout: random.pick([millis(0), millis(1), millis(5_000), millis(5_000), millis(5_000)]),
-        keep_alive: keep_alive(random),
-        compression: Compression { threshold: random.pick([0, 64, 1_000]), level: random.pick([0, 1, 6]) },
+        max_frame_len: random.pick([125, 126, 2_000, 65_536, 64 << 20]),
+        max_fragments: random.pick([0, 1, 2, 5, 65_536]),
+        max_queued: random.pick([0, 200, 2_000, 100_000]),
+        message_timeout: random.pick([None, Some(millis(1)), Some(millis(60_000))]),
+        close_timeout: random.pick([millis(0), millis(1), millis(5_000)]),
+        keep_alive: keep_alive(random, millis(1)),
+        compression,
     }
 }
 
-pub(super) fn keep_alive(random: &mut Random) -> KeepAlive {
-    KeepAlive {
-        interval: random.pick([None, Some(millis(1)), Some(millis(30_000)), Some(millis(30_000))]),
-        timeout: random.pick([None, Some(millis(0)), Some(millis(10_000)), Some(millis(10_000))]),
-    }
+fn keep_alive(random: &mut Random, interval: Duration) -> KeepAlive {
+    let timeout = random.pick([None, Some(interval / 3), Some(millis(10_000))]);
+    KeepAlive { interval: random.pick([None, Some(interval), Some(millis(30_000))]), timeout }
 }
 
 pub(super) fn negotiated(random: &mut Random) -> Negotiated {
@@ -65,6 +69,39 @@ pub(super) fn negotiated(random: &mut Random) -> Negotiated {
     Negotiated { deflate, ..Negotiated::default() }
 }
 
+/// A client that is impatient or patient, and always notices in the end when its server is gone.
+pub(super) fn client(random: &mut Random) -> client::Config {
+    let mut config = client::Config::default();
+    let session = &mut config.session;
+    session.connect_timeout = random.pick([millis(100), millis(10_000), millis(10_000)]);
+    session.upgrade_timeout = random.pick([millis(500), millis(10_000), millis(10_000)]);
+    session.ack_timeout = random.pick([None, Some(millis(10)), Some(millis(10_000))]);
+    session.request_timeout = random.pick([millis(10), millis(1_000), millis(10_000), millis(10_000)]);
+    session.close_timeout = random.pick([millis(0), millis(5_000)]);
+    session.second_profile = random.pick([SecondProfile::Refuse, SecondProfile::Displace]);
+    session.max_requests = random.pick([1, 3, 64]);
+    session.subscriptions.max_subscriptions = random.pick([1, 3, 256]);
+    session.reconnect.after_normal_close = random.happens(500_000);
+    session.reconnect.after_policy_violation = random.happens(500_000);
+    config.websocket.max_queued = random.pick([400, 4 << 20]);
+    config
+}
+
+/// A server with or without what goes beyond the document.
+pub(super) fn server(random: &mut Random) -> server::Config {
+    let mut config = server::Config::default();
+    let session = &mut config.session;
+    session.subscription_sets = random.happens(700_000);
+    session.policy = random.pick([SubscribePolicy::AcceptAll, SubscribePolicy::AcceptAll, SubscribePolicy::Ask]);
+    session.subscriptions.max_subscriptions = random.pick([1, 3, 256]);
+    session.max_undecided = random.pick([1, 16]);
+    session.max_queued_bytes = random.pick([300, 4 << 20]);
+    session.request_rate = random.pick([None, None, Some(RequestRate { burst: 3, per_second: 1 })]);
+    config.websocket.max_queued = random.pick([400, 4_000, 4 << 20]);
+    config.websocket.close_timeout = random.pick([millis(0), millis(5_000)]);
+    config
+}
+
 /// The accidents of a transport; most have none but delay and splitting.
 pub(super) fn faults(random: &mut Random) -> Faults {
     let failure = random.happens(100_000).then(|| Failure {
@@ -75,7 +112,7 @@ pub(super) fn faults(random: &mut Random) -> Faults {
         delay: 0..=random.pick([0, 1_000_000, 100_000_000]),
         longest_piece: random.pick([None, Some(1), Some(7), Some(1_000)]),
         capacity: random.pick([50, 1_000, 100_000, usize::MAX]),
-        corrupted_pieces_per_million: random.pick([0, 0, 0, 1_000, 50_000]),
+        corrupted_pieces_per_million: random.pick([0, 0, 0, 0, 1_000, 50_000]),
         failure,
     }
 }

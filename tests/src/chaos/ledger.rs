@@ -75,13 +75,13 @@ impl Ledger {
         self.expected.is_empty()
     }
 
-    /// The other end, whose limits are `limits`, heard `said`. `answers` is the ledger of what that end sent itself, and
-    /// `pings` says whether this end pings on its own.
+    /// The other end, whose limits are `limits`, heard `said`. `answers` is the ledger of what that end sent itself, unless
+    /// it was damaged on the way, and `pings` says whether this end pings on its own.
     pub(super) fn heard(
         &mut self,
         said: &Said,
         limits: &Limits,
-        answers: &mut Self,
+        answers: Option<&mut Self>,
         pings: bool,
     ) -> Result<(), Broken> {
         if self.expected.front().is_some_and(|sent| sent.said == *said) {
@@ -93,7 +93,7 @@ impl Ledger {
         match said {
             // Its number, which the keep-alive counts up.
             Said::Ping(payload) if pings && payload.len() == 4 => Ok(()),
-            Said::Pong(payload) => answers.answered(payload),
+            Said::Pong(payload) => answers.map_or(Ok(()), |answers| answers.answered(payload)),
             Said::Close(_) => Ok(()),
             _ => Err(Broken(format!("heard {said:?} in place of {:?}", self.expected.front()))),
         }

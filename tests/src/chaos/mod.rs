@@ -9,6 +9,7 @@
 mod command;
 mod draw;
 mod ledger;
+mod peers;
 mod sockets;
 mod verdict;
 
@@ -17,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::websocket::{State, WebSocket};
 
+pub use peers::Peers;
 pub use sockets::Sockets;
 
 use crate::random::Random;
@@ -42,10 +44,10 @@ pub trait Scenario: Sized {
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The digest of everything that happened: two runs are the same exactly if theirs are.
-    pub digest: String,
+    /// What happened. Two runs are the same exactly if the digests are.
+    pub transcript: Transcript,
     /// What went wrong, if anything did.
     pub failure: Option<Failure>,
 }
@@ -57,8 +59,6 @@ pub struct Failure {
     pub step: Option<u64>,
     /// The promise, in words.
     pub what: String,
-    /// The last things that happened before.
-    pub trace: String,
 }
 
 /// Lines of a trace that are kept as text.
@@ -79,20 +79,15 @@ pub fn run<S: Scenario>(seed: u64, steps: impl IntoIterator<Item = u64>) -> Outc
         scenario.finish()
     }));
     let result = result.unwrap_or_else(|panic| Err(Broken(format!("panicked: {}", message(&*panic)))));
-    let transcript = scenario.transcript();
-    let failure = result.err().map(|Broken(what)| Failure { step: at, what, trace: transcript.to_string() });
-    Outcome { digest: transcript.digest(), failure }
+    let failure = result.err().map(|Broken(what)| Failure { step: at, what });
+    Outcome { transcript: scenario.transcript().clone(), failure }
 }
 
-/// The fewest of those steps that still make the run fail, as far as at most `runs` further runs can tell, and how it fails
-/// then. `None` if the run does not fail.
-pub fn shorten<S: Scenario>(
-    seed: u64,
-    steps: impl IntoIterator<Item = u64>,
-    runs: usize,
-) -> Option<(Vec<u64>, Failure)> {
+/// The fewest of those steps that still make the run fail, as far as at most `runs` further runs can tell. None of them if
+/// the run does not fail.
+pub fn shorten<S: Scenario>(seed: u64, steps: impl IntoIterator<Item = u64>, runs: usize) -> Vec<u64> {
     let mut steps: Vec<u64> = steps.into_iter().collect();
-    let mut failure = run::<S>(seed, steps.iter().copied()).failure?;
+    let Some(failure) = run::<S>(seed, steps.iter().copied()).failure else { return Vec::new() };
     cut_behind(&mut steps, &failure);
     let mut runs = runs;
     let mut length = steps.len().div_ceil(2);
@@ -106,7 +101,7 @@ pub fn shorten<S: Scenario>(
             match run::<S>(seed, fewer.iter().copied()).failure {
                 Some(found) => {
                     cut_behind(&mut fewer, &found);
-                    (steps, failure, shorter) = (fewer, found, true);
+                    (steps, shorter) = (fewer, true);
                 }
                 None => start += length,
             }
@@ -118,7 +113,7 @@ pub fn shorten<S: Scenario>(
             break;
         }
     }
-    Some((steps, failure))
+    steps
 }
 
 /// What a call that does nothing leaves as it was.
@@ -190,14 +185,16 @@ mod tests {
 
     #[test]
     fn a_failure_is_shortened_to_the_steps_that_it_takes() {
-        let (steps, failure) = shorten::<Needs>(5, 0..2_000, 1_000).unwrap();
-        assert_eq!((steps, failure.step, failure.what.as_str()), (vec![3, 40, 777], Some(777), "all three"));
-        assert!(shorten::<Needs>(6, 0..2_000, 1_000).is_none());
+        let steps = shorten::<Needs>(5, 0..2_000, 1_000);
+        assert_eq!(steps, [3, 40, 777]);
+        let failure = run::<Needs>(5, steps).failure;
+        assert_eq!(failure, Some(Failure { step: Some(777), what: "all three".into() }));
+        assert!(shorten::<Needs>(6, 0..2_000, 1_000).is_empty());
     }
 
     #[test]
     fn a_run_is_the_same_each_time() {
-        let digest = |seed, steps| run::<Needs>(seed, 0..steps).digest;
+        let digest = |seed, steps| run::<Needs>(seed, 0..steps).transcript.digest();
         assert_eq!(digest(1, 100), digest(1, 100));
         assert_ne!(digest(1, 100), digest(2, 100));
         assert_ne!(digest(1, 100), digest(1, 101));
