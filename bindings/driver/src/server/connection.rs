@@ -280,12 +280,12 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
             ServerEvent::SubscribeRequested { ticket, profile, events, .. } => {
                 match self.grant.allows(&profile, &events) {
                     Ok(()) => {
-                        if let Ok(event @ ServerEvent::Subscribed { .. }) = self.connection.allow(ticket) {
+                        if let Ok(event @ ServerEvent::Subscribed { .. }) = self.connection.allow(R::now(), ticket) {
                             self.handle_event(event);
                         }
                     }
                     // It was asked for just now, so there is such a ticket.
-                    Err(error) => self.connection.refuse(ticket, &error).unwrap_or_default(),
+                    Err(error) => self.connection.refuse(R::now(), ticket, &error).unwrap_or_default(),
                 }
             }
             ServerEvent::Subscribed { .. } | ServerEvent::Unsubscribed { .. } => {
