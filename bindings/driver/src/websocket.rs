@@ -189,11 +189,15 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// Ready once few enough answers wait. The deadline of a closing handshake is kept meanwhile.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Self { read, write, answers } = self;
-        while answers.waiting(write.transport.written) > HIGH_WATER {
-            if write.poll_write::<R>(cx).is_ready() || answers.waiting(write.transport.written) <= HIGH_WATER {
-                break;
+        // After the peer's Close frame no event can follow that needs room.
+        let is_short = |write: &WriteSide<S>| {
+            matches!(write.out.state(), State::Open | State::Closing)
+                && answers.waiting(write.transport.written) > HIGH_WATER
+        };
+        while is_short(write) {
+            if write.poll_write::<R>(cx).is_pending() && is_short(write) {
+                ready!(read.poll_deadline(cx, &mut write.out));
             }
-            ready!(read.poll_deadline(cx, &mut write.out));
         }
         Poll::Ready(())
     }

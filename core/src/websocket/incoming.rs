@@ -131,9 +131,9 @@ impl Incoming {
     /// The caller reads again after [`Outgoing::reading_paused`].
     pub fn reading_resumed(&mut self, now: Instant, out: &mut Outgoing) {
         let now = out.lifecycle.clock(now);
-        if let Some(pause) = out.liveness.resumed(now)
-            && let Some(message) = &mut self.message
-        {
+        let Some(pause) = out.liveness.resumed(now) else { return };
+        out.lifecycle.resumed(pause);
+        if let Some(message) = &mut self.message {
             pause.skip(&mut message.started);
         }
     }

@@ -6,6 +6,7 @@ use super::state::{Input, State};
 use super::{Cause, Closed, ProtocolError, Role};
 use crate::Instant;
 use crate::frame::CloseCode;
+use crate::keep_alive::Pause;
 
 /// The [`State`] of a connection with what its one [`Closed`] will say.
 #[derive(Debug)]
@@ -15,8 +16,8 @@ pub(crate) struct Lifecycle {
     /// The latest time that was told: time never runs backwards in here.
     now: Instant,
     close_timeout: Duration,
-    /// When the closing handshake is given up; set when it begins.
-    deadline: Option<Instant>,
+    /// When the wait for the end began.
+    ending_since: Option<Instant>,
     cause: Option<Cause>,
     /// The first rule that the peer broke, be it the cause or not.
     violation: Option<ProtocolError>,
@@ -33,7 +34,7 @@ impl Lifecycle {
             state: State::Open,
             now,
             close_timeout,
-            deadline: None,
+            ending_since: None,
             cause: None,
             violation: None,
             peer_code: None,
@@ -58,8 +59,19 @@ impl Lifecycle {
         self.violation
     }
 
+    /// When the closing handshake is given up.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.ending_since.map(|since| since + self.close_timeout)
+    }
+
+    /// The caller did not read for a while. That counts only against a peer whose messages are still read: it could else
+    /// put off the end by sending more of them.
+    pub(crate) fn resumed(&mut self, pause: Pause) {
+        if let Some(since) = &mut self.ending_since
+            && !self.state.reads()
+        {
+            pause.skip(since);
+        }
     }
 
     pub(crate) fn closing(&mut self, now: Instant) {
@@ -90,7 +102,7 @@ impl Lifecycle {
 
     /// Gives the closing handshake up when its deadline has passed.
     pub(crate) fn expire(&mut self, now: Instant) {
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
             self.apply(Input::TimedOut);
         }
     }
@@ -122,14 +134,14 @@ impl Lifecycle {
 
     fn end(&mut self, now: Instant, input: Input, cause: Cause) {
         self.cause.get_or_insert(cause);
-        self.deadline.get_or_insert(now + self.close_timeout);
+        self.ending_since.get_or_insert(now);
         self.apply(input);
     }
 
     fn apply(&mut self, input: Input) {
         self.state = self.state.next(input, self.role);
         if self.state == State::Closed {
-            self.deadline = None;
+            self.ending_since = None;
         }
     }
 }

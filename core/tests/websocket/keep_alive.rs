@@ -7,7 +7,7 @@ use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::websocket::{Cause, Config, Role, State};
 
 use crate::endpoint::{Endpoint, Heard};
-use crate::wire::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, frame_to, header_to};
+use crate::wire::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close_to, frame_to, header_to};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -139,6 +139,28 @@ twins! {
         endpoint.pass(5);
         endpoint.ws.reading_resumed(endpoint.now);
         assert_eq!(endpoint.ws.poll_timeout(), Some(endpoint.now + seconds(30)));
+    }
+
+    fn a_pause_in_which_the_peer_closed_does_not_count_against_the_closing_handshake(role: Role) {
+        for ending in [close_to(role, 1000, ""), vec![FIN | 0x3]] {
+            let mut endpoint = endpoint(role);
+            // Bytes that were read together with those whose event the caller is busy with.
+            endpoint.ws.reading_paused(endpoint.now);
+            endpoint.feed(&ending);
+            endpoint.now += seconds(1000);
+            endpoint.ws.reading_resumed(endpoint.now);
+            assert_eq!(endpoint.ws.poll_timeout(), Some(endpoint.now + seconds(5)));
+        }
+    }
+
+    fn a_pause_does_not_put_off_the_end_while_messages_may_still_come(role: Role) {
+        let mut endpoint = endpoint(role);
+        let closing = endpoint.now;
+        endpoint.close(1000);
+        endpoint.ws.reading_paused(endpoint.now);
+        endpoint.pass(3);
+        endpoint.ws.reading_resumed(endpoint.now);
+        assert_eq!(endpoint.ws.poll_timeout(), Some(closing + seconds(5)));
     }
 
     fn a_closing_connection_is_not_pinged(role: Role) {

@@ -121,6 +121,27 @@ async fn a_peer_that_answers_but_does_not_hang_up_is_left_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_that_an_answer_took_does_not_count_against_the_close_that_came_with_the_question() {
+    let (mut peer, stream) = duplex(4096);
+    let mut server = server_of(&mut peer, stream).await;
+    let question = [raw::masked_frame(0x81, b"question"), raw::masked_frame(0x88, &1000_u16.to_be_bytes())].concat();
+    peer.write_all(&question).await.unwrap();
+    assert_eq!(next(&mut server).await, Owned::text("question"));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    server.outgoing().send_binary(&pattern(500_000)).unwrap();
+    let read = async {
+        let mut answer = Vec::new();
+        peer.read_to_end(&mut answer).await.unwrap();
+        drop(peer);
+        answer.len()
+    };
+    let (len, (_, ended)) = within(async { tokio::join!(read, drain(&mut server)) }).await;
+    ended.unwrap();
+    assert_eq!(len, 10 + 500_000 + 4);
+    assert!(server.closed().unwrap().clean);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_ends_without_a_close_frame_is_an_error_once() {
     let (client, mut server) = in_memory(64, &quiet()).await;
     drop(client);
