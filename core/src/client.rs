@@ -8,7 +8,8 @@ use crate::handshake::{
 use crate::peer;
 use crate::random::Random;
 use crate::session::{
-    Action, ClientConfig, ClientEvent, ClientSession, CommandError, EventNames, Features, Loss, Notice, RequestId,
+    Action, ClientConfig, ClientEvent, ClientSession, ClientState, CommandError, EventNames, Features, Loss, Notice,
+    RequestId,
 };
 use crate::websocket::{self, Cause, Closed, Outgoing, ProtocolError, Role, WebSocket};
 use crate::{Instant, KeepAlive};
@@ -301,7 +302,7 @@ impl Client {
     /// Lends bytes to write: see [`Outgoing::poll_transmit`].
     #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
     pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
-        match &self.link {
+        match self.link() {
             Link::Upgrading(handshake) => handshake.poll_transmit(slices),
             Link::Open(connection) => connection.poll_transmit(slices),
             Link::None | Link::Connecting => 0,
@@ -340,12 +341,17 @@ impl Client {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
     #[must_use = "without a timer a silent server is never noticed"]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let link = match &self.link {
+        let link = match self.link() {
             Link::Upgrading(handshake) => handshake.poll_timeout(),
             Link::Open(connection) => connection.poll_timeout(),
             Link::None | Link::Connecting => None,
         };
         [link, self.session.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// The transport that counts: a command may have closed the client since the last input.
+    fn link(&self) -> &Link {
+        if self.session.state() == ClientState::Closed { &Link::None } else { &self.link }
     }
 
     fn answered(&mut self, now: Instant, answer: Result<Option<Answer>, ResponseError>) {

@@ -25,8 +25,8 @@ pub struct Config {
 
 /// The server's side of one connection to a client, without I/O.
 ///
-/// - Getters: [`request`](Self::request), [`subscriptions`](Self::subscriptions), [`queued`](Self::queued),
-///   [`counters`](Self::counters).
+/// - Getters: [`request`](Self::request), [`upgraded`](Self::upgraded), [`is_open`](Self::is_open),
+///   [`subscriptions`](Self::subscriptions), [`queued`](Self::queued), [`counters`](Self::counters).
 /// - Input: [`handle_input`](Self::handle_input), [`handle_eof`](Self::handle_eof), [`handle_lost`](Self::handle_lost),
 ///   [`handle_timeout`](Self::handle_timeout), [`reading_paused`](Self::reading_paused) and
 ///   [`reading_resumed`](Self::reading_resumed).
@@ -139,6 +139,12 @@ impl Connection {
     #[must_use]
     pub fn counters(&self) -> Option<&ServerCounters> {
         self.open().map(|open| open.session.counters())
+    }
+
+    /// Whether events can be published: the upgrade was accepted, and neither side has begun to close.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open().is_some_and(|open| open.connection.state() == websocket::State::Open)
     }
 
     /// Bytes that wait to be written on the open connection.
@@ -296,22 +302,24 @@ impl Connection {
     /// Grants a subscription that was asked for.
     ///
     /// # Errors
-    /// [`UnknownTicket`] when it was decided already, or replaced.
-    pub fn allow(&mut self, ticket: Ticket) -> Result<ServerEvent, UnknownTicket> {
+    /// [`UnknownTicket`] when it was decided already, or a later request overrode it.
+    pub fn allow(&mut self, now: Instant, ticket: Ticket) -> Result<ServerEvent, UnknownTicket> {
         let Open { session, connection, .. } = self.open_mut().ok_or(UnknownTicket)?;
         let event = session.accept(ticket)?;
         peer::send_messages(session, connection.outgoing());
+        peer::act(now, session, connection.outgoing());
         Ok(event)
     }
 
     /// Refuses a subscription that was asked for, with `error` for a person to read.
     ///
     /// # Errors
-    /// [`UnknownTicket`] when it was decided already, or replaced.
-    pub fn refuse(&mut self, ticket: Ticket, error: &str) -> Result<(), UnknownTicket> {
+    /// [`UnknownTicket`] when it was decided already, or a later request overrode it.
+    pub fn refuse(&mut self, now: Instant, ticket: Ticket, error: &str) -> Result<(), UnknownTicket> {
         let Open { session, connection, .. } = self.open_mut().ok_or(UnknownTicket)?;
         session.refuse(ticket, error)?;
         peer::send_messages(session, connection.outgoing());
+        peer::act(now, session, connection.outgoing());
         Ok(())
     }
 

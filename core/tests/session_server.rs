@@ -406,3 +406,44 @@ fn an_accepted_subscription_is_held_to_the_limit_once_more() {
     assert_eq!(server.accept(tickets[1]), Ok(ServerEvent::Refused { code: ErrorCode::LimitExceeded }));
     assert_eq!(profiles(&server), ["a"]);
 }
+
+/// `protocol.md`, Subscriptions and filtering: nothing published after the `ack` of its removal is delivered for it.
+#[test]
+fn a_request_that_takes_effect_ends_earlier_ones_that_it_overrides_and_nobody_decided_on() {
+    let ask = |server: &mut ServerSession, profile: &str, mode: &str| -> Ticket {
+        let payload = json!({"profileId": profile, "events": ["*"], "mode": mode});
+        let text = json!({"type": "subscribe", "payload": payload, "requestId": profile}).to_string();
+        let Some(ServerEvent::SubscribeRequested { ticket, .. }) = server.handle_message(NOW, &text) else { panic!() };
+        ticket
+    };
+    let answers = |server: &mut ServerSession| -> Vec<(String, String)> {
+        let mut answers = Vec::new();
+        while let Some(text) = server.poll_message() {
+            let answer: Value = serde_json::from_str(text).unwrap();
+            let id = answer["requestId"].as_str().unwrap_or("none").to_owned();
+            answers.push((id, answer["type"].as_str().unwrap().to_owned()));
+            server.message_sent();
+        }
+        answers
+    };
+    let answer = |id: &str, kind: &str| (id.to_owned(), kind.to_owned());
+    let config = ServerConfig { policy: SubscribePolicy::Ask, ..ServerConfig::default() };
+
+    let mut server = open(config);
+    let [a, b] = ["a", "b"].map(|profile| ask(&mut server, profile, "add"));
+    server.handle_message(NOW, r#"{"type":"unsubscribe","payload":{"profileId":"a"},"requestId":"u"}"#);
+    assert_eq!(answers(&mut server), [answer("a", "error"), answer("u", "ack")]);
+    assert_eq!(server.accept(a), Err(UnknownTicket));
+    server.handle_message(NOW, r#"{"type":"unsubscribe","requestId":"v"}"#);
+    assert_eq!(answers(&mut server), [answer("b", "error"), answer("v", "ack")]);
+    assert_eq!((server.accept(b), profiles(&server)), (Err(UnknownTicket), vec![]));
+
+    let mut server = open(config);
+    let [a, b, c] = [("a", "add"), ("b", "replace"), ("c", "add")].map(|(one, mode)| ask(&mut server, one, mode));
+    assert!(matches!(server.accept(b), Ok(ServerEvent::Subscribed { .. })));
+    assert_eq!(answers(&mut server), [answer("a", "error"), answer("b", "ack")]);
+    // What came later stands beside it.
+    assert_eq!(server.accept(a), Err(UnknownTicket));
+    assert!(matches!(server.accept(c), Ok(ServerEvent::Subscribed { .. })));
+    assert_eq!(profiles(&server), ["b", "c"]);
+}

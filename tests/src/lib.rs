@@ -12,6 +12,7 @@
 //! Suites that put a ceiling on memory use the crate `allocation-counter`: it counts what the current thread allocates
 //! inside one closure. `tests/memory_meter.rs` states what its figures mean.
 
+pub mod chaos;
 #[cfg(feature = "programs")]
 pub mod echo;
 pub mod fuzzing;

@@ -63,7 +63,7 @@ pub enum Arrival {
 /// Time is an argument, in nanoseconds; all chance comes from the seed: the same calls give the same arrivals.
 ///
 /// - Sending end: [`send`](Self::send), [`shut_down`](Self::shut_down).
-/// - Accidents beside those of [`Faults`]: [`cut`](Self::cut).
+/// - Accidents beside those of [`Faults`]: [`cut`](Self::cut); an end of all accidents: [`heal`](Self::heal).
 /// - Receiving end: [`next_due`](Self::next_due), [`receive`](Self::receive).
 /// - What happened: [`in_flight`](Self::in_flight), [`corrupted`](Self::corrupted), [`has_failed`](Self::has_failed).
 ///
@@ -154,6 +154,11 @@ impl Link {
         if self.state == State::Open {
             self.fail(now, kind);
         }
+    }
+
+    /// Does nothing more to what is sent from now on. A link that has failed stays so.
+    pub fn heal(&mut self) {
+        self.faults = Faults::default();
     }
 
     /// When [`receive`](Self::receive) will next return something.
@@ -392,6 +397,15 @@ mod tests {
                 arrivals.into_iter().map(|(_, a)| a).filter(|a| !matches!(a, Arrival::Bytes(_))).collect();
             assert_eq!(endings, Vec::from_iter(end));
         }
+    }
+
+    #[test]
+    fn a_healed_link_delivers_what_is_sent_from_now_on_as_it_is_and_in_order() {
+        let mut link = Link::new(4, Faults { corrupted_pieces_per_million: 1_000_000, ..faulty(None) });
+        link.send(0, b"before");
+        link.heal();
+        link.send(0, b"after");
+        assert!(bytes_of(&drain(&mut link)).ends_with(b"after"));
     }
 
     #[test]

@@ -31,6 +31,13 @@ impl Random {
         self.up_to(999_999) < u64::from(per_million)
     }
 
+    /// One of those, each equally likely.
+    #[expect(clippy::indexing_slicing, reason = "the index is below the length")]
+    pub fn pick<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
+        const { assert!(N > 0, "there must be something to pick from") };
+        from[self.length_up_to(N - 1)]
+    }
+
     /// `N` random bytes, for example the seed of a state machine.
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -62,6 +69,13 @@ mod tests {
         assert_eq!(drawn.iter().min(), Some(&0));
         assert_eq!(drawn.iter().max(), Some(&3));
         assert_eq!(random.length_up_to(0), 0);
+    }
+
+    #[test]
+    fn each_of_several_is_picked() {
+        let mut random = Random::new(5);
+        let picked: std::collections::BTreeSet<char> = (0..100).map(|_| random.pick(['a', 'b', 'c'])).collect();
+        assert_eq!(picked.len(), 3);
     }
 
     #[test]

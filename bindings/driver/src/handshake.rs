@@ -13,7 +13,7 @@ use multiwa_ws_core::websocket::{Config, Role};
 
 use crate::buffer::ReadBuffer;
 use crate::error::HandshakeError;
-use crate::transport::{Timer, Transmit, Transport};
+use crate::transport::{Timer, Transmit, Transport, transmit};
 use crate::{Io, Runtime, WebSocket, seed};
 
 /// What a [`WebSocket`] is told at its start.
@@ -202,23 +202,5 @@ impl Transmit for ClientHandshake {
     fn handle_lost(&mut self, _: Instant) {}
 }
 
-impl Transmit for ServerHandshake {
-    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
-        self.poll_transmit(slices)
-    }
-
-    fn transmitted(&mut self, len: usize) {
-        self.transmitted(len);
-    }
-
-    fn poll_shutdown(&self) -> bool {
-        self.poll_shutdown()
-    }
-
-    fn shutdown_done(&mut self) {
-        self.shutdown_done();
-    }
-
-    /// The error of the stream says it all.
-    fn handle_lost(&mut self, _: Instant) {}
-}
+// The error of the stream says it all.
+transmit!(ServerHandshake, |_, _| {});

@@ -19,27 +19,36 @@ pub(crate) trait Transmit {
     fn handle_lost(&mut self, now: Instant);
 }
 
-impl Transmit for Outgoing {
-    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
-        self.poll_transmit(slices)
-    }
+/// Implements [`Transmit`] by the methods of the same names; only what a loss means differs.
+macro_rules! transmit {
+    ($machine:ty, $lost:expr) => {
+        impl $crate::transport::Transmit for $machine {
+            fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+                self.poll_transmit(slices)
+            }
 
-    fn transmitted(&mut self, len: usize) {
-        self.transmitted(len);
-    }
+            fn transmitted(&mut self, len: usize) {
+                self.transmitted(len);
+            }
 
-    fn poll_shutdown(&self) -> bool {
-        self.poll_shutdown()
-    }
+            fn poll_shutdown(&self) -> bool {
+                self.poll_shutdown()
+            }
 
-    fn shutdown_done(&mut self) {
-        self.shutdown_done();
-    }
+            fn shutdown_done(&mut self) {
+                self.shutdown_done();
+            }
 
-    fn handle_lost(&mut self, now: Instant) {
-        self.handle_lost(now);
-    }
+            fn handle_lost(&mut self, now: Instant) {
+                let lost: fn(&mut Self, Instant) = $lost;
+                lost(self, now);
+            }
+        }
+    };
 }
+pub(crate) use transmit;
+
+transmit!(Outgoing, Outgoing::handle_lost);
 
 /// Slices for one vectored write.
 const SLICES: usize = 16;

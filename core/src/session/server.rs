@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::config::{RequestRate, ServerConfig, SubscribePolicy};
@@ -130,12 +131,15 @@ pub enum ErrorCode {
 }
 
 /// Names a `subscribe` that the application decides on. No two of one connection are equal.
+///
+/// The ticket is void once it was decided on, or once a later request took effect that overrides it: an `unsubscribe` of the
+/// profile or of everything, a subscription to the same profile, or one that replaces the whole set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
-/// The `subscribe` was decided on before, or its connection is closed.
+/// The `subscribe` was decided on before, a later request overrode it, or its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the subscription was decided on before, or its connection is closed")]
+#[error("the subscription was decided on before, a later request overrode it, or its connection is closed")]
 pub struct UnknownTicket;
 
 /// What a server session counted.
@@ -298,12 +302,13 @@ impl ServerSession {
             request_id: request_id.map(Into::into),
         };
         match self.config.policy {
-            SubscribePolicy::AcceptAll => self.apply(request),
+            SubscribePolicy::AcceptAll => self.apply(request, Ticket(self.next_ticket)),
             SubscribePolicy::Ask => self.ask(request),
         }
     }
 
-    fn apply(&mut self, request: Undecided) -> Result<ServerEvent, Refused> {
+    /// Makes a subscription. `place` is where it stands in the order of the requests.
+    fn apply(&mut self, request: Undecided, place: Ticket) -> Result<ServerEvent, Refused> {
         let Undecided { profile, events, mode, events_sent, request_id } = request;
         match mode {
             SubscribeMode::Add => {
@@ -312,6 +317,7 @@ impl ServerSession {
             }
             SubscribeMode::Replace => self.subscriptions.replace(profile.clone(), events.clone()),
         }
+        self.supersede(place, Some(&*profile).filter(|_| mode == SubscribeMode::Add));
         let add = mode == SubscribeMode::Add;
         self.reply(encode_subscribed(&profile, &events_sent, add, request_id.as_deref()));
         Ok(ServerEvent::Subscribed { profile, events, mode })
@@ -347,8 +353,20 @@ impl ServerSession {
             Some(profile) => _ = self.subscriptions.remove(profile),
             None => self.subscriptions.clear(),
         }
+        self.supersede(Ticket(self.next_ticket), profile.as_deref());
         self.reply(encode_unsubscribed(profile.as_deref(), request_id));
         Ok(ServerEvent::Unsubscribed { profile: profile.map(|profile| Arc::from(&*profile)) })
+    }
+
+    /// The request at `place` took effect for this profile, or with `None` for all: earlier ones that nobody decided on are
+    /// refused, since granting them afterwards would undo it.
+    fn supersede(&mut self, place: Ticket, profile: Option<&str>) {
+        let about = |request: &Undecided| profile.is_none_or(|profile| *request.profile == *profile);
+        let tickets: Vec<Ticket> = self.undecided.range(..place).filter(|(_, r)| about(r)).map(|(t, _)| *t).collect();
+        for ticket in tickets {
+            // The ticket is open.
+            _ = self.refuse(ticket, "a later request overrides this one");
+        }
     }
 
     fn check_rate(&mut self) -> Result<(), Refused> {
@@ -373,7 +391,7 @@ impl ServerSession {
     pub fn accept(&mut self, ticket: Ticket) -> Result<ServerEvent, UnknownTicket> {
         let request = self.decided(ticket)?;
         let request_id = request.request_id.clone();
-        Ok(self.apply(request).unwrap_or_else(|Refused(code, error)| {
+        Ok(self.apply(request, ticket).unwrap_or_else(|Refused(code, error)| {
             self.reply_error(code, &error, request_id.as_deref());
             ServerEvent::Refused { code }
         }))

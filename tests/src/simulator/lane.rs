@@ -10,7 +10,7 @@ use crate::link::{Arrival, FailureKind, Faults, Link};
 /// - The writing machine: [`write`](Self::write), [`shut_down`](Self::shut_down).
 /// - The reading machine: [`arrive`](Self::arrive), then [`next_chunk`](Self::next_chunk) and
 ///   [`put_back`](Self::put_back); [`hang_up`](Self::hang_up) when it reads no more.
-/// - Accidents: [`cut`](Self::cut).
+/// - Accidents: [`cut`](Self::cut), and their end: [`heal`](Self::heal).
 #[derive(Debug)]
 pub struct Lane {
     link: Link,
@@ -109,6 +109,11 @@ impl Lane {
     /// The link fails now, as `kind` says; what is on its way still arrives.
     pub fn cut(&mut self, now: u64, kind: FailureKind) {
         self.link.cut(now, kind);
+    }
+
+    /// Nothing more happens to what is written from now on, unless the link has failed.
+    pub fn heal(&mut self) {
+        self.link.heal();
     }
 
     /// When [`arrive`](Self::arrive) will next find something, if anybody reads.

@@ -39,6 +39,8 @@ pub struct End {
     pub violation: Option<ProtocolError>,
     /// How it ended, once it has.
     pub closed: Option<Closed>,
+    /// How many of the bytes that it was handed it still read, rather than ignored.
+    pub attended: usize,
 }
 
 /// An event of a [`WebSocket`], kept beyond the buffer it was lent from.
@@ -60,17 +62,25 @@ pub enum Said {
 const MAX_TURNS: usize = 100_000;
 
 impl Pair {
-    /// Both ends at the same time with the same configuration; `seed` feeds them and the accidents of the transport.
+    /// Both ends with the same configuration; `seed` feeds them and the accidents of the transport.
     #[must_use]
     pub fn new(seed: u64, config: &Config, negotiated: &Negotiated, faults: &Faults) -> Self {
+        Self::between(seed, [config; 2], negotiated, faults)
+    }
+
+    /// A client and a server, each with its own configuration.
+    #[must_use]
+    pub fn between(seed: u64, configs: [&Config; 2], negotiated: &Negotiated, faults: &Faults) -> Self {
         let mut random = Random::new(seed);
-        let mut end = |role| End {
+        let mut end = |role, config| End {
             socket: WebSocket::new(instant(0), role, config, negotiated, random.bytes()),
             said: Vec::new(),
             violation: None,
             closed: None,
+            attended: 0,
         };
-        let (client, server) = (end(Role::Client), end(Role::Server));
+        let [client, server] = configs;
+        let (client, server) = (end(Role::Client, client), end(Role::Server, server));
         Self {
             now: 0,
             client,
@@ -78,6 +88,15 @@ impl Pair {
             up: Lane::new(random.up_to(u64::MAX), faults.clone()),
             down: Lane::new(random.up_to(u64::MAX), faults.clone()),
             compresses: negotiated.deflate.is_some(),
+        }
+    }
+
+    /// The time, the end with this role, the lane that it writes to and the one that it reads from.
+    pub fn side(&mut self, role: Role) -> (u64, &mut End, &mut Lane, &mut Lane) {
+        let Self { now, client, server, up, down, .. } = self;
+        match role {
+            Role::Client => (*now, client, up, down),
+            Role::Server => (*now, server, down, up),
         }
     }
 
@@ -204,9 +223,9 @@ impl End {
                 Ok(None) => break,
                 Ok(Some(received)) => self.said.push(Said::try_from(received.event)?),
                 Err(error) => {
-                    Broken::unless(read_on || self.violation == Some(error), || {
-                        format!("{error:?} although nothing was to be read")
-                    })?;
+                    // Time alone can have ended the reading, and told nobody.
+                    let known = read_on || self.violation.is_some() || error == ProtocolError::MessageTimeout;
+                    Broken::unless(known, || format!("{error:?} although nothing was to be read"))?;
                     let first = *self.violation.get_or_insert(error);
                     Broken::unless(first == error, || format!("{error:?} after {first:?}"))?;
                     break;
@@ -216,6 +235,9 @@ impl End {
         let left = input.len();
         Broken::unless(left == 0, || format!("{left} of {} bytes were not taken", bytes.len()))?;
         lane.put_back(&bytes, 0);
+        if read_on {
+            self.attended = lane.read().len();
+        }
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use super::builder::ConnectorError;
 use super::{Connector, Shared, State, Update, result_of};
 use crate::Io;
 use crate::buffer::ReadBuffer;
-use crate::transport::{Timer, Transmit, Transport};
+use crate::transport::{Timer, Transport, transmit};
 
 /// Drives the core's client over the streams of a connector, to its end.
 pub(super) struct Task<C: Connector, R: Io<C::Stream>> {
@@ -231,24 +231,4 @@ fn note_error<S>(transport: &mut Transport<S>, state: &mut State) {
     }
 }
 
-impl Transmit for Client {
-    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
-        self.poll_transmit(slices)
-    }
-
-    fn transmitted(&mut self, len: usize) {
-        self.transmitted(len);
-    }
-
-    fn poll_shutdown(&self) -> bool {
-        self.poll_shutdown()
-    }
-
-    fn shutdown_done(&mut self) {
-        self.shutdown_done();
-    }
-
-    fn handle_lost(&mut self, now: Instant) {
-        self.handle_lost(now, Loss::Io);
-    }
-}
+transmit!(Client, |client, now| client.handle_lost(now, Loss::Io));

@@ -20,7 +20,7 @@ use super::publisher::wall_clock;
 use super::registry::{Entry, KeyId};
 use super::within;
 use crate::buffer::ReadBuffer;
-use crate::transport::{Timer, Transmit, Transport};
+use crate::transport::{Timer, Transport, transmit};
 use crate::{Io, Runtime};
 
 /// While this many bytes wait to be written, or a quarter of what may wait at all, publications stay in the mailbox, where
@@ -280,12 +280,12 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
             ServerEvent::SubscribeRequested { ticket, profile, events, .. } => {
                 match self.grant.allows(&profile, &events) {
                     Ok(()) => {
-                        if let Ok(event @ ServerEvent::Subscribed { .. }) = self.connection.allow(ticket) {
+                        if let Ok(event @ ServerEvent::Subscribed { .. }) = self.connection.allow(R::now(), ticket) {
                             self.handle_event(event);
                         }
                     }
                     // It was asked for just now, so there is such a ticket.
-                    Err(error) => self.connection.refuse(ticket, &error).unwrap_or_default(),
+                    Err(error) => self.connection.refuse(R::now(), ticket, &error).unwrap_or_default(),
                 }
             }
             ServerEvent::Subscribed { .. } | ServerEvent::Unsubscribed { .. } => {
@@ -372,24 +372,4 @@ fn internal_error() -> Rejection {
     Rejection::json(500, "internal_error", "The server could not answer")
 }
 
-impl Transmit for Connection {
-    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
-        self.poll_transmit(slices)
-    }
-
-    fn transmitted(&mut self, len: usize) {
-        self.transmitted(len);
-    }
-
-    fn poll_shutdown(&self) -> bool {
-        self.poll_shutdown()
-    }
-
-    fn shutdown_done(&mut self) {
-        self.shutdown_done();
-    }
-
-    fn handle_lost(&mut self, now: Instant) {
-        self.handle_lost(now);
-    }
-}
+transmit!(Connection, Connection::handle_lost);

@@ -71,6 +71,7 @@ impl World {
             let bytes = transport.up.written().get(before..).unwrap_or_default();
             transcript.record(*now, &format!("client {client}"), Bytes::whole(bytes));
         }
+        node.tainted |= transport.up.is_corrupted();
         let shut_down = node.client.poll_shutdown();
         if shut_down {
             transport.up.shut_down(*now);

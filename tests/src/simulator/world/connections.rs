@@ -1,5 +1,7 @@
 //! The side of the server.
 
+use std::collections::BTreeSet;
+
 use multiwa_ws_core::WallClock;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::server::{Connection, Event};
@@ -22,7 +24,7 @@ impl World {
     /// A connection that is too far behind is closed with 1013.
     ///
     /// # Errors
-    /// `data` is no JSON, or a promise was not kept.
+    /// `data` is no JSON, or the hub chose others than those who subscribe.
     pub fn publish(&mut self, profile: Option<&str>, name: &str, data: &str) -> Result<Vec<u64>, Broken> {
         let data = RawJson::parse(data).map_err(|error| Broken(error.to_string()))?;
         let timestamp = WallClock::new(instant(0), START_MILLIS).rfc3339(self.now());
@@ -31,15 +33,22 @@ impl World {
         let event = event.ok_or_else(|| Broken(format!("{text} is no event")))?;
         let now = self.now();
         let Self { hub, transports, .. } = self;
-        let mut took = Vec::new();
+        let (mut took, mut chosen) = (Vec::new(), BTreeSet::new());
         hub.publish(&event, |id, message| {
             let Some(transport) = transports.get_mut(&id) else { return };
+            chosen.insert(id);
             match transport.connection.publish(message) {
                 Ok(()) => took.push(id),
                 // Nothing more to do for a connection that is closing already.
                 Err(_) => _ = transport.connection.close(now, CloseCode::TRY_AGAIN_LATER, "events are not read"),
             }
         });
+        for (id, transport) in &self.transports {
+            let subscribes = transport.connection.subscriptions().is_some_and(|set| set.matches(profile, name));
+            // What was closed forgets its subscriptions, or keeps them, until the hub is told of its end.
+            let right = chosen.contains(id) == subscribes || !transport.connection.is_open();
+            Broken::unless(right, || format!("connection {id} subscribes: {subscribes}; the hub chose {chosen:?}"))?;
+        }
         self.record("server", "", format_args!("publishes {profile:?} {name} to {took:?}"));
         Ok(took)
     }
@@ -67,11 +76,12 @@ impl World {
     /// # Errors
     /// There is no such transport.
     pub fn decide(&mut self, id: u64, ticket: Ticket, allow: bool) -> Result<bool, Broken> {
+        let now = self.now();
         let connection = &mut self.transport(id)?.connection;
         if !allow {
-            return Ok(connection.refuse(ticket, "not for you").is_ok());
+            return Ok(connection.refuse(now, ticket, "not for you").is_ok());
         }
-        match connection.allow(ticket) {
+        match connection.allow(now, ticket) {
             Ok(event) => self.tell(id, event).map(|()| true),
             Err(_) => Ok(false),
         }
@@ -82,13 +92,16 @@ impl World {
     /// # Errors
     /// A promise that was not kept.
     pub fn server_write(&mut self, id: u64, slices: usize, budget: usize) -> Result<bool, Broken> {
-        let Self { transports, transcript, now, .. } = self;
+        let Self { nodes, transports, transcript, now, .. } = self;
         let Some(transport) = transports.get_mut(&id) else { return Ok(false) };
         let before = transport.down.written().len();
         let written = transport.down.write(*now, &mut transport.connection, slices, budget);
         if written > 0 {
             let bytes = transport.down.written().get(before..).unwrap_or_default();
             transcript.record(*now, &format!("server {id}"), Bytes::whole(bytes));
+        }
+        if let Some(node) = transport.client.and_then(|client| nodes.get_mut(client)) {
+            node.tainted |= transport.down.is_corrupted();
         }
         let shut_down = transport.connection.poll_shutdown();
         if shut_down {
@@ -169,13 +182,14 @@ impl World {
     }
 
     pub(super) fn open_transport(&mut self, client: usize) -> u64 {
-        self.opened += 1;
+        self.owners.push(client);
+        let id = self.owners.len() as u64;
         let mut lane = || Lane::new(self.random.up_to(u64::MAX), self.faults.clone());
         let (up, down) = (lane(), lane());
         let connection = Connection::new(instant(self.now), &self.config);
         let transport = Transport { up, down, connection, told: Vec::new(), client: Some(client) };
-        self.transports.insert(self.opened, transport);
-        self.opened
+        self.transports.insert(id, transport);
+        id
     }
 
     /// Forgets the transports that are over at both ends, once what they carried was judged.

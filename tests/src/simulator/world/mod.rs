@@ -49,7 +49,8 @@ pub struct World {
     now: u64,
     nodes: Vec<Node>,
     transports: BTreeMap<u64, Transport>,
-    opened: u64,
+    /// The client that each transport was opened for: the first one has number 1.
+    owners: Vec<usize>,
     endings: BTreeMap<u64, Ended>,
     hub: Hub<u64>,
     random: Random,
@@ -77,6 +78,8 @@ pub struct Node {
     pub heard: Vec<Heard>,
     /// What it asks of the server at each upgrade.
     pub request: ClientRequest,
+    /// Bytes to it or from it were damaged on the way, on one transport or another.
+    pub tainted: bool,
     paused: bool,
     /// When the transport that it asked for is open.
     dialling: Option<u64>,
@@ -116,7 +119,7 @@ impl World {
             now: 0,
             nodes: Vec::new(),
             transports: BTreeMap::new(),
-            opened: 0,
+            owners: Vec::new(),
             endings: BTreeMap::new(),
             hub: Hub::new(),
             random: Random::new(seed),
@@ -135,6 +138,7 @@ impl World {
             client: Client::new(config, self.random.bytes()),
             heard: Vec::new(),
             request: ClientRequest::new("gateway:3001", "/ws?apiKey=key"),
+            tainted: false,
             paused: false,
             dialling: None,
             transport: None,
@@ -179,8 +183,29 @@ impl World {
 
     /// How many transports were ever opened.
     #[must_use]
-    pub fn opened(&self) -> u64 {
-        self.opened
+    pub fn opened(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// The client that the transport with this number was opened for.
+    #[must_use]
+    pub fn owner(&self, id: u64) -> Option<usize> {
+        let index = usize::try_from(id).ok()?.checked_sub(1)?;
+        self.owners.get(index).copied()
+    }
+
+    /// No transport has accidents any more, unless it has failed already.
+    pub fn heal(&mut self) {
+        self.faults = Faults::default();
+        for transport in self.transports.values_mut() {
+            transport.up.heal();
+            transport.down.heal();
+        }
+    }
+
+    /// Writes down what a suite does by itself.
+    pub fn note(&mut self, who: &str, what: impl Display) {
+        self.transcript.record(self.now, who, what);
     }
 
     /// Lets time jump, without anything that would have happened on the way.

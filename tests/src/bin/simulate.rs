@@ -1,0 +1,92 @@
+//! Runs the machines of core at random, and says how to repeat what went wrong.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use multiwa_ws_tests::chaos::{Failure, Outcome, Peers, Sockets, run, shorten};
+
+/// Runs clients and servers at random in virtual time and holds them to their promises after each step.
+///
+/// A run with an even seed drives both ends of bare connections, one with an odd seed whole clients and a whole server. The
+/// same seed and number of steps do the same on every machine, byte by byte: the digest that is printed proves it.
+#[derive(Debug, Parser)]
+#[command(name = "simulate")]
+struct Arguments {
+    /// The first run.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many runs, with one seed after the other.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Steps of each run.
+    #[arg(long, default_value_t = 2_000)]
+    steps: u64,
+    /// Print the last things that happened in each run, and its digest.
+    #[arg(long)]
+    trace: bool,
+}
+
+/// How often a failed run is tried again with fewer steps.
+const TRIES: usize = 3_000;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // What panics is told with its seed, not each time it happens.
+    std::panic::set_hook(Box::new(|_| {}));
+    match simulate(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(report) => {
+            // Nobody reads on: the exit code still tells.
+            _ = write!(std::io::stderr(), "{report}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn simulate(arguments: &Arguments) -> Result<(), String> {
+    let started = Instant::now();
+    let mut out = std::io::stdout();
+    let mut all = sha1_smol::Sha1::new();
+    for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
+        let Outcome { transcript, failure } = run_seed(seed, 0..arguments.steps);
+        let digest = transcript.digest();
+        all.update(digest.as_bytes());
+        if arguments.trace {
+            _ = writeln!(out, "{transcript}seed {seed}: {digest}");
+        }
+        if failure.is_some() {
+            return Err(report(seed, arguments.steps));
+        }
+    }
+    let (seeds, steps) = (arguments.seeds, arguments.steps.saturating_mul(arguments.seeds));
+    let seconds = started.elapsed().as_secs_f64();
+    _ = writeln!(out, "{seeds} seeds from {}, {steps} steps in {seconds:.1} s: {}", arguments.seed, all.digest());
+    Ok(())
+}
+
+/// The failed run in its shortest form.
+fn report(seed: u64, steps: u64) -> String {
+    let mut text = format!("seed {seed} fails: repeat it with --seed {seed} --steps {steps}\n");
+    let shortest = shorten_seed(seed, steps);
+    let Outcome { transcript, failure } = run_seed(seed, shortest.iter().copied());
+    if let Some(Failure { step, what }) = failure {
+        let at = step.map_or("at the end".into(), |step| format!("in step {step}"));
+        _ = write!(text, "{transcript}{what}\n{at}, with steps {shortest:?}\n");
+    }
+    text
+}
+
+fn run_seed(seed: u64, steps: impl IntoIterator<Item = u64>) -> Outcome {
+    if is_even(seed) { run::<Sockets>(seed, steps) } else { run::<Peers>(seed, steps) }
+}
+
+fn shorten_seed(seed: u64, steps: u64) -> Vec<u64> {
+    if is_even(seed) { shorten::<Sockets>(seed, 0..steps, TRIES) } else { shorten::<Peers>(seed, 0..steps, TRIES) }
+}
+
+fn is_even(seed: u64) -> bool {
+    seed.is_multiple_of(2)
+}

@@ -1,0 +1,169 @@
+//! What one end of a connection sent, held against what the other end heard.
+
+use std::collections::VecDeque;
+
+use multiwa_ws_core::frame::FrameError;
+use multiwa_ws_core::websocket::{Config, MessageKind, ProtocolError};
+
+use crate::simulator::{Broken, Said};
+
+/// The messages, Pings and Pongs that one end was told to send, in the order in which they are complete.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    expected: VecDeque<Sent>,
+    under_way: Option<UnderWay>,
+    /// Pings whose answer the other end owes, in order.
+    pings: VecDeque<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    said: Said,
+    frames: Frames,
+}
+
+/// How a message was framed, as far as the limits of the receiver go.
+#[derive(Clone, Copy, Debug, Default)]
+struct Frames {
+    len: usize,
+    count: u32,
+    longest: usize,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    kind: MessageKind,
+    payload: Vec<u8>,
+    frames: Frames,
+}
+
+impl Ledger {
+    /// A whole message was sent in one frame.
+    pub(super) fn message(&mut self, kind: MessageKind, payload: &[u8]) {
+        let len = payload.len();
+        self.expect(said(kind, payload.to_vec()), Frames { len, count: 1, longest: len });
+    }
+
+    /// A fragment was sent.
+    pub(super) fn fragment(&mut self, kind: MessageKind, payload: &[u8], end: bool) {
+        let message = self.under_way.get_or_insert(UnderWay { kind, payload: Vec::new(), frames: Frames::default() });
+        message.payload.extend_from_slice(payload);
+        message.frames.len = message.payload.len();
+        message.frames.count += 1;
+        message.frames.longest = message.frames.longest.max(payload.len());
+        if end && let Some(UnderWay { kind, payload, frames }) = self.under_way.take() {
+            self.expect(said(kind, payload), frames);
+        }
+    }
+
+    pub(super) fn ping(&mut self, payload: &[u8]) {
+        self.pings.push_back(payload.to_vec());
+        self.expect(Said::Ping(payload.to_vec()), Frames::default());
+    }
+
+    pub(super) fn pong(&mut self, payload: &[u8]) {
+        self.expect(Said::Pong(payload.to_vec()), Frames::default());
+    }
+
+    /// The kind of the fragmented message that is not complete.
+    pub(super) fn under_way(&self) -> Option<MessageKind> {
+        self.under_way.as_ref().map(|message| message.kind)
+    }
+
+    /// Whether everything that was sent was heard, but for a message that is not complete.
+    pub(super) fn is_settled(&self) -> bool {
+        self.expected.is_empty()
+    }
+
+    /// The other end, whose limits are `limits`, heard `said`. `answers` is the ledger of what that end sent itself, unless
+    /// it was damaged on the way, and `pings` says whether this end pings on its own.
+    pub(super) fn heard(
+        &mut self,
+        said: &Said,
+        limits: &Limits,
+        answers: Option<&mut Self>,
+        pings: bool,
+    ) -> Result<(), Broken> {
+        if self.expected.front().is_some_and(|sent| sent.said == *said) {
+            let frames = self.expected.pop_front().map(|sent| sent.frames).unwrap_or_default();
+            return Broken::unless(limits.broken_by(frames).is_none(), || {
+                format!("heard a message that breaks {:?}", limits.broken_by(frames))
+            });
+        }
+        match said {
+            // Its number, which the keep-alive counts up.
+            Said::Ping(payload) if pings && payload.len() == 4 => Ok(()),
+            Said::Pong(payload) => answers.map_or(Ok(()), |answers| answers.answered(payload)),
+            Said::Close(_) => Ok(()),
+            _ => Err(Broken(format!("heard {said:?} in place of {:?}", self.expected.front()))),
+        }
+    }
+
+    /// The other end, whose limits are `limits`, says that this end broke a rule. Since it did not, it must have passed a
+    /// limit.
+    pub(super) fn accused(&self, error: ProtocolError, limits: &Limits) -> Result<(), Broken> {
+        let sent = self.expected.iter().map(|sent| sent.frames).find(|frames| frames.count > 0);
+        let frames = sent.or(self.under_way.as_ref().map(|message| message.frames)).unwrap_or_default();
+        let expected = match error {
+            ProtocolError::MessageTimeout => limits.config.message_timeout.is_some(),
+            error => limits.allow(error, frames),
+        };
+        Broken::unless(expected, || format!("accused of {error:?} after {frames:?}"))
+    }
+
+    /// Pings are answered in order, and an answer may stand for those before it.
+    fn answered(&mut self, payload: &[u8]) -> Result<(), Broken> {
+        if let Some(position) = self.pings.iter().position(|ping| ping == payload) {
+            self.pings.drain(..=position);
+            return Ok(());
+        }
+        // One of the keep-alive.
+        Broken::unless(payload.len() == 4, || format!("a Pong with {payload:?} answers no Ping"))
+    }
+
+    fn expect(&mut self, said: Said, frames: Frames) {
+        self.expected.push_back(Sent { said, frames });
+    }
+}
+
+/// What a receiver puts up with.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) config: Config,
+    /// Compressed frames differ in length from what was sent.
+    pub(super) compresses: bool,
+}
+
+impl Limits {
+    /// The limit that such a message breaks for certain.
+    fn broken_by(&self, frames: Frames) -> Option<ProtocolError> {
+        let longest = u64::try_from(frames.longest).unwrap_or(u64::MAX);
+        if frames.len > self.config.max_message_len {
+            return Some(ProtocolError::MessageTooLarge);
+        }
+        if frames.count > self.config.max_fragments.max(1) {
+            return Some(ProtocolError::TooManyFragments);
+        }
+        (!self.compresses && longest > self.config.max_frame_len).then_some(ProtocolError::Frame(FrameError::TooLarge))
+    }
+
+    /// Whether the message may be refused so.
+    fn allow(&self, error: ProtocolError, frames: Frames) -> bool {
+        // What does not shrink grows a little.
+        let slack = if self.compresses { 64 + frames.longest / 100 } else { 0 };
+        let longest = u64::try_from(frames.longest + slack).unwrap_or(u64::MAX);
+        match error {
+            ProtocolError::MessageTooLarge => frames.len > self.config.max_message_len,
+            ProtocolError::TooManyFragments => frames.count > self.config.max_fragments.max(1),
+            ProtocolError::Frame(FrameError::TooLarge) => longest > self.config.max_frame_len,
+            _ => false,
+        }
+    }
+}
+
+fn said(kind: MessageKind, payload: Vec<u8>) -> Said {
+    match kind {
+        MessageKind::Text => Said::Text(String::from_utf8_lossy(&payload).into_owned()),
+        MessageKind::Binary => Said::Binary(payload),
+    }
+}

@@ -1,0 +1,176 @@
+//! What clients and server promise each other.
+
+use multiwa_ws_core::client::Client;
+use multiwa_ws_core::session::{ClientState, Notice, ServerEvent, SubscribeMode, SubscriptionSet};
+
+use super::{Peers, Published};
+use crate::simulator::{Broken, Heard, Outcome};
+
+/// What a refused command leaves as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    state: ClientState,
+    wanted: SubscriptionSet,
+    live: SubscriptionSet,
+    timeout: Option<multiwa_ws_core::Instant>,
+}
+
+impl Snapshot {
+    pub(super) fn of(client: &Client) -> Self {
+        let session = client.session();
+        let (wanted, live) = (session.wanted(), session.live().clone());
+        Self { state: session.state(), wanted, live, timeout: client.poll_timeout() }
+    }
+}
+
+impl Peers {
+    /// After each step: what was told since the last one, and the deadlines.
+    pub(super) fn judge(&mut self) -> Result<(), Broken> {
+        for client in self.known.keys().copied().collect::<Vec<_>>() {
+            self.judge_client(client)?;
+        }
+        for id in self.world.transports() {
+            self.judge_connection(id)?;
+        }
+        Ok(())
+    }
+
+    fn judge_client(&mut self, client: usize) -> Result<(), Broken> {
+        let Self { world, known, published, .. } = self;
+        let Some(known) = known.get_mut(&client) else { return Ok(()) };
+        let node = world.node(client)?;
+        for heard in node.heard.get(known.judged..).unwrap_or_default() {
+            known.judged += 1;
+            match heard {
+                Heard::Ended { id, kind, outcome } => {
+                    known.lacking |= !matches!(outcome, Outcome::Acknowledged | Outcome::Refused);
+                    let asked = known.open.remove(id);
+                    Broken::unless(asked == Some(*kind), || format!("{heard:?} ends a request that is {asked:?}"))?;
+                }
+                Heard::Event { profile, name, data } if !node.tainted => {
+                    let number = data.parse().unwrap_or(usize::MAX);
+                    let last = known.heard.last().is_none_or(|last| *last < number);
+                    let right = published.get(number).is_some_and(|event| event.is(profile.as_deref(), name));
+                    Broken::unless(last && right, || format!("client {client} heard {heard:?} out of place"))?;
+                    known.heard.insert(number);
+                }
+                Heard::Odd(text) if !node.tainted => {
+                    // The answer to a request that was forgotten, long after it had timed out.
+                    let forgotten = text.starts_with("Error");
+                    Broken::unless(forgotten, || format!("client {client} heard {text}"))?;
+                }
+                Heard::Notice(Notice::Ready { failed, .. }) => known.lacking = !failed.is_empty(),
+                Heard::Notice(Notice::Closed(_)) => {
+                    known.closed = true;
+                    let open = &known.open;
+                    Broken::unless(open.is_empty(), || {
+                        format!("client {client} closed and left {open:?} without an end")
+                    })?;
+                }
+                _ => {}
+            }
+        }
+        let (state, timeout) = (node.client.session().state(), node.client.poll_timeout());
+        let waits = match state {
+            ClientState::Idle | ClientState::Closed => timeout.is_none() || !known.open.is_empty(),
+            // It waits for its application to listen, or to read.
+            ClientState::Backoff | ClientState::AwaitingAck | ClientState::Ready => true,
+            ClientState::Connecting | ClientState::Closing => timeout.is_some(),
+        };
+        Broken::unless(waits, || format!("client {client} is {state} and waits for {timeout:?}"))
+    }
+
+    /// The subscriptions of a connection are what it told, one after the other.
+    fn judge_connection(&mut self, id: u64) -> Result<(), Broken> {
+        let Self { world, sets, tickets, .. } = self;
+        let transport = world.transport(id)?;
+        let (set, judged) = sets.entry(id).or_default();
+        for told in transport.told.get(*judged..).unwrap_or_default() {
+            *judged += 1;
+            match told {
+                ServerEvent::Subscribed { profile, events, mode: SubscribeMode::Add } => {
+                    set.add(profile.clone(), events.clone());
+                }
+                ServerEvent::Subscribed { profile, events, mode: SubscribeMode::Replace } => {
+                    set.replace(profile.clone(), events.clone());
+                }
+                ServerEvent::Unsubscribed { profile: Some(profile) } => _ = set.remove(profile),
+                ServerEvent::Unsubscribed { profile: None } => set.clear(),
+                ServerEvent::SubscribeRequested { ticket, .. } => tickets.push((id, *ticket)),
+                ServerEvent::Pinged | ServerEvent::Refused { .. } => {}
+            }
+        }
+        // One that its session closes subscribes to nothing any more.
+        let held = transport.connection.subscriptions().filter(|held| !held.is_empty());
+        Broken::unless(held.is_none_or(|held| held == set), || {
+            format!("connection {id} subscribes to {held:?} after {set:?} was told")
+        })
+    }
+
+    /// Lets what is on its way arrive, and holds against each other what both sides then believe.
+    pub(super) fn calm(&mut self) -> Result<(), Broken> {
+        self.world.sleep(std::time::Duration::from_millis(500))?;
+        self.judge()?;
+        for client in self.clients() {
+            self.judge_agreement(client)?;
+        }
+        Ok(())
+    }
+
+    fn judge_agreement(&mut self, client: usize) -> Result<(), Broken> {
+        let Self { world, known, published, .. } = self;
+        let Some(known) = known.get(&client) else { return Ok(()) };
+        let Some(id) = world.transport_of(client) else { return Ok(()) };
+        let node = world.node(client)?;
+        let session = node.client.session();
+        let (counters, live, wanted) = (*session.counters(), session.live().clone(), session.wanted());
+        let settled = session.state() == ClientState::Ready && known.open.is_empty() && !known.paused && !node.tainted;
+        let transport = world.transport(id)?;
+        let arrived =
+            transport.up.waiting() == 0 && transport.down.waiting() == 0 && transport.connection.queued() == 0;
+        let intact = !transport.up.is_faulty() && !transport.down.is_faulty() && transport.connection.is_open();
+        // An answer to a request that was forgotten tells the client nothing.
+        let told = counters.unsolicited == 0;
+        let Some(held) = transport.connection.subscriptions() else { return Ok(()) };
+        if !settled || !arrived || !intact || !told {
+            return Ok(());
+        }
+        Broken::unless(live == *held, || format!("client {client} believes in {live:?}, the server in {held:?}"))?;
+        Broken::unless(wanted == live || known.lacking, || {
+            format!("client {client} wants {wanted:?}, was refused nothing, and has {live:?}")
+        })?;
+        let taken = published.iter().enumerate().filter(|(_, event)| event.took.contains(&id));
+        let missed = taken.filter(|(number, _)| !known.heard.contains(number)).count() as u64;
+        Broken::unless(missed <= counters.filtered, || {
+            format!("client {client} missed {missed} events of connection {id} and filtered {}", counters.filtered)
+        })
+    }
+
+    /// Once everything works again, everybody who has not given up is ready.
+    pub(super) fn judge_recovery(&mut self) -> Result<(), Broken> {
+        for client in self.clients() {
+            let state = self.world.node(client)?.client.session().state();
+            Broken::unless(state == ClientState::Ready, || format!("client {client} is {state} although all is well"))?;
+            self.judge_agreement(client)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that began has ended, and said so once.
+    pub(super) fn judge_endings(&mut self) -> Result<(), Broken> {
+        for (client, known) in &self.known {
+            Broken::unless(known.closed, || format!("client {client} never told its end"))?;
+            let timeout = self.world.node(*client)?.client.poll_timeout();
+            Broken::unless(timeout.is_none(), || format!("client {client} is closed and waits for {timeout:?}"))?;
+        }
+        let opened = self.world.opened() as u64;
+        let unended = (1..=opened).find(|id| self.world.ending(*id).is_none());
+        Broken::unless(unended.is_none(), || format!("connection {unended:?} never told its end"))
+    }
+}
+
+impl Published {
+    fn is(&self, profile: Option<&str>, name: &str) -> bool {
+        self.profile == profile && self.name == name
+    }
+}

@@ -1,0 +1,103 @@
+//! What the reference parser makes of a connection that is over.
+
+use multiwa_ws_core::frame::{CloseCode, FrameError};
+use multiwa_ws_core::websocket::{Closed, ProtocolError};
+
+use crate::reference::{Delivered, Kind, Options, Outcome, Role, parse};
+use crate::simulator::{Broken, Said};
+
+/// One end of a connection, as the other end's bytes made it.
+pub(super) struct Case<'a> {
+    /// Who sent the bytes.
+    pub(super) sender: Role,
+    /// The bytes that the end took while it read, which may be damaged ones.
+    pub(super) read: &'a [u8],
+    pub(super) compresses: bool,
+    pub(super) said: &'a [Said],
+    pub(super) violation: Option<ProtocolError>,
+    pub(super) closed: Option<Closed>,
+}
+
+impl Case<'_> {
+    /// Holds the end to what the reference parser says of the same bytes.
+    pub(super) fn judge(&self) -> Result<(), Broken> {
+        let parsed = parse(self.sender, self.read, Options { rsv1_allowed: self.compresses });
+        let expected: Option<Vec<Said>> = parsed.delivered.into_iter().map(said).collect();
+        let (closes, said): (Vec<_>, Vec<_>) = self.said.iter().partition(|said| matches!(said, Said::Close(_)));
+        if let Some(expected) = expected {
+            let expected: Vec<&Said> = expected.iter().collect();
+            let common = expected.get(..said.len());
+            Broken::unless(common == Some(&said[..]), || format!("heard {said:?}; the reference reads {expected:?}"))?;
+            // A limit stops a receiver before the grammar does.
+            let early = self.violation.is_some_and(|error| is_limit(error) || self.is_inside(error));
+            let whole = said.len() == expected.len() || early;
+            Broken::unless(whole, || format!("heard {} of {} messages", said.len(), expected.len()))?;
+        }
+        match (parsed.outcome, self.violation) {
+            (_, Some(error)) if is_limit(error) || self.is_inside(error) => Ok(()),
+            (Outcome::Violation { rule, .. }, Some(error)) => {
+                let (ours, theirs) = (error.close_code().get(), rule.close_code());
+                Broken::unless(ours == theirs, || format!("{error:?} where the reference finds {rule:?}"))
+            }
+            // It need not complain before the end of the frame.
+            (Outcome::Violation { .. }, None) if !begins_with_frame(self.read.get(parsed.consumed..)) => Ok(()),
+            (Outcome::Violation { rule, proven_by }, None) => {
+                Err(Broken(format!("passed {rule:?}, which {proven_by} bytes of {} prove", self.read.len())))
+            }
+            (_, Some(error)) => Err(Broken(format!("{error:?} where the reference finds nothing"))),
+            (Outcome::Closed { code, .. }, None) => {
+                Broken::unless(closes == [&Said::Close(code)], || {
+                    format!("heard {closes:?}, not a Close with {code:?}")
+                })?;
+                let code = code.map_or(CloseCode::NO_STATUS, CloseCode::new);
+                let told = self.closed.map(|closed| closed.code);
+                Broken::unless(told == Some(code), || format!("told {told:?} of a Close with {code:?}"))
+            }
+            (Outcome::Incomplete, None) => {
+                Broken::unless(closes.is_empty(), || format!("heard {closes:?} that nobody sent"))?;
+                let unclean = self.closed.is_some_and(|closed| !closed.clean && closed.code == CloseCode::ABNORMAL);
+                Broken::unless(unclean, || format!("told {:?} although no Close came", self.closed))
+            }
+        }
+    }
+
+    /// What lies inside a compressed message is nothing that the reference knows.
+    fn is_inside(&self, error: ProtocolError) -> bool {
+        self.compresses && matches!(error, ProtocolError::InvalidDeflate | ProtocolError::InvalidText)
+    }
+}
+
+/// Whether a frame stands there whole, as far as its own length goes (RFC 6455 section 5.2).
+fn begins_with_frame(bytes: Option<&[u8]>) -> bool {
+    let Some([_, second, rest @ ..]) = bytes else { return false };
+    let (extended, length) = match second & 0x7F {
+        126 => (2, rest.first_chunk().map(|length| u64::from(u16::from_be_bytes(*length)))),
+        127 => (8, rest.first_chunk().map(|length| u64::from_be_bytes(*length))),
+        length => (0, Some(u64::from(length))),
+    };
+    let masking_key = if second & 0x80 == 0 { 0 } else { 4 };
+    let payload = rest.len().saturating_sub(extended + masking_key);
+    length.is_some_and(|length| rest.len() >= extended + masking_key && length <= payload as u64)
+}
+
+/// What is no matter of grammar.
+fn is_limit(error: ProtocolError) -> bool {
+    matches!(
+        error,
+        ProtocolError::MessageTooLarge
+            | ProtocolError::TooManyFragments
+            | ProtocolError::MessageTimeout
+            | ProtocolError::Frame(FrameError::TooLarge)
+    )
+}
+
+/// `None` for a compressed message.
+fn said(delivered: Delivered) -> Option<Said> {
+    match delivered {
+        Delivered::Message { compressed: true, .. } => None,
+        Delivered::Message { kind: Kind::Text, data, .. } => String::from_utf8(data).ok().map(Said::Text),
+        Delivered::Message { kind: Kind::Binary, data, .. } => Some(Said::Binary(data)),
+        Delivered::Ping(payload) => Some(Said::Ping(payload)),
+        Delivered::Pong(payload) => Some(Said::Pong(payload)),
+    }
+}
