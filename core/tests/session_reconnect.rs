@@ -48,6 +48,23 @@ fn each_wanted_subscription_is_asked_for_again_in_the_order_of_asking() {
 }
 
 #[test]
+fn what_was_unsubscribed_from_meanwhile_is_not_asked_for_again_and_stands_in_nobodys_way() {
+    for features in [SETS, NO_SETS] {
+        let mut kit = Kit::new(quiet());
+        kit.subscribe("a", &["x"]);
+        kit.subscribe("b", &["x"]);
+        kit.pass(seconds(20));
+        kit.client.unsubscribe(kit.now, Some("a")).unwrap();
+        kit.client.connect(kit.now).unwrap();
+        kit.greet(features);
+        let sent = kit.settle();
+        assert!(sent.iter().all(|message| message["type"] != "subscribe" || message["payload"]["profileId"] == "b"));
+        let live: Vec<&str> = kit.client.live().iter().map(|(profile, _)| profile).collect();
+        assert_eq!((live, kit.client.wanted().len()), (vec!["b"], 1), "{features:?}");
+    }
+}
+
+#[test]
 fn a_loss_is_told_as_a_gap() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.subscribe("a", &["x"]);

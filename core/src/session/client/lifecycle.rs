@@ -13,6 +13,7 @@ use crate::session::notice::{CloseCause, FailedSubscription, Gap, Notice, Refusa
 use crate::session::request::{Ask, Origin, Request};
 use crate::session::retry::Loss;
 use crate::session::state::{ClientState, Trigger};
+use crate::session::wanted::Wish;
 
 impl ClientSession {
     pub(super) fn advance(&mut self, now: Instant) {
@@ -180,7 +181,10 @@ impl ClientSession {
                 self.failed.push(FailedSubscription { profile: wish.profile, outcome });
             }
         }
-        let wishes = self.wanted.settled().iter();
+        // What an `unsubscribe` that waits for this connection ends is not asked for: it would only stand in the way.
+        let current = self.wanted.current();
+        let stays = |wish: &&Wish| current.iter().any(|other| other.profile == wish.profile);
+        let wishes = self.wanted.settled().iter().filter(stays);
         let asks = wishes.map(|wish| Ask::Subscribe { profile: wish.profile.clone(), events: wish.events.clone() });
         self.requests.renew(asks.collect::<Vec<_>>().into_iter(), self.now + self.config.request_timeout);
     }
