@@ -8,7 +8,7 @@ use std::time::Duration;
 use multiwa_ws_core::session::{
     CloseCause, Event, FailedSubscription, Gap, Loss, Notice, ReconnectConfig, Refusal, RequestOutcome,
 };
-use multiwa_ws_tokio::{Client, Runtime, Tokio, Update, Updates};
+use multiwa_ws_tokio::{Client, Clock, Tokio, Update, Updates};
 use tokio::time::sleep;
 
 use crate::args;

@@ -6,7 +6,7 @@
 mod runtime;
 
 pub use multiwa_ws_driver::{
-    BuildError, ConnectError, ConnectionRate, Connector, ConnectorError, Endpoint, Error, Grant, HandshakeError,
+    BuildError, Clock, ConnectError, ConnectionRate, Connector, ConnectorError, Endpoint, Error, Grant, HandshakeError,
     InvalidOrigin, InvalidUrl, KeyPlacement, Knock, Observed, Options, Origin, Overflow, Peer, Publisher, Request,
     RequestError, SlowReader, Status, Update,
 };

@@ -11,18 +11,20 @@ use std::time;
 use async_std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use futures_io::{AsyncRead, AsyncWrite};
 use multiwa_ws_core::Instant;
-use multiwa_ws_driver::{Io, Net, Runtime};
+use multiwa_ws_driver::{Clock, Io, Net, Runtime};
 
 /// The marker that names async-std to the shared types.
 #[derive(Clone, Copy, Debug)]
 pub struct AsyncStd;
 
-impl Runtime for AsyncStd {
-    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
+impl Clock for AsyncStd {
     fn now() -> Instant {
         Instant::from_nanos(u64::try_from(epoch().elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
+}
+
+impl Runtime for AsyncStd {
+    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
     fn sleep_until(at: Instant) -> Self::Sleep {
         Box::pin(async_std::task::sleep(at.saturating_duration_since(Self::now())))

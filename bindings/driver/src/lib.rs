@@ -15,6 +15,7 @@ mod websocket;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use client::drive;
 pub use client::{
     BuildError, Client, ClientBuilder, ConnectError, Connector, ConnectorError, Endpoint, InvalidUrl, KeyPlacement,
     Overflow, Request, RequestError, Status, TcpConnector, Update, Updates,
@@ -22,14 +23,14 @@ pub use client::{
 pub use error::{Error, HandshakeError};
 pub use handshake::Options;
 pub use net::Net;
-pub use runtime::{Io, Runtime};
+pub use runtime::{Clock, Io, Runtime};
 pub use server::{
     ConnectionRate, Grant, InvalidOrigin, Knock, Observed, Origin, Peer, Publisher, Server, ServerBuilder, SlowReader,
 };
 pub use websocket::{Reader, WebSocket, Writer};
 
 /// A panic elsewhere leaves the machines between two calls, where they are sound.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_driver::{Io, Net, Runtime};
+use multiwa_ws_driver::{Clock, Io, Net, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{self, Sleep};
@@ -18,15 +18,17 @@ use tokio::time::{self, Sleep};
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio;
 
-impl Runtime for Tokio {
-    type Sleep = Sleep;
-
+impl Clock for Tokio {
     fn now() -> Instant {
         let now = time::Instant::now();
         let after = now.saturating_duration_since(origin());
         let before = origin().saturating_duration_since(now);
         Instant::from_nanos(ORIGIN_NANOS.saturating_add(nanos(after)).saturating_sub(nanos(before)))
     }
+}
+
+impl Runtime for Tokio {
+    type Sleep = Sleep;
 
     fn sleep_until(at: Instant) -> Sleep {
         let after = Duration::from_nanos(at.as_nanos().saturating_sub(ORIGIN_NANOS));

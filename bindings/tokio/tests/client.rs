@@ -239,3 +239,44 @@ async fn the_last_update_tells_that_the_client_is_over() {
     assert_eq!(last, Some(Update::Notice(Notice::Closed(CloseCause::Application))));
     within(serve).await.unwrap();
 }
+
+#[tokio::test]
+async fn updates_that_nobody_takes_any_more_hold_up_no_request() {
+    let (listener, url) = listen().await;
+    let (connected, mut server) =
+        tokio::join!(Client::builder(&url).queue(1, Overflow::Wait).connect(), accept(&listener));
+    let (client, updates) = connected.unwrap();
+    let (subscribed, _) = within(async { tokio::join!(client.subscribe("p", ["e"]), acknowledge(&mut server)) }).await;
+    subscribed.unwrap();
+    for n in 0..3 {
+        publish(&mut server, n).await;
+    }
+    // The ping stands behind the events on the wire, which are more than the queue holds.
+    let ping = client.ping();
+    while client.status().counters.events < 1 {
+        tokio::task::yield_now().await;
+    }
+    drop(updates);
+    let (pinged, _) = within(async { tokio::join!(ping, acknowledge(&mut server)) }).await;
+    pinged.unwrap();
+}
+
+#[test]
+fn a_client_whose_runtime_is_gone_leaves_nobody_waiting() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let (client, mut updates, request, _server) = first.block_on(async {
+        let (listener, url) = listen().await;
+        let (connected, server) = tokio::join!(Client::builder(&url).connect(), accept(&listener));
+        let (client, updates) = connected.unwrap();
+        let request = client.ping();
+        (client, updates, request, server)
+    });
+    drop(first);
+    runtime().block_on(async {
+        assert_eq!(within(request).await, Err(RequestError::ConnectionLost));
+        assert_eq!(within(client.closed()).await, CloseCause::Lost(Loss::Stopped));
+        assert_eq!(within(client.ping()).await, Err(RequestError::Command(CommandError::Closed)));
+        while within(updates.next()).await.is_some() {}
+    });
+}

@@ -1,20 +1,18 @@
 //! How a client is set up, and how it reaches its server.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use multiwa_ws_core::client as core;
 use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, InvalidHeader, InvalidRequest};
 use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames, Loss, ReconnectConfig};
 
-use super::queue::Queue;
+use super::drive::Driver;
 use super::task::Task;
-use super::{Client, ConnectError, Endpoint, InvalidUrl, KeyPlacement, Overflow, Shared, State, Updates, event_names};
+use super::{Client, ConnectError, Endpoint, InvalidUrl, KeyPlacement, Overflow, Updates, event_names};
 use crate::{Io, Net, seed};
 
 /// Sets up a [`Client`]. `Debug` shows neither the URL nor the headers, which may hold a key.
@@ -199,24 +197,9 @@ impl<R: Net> ClientBuilder<R> {
         }
         // A new client connects at the first call.
         let _ = client.connect(R::now());
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                client,
-                queue: Queue::new(self.capacity, self.overflow),
-                requests: BTreeMap::new(),
-                over: None,
-                was_ready: false,
-                transport_error: None,
-                handles: 2,
-                unread: false,
-                abandoned: false,
-                task: None,
-                reader: None,
-                watchers: Vec::new(),
-            }),
-        });
-        R::spawn(Task::<C, R>::new(shared.clone(), connector));
-        Ok((Client { shared: shared.clone(), runtime: PhantomData }, Updates { shared, runtime: PhantomData }))
+        let (driver, client, updates) = Driver::new(client, self.capacity, self.overflow);
+        R::spawn(Task::<C, R>::new(driver, connector));
+        Ok((client, updates))
     }
 }
 

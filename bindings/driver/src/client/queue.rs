@@ -43,14 +43,6 @@ impl Queue {
         self.overflow == Overflow::Wait && self.events >= self.capacity
     }
 
-    /// How many events may be pushed before the policy has a say.
-    pub(super) fn room(&self) -> usize {
-        match self.overflow {
-            Overflow::Wait => self.capacity.saturating_sub(self.events),
-            _ => usize::MAX,
-        }
-    }
-
     /// Whether the client must close: the queue is full and that is the policy.
     #[must_use]
     pub(super) fn push(&mut self, update: Update) -> bool {
@@ -84,6 +76,11 @@ impl Queue {
             self.updates.shrink_to(KEPT);
         }
         Some(update)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.updates = VecDeque::new();
+        self.events = 0;
     }
 
     fn drop_oldest(&mut self) {
