@@ -1,8 +1,14 @@
 //! A client that stays connected: a task that drives the core's client, a handle to command it, and what it tells.
 
 mod builder;
+mod connector;
+mod dial;
 mod endpoint;
+mod proxy;
 mod queue;
+mod race;
+mod stream;
+mod target;
 mod task;
 
 use std::collections::BTreeMap;
@@ -19,9 +25,13 @@ use multiwa_ws_core::session::{
     RequestId, RequestOutcome, SubscriptionSet,
 };
 
-pub use builder::{BuildError, ClientBuilder, Connector, ConnectorError, TcpConnector};
+pub use builder::{BuildError, ClientBuilder};
+pub use connector::{Connector, ConnectorError};
 pub use endpoint::{Endpoint, InvalidUrl, KeyPlacement};
+pub use proxy::{InvalidProxy, Proxy, ProxyError, Tunnel};
 pub use queue::Overflow;
+pub use race::{ATTEMPT_DELAY, interleave};
+pub use target::{Destination, RedirectError, RequestSettings, Target};
 
 use crate::lock;
 use crate::{Net, Runtime};
@@ -37,10 +47,20 @@ pub struct Client<R> {
 }
 
 impl<R: Net> Client<R> {
-    /// Sets up a client of the server at `url`, `ws://HOST:PORT/ws`.
+    /// Sets up a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
     #[must_use]
     pub fn builder(url: impl Into<String>) -> ClientBuilder<R> {
         ClientBuilder::new(url)
+    }
+
+    /// Sets up a client that asks `provider` before each attempt where to go and with which key: see
+    /// [`ClientBuilder::with_provider`].
+    #[must_use]
+    pub fn builder_with<F>(provider: impl Fn(u32) -> F + Send + Sync + 'static) -> ClientBuilder<R>
+    where
+        F: Future<Output = Result<Destination, ConnectorError>> + Send + 'static,
+    {
+        ClientBuilder::with_provider(provider)
     }
 }
 
@@ -398,7 +418,8 @@ impl State {
     fn detail(&self) -> Option<String> {
         let loss = self.client.session().last_loss()?;
         Some(match (self.client.failure(), &self.transport_error) {
-            (Some(failure), _) => failure.to_string(),
+            (Some(failure), Some(error)) => format!("{failure}: {error}"),
+            (Some(failure), None) => failure.to_string(),
             (None, Some(error)) => format!("{loss}: {error}"),
             (None, None) => loss.to_string(),
         })

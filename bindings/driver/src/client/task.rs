@@ -10,8 +10,7 @@ use multiwa_ws_core::client::{Client, TransportAction};
 use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::{ClientEvent, Loss, Notice};
 
-use super::builder::ConnectorError;
-use super::{Connector, Shared, State, Update, result_of};
+use super::{Connector, ConnectorError, Shared, State, Update, result_of};
 use crate::Io;
 use crate::buffer::ReadBuffer;
 use crate::transport::{Timer, Transport, transmit};
@@ -78,6 +77,7 @@ impl<C: Connector, R: Io<C::Stream>> Task<C, R> {
             self.link = match action {
                 TransportAction::Disconnect => Link::None,
                 TransportAction::Connect { attempt } => Link::Connecting(Box::pin(self.connector.connect(attempt))),
+                TransportAction::Redirect(refusal) => Link::Connecting(Box::pin(self.connector.redirect(*refusal))),
             };
         }
         acted
