@@ -8,7 +8,7 @@ use multiwa_ws_core::client as core;
 use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::session::{ClientConfig, ClientSession, EventNames, ReconnectConfig};
 use multiwa_ws_driver::drive::Driver;
-use multiwa_ws_driver::{BuildError, Clock, Endpoint, KeyPlacement, Overflow};
+use multiwa_ws_driver::{BuildError, Clock, Endpoint, KeyPlacement, Overflow, TlsError};
 
 use crate::clock::Std;
 use crate::dial::{Connector, TcpConnector};
@@ -122,7 +122,7 @@ impl ClientBuilder {
     pub fn start(self) -> Result<(Client, Updates), BuildError> {
         let endpoint: Endpoint = self.url.parse()?;
         if endpoint.is_tls() {
-            return Err(BuildError::NoTls);
+            return Err(BuildError::Tls(TlsError::NoProvider));
         }
         let mut request = endpoint.request();
         if let Some(key) = &self.key {
