@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use multiwa_ws_core::session::{ClientState, CloseCause, Event};
-use multiwa_ws_driver::{ConnectError, RequestError, Status, Update};
+use multiwa_ws_driver::{ConnectError, ConnectorError, Destination, RequestError, Status, Update};
 
 use crate::ClientBuilder;
 use crate::clock::Std;
@@ -21,10 +21,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// Sets up a client of the server at `url`, `ws://HOST:PORT/ws`.
+    /// Sets up a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
     #[must_use]
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(url)
+    }
+
+    /// Sets up a client that asks `provider` before each attempt where to go and with which key: see
+    /// [`ClientBuilder::with_provider`].
+    #[must_use]
+    pub fn builder_with(
+        provider: impl Fn(u32) -> Result<Destination, ConnectorError> + Send + Sync + 'static,
+    ) -> ClientBuilder {
+        ClientBuilder::with_provider(provider)
     }
 
     pub(crate) fn new(handle: multiwa_ws_driver::Client<Std>) -> Self {

@@ -28,7 +28,10 @@ mod clock;
 mod connection;
 mod dial;
 mod loss;
+mod race;
+mod reach;
 mod stream;
+mod tls;
 mod upgrade;
 mod wait;
 mod worker;
@@ -38,7 +41,8 @@ pub use client::{Client, TimedOut, Updates};
 pub use dial::Connector;
 pub use mio;
 pub use multiwa_ws_driver::{
-    BuildError, ConnectError, ConnectorError, Endpoint, InvalidUrl, KeyPlacement, Overflow, RequestError, Status,
+    BuildError, ClientTls, ClientTlsBuilder, ConnectError, ConnectorError, Destination, Endpoint, InvalidProxy,
+    InvalidUrl, KeyPlacement, Overflow, Proxy, RedirectError, RequestError, RequestSettings, Status, Target, TlsError,
     Update,
 };
 pub use stream::Stream;

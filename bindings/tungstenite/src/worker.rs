@@ -14,7 +14,7 @@ use multiwa_ws_driver::{Clock, ConnectorError};
 
 use crate::clock::Std;
 use crate::connection::{Connection, Received};
-use crate::dial::{Connector, Dialled, Dialler};
+use crate::dial::{Connector, Dial, Dialled, Dialler};
 use crate::stream::Stream;
 use crate::upgrade::{Upgrade, Upgraded};
 
@@ -153,7 +153,7 @@ impl<C: Connector> Pump<C> {
             Action::Connect { attempt } => {
                 self.drop_link();
                 self.link = Link::Dialling;
-                self.dialler.start(attempt);
+                self.dialler.start(Dial::Connect(attempt));
             }
             Action::Close { code, reason } => {
                 if let Link::Open(connection) = &mut self.link {
@@ -228,6 +228,13 @@ impl<C: Connector> Pump<C> {
                 let (session, inbox) = client.sides();
                 inbox.note_transport_error(None);
                 session.opened(Std::now(), features);
+            }
+            Upgraded::Refused(refusal)
+                if refusal.location().is_some() && client.lock().machine().redirected(Std::now()) =>
+            {
+                self.drop_link();
+                self.link = Link::Dialling;
+                self.dialler.start(Dial::Redirect(refusal));
             }
             Upgraded::Refused(refusal) => {
                 let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
