@@ -17,8 +17,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use client::drive;
 pub use client::{
-    BuildError, Client, ClientBuilder, ConnectError, Connector, ConnectorError, Endpoint, InvalidUrl, KeyPlacement,
-    Overflow, Request, RequestError, Status, TcpConnector, Update, Updates,
+    BuildError, Client, ClientBuilder, ConnectError, Connector, ConnectorError, Endpoint, Events, InvalidUrl,
+    KeyPlacement, Overflow, QueueConfig, Request, RequestError, Status, TcpConnector, Update, Updates,
 };
 pub use error::{Error, HandshakeError};
 pub use handshake::Options;

@@ -7,8 +7,8 @@ mod runtime;
 
 pub use multiwa_ws_driver::{
     BuildError, Clock, ConnectError, ConnectionRate, Connector, ConnectorError, Endpoint, Error, Grant, HandshakeError,
-    InvalidOrigin, InvalidUrl, KeyPlacement, Knock, Observed, Options, Origin, Overflow, Peer, Publisher, Request,
-    RequestError, SlowReader, Status, Update,
+    InvalidOrigin, InvalidUrl, KeyPlacement, Knock, Observed, Options, Origin, Overflow, Peer, Publisher, QueueConfig,
+    Request, RequestError, SlowReader, Status, Update,
 };
 pub use runtime::Tokio;
 
@@ -20,6 +20,9 @@ pub type ClientBuilder = multiwa_ws_driver::ClientBuilder<Tokio>;
 
 /// What a [`Client`] tells.
 pub type Updates = multiwa_ws_driver::Updates<Tokio>;
+
+/// The events of a [`Client`] alone.
+pub type Events = multiwa_ws_driver::Events<Tokio>;
 
 /// A server that lets clients in and publishes events to them.
 ///

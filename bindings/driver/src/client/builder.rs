@@ -12,7 +12,7 @@ use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames, Loss, Rec
 
 use super::drive::Driver;
 use super::task::Task;
-use super::{Client, ConnectError, Endpoint, InvalidUrl, KeyPlacement, Overflow, Updates, event_names};
+use super::{Client, ConnectError, Endpoint, InvalidUrl, KeyPlacement, QueueConfig, Updates, event_names};
 use crate::{Io, Net, seed};
 
 /// Sets up a [`Client`]. `Debug` shows neither the URL nor the headers, which may hold a key.
@@ -26,8 +26,7 @@ pub struct ClientBuilder<R> {
     subscriptions: Vec<(String, EventNames)>,
     deflate: Option<DeflateOffer>,
     config: core::Config,
-    capacity: usize,
-    overflow: Overflow,
+    queue: QueueConfig,
     runtime: PhantomData<fn() -> R>,
 }
 
@@ -71,8 +70,7 @@ impl<R: Net> ClientBuilder<R> {
             subscriptions: Vec::new(),
             deflate: None,
             config: core::Config::default(),
-            capacity: 1024,
-            overflow: Overflow::default(),
+            queue: QueueConfig::default(),
             runtime: PhantomData,
         }
     }
@@ -142,11 +140,10 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
-    /// How many events are held for an application that does not take them, 1,024 by default, and what happens to more.
+    /// How much is held for an application that does not take its updates, and what happens to more.
     #[must_use]
-    pub fn queue(mut self, capacity: usize, overflow: Overflow) -> Self {
-        self.capacity = capacity;
-        self.overflow = overflow;
+    pub fn queue(mut self, queue: QueueConfig) -> Self {
+        self.queue = queue;
         self
     }
 
@@ -197,7 +194,7 @@ impl<R: Net> ClientBuilder<R> {
         }
         // A new client connects at the first call.
         let _ = client.connect(R::now());
-        let (driver, client, updates) = Driver::new(client, self.capacity, self.overflow);
+        let (driver, client, updates) = Driver::new(client, self.queue);
         R::spawn(Task::<C, R>::new(driver, connector));
         Ok((client, updates))
     }
@@ -274,8 +271,7 @@ impl<R> fmt::Debug for ClientBuilder<R> {
             .field("key_placement", &self.key_placement)
             .field("deflate", &self.deflate)
             .field("config", &self.config)
-            .field("capacity", &self.capacity)
-            .field("overflow", &self.overflow)
+            .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
 }
