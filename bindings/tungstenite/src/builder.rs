@@ -12,7 +12,7 @@ use multiwa_ws_core::client as core;
 use multiwa_ws_core::session::{ClientConfig, ClientSession, EventNames, ReconnectConfig};
 use multiwa_ws_driver::drive::Driver;
 use multiwa_ws_driver::{
-    BuildError, ClientTls, Clock, ConnectorError, Destination, KeyPlacement, Overflow, Proxy, RequestSettings,
+    BuildError, ClientTls, Clock, ConnectorError, Destination, KeyPlacement, Proxy, QueueConfig, RequestSettings,
 };
 
 use crate::clock::Std;
@@ -32,8 +32,7 @@ pub struct ClientBuilder {
     tls: Option<ClientTls>,
     subscriptions: Vec<(String, EventNames)>,
     config: core::Config,
-    capacity: usize,
-    overflow: Overflow,
+    queue: QueueConfig,
 }
 
 /// Where a client goes.
@@ -71,8 +70,7 @@ impl ClientBuilder {
             tls: None,
             subscriptions: Vec::new(),
             config: core::Config::default(),
-            capacity: 1024,
-            overflow: Overflow::default(),
+            queue: QueueConfig::default(),
         }
     }
 
@@ -186,11 +184,10 @@ impl ClientBuilder {
         self
     }
 
-    /// How many events are held for an application that does not take them, 1,024 by default, and what happens to more.
+    /// How much is held for an application that does not take its updates, and what happens to more.
     #[must_use]
-    pub fn queue(mut self, capacity: usize, overflow: Overflow) -> Self {
-        self.capacity = capacity;
-        self.overflow = overflow;
+    pub fn queue(mut self, queue: QueueConfig) -> Self {
+        self.queue = queue;
         self
     }
 
@@ -233,7 +230,7 @@ impl ClientBuilder {
         }
         // A new session connects at the first call.
         let _ = session.connect(Std::now());
-        let (driver, client, updates) = Driver::new::<Std>(session, self.capacity, self.overflow);
+        let (driver, client, updates) = Driver::new::<Std>(session, self.queue);
         let worker = Worker::new(driver, connector, self.config.websocket)?;
         thread::Builder::new().name("multiwa-ws client".to_owned()).spawn(move || worker.run())?;
         Ok((Client::new(client), Updates::new(updates)))
@@ -246,8 +243,7 @@ impl fmt::Debug for ClientBuilder {
             .field("request", &self.request)
             .field("tls", &self.tls)
             .field("config", &self.config)
-            .field("capacity", &self.capacity)
-            .field("overflow", &self.overflow)
+            .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The handles of a blocking client.
 
+use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
 use multiwa_ws_core::session::{ClientState, CloseCause, Event};
@@ -104,64 +105,95 @@ impl Client {
 
 /// The updates of a client: events, and what happens to the connection.
 ///
-/// As an iterator it waits for each, and ends after [`Notice::Closed`](multiwa_ws_core::session::Notice::Closed). A read
-/// with a deadline that passes has taken nothing: the next one returns what came since.
+/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each one until the next call, from a buffer that is used
+/// again and again: taking events allocates nothing. As an iterator it gives updates that own their texts, and
+/// [`into_events`](Self::into_events) iterates over events alone. All of them wait, and end after
+/// [`Notice::Closed`](multiwa_ws_core::session::Notice::Closed).
+///
+/// A read whose deadline passes has taken nothing: the next one returns what came since.
 #[derive(Debug)]
 pub struct Updates {
     updates: multiwa_ws_driver::Updates<Std>,
 }
 
 /// The deadline of a read has passed. Nothing is lost: read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no update in time")]
 pub struct TimedOut;
-
-impl std::fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("no update in time")
-    }
-}
-
-impl std::error::Error for TimedOut {}
 
 impl Updates {
     pub(crate) fn new(updates: multiwa_ws_driver::Updates<Std>) -> Self {
         Self { updates }
     }
 
-    /// Waits for the next event, passing over all other updates; `None` once the client is over.
-    pub fn next_event(&mut self) -> Option<Event<'static>> {
+    /// Waits for the next update, lent until the next call; `None` once the client is over.
+    pub fn next<'u>(&'u mut self) -> Option<Update<'u>> {
+        wait(self.updates.next())
+    }
+
+    /// Waits for the next event, lent until the next call, passing over all other updates; `None` once the client is over.
+    pub fn next_event(&mut self) -> Option<Event<'_>> {
         wait(self.updates.next_event())
     }
 
-    /// Waits for the next update until `deadline`; `None` once the client is over. A deadline in the past takes what is
-    /// there.
+    /// As [`next`](Self::next), until `deadline`. One that has passed takes what is there.
     ///
     /// # Errors
     /// [`TimedOut`].
-    pub fn next_deadline(&mut self, deadline: Instant) -> Result<Option<Update>, TimedOut> {
+    pub fn next_deadline(&mut self, deadline: Instant) -> Result<Option<Update<'_>>, TimedOut> {
         wait_until(self.updates.next(), deadline).ok_or(TimedOut)
     }
 
-    /// As [`next_deadline`](Self::next_deadline), for so long from now.
+    /// As [`next`](Self::next), for so long from now.
     ///
     /// # Errors
     /// [`TimedOut`].
-    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Update>, TimedOut> {
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Update<'_>>, TimedOut> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.next_deadline(deadline),
             // Longer than the clock can tell.
             None => Ok(self.next()),
         }
     }
-}
 
-impl Iterator for Updates {
-    type Item = Update;
-
-    /// Waits for the next update; `None` once the client is over.
-    fn next(&mut self) -> Option<Update> {
-        wait(self.updates.next())
+    /// Iterates over the events alone; all other updates are passed over.
+    #[must_use]
+    pub fn into_events(self) -> Events {
+        Events { updates: self }
     }
 }
 
-impl std::iter::FusedIterator for Updates {}
+/// Updates that own their texts.
+impl Iterator for Updates {
+    type Item = Update<'static>;
+
+    fn next(&mut self) -> Option<Update<'static>> {
+        Some(Self::next(self)?.into_owned())
+    }
+}
+
+impl FusedIterator for Updates {}
+
+/// The events of a client, each owning its text. Made by [`Updates::into_events`].
+#[derive(Debug)]
+pub struct Events {
+    updates: Updates,
+}
+
+impl Events {
+    /// All updates again.
+    #[must_use]
+    pub fn into_updates(self) -> Updates {
+        self.updates
+    }
+}
+
+impl Iterator for Events {
+    type Item = Event<'static>;
+
+    fn next(&mut self) -> Option<Event<'static>> {
+        Some(self.updates.next_event()?.into_owned())
+    }
+}
+
+impl FusedIterator for Events {}

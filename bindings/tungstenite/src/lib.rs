@@ -37,12 +37,12 @@ mod wait;
 mod worker;
 
 pub use builder::ClientBuilder;
-pub use client::{Client, TimedOut, Updates};
+pub use client::{Client, Events, TimedOut, Updates};
 pub use dial::Connector;
 pub use mio;
 pub use multiwa_ws_driver::{
     BuildError, ClientTls, ClientTlsBuilder, ConnectError, ConnectorError, Destination, Endpoint, InvalidProxy,
-    InvalidUrl, KeyPlacement, Overflow, Proxy, RedirectError, RequestError, RequestSettings, Status, Target, TlsError,
-    Update,
+    InvalidUrl, KeyPlacement, Overflow, Proxy, QueueConfig, RedirectError, RequestError, RequestSettings, Status,
+    Target, TlsError, Update,
 };
 pub use stream::Stream;

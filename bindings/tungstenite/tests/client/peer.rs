@@ -80,12 +80,12 @@ pub(crate) fn number(updates: &mut Updates) -> usize {
     }
 }
 
-pub(crate) fn next(updates: &mut Updates) -> Option<Update> {
+pub(crate) fn next(updates: &mut Updates) -> Option<Update<'_>> {
     updates.next_timeout(PATIENCE).expect("an update in time")
 }
 
 /// Waits for the first notice, or other update, that is wanted.
-pub(crate) fn find<T>(updates: &mut Updates, wanted: impl Fn(&Update) -> Option<T>) -> T {
+pub(crate) fn find<T>(updates: &mut Updates, wanted: impl Fn(&Update<'_>) -> Option<T>) -> T {
     loop {
         if let Some(found) = wanted(&next(updates).expect("the update that is waited for")) {
             return found;
