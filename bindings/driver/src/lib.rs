@@ -19,8 +19,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use client::drive;
 pub use client::{
     ATTEMPT_DELAY, BuildError, Client, ClientBuilder, ConnectError, Connector, ConnectorError, Destination, Endpoint,
-    InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError, RedirectError, Request, RequestError,
-    RequestSettings, Status, Target, Tunnel, Update, Updates, interleave,
+    Events, InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError, QueueConfig, RedirectError, Request,
+    RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates, interleave,
 };
 pub use error::{Error, HandshakeError};
 pub use handshake::Options;

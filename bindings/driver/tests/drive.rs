@@ -1,16 +1,19 @@
 //! A client whose session is driven by hand: what a binding that does its own I/O relies on.
 #![cfg(test)]
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use futures_core::Stream;
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::{Action, ClientConfig, ClientSession, ClientState, CloseCause, Features, Loss, Notice};
+use multiwa_ws_core::session::{
+    Action, ClientConfig, ClientSession, ClientState, CloseCause, Event, Features, Loss, Notice,
+};
 use multiwa_ws_driver::drive::Driver;
-use multiwa_ws_driver::{Client, Clock, Overflow, RequestError, Update, Updates};
+use multiwa_ws_driver::{Client, Clock, Overflow, QueueConfig, RequestError, Update, Updates};
 
 /// A clock that stands still.
 struct Still;
@@ -42,16 +45,17 @@ struct Driven {
 }
 
 impl Driven {
-    fn new(capacity: usize, overflow: Overflow) -> Self {
+    fn new(events: usize, overflow: Overflow) -> Self {
         let session = ClientSession::new(ClientConfig::default(), [7; 32]);
-        let (driver, client, updates) = Driver::new(session, capacity, overflow);
+        let (driver, client, updates) =
+            Driver::new(session, QueueConfig { events, overflow, ..QueueConfig::default() });
         let calls = Arc::new(Calls::default());
         Self { driver, client, updates, waker: Waker::from(calls.clone()), calls }
     }
 
     /// A client that is ready.
-    fn ready(capacity: usize, overflow: Overflow) -> Self {
-        let driven = Self::new(capacity, overflow);
+    fn ready(events: usize, overflow: Overflow) -> Self {
+        let driven = Self::new(events, overflow);
         let mut turn = driven.driver.turn(&driven.waker);
         turn.machine().connect(NOW).unwrap();
         assert_eq!(turn.machine().poll_action(), Some(Action::Connect { attempt: 1 }));
@@ -95,8 +99,12 @@ impl Driven {
     }
 }
 
-fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn poll_next<S: Stream + Unpin>(stream: &mut S) -> Poll<Option<S::Item>> {
+    Pin::new(stream).poll_next(&mut Context::from_waker(Waker::noop()))
 }
 
 #[test]
@@ -122,6 +130,45 @@ fn a_full_queue_asks_for_a_pause_until_something_is_taken() {
     assert!(matches!(poll(pin!(driven.updates.next())), Poll::Ready(Some(Update::Event(_)))));
     assert_eq!(driven.calls(), calls + 1);
     assert!(!driven.driver.turn(&driven.waker).sides().1.is_full());
+}
+
+#[test]
+fn the_streams_give_what_the_lending_calls_give() {
+    let driven = Driven::ready(8, Overflow::Wait);
+    driven.subscribe();
+    (1..=3).for_each(|n| driven.receive_event(n));
+    let Driven { updates, client: _client, driver: _driver, .. } = driven;
+    let data = |event: &Event<'_>| event.data().map(str::to_owned);
+
+    let mut events = updates.into_events();
+    let Poll::Ready(Some(event)) = poll_next(&mut events) else { panic!("no event") };
+    assert_eq!(data(&event).as_deref(), Some("1"));
+    let mut updates = events.into_updates();
+    let Poll::Ready(Some(Update::Event(event))) = poll_next(&mut updates) else { panic!("no event") };
+    assert_eq!(data(&event).as_deref(), Some("2"));
+    let Poll::Ready(Some(event)) = poll(pin!(updates.next_event())) else { panic!("no event") };
+    assert_eq!(data(&event).as_deref(), Some("3"));
+    assert!(poll_next(&mut updates).is_pending());
+}
+
+#[test]
+fn receiving_and_taking_events_allocates_nothing() {
+    let mut driven = Driven::ready(1024, Overflow::Wait);
+    driven.subscribe();
+    let text = r#"{"type":"event","payload":{"event":"e","profileId":"p","data":{"body":"hello"}}}"#;
+    // Bursts, so that a queue that does not keep what it needs would show.
+    let mut burst = |len: u32| {
+        (0..len).for_each(|_| driven.receive(text));
+        let mut taken = 0;
+        while let Poll::Ready(Some(event)) = poll(pin!(driven.updates.next_event())) {
+            assert!(event.as_str() == text);
+            taken += 1;
+        }
+        assert_eq!(taken, len);
+    };
+    burst(300);
+    let allocated = allocation_counter::measure(|| (0..10).for_each(|_| burst(300)));
+    assert_eq!(allocated.count_total, 0);
 }
 
 #[test]
@@ -175,7 +222,7 @@ fn a_driver_that_is_dropped_ends_everything() {
     assert_eq!(poll(closed), Poll::Ready(CloseCause::Lost(Loss::Stopped)));
     let mut last = None;
     while let Poll::Ready(Some(update)) = poll(pin!(updates.next())) {
-        last = Some(update);
+        last = Some(update.into_owned());
     }
     assert_eq!(last, Some(Update::Notice(Notice::Closed(CloseCause::Lost(Loss::Stopped)))));
 }

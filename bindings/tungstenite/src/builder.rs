@@ -8,7 +8,7 @@ use multiwa_ws_core::client as core;
 use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::session::{ClientConfig, ClientSession, EventNames, ReconnectConfig};
 use multiwa_ws_driver::drive::Driver;
-use multiwa_ws_driver::{BuildError, Clock, Endpoint, KeyPlacement, Overflow, TlsError};
+use multiwa_ws_driver::{BuildError, Clock, Endpoint, KeyPlacement, QueueConfig, TlsError};
 
 use crate::clock::Std;
 use crate::dial::{Connector, TcpConnector};
@@ -26,8 +26,7 @@ pub struct ClientBuilder {
     subprotocols: Vec<String>,
     subscriptions: Vec<(String, EventNames)>,
     config: core::Config,
-    capacity: usize,
-    overflow: Overflow,
+    queue: QueueConfig,
 }
 
 impl ClientBuilder {
@@ -43,8 +42,7 @@ impl ClientBuilder {
             subprotocols: Vec::new(),
             subscriptions: Vec::new(),
             config: core::Config::default(),
-            capacity: 1024,
-            overflow: Overflow::default(),
+            queue: QueueConfig::default(),
         }
     }
 
@@ -107,11 +105,10 @@ impl ClientBuilder {
         self
     }
 
-    /// How many events are held for an application that does not take them, 1,024 by default, and what happens to more.
+    /// How much is held for an application that does not take its updates, and what happens to more.
     #[must_use]
-    pub fn queue(mut self, capacity: usize, overflow: Overflow) -> Self {
-        self.capacity = capacity;
-        self.overflow = overflow;
+    pub fn queue(mut self, queue: QueueConfig) -> Self {
+        self.queue = queue;
         self
     }
 
@@ -161,7 +158,7 @@ impl ClientBuilder {
         }
         // A new session connects at the first call.
         let _ = session.connect(Std::now());
-        let (driver, client, updates) = Driver::new::<Std>(session, self.capacity, self.overflow);
+        let (driver, client, updates) = Driver::new::<Std>(session, self.queue);
         let worker = Worker::new(driver, connector, self.config.websocket)?;
         thread::Builder::new().name("multiwa-ws client".to_owned()).spawn(move || worker.run())?;
         Ok((Client::new(client), Updates::new(updates)))
@@ -173,8 +170,7 @@ impl fmt::Debug for ClientBuilder {
         f.debug_struct("ClientBuilder")
             .field("key_placement", &self.key_placement)
             .field("config", &self.config)
-            .field("capacity", &self.capacity)
-            .field("overflow", &self.overflow)
+            .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
 }

@@ -95,7 +95,7 @@ impl Client {
 
 /// The updates of a client: events, and what happens to the connection.
 ///
-/// As an iterator it waits for each, and ends after [`Notice::Closed`](multiwa_ws_core::session::Notice::Closed). A read
+/// As an iterator it waits for each, which owns its text, and ends after [`Notice::Closed`](multiwa_ws_core::session::Notice::Closed). A read
 /// with a deadline that passes has taken nothing: the next one returns what came since.
 #[derive(Debug)]
 pub struct Updates {
@@ -120,7 +120,7 @@ impl Updates {
     }
 
     /// Waits for the next event, passing over all other updates; `None` once the client is over.
-    pub fn next_event(&mut self) -> Option<Event<'static>> {
+    pub fn next_event(&mut self) -> Option<Event<'_>> {
         wait(self.updates.next_event())
     }
 
@@ -129,7 +129,7 @@ impl Updates {
     ///
     /// # Errors
     /// [`TimedOut`].
-    pub fn next_deadline(&mut self, deadline: Instant) -> Result<Option<Update>, TimedOut> {
+    pub fn next_deadline(&mut self, deadline: Instant) -> Result<Option<Update<'_>>, TimedOut> {
         wait_until(self.updates.next(), deadline).ok_or(TimedOut)
     }
 
@@ -137,21 +137,21 @@ impl Updates {
     ///
     /// # Errors
     /// [`TimedOut`].
-    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Update>, TimedOut> {
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Update<'_>>, TimedOut> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.next_deadline(deadline),
             // Longer than the clock can tell.
-            None => Ok(self.next()),
+            None => Ok(wait(self.updates.next())),
         }
     }
 }
 
 impl Iterator for Updates {
-    type Item = Update;
+    type Item = Update<'static>;
 
     /// Waits for the next update; `None` once the client is over.
-    fn next(&mut self) -> Option<Update> {
-        wait(self.updates.next())
+    fn next(&mut self) -> Option<Update<'static>> {
+        wait(self.updates.next()).map(Update::into_owned)
     }
 }
 

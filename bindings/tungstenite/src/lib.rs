@@ -38,7 +38,7 @@ pub use client::{Client, TimedOut, Updates};
 pub use dial::Connector;
 pub use mio;
 pub use multiwa_ws_driver::{
-    BuildError, ConnectError, ConnectorError, Endpoint, InvalidUrl, KeyPlacement, Overflow, RequestError, Status,
-    Update,
+    BuildError, ConnectError, ConnectorError, Endpoint, InvalidUrl, KeyPlacement, Overflow, QueueConfig, RequestError,
+    Status, Update,
 };
 pub use stream::Stream;

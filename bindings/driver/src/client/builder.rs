@@ -23,7 +23,7 @@ use super::drive::Driver;
 use super::stream::Dynamic;
 use super::target::{Destination, RequestSettings};
 use super::task::Task;
-use super::{Client, ConnectError, InvalidUrl, KeyPlacement, Overflow, Proxy, Updates, event_names};
+use super::{Client, ConnectError, InvalidUrl, KeyPlacement, Proxy, QueueConfig, Updates, event_names};
 #[cfg(unix)]
 use crate::UnixNet;
 use crate::{ClientTls, Io, Net, TlsError, seed};
@@ -37,8 +37,7 @@ pub struct ClientBuilder<R> {
     tls: Option<ClientTls>,
     subscriptions: Vec<(String, EventNames)>,
     config: core::Config,
-    capacity: usize,
-    overflow: Overflow,
+    queue: QueueConfig,
     runtime: PhantomData<fn() -> R>,
 }
 
@@ -105,8 +104,7 @@ impl<R: Net> ClientBuilder<R> {
             tls: None,
             subscriptions: Vec::new(),
             config: core::Config::default(),
-            capacity: 1024,
-            overflow: Overflow::default(),
+            queue: QueueConfig::default(),
             runtime: PhantomData,
         }
     }
@@ -217,11 +215,10 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
-    /// How many events are held for an application that does not take them, 1,024 by default, and what happens to more.
+    /// How much is held for an application that does not take its updates, and what happens to more.
     #[must_use]
-    pub fn queue(mut self, capacity: usize, overflow: Overflow) -> Self {
-        self.capacity = capacity;
-        self.overflow = overflow;
+    pub fn queue(mut self, queue: QueueConfig) -> Self {
+        self.queue = queue;
         self
     }
 
@@ -282,7 +279,7 @@ impl<R: Net> ClientBuilder<R> {
         }
         // A new client connects at the first call.
         let _ = client.connect(R::now());
-        let (driver, client, updates) = Driver::new(client, self.capacity, self.overflow);
+        let (driver, client, updates) = Driver::new(client, self.queue);
         R::spawn(Task::<C, I>::new(driver, connector));
         Ok((client, updates))
     }
@@ -322,8 +319,7 @@ impl<R> fmt::Debug for ClientBuilder<R> {
             .field("request", &self.request)
             .field("tls", &self.tls)
             .field("config", &self.config)
-            .field("capacity", &self.capacity)
-            .field("overflow", &self.overflow)
+            .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
 }

@@ -16,9 +16,9 @@ use multiwa_ws_core::session::{
     ClientEvent, ClientSession, CloseCause, CommandError, EventNames, Loss, Notice, RequestId,
 };
 
-use super::queue::Queue;
+use super::queue::{Item, Queue};
 use super::request::Requests;
-use super::{Client, Overflow, Update, Updates};
+use super::{Client, QueueConfig, Updates};
 use crate::{Clock, lock};
 
 /// A state machine of the core that a client's handles can command.
@@ -124,13 +124,11 @@ pub struct Driver<M> {
 }
 
 impl<M: Machine + 'static> Driver<M> {
-    /// A client around `machine`, whose updates hold at most `capacity` events; `overflow` says what happens to more.
-    ///
-    /// The machine keeps time by the clock `R`, and was not told to connect yet.
+    /// A client around `machine`, whose handles keep time by the clock `R`; `queue` bounds what waits in its updates.
     #[must_use]
-    pub fn new<R: Clock>(machine: M, capacity: usize, overflow: Overflow) -> (Self, Client<R>, Updates<R>) {
+    pub fn new<R: Clock>(machine: M, queue: QueueConfig) -> (Self, Client<R>, Updates<R>) {
         let inbox = Inbox {
-            queue: Queue::new(capacity, overflow),
+            queue: Queue::new(queue),
             requests: Requests::default(),
             over: None,
             was_ready: false,
@@ -190,15 +188,19 @@ impl<M: Machine> Turn<'_, M> {
 
     /// Hands on what the machine has to tell besides events, and closes it when events overflow and that is the policy.
     ///
-    /// To be called whenever the machine was told something, as often as that may have made something new.
-    pub fn settle(&mut self, now: Instant) {
+    /// To be called whenever the machine was told something. Whether there was anything: then reading may be due again, and
+    /// the machine may have more to do.
+    pub fn settle(&mut self, now: Instant) -> bool {
         let (machine, inbox) = self.sides();
-        if std::mem::take(&mut inbox.overflown) {
+        let mut settled = std::mem::take(&mut inbox.overflown);
+        if settled {
             machine.close(now);
         }
         while let Some(notice) = machine.poll_event() {
             inbox.notice(notice);
+            settled = true;
         }
+        settled
     }
 
     /// Whether the client is over: nothing is left to be done.
@@ -231,25 +233,18 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Takes an event of the machine.
+    /// Takes an event of the machine, which it copies into the queue.
     pub fn receive(&mut self, event: ClientEvent<'_>) {
-        let update = match event {
-            ClientEvent::RequestEnded { id, outcome, .. } => return self.requests.end(id, outcome),
-            // The session takes it for what it is; `Notice::Opened` tells of the connection.
-            ClientEvent::Connected(_) => return,
-            ClientEvent::Event(event) => Update::Event(event.into_owned()),
-            ClientEvent::Notification(message) => Update::Notification(message.into_owned()),
-            ClientEvent::Unknown(message) => Update::Unknown(message.into_owned()),
-            ClientEvent::Error { error, code } => {
-                Update::Error { error: error.into_owned(), code: code.map(|code| code.into_owned()) }
-            }
-            ClientEvent::Invalid(error) => Update::Invalid(error),
-        };
-        self.push(update);
+        if let ClientEvent::RequestEnded { id, outcome, .. } = event {
+            self.requests.end(id, outcome);
+        } else if !self.unread {
+            self.overflown |= self.queue.push(&event);
+            self.wake_reader();
+        }
     }
 
-    /// Whether the application is to take something before more is read: the queue is full, and the policy is
-    /// [`Overflow::Wait`]. The machine is to be told of the pause.
+    /// Whether the application is to take something before more is read: the queue is full, the policy is
+    /// [`Overflow::Wait`](super::Overflow::Wait), and the client is not closing. The machine is to be told of the pause.
     #[must_use]
     pub fn is_full(&self) -> bool {
         !self.unread && self.queue.must_wait()
@@ -265,13 +260,18 @@ impl Inbox {
         match notice {
             Notice::RequestEnded { id, outcome, .. } => return self.requests.end(id, outcome),
             Notice::Ready { .. } => self.was_ready = true,
+            // The answer of the server must be heard, whether the application takes its events or not.
+            Notice::Closing => self.queue.stop_waiting(),
             Notice::Closed(cause) => self.over = Some(cause),
             _ => {}
         }
         if self.over.is_some() || self.was_ready {
             self.changed.notify(usize::MAX);
         }
-        self.push(Update::Notice(notice));
+        if !self.unread {
+            self.queue.push_notice(notice);
+            self.wake_reader();
+        }
     }
 
     fn abandon(&mut self) {
@@ -281,11 +281,7 @@ impl Inbox {
         }
     }
 
-    fn push(&mut self, update: Update) {
-        if self.unread {
-            return;
-        }
-        self.overflown |= self.queue.push(update);
+    fn wake_reader(&mut self) {
         if let Some(waker) = self.reader.take() {
             waker.wake();
         }
@@ -319,18 +315,18 @@ impl Inbox {
         &mut self.requests
     }
 
-    /// The next update; `None` in it once there is none any more.
-    pub(super) fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Option<Update>> {
+    /// Takes the next update, and its text in place of what `text` was; `None` in it once there is none any more.
+    pub(super) fn poll_update(&mut self, cx: &mut Context<'_>, text: &mut String) -> Poll<Option<Item>> {
         let was_full = self.is_full();
-        let update = self.queue.pop();
+        let item = self.queue.pop(text);
         if was_full && !self.is_full() {
             self.wake_driver();
         }
-        if update.is_none() && self.over.is_none() {
+        if item.is_none() && self.over.is_none() {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        Poll::Ready(update)
+        Poll::Ready(item)
     }
 
     /// Nobody takes updates any more: a full queue must not keep the client from its requests.

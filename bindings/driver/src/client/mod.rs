@@ -23,12 +23,12 @@ pub use connector::{Connector, ConnectorError};
 pub use endpoint::{Endpoint, InvalidUrl, KeyPlacement};
 pub use handle::Client;
 pub use proxy::{InvalidProxy, Proxy, ProxyError, Tunnel};
-pub use queue::Overflow;
+pub use queue::{Overflow, QueueConfig};
 pub use race::{ATTEMPT_DELAY, interleave};
 pub use request::{Request, RequestError};
 pub use status::{ConnectError, Status};
 pub use target::{Destination, RedirectError, RequestSettings, Target};
-pub use updates::{Update, Updates};
+pub use updates::{Events, Update, Updates};
 
 fn event_names<N: AsRef<str>>(events: impl IntoIterator<Item = N>) -> EventNames {
     events.into_iter().map(|name| Box::<str>::from(name.as_ref())).collect()

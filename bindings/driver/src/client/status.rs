@@ -33,7 +33,7 @@ pub struct Status {
     pub wanted: SubscriptionSet,
     /// What was received.
     pub counters: ClientCounters,
-    /// Events that were dropped because the application did not take them.
+    /// Events and other updates that were dropped because the application did not take them.
     pub dropped: u64,
 }
 

@@ -84,7 +84,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
             },
             Link::Up(_) => self.exchange(cx, client),
         };
-        client.settle(R::now());
+        let settled = client.settle(R::now());
         let timed = match self.timer.poll(cx, client.machine().poll_timeout()) {
             Poll::Ready(now) => {
                 client.machine().handle_timeout(now);
@@ -92,7 +92,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
             }
             Poll::Pending => false,
         };
-        acted || moved || timed
+        acted || moved || settled || timed
     }
 
     fn act(&mut self, client: &mut Client) -> bool {

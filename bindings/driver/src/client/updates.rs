@@ -1,30 +1,34 @@
 //! What a client tells.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::marker::PhantomData;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use futures_core::Stream;
 use multiwa_ws_core::session::{Event, JsonError, Message, Notice};
 
 use super::drive::Shared;
+use super::queue::Item;
 use crate::{Clock, lock};
 
 /// What a client tells, in order.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Update {
+pub enum Update<'u> {
     /// An event that was subscribed to.
-    Event(Event<'static>),
+    Event(Event<'u>),
     /// A `notification` of the server.
-    Notification(Message<'static>),
+    Notification(Message<'u>),
     /// A message of a type that this version does not know.
-    Unknown(Message<'static>),
+    Unknown(Message<'u>),
     /// An `error` of the server that answers no request.
     Error {
         /// Text for a person.
-        error: String,
+        error: Cow<'u, str>,
         /// A stable word for a program, if the server sends one.
-        code: Option<String>,
+        code: Option<Cow<'u, str>>,
     },
     /// A message that is no JSON, or nested too deep.
     Invalid(JsonError),
@@ -32,41 +36,85 @@ pub enum Update {
     Notice(Notice),
 }
 
-impl Update {
-    /// Whether it may be dropped when the application is slow: whatever a server can send at will.
-    pub(super) fn is_droppable(&self) -> bool {
-        !matches!(self, Self::Notice(_))
+impl Update<'_> {
+    /// The same update, owning its text.
+    #[must_use]
+    pub fn into_owned(self) -> Update<'static> {
+        match self {
+            Self::Event(event) => Update::Event(event.into_owned()),
+            Self::Notification(message) => Update::Notification(message.into_owned()),
+            Self::Unknown(message) => Update::Unknown(message.into_owned()),
+            Self::Error { error, code } => Update::Error {
+                error: Cow::Owned(error.into_owned()),
+                code: code.map(|code| Cow::Owned(code.into_owned())),
+            },
+            Self::Invalid(error) => Update::Invalid(error),
+            Self::Notice(notice) => Update::Notice(notice),
+        }
     }
 }
 
 /// The updates of a client: events, and what happens to the connection.
+///
+/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each one until the next call, from a buffer that is used
+/// again and again: taking events allocates nothing. As a [`Stream`] it gives updates that own their texts, and
+/// [`into_events`](Self::into_events) is a stream of events alone.
 pub struct Updates<R: Clock> {
     shared: Shared,
+    /// The text of the update that was taken last.
+    text: String,
     clock: PhantomData<fn() -> R>,
 }
 
 impl<R: Clock> Updates<R> {
     pub(super) fn new(shared: Shared) -> Self {
-        Self { shared, clock: PhantomData }
+        Self { shared, text: String::new(), clock: PhantomData }
     }
 
-    /// Waits for the next update; `None` after [`Notice::Closed`]. Cancel safe.
-    pub async fn next(&mut self) -> Option<Update> {
-        poll_fn(|cx| self.poll_next(cx)).await
+    /// Waits for the next update, lent until the next call; `None` after [`Notice::Closed`].
+    ///
+    /// Cancel safe: a future that is dropped has taken nothing.
+    pub async fn next(&mut self) -> Option<Update<'_>> {
+        let item = poll_fn(|cx| self.poll_take(cx)).await?;
+        Some(item.lend(&self.text))
     }
 
-    /// Waits for the next event, passing over all other updates; `None` once the client is over. Cancel safe.
-    pub async fn next_event(&mut self) -> Option<Event<'static>> {
-        loop {
-            if let Update::Event(event) = self.next().await? {
-                return Some(event);
+    /// Waits for the next event, lent until the next call, passing over all other updates; `None` once the client is over.
+    ///
+    /// Cancel safe: a future that is dropped has taken no event.
+    pub async fn next_event(&mut self) -> Option<Event<'_>> {
+        let outline = poll_fn(|cx| {
+            loop {
+                match ready!(self.poll_take(cx)) {
+                    Some(Item::Event(outline)) => return Poll::Ready(Some(outline)),
+                    Some(_) => {}
+                    None => return Poll::Ready(None),
+                }
             }
-        }
+        });
+        let outline = outline.await?;
+        Some(outline.event(&self.text))
     }
 
-    /// As [`next`](Self::next), to be polled.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Update>> {
-        lock(&self.shared).inbox.poll_update(cx)
+    /// A stream of the events alone; all other updates are passed over.
+    #[must_use]
+    pub fn into_events(self) -> Events<R> {
+        Events { updates: self }
+    }
+
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        lock(&self.shared).inbox.poll_update(cx, &mut self.text)
+    }
+}
+
+/// Updates that own their texts.
+impl<R: Clock> Stream for Updates<R> {
+    type Item = Update<'static>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Update<'static>>> {
+        let this = self.get_mut();
+        let item = ready!(this.poll_take(cx));
+        Poll::Ready(item.map(|item| item.lend(&this.text).into_owned()))
     }
 }
 
@@ -81,5 +129,34 @@ impl<R: Clock> Drop for Updates<R> {
 impl<R: Clock> std::fmt::Debug for Updates<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Updates").finish_non_exhaustive()
+    }
+}
+
+/// The events of a client as a stream, each owning its text. Made by [`Updates::into_events`].
+#[derive(Debug)]
+pub struct Events<R: Clock> {
+    updates: Updates<R>,
+}
+
+impl<R: Clock> Events<R> {
+    /// All updates again.
+    #[must_use]
+    pub fn into_updates(self) -> Updates<R> {
+        self.updates
+    }
+}
+
+impl<R: Clock> Stream for Events<R> {
+    type Item = Event<'static>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event<'static>>> {
+        let updates = &mut self.get_mut().updates;
+        loop {
+            match ready!(updates.poll_take(cx)) {
+                Some(Item::Event(outline)) => return Poll::Ready(Some(outline.event(&updates.text).into_owned())),
+                Some(_) => {}
+                None => return Poll::Ready(None),
+            }
+        }
     }
 }
