@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use multiwa_ws_benches::corpus::{Keys, Reader, Script, WANTED, Wire, event, text};
 use multiwa_ws_benches::memory::Source;
-use multiwa_ws_benches::ours::{Glance, decoder, encoder, subscriber};
+use multiwa_ws_benches::ours::{BATCH, Glance, decoder, encoder, subscriber};
 use multiwa_ws_benches::random::Random;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::{FrameDecoder, FrameRules, apply_mask, from_utf8};
@@ -57,8 +57,8 @@ fn websocket(c: &mut Criterion) {
             let mut run = decoder(&wire, reader, 64 << 10, Glance::default());
             group.throughput(Throughput::Elements(wire.messages as u64));
             group.bench_function(format!("{name} receives {len} B"), |b| b.iter(&mut run));
-            let mut run = encoder(reader, &text(Script::Ascii, len, &mut Random::new(1)));
-            group.throughput(Throughput::Elements(multiwa_ws_benches::ours::BATCH as u64));
+            let mut run = encoder(reader, &text(Script::Ascii, len, &mut Random::new(1)), BATCH);
+            group.throughput(Throughput::Elements(BATCH as u64));
             group.bench_function(format!("{name} sends {len} B"), |b| b.iter(&mut run));
         }
     }

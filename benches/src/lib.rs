@@ -13,6 +13,8 @@ pub mod goals;
 #[cfg(feature = "peers")]
 pub mod json;
 #[cfg(feature = "peers")]
+pub mod load;
+#[cfg(feature = "peers")]
 pub mod peers;
 #[cfg(feature = "peers")]
 pub mod race;
@@ -20,5 +22,7 @@ pub mod race;
 pub mod reference;
 #[cfg(feature = "peers")]
 pub mod report;
+#[cfg(feature = "peers")]
+pub mod servers;
 #[cfg(feature = "peers")]
 pub mod subject;

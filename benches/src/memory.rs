@@ -50,29 +50,6 @@ impl Source {
 #[derive(Clone, Debug, Default)]
 pub struct Sink(Arc<AtomicU64>);
 
-/// Collects what is written frame by frame, and hands it on when it is flushed: what a peer needs that has no buffer of its
-/// own, so that a batch leaves in one write as it does elsewhere.
-#[derive(Clone, Debug, Default)]
-pub struct Collector {
-    bytes: Vec<u8>,
-    sink: Sink,
-}
-
-impl Collector {
-    pub fn new(sink: &Sink) -> Self {
-        Self { bytes: Vec::new(), sink: sink.clone() }
-    }
-
-    pub fn write(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    pub fn flush(&mut self) {
-        self.sink.write(&self.bytes);
-        self.bytes.clear();
-    }
-}
-
 impl Sink {
     pub fn write(&self, bytes: &[u8]) {
         // One thread alone counts: no atomic addition is needed.
@@ -82,6 +59,37 @@ impl Sink {
     /// How many bytes were taken since this was asked.
     pub fn taken(&self) -> u64 {
         self.0.swap(0, Relaxed)
+    }
+}
+
+/// What stands between the sink and a peer that writes every frame by itself: it collects a batch, so that this leaves in
+/// one write as it does elsewhere.
+#[derive(Debug)]
+pub struct Collector {
+    bytes: Vec<u8>,
+    /// Frames that are here, and how many make a batch.
+    frames: usize,
+    batch: usize,
+    sink: Sink,
+}
+
+impl Collector {
+    pub fn new(batch: usize, sink: &Sink) -> Self {
+        Self { bytes: Vec::new(), frames: 0, batch, sink: sink.clone() }
+    }
+
+    pub fn frame<S: AsRef<[u8]>>(&mut self, slices: impl Iterator<Item = S>) {
+        if self.batch == 1 {
+            slices.for_each(|slice| self.sink.write(slice.as_ref()));
+            return;
+        }
+        slices.for_each(|slice| self.bytes.extend_from_slice(slice.as_ref()));
+        self.frames += 1;
+        if self.frames == self.batch {
+            self.sink.write(&self.bytes);
+            self.bytes.clear();
+            self.frames = 0;
+        }
     }
 }
 

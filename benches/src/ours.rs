@@ -83,16 +83,16 @@ pub fn decoder(wire: &Wire, reader: Reader, buffer_len: usize, mut look: impl Lo
     })
 }
 
-/// How many messages are queued before they are written.
+/// How many small messages are written at once.
 pub const BATCH: usize = 32;
 
-/// Encodes `text` in batches with [`WebSocket::send_text`](multiwa_ws_core::websocket::Outgoing::send_text).
-pub fn encoder(writer: Reader, text: &str) -> Run {
+/// Encodes `text` in batches with [`Outgoing::send_text`](multiwa_ws_core::websocket::Outgoing::send_text).
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let mut socket = socket(writer);
     let text = text.to_owned();
     let sink = Sink::default();
     Box::new(move || {
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             socket.outgoing().send_text(black_box(&text)).expect("there is room");
         }
         write(&mut socket, &sink);
@@ -100,16 +100,14 @@ pub fn encoder(writer: Reader, text: &str) -> Run {
     })
 }
 
-/// Encodes one shared message for [`BATCH`] connections.
+/// Encodes one shared message, each time by itself.
 pub fn shared_encoder(text: &str) -> Run {
-    let mut sockets: Vec<_> = (0..BATCH).map(|_| socket(Reader::Server)).collect();
+    let mut socket = socket(Reader::Server);
     let message = SharedMessage::text(text);
     let sink = Sink::default();
     Box::new(move || {
-        for socket in &mut sockets {
-            socket.outgoing().send_shared(black_box(&message)).expect("there is room");
-            write(socket, &sink);
-        }
+        socket.outgoing().send_shared(black_box(&message)).expect("there is room");
+        write(&mut socket, &sink);
         sink.taken()
     })
 }

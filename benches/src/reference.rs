@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use crate::corpus::{Reader, Wire};
 use crate::memory::{Sink, Source};
-use crate::ours::{BATCH, Look, Run};
+use crate::ours::{Look, Run};
 use crate::random::Random;
 
 /// Copies the wire into the buffer and does nothing with it.
@@ -22,32 +22,52 @@ pub fn memcpy(wire: &Wire, buffer_len: usize) -> Run {
     })
 }
 
-/// Decodes whole, unfragmented text frames in place, and checks nothing but the UTF-8. Its buffer holds the whole pass.
-pub fn decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
+/// Decodes unfragmented text frames in place, and checks nothing but the UTF-8. `buffer_len` holds at least one of them.
+pub fn decoder(wire: &Wire, reader: Reader, buffer_len: usize, mut look: impl Look) -> Run {
     let mut source = Source::new(wire);
-    let mut buffer = vec![0; wire.bytes.len()];
+    let mut buffer = vec![0; buffer_len];
     Box::new(move || {
-        let len = source.read(&mut buffer);
-        let mut rest = &mut buffer[..len];
-        while rest.len() >= 2 {
-            let (len, header) = match rest[1] & 0x7F {
-                126 => (usize::from(u16::from_be_bytes([rest[2], rest[3]])), 4),
-                127 => (u64::from_be_bytes(rest[2..10].try_into().expect("eight bytes")) as usize, 10),
-                len => (usize::from(len), 2),
-            };
-            let masked = reader == Reader::Server;
-            let key: Option<[u8; 4]> = masked.then(|| rest[header..header + 4].try_into().expect("four bytes"));
-            let header = header + if masked { 4 } else { 0 };
-            let (frame, after) = rest.split_at_mut(header + len);
-            let payload = &mut frame[header..];
-            if let Some(key) = key {
-                unmask(payload, key);
+        let (mut messages, mut kept) = (0, 0);
+        while messages < source.messages() {
+            let len = kept + source.read(&mut buffer[kept..]);
+            let mut rest = &mut buffer[..len];
+            while let Some(frame) = frame(rest, reader) {
+                let (frame, after) = rest.split_at_mut(frame);
+                rest = after;
+                look.text(payload(frame, reader));
+                messages += 1;
             }
-            look.text(simdutf8::basic::from_utf8(payload).expect("it is text"));
-            rest = after;
+            // What is there of the next frame goes to the front.
+            kept = rest.len();
+            buffer.copy_within(len - kept..len, 0);
         }
         look.found()
     })
+}
+
+/// The length of the frame at the front of `bytes`, if all of it is there.
+fn frame(bytes: &[u8], reader: Reader) -> Option<usize> {
+    let (len, header) = header(bytes, reader)?;
+    (bytes.len() >= header + len).then_some(header + len)
+}
+
+/// The length of a frame's payload, and of its header.
+fn header(bytes: &[u8], reader: Reader) -> Option<(usize, usize)> {
+    let (len, header) = match bytes.get(1)? & 0x7F {
+        126 => (usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?])), 4),
+        127 => (u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?) as usize, 10),
+        len => (usize::from(len), 2),
+    };
+    Some((len, header + if reader == Reader::Server { 4 } else { 0 }))
+}
+
+fn payload(frame: &mut [u8], reader: Reader) -> &str {
+    let (_, header) = header(frame, reader).expect("the frame is whole");
+    let (head, payload) = frame.split_at_mut(header);
+    if reader == Reader::Server {
+        unmask(payload, *head.last_chunk().expect("the key ends the header"));
+    }
+    simdutf8::basic::from_utf8(payload).expect("it is text")
 }
 
 fn unmask(payload: &mut [u8], key: [u8; 4]) {
@@ -63,13 +83,13 @@ fn unmask(payload: &mut [u8], key: [u8; 4]) {
 }
 
 /// Writes header and payload side by side into one buffer, masked for a client.
-pub fn encoder(writer: Reader, text: &str) -> Run {
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let text = text.to_owned();
     let sink = Sink::default();
-    let mut buffer = Vec::with_capacity(BATCH * (text.len() + 14));
+    let mut buffer = Vec::with_capacity(batch * (text.len() + 14));
     let mut random = Random::new(1);
     Box::new(move || {
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             let text = black_box(&text).as_bytes();
             let mask_bit = if writer == Reader::Client { 0x80 } else { 0 };
             match text.len() {

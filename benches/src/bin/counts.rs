@@ -56,7 +56,7 @@ fn prepare(subject: &str) -> (Run, usize) {
     if subject.starts_with("encode") {
         // What a client reads a server has written.
         let writer = if reader == Reader::Client { Reader::Server } else { Reader::Client };
-        return (encoder(writer, &text(script, len, &mut Random::new(1))), BATCH);
+        return (encoder(writer, &text(script, len, &mut Random::new(1)), BATCH), BATCH);
     }
     let keys = if subject.contains("first") { Keys::First } else { Keys::Last };
     let wire = Wire::of_events(keys, len);

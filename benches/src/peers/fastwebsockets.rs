@@ -6,8 +6,8 @@ use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, Role, WebSocket}
 
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
-use crate::memory::Memory;
-use crate::ours::{BATCH, Look, Run};
+use crate::memory::{Collector, Memory, Sink};
+use crate::ours::{Look, Run};
 
 pub fn role(reader: Reader) -> Role {
     match reader {
@@ -32,13 +32,12 @@ pub fn decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
     })
 }
 
-pub fn encoder(writer: Reader, text: &str) -> Run {
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let text = text.to_owned();
-    let memory = Memory::default();
-    let sink = memory.sink.clone();
-    let mut socket = WebSocket::after_handshake(memory, role(writer));
+    let sink = Sink::default();
+    let mut socket = WebSocket::after_handshake(Collector::new(batch, &sink), role(writer));
     Box::new(move || {
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             let frame = Frame::text(Payload::Borrowed(black_box(text.as_bytes())));
             ready(socket.write_frame(frame)).expect("the memory takes it");
         }

@@ -6,7 +6,7 @@ use websocket_sans_io::{FrameInfo, Opcode, WebsocketFrameDecoder, WebsocketFrame
 
 use crate::corpus::{Reader, Wire};
 use crate::memory::{Sink, Source};
-use crate::ours::{BATCH, Look, Run};
+use crate::ours::{Look, Run};
 
 pub fn decoder(wire: &Wire, buffer_len: usize, mut look: impl Look) -> Run {
     let mut source = Source::new(wire);
@@ -49,13 +49,13 @@ pub fn decoder(wire: &Wire, buffer_len: usize, mut look: impl Look) -> Run {
     })
 }
 
-pub fn encoder(writer: Reader, text: &str) -> Run {
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let text = text.to_owned();
     let mut encoder = WebsocketFrameEncoder::new();
     let mut buffer = Vec::new();
     let sink = Sink::default();
     Box::new(move || {
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             let text = black_box(&text).as_bytes();
             let header = encoder.start_frame(&FrameInfo {
                 opcode: Opcode::Text,

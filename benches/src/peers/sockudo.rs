@@ -10,7 +10,7 @@ use sockudo_ws::{Config, Message, Role, WebSocketStream};
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::{Memory, Sink, Source};
-use crate::ours::{BATCH, Look, Run};
+use crate::ours::{Look, Run};
 
 /// How much the caller of the protocol reads at once.
 const READ: usize = 64 << 10;
@@ -62,13 +62,13 @@ pub fn protocol_decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run
     })
 }
 
-pub fn stream_encoder(writer: Reader, text: &str) -> Run {
+pub fn stream_encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let text = Bytes::copy_from_slice(text.as_bytes());
     let memory = Memory::default();
     let sink = memory.sink.clone();
     let mut socket = WebSocketStream::from_raw(memory, role(writer), config());
     Box::new(move || {
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             ready(socket.feed(Message::Text(black_box(&text).clone()))).expect("the memory takes it");
         }
         ready(socket.flush()).expect("the memory takes it");
@@ -76,13 +76,13 @@ pub fn stream_encoder(writer: Reader, text: &str) -> Run {
     })
 }
 
-pub fn protocol_encoder(writer: Reader, text: &str) -> Run {
+pub fn protocol_encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let text = Bytes::copy_from_slice(text.as_bytes());
     let mut protocol = Protocol::new(role(writer), LIMIT, LIMIT);
     let mut buffer = BytesMut::new();
     let sink = Sink::default();
     Box::new(move || {
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             let message = Message::Text(black_box(&text).clone());
             protocol.encode_message(&message, &mut buffer).expect("it is open");
         }

@@ -11,7 +11,7 @@ use super::ready;
 use super::tungstenite::{config, role};
 use crate::corpus::{Reader, Wire};
 use crate::memory::Memory;
-use crate::ours::{BATCH, Look, Run};
+use crate::ours::{Look, Run};
 
 /// Sizes of its buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +46,13 @@ pub fn decoder(wire: &Wire, reader: Reader, buffers: Buffers, mut look: impl Loo
     })
 }
 
-pub fn encoder(writer: Reader, buffers: Buffers, text: &str) -> Run {
+pub fn encoder(writer: Reader, buffers: Buffers, text: &str, batch: usize) -> Run {
     let message = Message::text(text);
     let memory = Memory::default();
     let sink = memory.sink.clone();
     let mut socket = socket(memory, writer, buffers);
     Box::new(move || {
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             ready(socket.feed(black_box(&message).clone())).expect("the memory takes it");
         }
         ready(socket.flush()).expect("the memory takes it");

@@ -8,7 +8,7 @@ use tungstenite::{Message, WebSocket};
 use super::LIMIT;
 use crate::corpus::{Reader, Wire};
 use crate::memory::Memory;
-use crate::ours::{BATCH, Look, Run};
+use crate::ours::{Look, Run};
 
 pub fn role(reader: Reader) -> Role {
     match reader {
@@ -34,13 +34,13 @@ pub fn decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
     })
 }
 
-pub fn encoder(writer: Reader, text: &str) -> Run {
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let message = Message::text(text);
     let memory = Memory::default();
     let sink = memory.sink.clone();
     let mut socket = WebSocket::from_raw_socket(memory, role(writer), Some(config()));
     Box::new(move || {
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             socket.write(black_box(&message).clone()).expect("the memory takes it");
         }
         socket.flush().expect("the memory takes it");

@@ -9,8 +9,27 @@ use wtx::web_socket::{Frame, OpCode, WebSocket, WebSocketBuffer, WebSocketOwned,
 
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
-use crate::memory::Memory;
-use crate::ours::{BATCH, Look, Run};
+use crate::memory::{Collector, Memory, Sink};
+use crate::ours::{Look, Run};
+
+/// Nothing is read where frames are only written.
+impl StreamReader for Collector {
+    async fn read(&mut self, _: &mut [u8]) -> wtx::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl StreamWriter for Collector {
+    async fn write_all(&mut self, bytes: &[u8]) -> wtx::Result<()> {
+        self.frame([bytes].into_iter());
+        Ok(())
+    }
+
+    async fn write_all_vectored(&mut self, slices: &[&[u8]]) -> wtx::Result<()> {
+        self.frame(slices.iter());
+        Ok(())
+    }
+}
 
 impl StreamReader for Memory {
     async fn read(&mut self, bytes: &mut [u8]) -> wtx::Result<usize> {
@@ -61,21 +80,20 @@ fn decode<const IS_CLIENT: bool>(wire: &Wire, mut look: impl Look) -> Run {
     })
 }
 
-pub fn encoder(writer: Reader, text: &str) -> Run {
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
     match writer {
-        Reader::Server => encode::<false>(text),
-        Reader::Client => encode::<true>(text),
+        Reader::Server => encode::<false>(text, batch),
+        Reader::Client => encode::<true>(text, batch),
     }
 }
 
-fn encode<const IS_CLIENT: bool>(text: &str) -> Run {
+fn encode<const IS_CLIENT: bool>(text: &str, batch: usize) -> Run {
     let text = text.to_owned();
     let mut scratch = text.clone().into_bytes();
-    let memory = Memory::default();
-    let sink = memory.sink.clone();
-    let mut socket = socket::<_, IS_CLIENT>(memory);
+    let sink = Sink::default();
+    let mut socket = socket::<_, IS_CLIENT>(Collector::new(batch, &sink));
     Box::new(move || {
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             // A client masks where the payload lies: the caller's text must be copied there.
             if IS_CLIENT {
                 scratch.copy_from_slice(black_box(text.as_bytes()));

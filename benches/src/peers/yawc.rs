@@ -9,7 +9,7 @@ use yawc::{Frame, OpCode, Options, Role, WebSocket};
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::Memory;
-use crate::ours::{BATCH, Look, Run};
+use crate::ours::{Look, Run};
 
 pub fn role(reader: Reader) -> Role {
     match reader {
@@ -41,13 +41,13 @@ pub fn decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
     })
 }
 
-pub fn encoder(writer: Reader, text: &str) -> Run {
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let text = Bytes::copy_from_slice(text.as_bytes());
     let memory = Memory::default();
     let sink = memory.sink.clone();
     let mut socket = socket(memory, writer);
     Box::new(move || {
-        for _ in 0..BATCH {
+        for _ in 0..batch {
             ready(socket.feed(Frame::text(black_box(&text).clone()))).expect("the memory takes it");
         }
         ready(socket.flush()).expect("the memory takes it");

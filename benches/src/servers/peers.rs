@@ -120,9 +120,7 @@ async fn wtx_echo(stream: impl WtxStream) {
     let mut buffer = Vector::new();
     loop {
         let (mut common, mut reader, mut writer) = socket.split_mut();
-        let Ok(mut frame) =
-            reader.read_frame(&mut buffer, &mut common, WebSocketPayloadOrigin::Adaptive).await
-        else {
+        let Ok(mut frame) = reader.read_frame(&mut buffer, &mut common, WebSocketPayloadOrigin::Adaptive).await else {
             return;
         };
         if frame.op_code() != WtxOpCode::Text {

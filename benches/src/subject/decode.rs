@@ -63,12 +63,13 @@ fn contestants(wire: &Wire, reader: Reader) -> Vec<Contestant> {
         Contestant::peer("yawc", peers::yawc::decoder(wire, reader, look())),
         Contestant::peer("wtx", peers::wtx::decoder(wire, reader, look())),
         Contestant::peer("websocket-sans-io + simdutf8", peers::sans_io::decoder(wire, READ, look())),
-        Contestant::reference("minimal in-place decoder", reference::decoder(wire, reader, look())),
-        Contestant::reference("memcpy", reference::memcpy(wire, READ)),
     ];
-    if wire.bytes.len() > wire.messages * READ {
+    let whole = wire.bytes.len().div_ceil(wire.messages);
+    let minimal = reference::decoder(wire, reader, READ.max(whole), look());
+    contestants.push(Contestant::reference("minimal in-place decoder", minimal));
+    contestants.push(Contestant::reference("memcpy", reference::memcpy(wire, READ)));
+    if whole > READ {
         // A caller who expects such messages reads them whole, and gets them lent.
-        let whole = wire.bytes.len().div_ceil(wire.messages);
         contestants
             .push(Contestant::ours("multiwa-ws, buffer of a message", ours::decoder(wire, reader, whole, look())));
         contestants.push(Contestant::peer(

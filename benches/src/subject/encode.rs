@@ -22,9 +22,10 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
     ] {
         let masked = if writer == Reader::Client { "masked" } else { "unmasked" };
         let text = text(Script::Ascii, len, &mut Random::new(1));
-        let mut contestants = vec![Contestant::ours("multiwa-ws", ours::encoder(writer, &text))];
-        contestants.extend(peers(writer, &text));
-        contestants.push(Contestant::reference("header and payload into a buffer", reference::encoder(writer, &text)));
+        let mut contestants = vec![Contestant::ours("multiwa-ws", ours::encoder(writer, &text, BATCH))];
+        contestants.extend(peers(writer, &text, BATCH));
+        contestants
+            .push(Contestant::reference("header and payload into a buffer", reference::encoder(writer, &text, BATCH)));
         let results = race::run(contestants, BATCH, options.effort);
         let name = format!("{masked} {}", size(len));
         put(Case::new("encode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(goal)]));
@@ -32,24 +33,27 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
     for len in [64 << 10, 1 << 20] {
         let text = text(Script::Ascii, len, &mut Random::new(1));
         let mut contestants = vec![Contestant::ours("multiwa-ws, shared", ours::shared_encoder(&text))];
-        contestants.extend(peers(Reader::Server, &text));
-        let results = race::run(contestants, BATCH, options.effort);
+        contestants.extend(peers(Reader::Server, &text, 1));
+        let results = race::run(contestants, 1, options.effort);
         let name = format!("shared unmasked {}", size(len));
         put(Case::new("encode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(1.0)]));
     }
 }
 
-fn peers(writer: Reader, text: &str) -> Vec<Contestant> {
+fn peers(writer: Reader, text: &str, batch: usize) -> Vec<Contestant> {
     vec![
-        Contestant::peer("tungstenite", peers::tungstenite::encoder(writer, text)),
-        Contestant::peer("tokio-tungstenite", peers::tokio_tungstenite::encoder(writer, Buffers::Default, text)),
-        Contestant::peer("tokio-tungstenite, 8 KiB", peers::tokio_tungstenite::encoder(writer, Buffers::Small, text)),
-        Contestant::peer("fastwebsockets", peers::fastwebsockets::encoder(writer, text)),
-        Contestant::peer("tokio-websockets", peers::tokio_websockets::encoder(writer, text)),
-        Contestant::peer("sockudo-ws stream", peers::sockudo::stream_encoder(writer, text)),
-        Contestant::peer("sockudo-ws Protocol", peers::sockudo::protocol_encoder(writer, text)),
-        Contestant::peer("yawc", peers::yawc::encoder(writer, text)),
-        Contestant::peer("wtx", peers::wtx::encoder(writer, text)),
-        Contestant::peer("websocket-sans-io", peers::sans_io::encoder(writer, text)),
+        Contestant::peer("tungstenite", peers::tungstenite::encoder(writer, text, batch)),
+        Contestant::peer("tokio-tungstenite", peers::tokio_tungstenite::encoder(writer, Buffers::Default, text, batch)),
+        Contestant::peer(
+            "tokio-tungstenite, 8 KiB",
+            peers::tokio_tungstenite::encoder(writer, Buffers::Small, text, batch),
+        ),
+        Contestant::peer("fastwebsockets", peers::fastwebsockets::encoder(writer, text, batch)),
+        Contestant::peer("tokio-websockets", peers::tokio_websockets::encoder(writer, text, batch)),
+        Contestant::peer("sockudo-ws stream", peers::sockudo::stream_encoder(writer, text, batch)),
+        Contestant::peer("sockudo-ws Protocol", peers::sockudo::protocol_encoder(writer, text, batch)),
+        Contestant::peer("yawc", peers::yawc::encoder(writer, text, batch)),
+        Contestant::peer("wtx", peers::wtx::encoder(writer, text, batch)),
+        Contestant::peer("websocket-sans-io", peers::sans_io::encoder(writer, text, batch)),
     ]
 }

@@ -1,6 +1,7 @@
 //! What is compared: for each subject its cases, who takes part, and what ours must reach.
 
 pub mod decode;
+pub mod echo;
 pub mod encode;
 pub mod route;
 
@@ -27,6 +28,7 @@ pub struct Options {
 pub const SUBJECTS: &[Subject] = &[
     Subject { name: "decode", about: "bytes of a wire to text messages", run: decode::run },
     Subject { name: "encode", about: "text messages to bytes of a wire", run: encode::run },
+    Subject { name: "echo", about: "messages sent back over loopback, by the server's processor time", run: echo::run },
     Subject { name: "route", about: "bytes of a wire to wanted events", run: route::run },
 ];
 
