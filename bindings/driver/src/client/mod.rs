@@ -10,6 +10,7 @@ mod race;
 mod stream;
 mod target;
 mod task;
+mod tunnel;
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -28,10 +29,11 @@ use multiwa_ws_core::session::{
 pub use builder::{BuildError, ClientBuilder};
 pub use connector::{Connector, ConnectorError};
 pub use endpoint::{Endpoint, InvalidUrl, KeyPlacement};
-pub use proxy::{InvalidProxy, Proxy, ProxyError, Tunnel};
+pub use proxy::{InvalidProxy, Proxy};
 pub use queue::Overflow;
 pub use race::{ATTEMPT_DELAY, interleave};
 pub use target::{Destination, RedirectError, RequestSettings, Target};
+pub use tunnel::{ProxyError, Tunnel};
 
 use crate::lock;
 use crate::{Net, Runtime};
