@@ -13,6 +13,7 @@ macro_rules! on_each_runtime {
     };
 }
 
+mod half_close;
 mod kit;
 mod provider;
 mod proxy;

@@ -14,10 +14,10 @@ on_each_runtime! {
 }
 
 /// A path for a socket, which is removed at the end.
-struct Socket(PathBuf);
+pub(crate) struct Socket(pub(crate) PathBuf);
 
 impl Socket {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         Self(std::env::temp_dir().join(format!("multiwa-ws-{}-{number}.sock", std::process::id())))
