@@ -7,10 +7,10 @@ mod runtime;
 mod socket;
 
 pub use multiwa_ws_driver::{
-    BuildError, ClientTls, ClientTlsBuilder, ConnectError, ConnectionRate, Connector, ConnectorError, Destination,
-    Endpoint, Error, Grant, HandshakeError, InvalidOrigin, InvalidProxy, InvalidUrl, KeyPlacement, Knock, Observed,
-    Options, Origin, Overflow, Peer, Proxy, Publisher, RedirectError, Request, RequestError, Runtime, ServerTls,
-    ServerTlsBuilder, SlowReader, Status, Target, TlsError, Update,
+    BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectionRate, Connector, ConnectorError,
+    Destination, Endpoint, Error, Grant, HandshakeError, InvalidOrigin, InvalidProxy, InvalidUrl, KeyPlacement, Knock,
+    Observed, Options, Origin, Overflow, Peer, Proxy, Publisher, QueueConfig, RedirectError, Request, RequestError,
+    ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError, Update,
 };
 pub use runtime::AsyncStd;
 pub use socket::Socket;
@@ -23,6 +23,9 @@ pub type ClientBuilder = multiwa_ws_driver::ClientBuilder<AsyncStd>;
 
 /// What a [`Client`] tells.
 pub type Updates = multiwa_ws_driver::Updates<AsyncStd>;
+
+/// The events of a [`Client`] alone.
+pub type Events = multiwa_ws_driver::Events<AsyncStd>;
 
 /// A server that lets clients in and publishes events to them.
 pub type Server = multiwa_ws_driver::Server<AsyncStd>;

@@ -18,7 +18,7 @@ use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use multiwa_ws_core::Instant;
 #[cfg(unix)]
 use multiwa_ws_driver::UnixNet;
-use multiwa_ws_driver::{Io, Net, Runtime, Tls};
+use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 
@@ -28,12 +28,14 @@ use crate::Socket;
 #[derive(Clone, Copy, Debug)]
 pub struct AsyncStd;
 
-impl Runtime for AsyncStd {
-    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
+impl Clock for AsyncStd {
     fn now() -> Instant {
         Instant::from_nanos(u64::try_from(epoch().elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
+}
+
+impl Runtime for AsyncStd {
+    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
     fn sleep_until(at: Instant) -> Self::Sleep {
         Box::pin(async_std::task::sleep(at.saturating_duration_since(Self::now())))

@@ -13,7 +13,7 @@ use std::time::Duration;
 use multiwa_ws_core::Instant;
 #[cfg(unix)]
 use multiwa_ws_driver::UnixNet;
-use multiwa_ws_driver::{Io, Net, Runtime, Tls};
+use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -27,15 +27,17 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio;
 
-impl Runtime for Tokio {
-    type Sleep = Sleep;
-
+impl Clock for Tokio {
     fn now() -> Instant {
         let now = time::Instant::now();
         let after = now.saturating_duration_since(origin());
         let before = origin().saturating_duration_since(now);
         Instant::from_nanos(ORIGIN_NANOS.saturating_add(nanos(after)).saturating_sub(nanos(before)))
     }
+}
+
+impl Runtime for Tokio {
+    type Sleep = Sleep;
 
     fn sleep_until(at: Instant) -> Sleep {
         let after = Duration::from_nanos(at.as_nanos().saturating_sub(ORIGIN_NANOS));

@@ -1,13 +1,12 @@
 //! How a client is set up, and how it reaches its server.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use multiwa_ws_core::client as core;
@@ -20,11 +19,11 @@ use super::connector::{Connector, ConnectorError};
 #[cfg(unix)]
 use super::dial::over_tls;
 use super::dial::{Dialler, Provider, Route, Source, TlsSettings};
-use super::queue::Queue;
+use super::drive::Driver;
 use super::stream::Dynamic;
 use super::target::{Destination, RequestSettings};
 use super::task::Task;
-use super::{Client, ConnectError, InvalidUrl, KeyPlacement, Overflow, Proxy, Shared, State, Updates, event_names};
+use super::{Client, ConnectError, InvalidUrl, KeyPlacement, Proxy, QueueConfig, Updates, event_names};
 #[cfg(unix)]
 use crate::UnixNet;
 use crate::{ClientTls, Io, Net, TlsError, seed};
@@ -38,8 +37,7 @@ pub struct ClientBuilder<R> {
     tls: Option<ClientTls>,
     subscriptions: Vec<(String, EventNames)>,
     config: core::Config,
-    capacity: usize,
-    overflow: Overflow,
+    queue: QueueConfig,
     runtime: PhantomData<fn() -> R>,
 }
 
@@ -106,8 +104,7 @@ impl<R: Net> ClientBuilder<R> {
             tls: None,
             subscriptions: Vec::new(),
             config: core::Config::default(),
-            capacity: 1024,
-            overflow: Overflow::default(),
+            queue: QueueConfig::default(),
             runtime: PhantomData,
         }
     }
@@ -218,11 +215,10 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
-    /// How many events are held for an application that does not take them, 1,024 by default, and what happens to more.
+    /// How much is held for an application that does not take its updates, and what happens to more.
     #[must_use]
-    pub fn queue(mut self, capacity: usize, overflow: Overflow) -> Self {
-        self.capacity = capacity;
-        self.overflow = overflow;
+    pub fn queue(mut self, queue: QueueConfig) -> Self {
+        self.queue = queue;
         self
     }
 
@@ -283,24 +279,9 @@ impl<R: Net> ClientBuilder<R> {
         }
         // A new client connects at the first call.
         let _ = client.connect(R::now());
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                client,
-                queue: Queue::new(self.capacity, self.overflow),
-                requests: BTreeMap::new(),
-                over: None,
-                was_ready: false,
-                transport_error: None,
-                handles: 2,
-                unread: false,
-                abandoned: false,
-                task: None,
-                reader: None,
-                watchers: Vec::new(),
-            }),
-        });
-        R::spawn(Task::<C, I>::new(shared.clone(), connector));
-        Ok((Client { shared: shared.clone(), runtime: PhantomData }, Updates { shared, runtime: PhantomData }))
+        let (driver, client, updates) = Driver::new(client, self.queue);
+        R::spawn(Task::<C, I>::new(driver, connector));
+        Ok((client, updates))
     }
 }
 
@@ -338,8 +319,7 @@ impl<R> fmt::Debug for ClientBuilder<R> {
             .field("request", &self.request)
             .field("tls", &self.tls)
             .field("config", &self.config)
-            .field("capacity", &self.capacity)
-            .field("overflow", &self.overflow)
+            .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
 }

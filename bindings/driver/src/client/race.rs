@@ -109,17 +109,20 @@ mod tests {
     use tokio::time;
 
     use super::*;
+    use crate::Clock;
 
     /// tokio's clock, which a test can pause.
     struct Paused;
 
-    impl Runtime for Paused {
-        type Sleep = time::Sleep;
-
+    impl Clock for Paused {
         fn now() -> Instant {
             let elapsed = time::Instant::now().saturating_duration_since(*EPOCH);
             Instant::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap())
         }
+    }
+
+    impl Runtime for Paused {
+        type Sleep = time::Sleep;
 
         fn sleep_until(at: Instant) -> Self::Sleep {
             time::sleep_until(*EPOCH + Duration::from_nanos(at.as_nanos()))

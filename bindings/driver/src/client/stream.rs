@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use multiwa_ws_core::Instant;
 
-use crate::{Io, Runtime};
+use crate::{Clock, Io, Runtime};
 
 /// What a client of its own dialling speaks over.
 pub(super) struct Stream(Box<dyn Duplex>);
@@ -22,12 +22,14 @@ impl Stream {
 /// ecosystem, which could come to include any type.
 pub(super) struct Dynamic<R>(PhantomData<fn() -> R>);
 
-impl<R: Runtime> Runtime for Dynamic<R> {
-    type Sleep = R::Sleep;
-
+impl<R: Runtime> Clock for Dynamic<R> {
     fn now() -> Instant {
         R::now()
     }
+}
+
+impl<R: Runtime> Runtime for Dynamic<R> {
+    type Sleep = R::Sleep;
 
     fn sleep_until(at: Instant) -> Self::Sleep {
         R::sleep_until(at)
