@@ -14,6 +14,8 @@ use multiwa_ws_tungstenite::mio::net::TcpStream;
 use multiwa_ws_tungstenite::mio::{Interest, Registry, Token};
 use multiwa_ws_tungstenite::{Client, Connector, ConnectorError, QueueConfig, RequestError};
 
+use tokio::io::AsyncReadExt as _;
+
 use crate::peer::{Listener, Peer, at_once, call, listen, never, number, soon, wait_until};
 
 /// A connector that is told each attempt.
@@ -75,9 +77,9 @@ fn what_a_connector_brings_too_late_is_dropped_and_the_attempt_of_the_time_is_ma
     let (client, _updates) = Client::builder("").session(config).start_with(connector).unwrap();
     wait_until(|| client.status().attempt >= 3);
     let_go.send(()).unwrap();
-    let late = listener.accept_tcp();
+    let mut late = listener.accept_tcp();
+    assert_eq!(soon(late.read(&mut [0])).unwrap_or(0), 0, "it was used after all");
     // The next attempts may have come and gone too, so only the last one is served.
-    drop(late);
     let greeted = call(move || {
         loop {
             let stream = listener.accept_tcp();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::{ApiKey, Rejection};
-use multiwa_ws_core::session::{ClientState, CloseCause, Loss};
+use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Loss, Notice, RawJson, ReconnectConfig};
 use multiwa_ws_tokio::{Server, ServerTls};
 use multiwa_ws_tungstenite::{
     BuildError, Client, ClientTls, ConnectError, ConnectorError, Destination, Update, Updates,
@@ -54,8 +54,7 @@ fn a_large_message_arrives_over_tls() {
     let tls = ClientTls::builder().roots_pem(&roots).build().unwrap();
     let builder = Client::builder(url.replace("ws://", "wss://")).tls(tls).subscribe("p", ["*"]);
     let (_client, mut updates) = builder.connect().unwrap();
-    let data =
-        multiwa_ws_core::session::RawJson::parse(&format!("\"{}\"", "a".repeat(1_000_000))).unwrap().into_owned();
+    let data = RawJson::parse(&format!("\"{}\"", "a".repeat(1_000_000))).unwrap().into_owned();
     for _ in 0..5 {
         assert_eq!(server.publisher().send("e", Some("p"), &data), 1);
         let arrived = find(&mut updates, |update| match update {
@@ -115,18 +114,20 @@ fn a_key_that_was_exchanged_is_used_from_the_next_attempt_on() {
     let key = Arc::new(Mutex::new("old"));
     let provided = key.clone();
     let builder = Client::builder_with(move |_| Ok(Destination::new(&url).api_key(*provided.lock().unwrap())));
-    let (client, mut updates) = builder.reconnect(again_after_policy_violation()).connect().unwrap();
+    let reconnect = ReconnectConfig { after_policy_violation: true, ..at_once() };
+    let (client, mut updates) = builder.reconnect(reconnect).connect().unwrap();
     client.subscribe("p", ["*"]).unwrap();
 
     *key.lock().unwrap() = "new";
     server.replace_api_keys([ApiKey::new("new")]);
+    let loss = find(&mut updates, |update| match update {
+        Update::Notice(Notice::Backoff { loss, .. }) => Some(*loss),
+        _ => None,
+    });
+    assert_eq!(loss, Loss::ClosedByPeer { code: Some(1008) });
     wait_until(|| publish(&server.publisher(), "p", 7) == 1);
     assert_eq!(number(&mut updates), 7);
     assert_eq!(client.state(), ClientState::Ready);
-}
-
-fn again_after_policy_violation() -> multiwa_ws_core::session::ReconnectConfig {
-    multiwa_ws_core::session::ReconnectConfig { after_policy_violation: true, ..at_once() }
 }
 
 #[test]
@@ -205,11 +206,8 @@ fn a_proxy_leads_to_the_server() {
 #[test]
 fn a_proxy_that_says_nothing_is_left_at_the_deadline() {
     let proxy = listen();
-    let config = multiwa_ws_core::session::ClientConfig {
-        connect_timeout: Duration::from_millis(50),
-        reconnect: never(),
-        ..Default::default()
-    };
+    let config =
+        ClientConfig { connect_timeout: Duration::from_millis(50), reconnect: never(), ..ClientConfig::default() };
     let builder = Client::builder("ws://h/ws").proxy(format!("http://{}", proxy.address).parse().unwrap());
     let builder = builder.session(config);
     let connecting = call(move || builder.connect());
