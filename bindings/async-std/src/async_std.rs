@@ -1,12 +1,14 @@
 //! async-std as the driver needs it.
 
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use ::async_std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use ::async_std::net::{self, TcpListener, ToSocketAddrs};
 use ::async_std::task;
+use ::futures_io::{AsyncRead, AsyncWrite};
 use multiwa_ws_core::Instant;
 use multiwa_ws_driver::{Net, Runtime};
 
@@ -32,6 +34,55 @@ impl Runtime for AsyncStd {
     }
 }
 
+/// A TCP stream of async-std that ends its write side when it is closed.
+///
+/// async-std's own only flushes then, so that the peer would not see the end of a connection: give a
+/// [`WebSocket`] this one instead.
+#[derive(Clone, Debug)]
+pub struct TcpStream(net::TcpStream);
+
+impl From<net::TcpStream> for TcpStream {
+    fn from(stream: net::TcpStream) -> Self {
+        Self(stream)
+    }
+}
+
+impl AsyncRead for TcpStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+
+    fn poll_read_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read_vectored(cx, buffers)
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buffer)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, buffers)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.0.shutdown(Shutdown::Write))
+    }
+}
+
 impl Net for AsyncStd {
     type TcpStream = TcpStream;
     type TcpListener = TcpListener;
@@ -46,9 +97,9 @@ impl Net for AsyncStd {
     }
 
     async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(address).await?;
+        let stream = net::TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(stream.into())
     }
 
     async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -62,6 +113,6 @@ impl Net for AsyncStd {
     async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        Ok((stream, peer))
+        Ok((stream.into(), peer))
     }
 }

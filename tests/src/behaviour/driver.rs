@@ -1,0 +1,306 @@
+//! The asynchronous bindings as scenarios see them.
+
+use std::future::{Future, ready};
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use multiwa_ws_async_std::AsyncStd;
+use multiwa_ws_async_std::smol::Smol;
+use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateConfig, DeflateOffer};
+use multiwa_ws_core::session::{CommandError, Loss, RawJson};
+use multiwa_ws_driver::{
+    BuildError, ConnectError, Connector, ConnectorError, Endpoint, KeyPlacement, Net, Observed, Origin, Publisher,
+    RequestError, Update, Updates,
+};
+use multiwa_ws_tokio::Tokio;
+
+use super::client::{Answer, Client, ClientBinding, ClientSetup, NotReady, Overflow, Status, Told};
+use super::server::{Left, Server, ServerBinding, ServerSetup, SlowReader};
+use super::{Failure, LIMIT, Outcome};
+
+/// An asynchronous binding, in either role.
+#[derive(Clone, Copy, Debug)]
+pub struct Driver<R> {
+    name: &'static str,
+    runtime: PhantomData<fn() -> R>,
+}
+
+/// On tokio.
+pub const TOKIO: Driver<Tokio> = Driver { name: "tokio", runtime: PhantomData };
+
+/// On async-std.
+pub const ASYNC_STD: Driver<AsyncStd> = Driver { name: "async-std", runtime: PhantomData };
+
+/// On smol.
+pub const SMOL: Driver<Smol> = Driver { name: "smol", runtime: PhantomData };
+
+/// A runtime whose futures a thread can wait for.
+pub trait Executor: Net {
+    /// Waits for the end of `future`.
+    fn block_on<F: Future>(future: F) -> F::Output;
+}
+
+impl Executor for Tokio {
+    fn block_on<F: Future>(future: F) -> F::Output {
+        static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+            let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            built.unwrap_or_else(|error| unreachable!("tokio cannot start: {error}"))
+        });
+        RUNTIME.block_on(future)
+    }
+}
+
+impl Executor for AsyncStd {
+    fn block_on<F: Future>(future: F) -> F::Output {
+        async_std::task::block_on(future)
+    }
+}
+
+impl Executor for Smol {
+    fn block_on<F: Future>(future: F) -> F::Output {
+        smol::block_on(future)
+    }
+}
+
+/// What `future` gives, if it does so in time.
+#[track_caller]
+fn wait<R: Executor, F: Future>(future: F) -> Outcome<F::Output> {
+    let within = async {
+        let future = pin!(future);
+        let limit = pin!(R::sleep_until(R::now() + LIMIT));
+        match select(future, limit).await {
+            Either::Left((output, _)) => Some(output),
+            Either::Right(_) => None,
+        }
+    };
+    R::block_on(within).ok_or_else(|| Failure::new("it takes too long"))
+}
+
+impl<R: Executor> ClientBinding for Driver<R> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn start(&self, setup: &ClientSetup) -> Outcome<Box<dyn Client>> {
+        let overflow = match setup.overflow {
+            Overflow::Wait => multiwa_ws_driver::Overflow::Wait,
+            Overflow::DropOldest => multiwa_ws_driver::Overflow::DropOldest,
+            Overflow::DropNewest => multiwa_ws_driver::Overflow::DropNewest,
+            Overflow::Close => multiwa_ws_driver::Overflow::Close,
+        };
+        let mut builder = multiwa_ws_driver::Client::<R>::builder(&setup.url);
+        builder = builder.config(setup.config.clone()).queue(setup.capacity, overflow);
+        if setup.compression {
+            builder = builder.compression(DeflateOffer::default());
+        }
+        let start = || -> Result<_, BuildError> {
+            match &*setup.keys {
+                [] => builder.start(),
+                [key] => builder.api_key(key).start(),
+                keys => builder.start_with(KeyRing::<R>::new(setup.url.parse()?, keys)),
+            }
+        };
+        let (client, updates) = wait::<R, _>(async { start() })??;
+        Ok(Box::new(DriverClient { client, updates }))
+    }
+}
+
+struct DriverClient<R> {
+    client: multiwa_ws_driver::Client<R>,
+    updates: Updates<R>,
+}
+
+impl<R: Executor> Client for DriverClient<R> {
+    fn ready(&self) -> Outcome<Result<(), NotReady>> {
+        Ok(wait::<R, _>(self.client.ready())?.map_err(|error| NotReady {
+            text: error.to_string(),
+            loss: match error {
+                ConnectError::Lost { loss, .. } => Some(loss),
+                _ => None,
+            },
+        }))
+    }
+
+    fn subscribe(&self, profile: &str, events: &[&str]) -> Outcome<Answer> {
+        wait::<R, _>(self.client.subscribe(profile, events)).map(answer)
+    }
+
+    fn unsubscribe(&self, profile: Option<&str>) -> Outcome<Answer> {
+        wait::<R, _>(self.client.unsubscribe(profile)).map(answer)
+    }
+
+    fn ping(&self) -> Outcome<Answer> {
+        wait::<R, _>(self.client.ping()).map(answer)
+    }
+
+    fn next(&mut self) -> Outcome<Option<Told>> {
+        loop {
+            let Some(update) = wait::<R, _>(self.updates.next())? else { return Ok(None) };
+            return Ok(Some(match update {
+                Update::Event(event) => Told::Event(event),
+                Update::Notification(message) => Told::Notification(message),
+                Update::Unknown(message) => Told::Unknown(message),
+                Update::Error { error, .. } => Told::Error(error),
+                Update::Invalid(error) => Told::Invalid(error),
+                Update::Notice(notice) => Told::Notice(notice),
+                _ => continue,
+            }));
+        }
+    }
+
+    fn close(&self) -> Outcome {
+        wait::<R, _>(self.client.close())
+    }
+
+    fn status(&self) -> Status {
+        let status = self.client.status();
+        Status {
+            state: status.state,
+            attempt: status.attempt,
+            round_trip: status.round_trip,
+            live: status.live,
+            filtered: status.counters.filtered,
+            dropped: status.dropped,
+        }
+    }
+}
+
+fn answer(result: Result<Duration, RequestError>) -> Answer {
+    match result {
+        Ok(_) => Answer::Done,
+        Err(RequestError::Refused { error, code }) => Answer::Refused(error, code),
+        Err(RequestError::SetsUnsupported | RequestError::Command(CommandError::SetsUnsupported)) => {
+            Answer::SetsUnsupported
+        }
+        Err(RequestError::Displaced) => Answer::Displaced,
+        Err(RequestError::TimedOut) => Answer::TimedOut,
+        Err(RequestError::ConnectionLost) => Answer::ConnectionLost,
+        Err(error) => Answer::Command(error.to_string()),
+    }
+}
+
+/// Opens TCP connections with another key each time.
+struct KeyRing<R> {
+    endpoint: Endpoint,
+    keys: Vec<ApiKey>,
+    runtime: PhantomData<fn() -> R>,
+}
+
+impl<R> KeyRing<R> {
+    fn new(endpoint: Endpoint, keys: &[String]) -> Self {
+        // From its end.
+        Self { endpoint, keys: keys.iter().rev().map(ApiKey::new).collect(), runtime: PhantomData }
+    }
+}
+
+impl<R: Net> Connector for KeyRing<R> {
+    type Stream = R::TcpStream;
+
+    fn connect(
+        &mut self,
+        _attempt: u32,
+    ) -> impl Future<Output = Result<(Self::Stream, ClientRequest), ConnectorError>> + Send + 'static {
+        let key = if self.keys.len() > 1 { self.keys.pop() } else { self.keys.last().cloned() };
+        let mut request = self.endpoint.request();
+        let placed = key.map_or(Ok(()), |key| KeyPlacement::Query.place(&key, &mut request));
+        let (host, port) = (self.endpoint.host().to_owned(), self.endpoint.port());
+        async move {
+            let lost = |error| ConnectorError { loss: Loss::Io, error };
+            placed.map_err(|error| lost(std::io::Error::other(error)))?;
+            let addresses = R::resolve(&host, port).await.map_err(lost)?;
+            let address = addresses.first().ok_or_else(|| lost(std::io::ErrorKind::NotFound.into()))?;
+            Ok((R::connect(*address).await.map_err(lost)?, request))
+        }
+    }
+}
+
+impl<R: Executor> ServerBinding for Driver<R> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn start(&self, setup: &ServerSetup) -> Outcome<Box<dyn Server>> {
+        let slow_reader = match setup.slow_reader {
+            SlowReader::Close => multiwa_ws_driver::SlowReader::Close,
+            SlowReader::DropOldest => multiwa_ws_driver::SlowReader::DropOldest,
+            SlowReader::DropNewest => multiwa_ws_driver::SlowReader::DropNewest,
+        };
+        let left = Arc::new(Mutex::new(Vec::new()));
+        let observe = {
+            let left = left.clone();
+            move |observed: Observed<'_>| {
+                if let Observed::Closed { closed, dropped, .. } = observed {
+                    left.lock().unwrap_or_else(PoisonError::into_inner).push(Left { closed, dropped });
+                }
+            }
+        };
+        let mut builder = multiwa_ws_driver::Server::<R>::builder()
+            .session(setup.session)
+            .websocket(setup.websocket.clone())
+            .handshake(setup.handshake)
+            .slow_reader(slow_reader)
+            .close_window(Duration::ZERO)
+            .observe(observe);
+        if !setup.keys.is_empty() {
+            builder = builder.api_keys(setup.keys.iter().map(ApiKey::new));
+        }
+        if let Some(origin) = &setup.origin {
+            builder = builder.allow_origin(origin.parse::<Origin>()?);
+        }
+        let offered = Arc::new(AtomicBool::new(false));
+        if setup.compression {
+            let offered = offered.clone();
+            builder = builder.compression(DeflateConfig::default()).authorise(move |knock| {
+                let offers = knock.request().headers().get_str("Sec-WebSocket-Extensions");
+                offered.store(offers.is_some_and(|offers| offers.contains("permessage-deflate")), Ordering::SeqCst);
+                ready(Ok(()))
+            });
+        }
+        let server = wait::<R, _>(builder.bind(setup.address))??;
+        let address = server.local_addr().ok_or_else(|| Failure::new("it listens nowhere"))?;
+        Ok(Box::new(DriverServer { publisher: server.publisher(), server, address, offered, left }))
+    }
+}
+
+struct DriverServer<R> {
+    server: multiwa_ws_driver::Server<R>,
+    publisher: Publisher,
+    address: SocketAddr,
+    offered: Arc<AtomicBool>,
+    left: Arc<Mutex<Vec<Left>>>,
+}
+
+impl<R: Executor> Server for DriverServer<R> {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn publish(&self, event: &str, profile: Option<&str>, data: &str) -> Outcome<usize> {
+        Ok(self.publisher.send(event, profile, &RawJson::parse(data)?))
+    }
+
+    fn connections(&self) -> usize {
+        self.server.connections()
+    }
+
+    fn replace_keys(&self, keys: &[&str]) -> usize {
+        self.server.replace_api_keys(keys.iter().map(ApiKey::new))
+    }
+
+    fn shutdown(&mut self, deadline: Duration) -> Outcome<usize> {
+        wait::<R, _>(self.server.shutdown(deadline))
+    }
+
+    fn was_offered_compression(&self) -> bool {
+        self.offered.load(Ordering::SeqCst)
+    }
+
+    fn left(&self) -> Vec<Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
