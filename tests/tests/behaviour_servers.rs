@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         ("garbage: UTF-8", misbehaving::bad_utf8),
         ("garbage: binary message", misbehaving::binary_message),
         ("garbage: requests without end", misbehaving::refused_in_a_row),
-        ("another origin", misbehaving::another_origin),
+        ("another origin, another name", misbehaving::another_origin),
     ];
     for (scenario, run) in with_faults {
         suite.row(scenario);

@@ -1,7 +1,7 @@
 //! Clients that send and show messages as they are.
 
 use std::io::{ErrorKind, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -229,6 +229,8 @@ impl RawClient for KitClient {
                     frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.as_str().to_owned()));
             }
         }
+        // A connection that broke has nothing to shut down.
+        let _ = self.stream().shutdown(Shutdown::Both);
         Ok(end)
     }
 }
