@@ -1,19 +1,29 @@
 //! async-std as the driver needs it.
 
+mod streams;
+
 use std::future::Future;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Shutdown, SocketAddr};
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use ::async_std::net::{self, TcpListener, ToSocketAddrs};
+#[cfg(unix)]
+use ::async_std::os::unix::{self, net::UnixListener};
 use ::async_std::task;
-use ::futures_io::{AsyncRead, AsyncWrite};
 use multiwa_ws_core::Instant;
-use multiwa_ws_driver::{Net, Runtime};
+#[cfg(unix)]
+use multiwa_ws_driver::UnixNet;
+use multiwa_ws_driver::{Clock, Net, Runtime};
 
 use crate::futures_io::{self, impl_io};
 use crate::names::name_types;
+
+pub use streams::TcpStream;
+#[cfg(unix)]
+pub use streams::UnixStream;
 
 /// The marker that names async-std to the shared types.
 #[derive(Clone, Copy, Debug)]
@@ -22,64 +32,17 @@ pub struct AsyncStd;
 name_types!(AsyncStd);
 impl_io!(AsyncStd);
 
-impl Runtime for AsyncStd {
-    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
+impl Clock for AsyncStd {
     fn now() -> Instant {
         futures_io::now()
     }
+}
+
+impl Runtime for AsyncStd {
+    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
     fn sleep_until(at: Instant) -> Self::Sleep {
         Box::pin(task::sleep(at.saturating_duration_since(Self::now())))
-    }
-}
-
-/// A TCP stream of async-std that ends its write side when it is closed.
-///
-/// async-std's own only flushes then, so that the peer would not see the end of a connection: give a
-/// [`WebSocket`] this one instead.
-#[derive(Clone, Debug)]
-pub struct TcpStream(net::TcpStream);
-
-impl From<net::TcpStream> for TcpStream {
-    fn from(stream: net::TcpStream) -> Self {
-        Self(stream)
-    }
-}
-
-impl AsyncRead for TcpStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-
-    fn poll_read_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read_vectored(cx, buffers)
-    }
-}
-
-impl AsyncWrite for TcpStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buffer)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, buffers)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.shutdown(Shutdown::Write))
     }
 }
 
@@ -114,5 +77,23 @@ impl Net for AsyncStd {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
         Ok((stream.into(), peer))
+    }
+}
+
+#[cfg(unix)]
+impl UnixNet for AsyncStd {
+    type UnixStream = UnixStream;
+    type UnixListener = UnixListener;
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        unix::net::UnixStream::connect(path).await.map(Into::into)
+    }
+
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path).await
+    }
+
+    async fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
+        listener.accept().await.map(|(stream, _)| stream.into())
     }
 }

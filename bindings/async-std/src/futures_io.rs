@@ -12,7 +12,7 @@ pub(crate) fn now() -> Instant {
     Instant::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// Reads and writes the streams of `futures-io` on `$runtime`.
+/// Reads and writes the streams of `futures-io` on `$runtime`, also secured by TLS.
 macro_rules! impl_io {
     ($runtime:ty) => {
         impl<S: ::futures_io::AsyncRead + ::futures_io::AsyncWrite> multiwa_ws_driver::Io<S> for $runtime {
@@ -47,6 +47,28 @@ macro_rules! impl_io {
                 cx: &mut std::task::Context<'_>,
             ) -> std::task::Poll<std::io::Result<()>> {
                 stream.poll_close(cx)
+            }
+        }
+
+        impl<S> multiwa_ws_driver::Tls<S> for $runtime
+        where
+            S: ::futures_io::AsyncRead + ::futures_io::AsyncWrite + Unpin + Send + 'static,
+        {
+            type Stream = futures_rustls::TlsStream<S>;
+
+            async fn connect_tls(
+                config: std::sync::Arc<rustls::ClientConfig>,
+                name: rustls::pki_types::ServerName<'static>,
+                stream: S,
+            ) -> std::io::Result<futures_rustls::TlsStream<S>> {
+                futures_rustls::TlsConnector::from(config).connect(name, stream).await.map(Into::into)
+            }
+
+            async fn accept_tls(
+                config: std::sync::Arc<rustls::ServerConfig>,
+                stream: S,
+            ) -> std::io::Result<futures_rustls::TlsStream<S>> {
+                futures_rustls::TlsAcceptor::from(config).accept(stream).await.map(Into::into)
             }
         }
     };

@@ -16,7 +16,8 @@ pub mod smol;
 #[cfg(feature = "async-std")]
 pub use async_std::*;
 pub use multiwa_ws_driver::{
-    BuildError, ConnectError, ConnectionRate, Connector, ConnectorError, Endpoint, Error, Grant, HandshakeError,
-    InvalidOrigin, InvalidUrl, KeyPlacement, Knock, Observed, Options, Origin, Overflow, Peer, Publisher, Request,
-    RequestError, SlowReader, Status, Update,
+    BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectionRate, Connector, ConnectorError,
+    Destination, Endpoint, Error, Grant, HandshakeError, InvalidOrigin, InvalidProxy, InvalidUrl, KeyPlacement, Knock,
+    Observed, Options, Origin, Overflow, Peer, Proxy, Publisher, QueueConfig, RedirectError, Request, RequestError,
+    ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError, Update,
 };

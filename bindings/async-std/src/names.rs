@@ -12,6 +12,9 @@ macro_rules! name_types {
         /// What a [`Client`] tells.
         pub type Updates = multiwa_ws_driver::Updates<$runtime>;
 
+        /// The events of a [`Client`] alone.
+        pub type Events = multiwa_ws_driver::Events<$runtime>;
+
         /// A server that lets clients in and publishes events to them.
         pub type Server = multiwa_ws_driver::Server<$runtime>;
 

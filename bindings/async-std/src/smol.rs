@@ -9,13 +9,19 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use ::smol::Timer;
+#[cfg(unix)]
+use ::smol::net::unix::{UnixListener, UnixStream};
 use ::smol::net::{TcpListener, TcpStream};
 use multiwa_ws_core::Instant;
-use multiwa_ws_driver::{Net, Runtime};
+#[cfg(unix)]
+use multiwa_ws_driver::UnixNet;
+use multiwa_ws_driver::{Clock, Net, Runtime};
 
 use crate::futures_io::{self, impl_io};
 use crate::names::name_types;
@@ -39,12 +45,14 @@ impl Future for Sleep {
     }
 }
 
-impl Runtime for Smol {
-    type Sleep = Sleep;
-
+impl Clock for Smol {
     fn now() -> Instant {
         futures_io::now()
     }
+}
+
+impl Runtime for Smol {
+    type Sleep = Sleep;
 
     fn sleep_until(at: Instant) -> Sleep {
         Sleep(Timer::after(at.saturating_duration_since(Self::now())))
@@ -81,5 +89,23 @@ impl Net for Smol {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
         Ok((stream, peer))
+    }
+}
+
+#[cfg(unix)]
+impl UnixNet for Smol {
+    type UnixStream = UnixStream;
+    type UnixListener = UnixListener;
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path)
+    }
+
+    async fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
+        listener.accept().await.map(|(stream, _)| stream)
     }
 }
