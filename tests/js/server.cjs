@@ -1,12 +1,13 @@
 // A server of the MultiWA WebSocket API on the package `ws`, as deployed: a plain `subscribe` replaces the one before, an
 // error has no code, and events of an earlier profile leak when their names match.
 //
-//     node server.cjs '{"keys":["KEY"],"compression":false}'
+//     node server.cjs '{"keys":["KEY"],"compression":false,"tls":null}'
 //
 // It says and takes one JSON object a line: see tests/src/behaviour/programs.rs.
 'use strict';
 
-const { createServer, STATUS_CODES } = require('node:http');
+const http = require('node:http');
+const https = require('node:https');
 const { createInterface } = require('node:readline');
 
 const { WebSocketServer } = require('ws');
@@ -20,11 +21,10 @@ const now = () => new Date().toISOString();
 const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: setup.compression });
 const clients = new Set();
 
-const http = createServer((request, response) => {
-  response.writeHead(426).end();
-});
-
-http.on('upgrade', (request, stream, head) => {
+const { tls } = setup;
+const server = tls ? https.createServer({ cert: tls.certificate, key: tls.key }) : http.createServer();
+server.on('request', (request, response) => response.writeHead(426).end());
+server.on('upgrade', (request, stream, head) => {
   const url = new URL(request.url, 'ws://localhost');
   const key = url.searchParams.get('apiKey');
   if (url.pathname !== '/ws') return refuse(stream, 404);
@@ -33,9 +33,9 @@ http.on('upgrade', (request, stream, head) => {
 });
 
 function refuse(stream, status) {
-  const body = JSON.stringify({ error: STATUS_CODES[status] });
+  const body = JSON.stringify({ error: http.STATUS_CODES[status] });
   stream.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
+    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${body.length}\r\n\r\n${body}`,
   );
 }
@@ -113,17 +113,17 @@ async function obey(order) {
     for (const { socket } of clients) socket.close(1001);
   }
   if (order.crash) {
-    const { port } = http.address();
-    const closed = new Promise((resolve) => http.close(resolve));
+    const { port } = server.address();
+    const closed = new Promise((resolve) => server.close(resolve));
     for (const { socket } of clients) socket.terminate();
     await nobodyIsLeft();
     await closed;
-    await new Promise((resolve) => http.listen(port, '127.0.0.1', resolve));
+    await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
   }
   say({ done: true });
 }
 
-http.listen(0, '127.0.0.1', () => say({ listening: http.address().port }));
+server.listen(0, '127.0.0.1', () => say({ listening: server.address().port }));
 createInterface({ input: process.stdin })
   .on('line', (line) => obey(JSON.parse(line)))
   .on('close', () => process.exit());

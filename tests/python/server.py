@@ -1,7 +1,7 @@
 """A server of the MultiWA WebSocket API on the package `websockets`, as deployed: a plain `subscribe` replaces the one
 before, an error has no code, and events of an earlier profile leak when their names match.
 
-    python server.py '{"keys":["KEY"],"compression":false}'
+    python server.py '{"keys":["KEY"],"compression":false,"tls":null}'
 
 It says and takes one JSON object a line: see tests/src/behaviour/programs.rs.
 """
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http import HTTPStatus
@@ -32,6 +34,16 @@ def now() -> str:
 
 def key_of(request: Request) -> str | None:
     return parse_qs(urlsplit(request.path).query).get("apiKey", [None])[0]
+
+
+def tls_of(setup: dict[str, str]) -> ssl.SSLContext:
+    """Both in PEM, which OpenSSL reads from files alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile("w") as pem:
+        pem.write(setup["certificate"] + setup["key"])
+        pem.flush()
+        context.load_cert_chain(pem.name)
+    return context
 
 
 @dataclass
@@ -77,6 +89,7 @@ class Gateway:
     def __init__(self, setup: dict[str, Any]) -> None:
         self.keys: list[str] = setup["keys"]
         self.compression = "deflate" if setup["compression"] else None
+        self.tls = tls_of(setup["tls"]) if setup["tls"] else None
         self.clients: list[Client] = []
         self.server: Server | None = None
 
@@ -87,6 +100,7 @@ class Gateway:
             port,
             process_request=self.judge,
             compression=self.compression,
+            ssl=self.tls,
             max_size=None,
         )
         return next(iter(self.server.sockets)).getsockname()[1]

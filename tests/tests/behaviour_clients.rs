@@ -11,13 +11,14 @@ mod whole;
 use std::process::ExitCode;
 
 use multiwa_ws_tests::behaviour::Outcome;
+use multiwa_ws_tests::behaviour::blocking::Blocking;
 use multiwa_ws_tests::behaviour::client::ClientBinding;
 use multiwa_ws_tests::behaviour::driver::{ASYNC_STD, SMOL, TOKIO};
 use multiwa_ws_tests::behaviour::peer::PeerKind;
 use multiwa_ws_tests::behaviour::programs::Library;
 use multiwa_ws_tests::behaviour::report::Suite;
 
-const CLIENTS: [&dyn ClientBinding; 3] = [&TOKIO, &ASYNC_STD, &SMOL];
+const CLIENTS: [&dyn ClientBinding; 4] = [&TOKIO, &ASYNC_STD, &SMOL, &Blocking];
 
 const OURS: [PeerKind; 3] = [PeerKind::Ours(&TOKIO), PeerKind::Ours(&ASYNC_STD), PeerKind::Ours(&SMOL)];
 const PLAIN: [PeerKind; 2] = [PeerKind::Plain(Library::Ws), PeerKind::Plain(Library::Websockets)];
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::new("clients", CLIENTS.map(ClientBinding::name));
 
     let everyone = [&OURS[..], &PLAIN[..]].concat();
-    let with_whole: [(&str, &[PeerKind], Whole); 15] = [
+    let with_whole: [(&str, &[PeerKind], Whole); 17] = [
         ("connect", &everyone, whole::connect),
         ("refuse: wrong key", &everyone, whole::wrong_key),
         ("refuse: wrong path", &everyone, whole::wrong_path),
@@ -48,6 +49,8 @@ fn main() -> ExitCode {
         ("close from the client", &everyone, whole::close),
         ("key rotation", &everyone, whole::key_rotation),
         ("compression", &everyone, whole::compression),
+        ("TLS", &everyone, whole::tls),
+        ("TLS: certificate not trusted", &everyone, whole::certificate_not_trusted),
     ];
     for (scenario, peers, run) in with_whole {
         suite.row(scenario);

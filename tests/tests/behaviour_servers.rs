@@ -53,6 +53,12 @@ fn main() -> ExitCode {
             }
         }
     }
+    suite.row("TLS");
+    for server in SERVERS {
+        for library in [Library::Ws, Library::Websockets] {
+            suite.trial(server.name(), library.name(), true, move || serving::tls(server, library));
+        }
+    }
     suite.row("the document's page");
     for server in SERVERS {
         suite.trial(server.name(), "Chromium", true, move || serving::page(server));

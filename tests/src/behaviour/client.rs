@@ -6,6 +6,7 @@ use multiwa_ws_core::client::Config;
 use multiwa_ws_core::session::{
     ClientState, CloseCause, Event, Gap, JsonError, Loss, Message, Notice, ReconnectConfig, SubscriptionSet,
 };
+use multiwa_ws_driver::ClientTls;
 
 use super::{Failure, NEVER, Outcome, same};
 
@@ -36,6 +37,8 @@ pub struct ClientSetup {
     pub overflow: Overflow,
     /// Whether `permessage-deflate` is offered, by a binding that has it.
     pub compression: bool,
+    /// What `wss` URLs are dialled with.
+    pub tls: Option<ClientTls>,
 }
 
 /// What happens to events that the application does not take.
@@ -68,7 +71,15 @@ impl ClientSetup {
             max: Duration::from_millis(50),
             ..ReconnectConfig::default()
         };
-        Self { url: url.into(), keys: Vec::new(), config, capacity: 1024, overflow: Overflow::Wait, compression: false }
+        Self {
+            url: url.into(),
+            keys: Vec::new(),
+            config,
+            capacity: 1024,
+            overflow: Overflow::Wait,
+            compression: false,
+            tls: None,
+        }
     }
 
     /// With this key.

@@ -1,5 +1,6 @@
 //! The asynchronous bindings as scenarios see them.
 
+use std::collections::VecDeque;
 use std::future::{Future, ready};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -11,11 +12,11 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use multiwa_ws_async_std::AsyncStd;
 use multiwa_ws_async_std::smol::Smol;
-use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateConfig, DeflateOffer};
-use multiwa_ws_core::session::{CommandError, Loss, RawJson};
+use multiwa_ws_core::handshake::{ApiKey, DeflateConfig, DeflateOffer};
+use multiwa_ws_core::session::{CommandError, RawJson};
 use multiwa_ws_driver::{
-    BuildError, ConnectError, Connector, ConnectorError, Endpoint, KeyPlacement, Net, Observed, Origin, Publisher,
-    RequestError, Update, Updates,
+    ClientBuilder, ConnectError, Destination, Net, Observed, Origin, Publisher, QueueConfig, RequestError, Update,
+    Updates,
 };
 use multiwa_ws_tokio::Tokio;
 
@@ -87,43 +88,62 @@ impl<R: Executor> ClientBinding for Driver<R> {
     }
 
     fn start(&self, setup: &ClientSetup) -> Outcome<Box<dyn Client>> {
-        let overflow = match setup.overflow {
-            Overflow::Wait => multiwa_ws_driver::Overflow::Wait,
-            Overflow::DropOldest => multiwa_ws_driver::Overflow::DropOldest,
-            Overflow::DropNewest => multiwa_ws_driver::Overflow::DropNewest,
-            Overflow::Close => multiwa_ws_driver::Overflow::Close,
-        };
-        let mut builder = multiwa_ws_driver::Client::<R>::builder(&setup.url);
-        builder = builder.config(setup.config.clone()).queue(setup.capacity, overflow);
+        let keys = KeyRing::new(setup);
+        let mut builder = ClientBuilder::<R>::with_provider(move |_| ready(Ok(keys.next())))
+            .config(setup.config.clone())
+            .queue(queue(setup));
         if setup.compression {
             builder = builder.compression(DeflateOffer::default());
         }
-        let start = || -> Result<_, BuildError> {
-            match &*setup.keys {
-                [] => builder.start(),
-                [key] => builder.api_key(key).start(),
-                keys => builder.start_with(KeyRing::<R>::new(setup.url.parse()?, keys)),
-            }
-        };
-        let (client, updates) = wait::<R, _>(async { start() })??;
+        if let Some(tls) = &setup.tls {
+            builder = builder.tls(tls.clone());
+        }
+        let (client, updates) = wait::<R, _>(async { builder.start() })??;
         Ok(Box::new(DriverClient { client, updates }))
     }
 }
 
-struct DriverClient<R> {
+/// How much the client holds for its application.
+pub(super) fn queue(setup: &ClientSetup) -> QueueConfig {
+    let overflow = match setup.overflow {
+        Overflow::Wait => multiwa_ws_driver::Overflow::Wait,
+        Overflow::DropOldest => multiwa_ws_driver::Overflow::DropOldest,
+        Overflow::DropNewest => multiwa_ws_driver::Overflow::DropNewest,
+        Overflow::Close => multiwa_ws_driver::Overflow::Close,
+    };
+    QueueConfig { events: setup.capacity, overflow, ..QueueConfig::default() }
+}
+
+/// Where the client goes, with another key each time; the last one stays.
+pub(super) struct KeyRing {
+    url: String,
+    keys: Mutex<VecDeque<String>>,
+}
+
+impl KeyRing {
+    pub(super) fn new(setup: &ClientSetup) -> Self {
+        Self { url: setup.url.clone(), keys: Mutex::new(setup.keys.iter().cloned().collect()) }
+    }
+
+    pub(super) fn next(&self) -> Destination {
+        let destination = Destination::new(&self.url);
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = if keys.len() > 1 { keys.pop_front() } else { keys.front().cloned() };
+        match key {
+            Some(key) => destination.api_key(key),
+            None => destination,
+        }
+    }
+}
+
+struct DriverClient<R: Executor> {
     client: multiwa_ws_driver::Client<R>,
     updates: Updates<R>,
 }
 
 impl<R: Executor> Client for DriverClient<R> {
     fn ready(&self) -> Outcome<Result<(), NotReady>> {
-        Ok(wait::<R, _>(self.client.ready())?.map_err(|error| NotReady {
-            text: error.to_string(),
-            loss: match error {
-                ConnectError::Lost { loss, .. } => Some(loss),
-                _ => None,
-            },
-        }))
+        Ok(wait::<R, _>(self.client.ready())?.map_err(not_ready))
     }
 
     fn subscribe(&self, profile: &str, events: &[&str]) -> Outcome<Answer> {
@@ -139,18 +159,7 @@ impl<R: Executor> Client for DriverClient<R> {
     }
 
     fn next(&mut self) -> Outcome<Option<Told>> {
-        loop {
-            let Some(update) = wait::<R, _>(self.updates.next())? else { return Ok(None) };
-            return Ok(Some(match update {
-                Update::Event(event) => Told::Event(event),
-                Update::Notification(message) => Told::Notification(message),
-                Update::Unknown(message) => Told::Unknown(message),
-                Update::Error { error, .. } => Told::Error(error),
-                Update::Invalid(error) => Told::Invalid(error),
-                Update::Notice(notice) => Told::Notice(notice),
-                _ => continue,
-            }));
-        }
+        wait::<R, _>(self.updates.next())?.map(told).transpose()
     }
 
     fn close(&self) -> Outcome {
@@ -158,19 +167,44 @@ impl<R: Executor> Client for DriverClient<R> {
     }
 
     fn status(&self) -> Status {
-        let status = self.client.status();
-        Status {
-            state: status.state,
-            attempt: status.attempt,
-            round_trip: status.round_trip,
-            live: status.live,
-            filtered: status.counters.filtered,
-            dropped: status.dropped,
-        }
+        status(self.client.status())
     }
 }
 
-fn answer(result: Result<Duration, RequestError>) -> Answer {
+pub(super) fn not_ready(error: ConnectError) -> NotReady {
+    NotReady {
+        text: error.to_string(),
+        loss: match error {
+            ConnectError::Lost { loss, .. } => Some(loss),
+            _ => None,
+        },
+    }
+}
+
+pub(super) fn told(update: Update<'_>) -> Outcome<Told> {
+    Ok(match update.into_owned() {
+        Update::Event(event) => Told::Event(event),
+        Update::Notification(message) => Told::Notification(message),
+        Update::Unknown(message) => Told::Unknown(message),
+        Update::Error { error, .. } => Told::Error(error.into_owned()),
+        Update::Invalid(error) => Told::Invalid(error),
+        Update::Notice(notice) => Told::Notice(notice),
+        other => return Err(Failure::new(format!("{other:?} is new here"))),
+    })
+}
+
+pub(super) fn status(status: multiwa_ws_driver::Status) -> Status {
+    Status {
+        state: status.state,
+        attempt: status.attempt,
+        round_trip: status.round_trip,
+        live: status.live,
+        filtered: status.counters.filtered,
+        dropped: status.dropped,
+    }
+}
+
+pub(super) fn answer(result: Result<Duration, RequestError>) -> Answer {
     match result {
         Ok(_) => Answer::Done,
         Err(RequestError::Refused { error, code }) => Answer::Refused(error, code),
@@ -181,41 +215,6 @@ fn answer(result: Result<Duration, RequestError>) -> Answer {
         Err(RequestError::TimedOut) => Answer::TimedOut,
         Err(RequestError::ConnectionLost) => Answer::ConnectionLost,
         Err(error) => Answer::Command(error.to_string()),
-    }
-}
-
-/// Opens TCP connections with another key each time.
-struct KeyRing<R> {
-    endpoint: Endpoint,
-    keys: Vec<ApiKey>,
-    runtime: PhantomData<fn() -> R>,
-}
-
-impl<R> KeyRing<R> {
-    fn new(endpoint: Endpoint, keys: &[String]) -> Self {
-        // From its end.
-        Self { endpoint, keys: keys.iter().rev().map(ApiKey::new).collect(), runtime: PhantomData }
-    }
-}
-
-impl<R: Net> Connector for KeyRing<R> {
-    type Stream = R::TcpStream;
-
-    fn connect(
-        &mut self,
-        _attempt: u32,
-    ) -> impl Future<Output = Result<(Self::Stream, ClientRequest), ConnectorError>> + Send + 'static {
-        let key = if self.keys.len() > 1 { self.keys.pop() } else { self.keys.last().cloned() };
-        let mut request = self.endpoint.request();
-        let placed = key.map_or(Ok(()), |key| KeyPlacement::Query.place(&key, &mut request));
-        let (host, port) = (self.endpoint.host().to_owned(), self.endpoint.port());
-        async move {
-            let lost = |error| ConnectorError { loss: Loss::Io, error };
-            placed.map_err(|error| lost(std::io::Error::other(error)))?;
-            let addresses = R::resolve(&host, port).await.map_err(lost)?;
-            let address = addresses.first().ok_or_else(|| lost(std::io::ErrorKind::NotFound.into()))?;
-            Ok((R::connect(*address).await.map_err(lost)?, request))
-        }
     }
 }
 
@@ -260,6 +259,9 @@ impl<R: Executor> ServerBinding for Driver<R> {
                 offered.store(offers.is_some_and(|offers| offers.contains("permessage-deflate")), Ordering::SeqCst);
                 ready(Ok(()))
             });
+        }
+        if let Some(tls) = &setup.tls {
+            builder = builder.tls(tls.clone());
         }
         let server = wait::<R, _>(builder.bind(setup.address))??;
         let address = server.local_addr().ok_or_else(|| Failure::new("it listens nowhere"))?;

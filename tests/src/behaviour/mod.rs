@@ -1,15 +1,17 @@
 //! One suite over all bindings and both roles: what its scenarios are written against.
 //!
-//! - [`client`]: a client of any binding, and [`server`]: a server of any binding, as scenarios see them. [`driver`] fits
-//!   the asynchronous bindings to these traits, and is the only place that knows their API.
+//! - [`client`]: a client of any binding, and [`server`]: a server of any binding, as scenarios see them. [`driver`] and
+//!   [`blocking`] fit the bindings to these traits, and are the only places that know their API.
 //! - [`peer`]: whole servers for clients to talk to: ours, and those of other libraries, which are [`programs`].
 //! - [`scripted`]: servers whose every step a scenario writes, such as no correct server takes.
 //! - [`raw`]: clients that send and show messages as they are, for servers to talk to.
 //! - [`browser`]: the page of the source document in Chromium.
+//! - [`tls`]: certificates for all of them.
 //! - [`report`]: runs scenarios by binding and prints what they found as a table.
 //!
 //! Everything here blocks, and every wait is bounded by [`LIMIT`]: only a failing scenario takes that long.
 
+pub mod blocking;
 pub mod browser;
 pub mod client;
 pub mod driver;
@@ -20,6 +22,7 @@ pub mod raw;
 pub mod report;
 pub mod scripted;
 pub mod server;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 

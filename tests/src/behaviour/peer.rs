@@ -2,6 +2,7 @@
 
 use super::programs::{Library, ServerProgram};
 use super::server::{Server, ServerBinding, ServerSetup};
+use super::tls::{Certificates, HOST};
 use super::{Failure, LIMIT, Outcome, wait_for};
 
 /// A kind of server.
@@ -22,6 +23,8 @@ pub struct PeerSetup {
     pub sets: bool,
     /// Whether it compresses.
     pub compression: bool,
+    /// What it shows to clients over TLS; without, it speaks plain text.
+    pub tls: Option<Certificates>,
 }
 
 impl PeerSetup {
@@ -34,7 +37,7 @@ impl PeerSetup {
 
 impl Default for PeerSetup {
     fn default() -> Self {
-        Self { keys: Vec::new(), sets: true, compression: false }
+        Self { keys: Vec::new(), sets: true, compression: false, tls: None }
     }
 }
 
@@ -70,6 +73,7 @@ impl PeerKind {
                 let mut ours = ServerSetup { keys: setup.keys.clone(), ..ServerSetup::default() };
                 ours.session.subscription_sets = setup.sets;
                 ours.compression = setup.compression;
+                ours.tls = setup.tls.as_ref().map(Certificates::server).transpose()?;
                 let server = binding.start(&ours)?;
                 ours.address = server.address();
                 Ok(Box::new(OurPeer { binding: *binding, setup: ours, server: Some(server) }))
@@ -143,7 +147,10 @@ impl OurPeer {
 
 impl Peer for OurPeer {
     fn url(&self) -> String {
-        format!("ws://{}/ws", self.setup.address)
+        match self.setup.tls {
+            None => format!("ws://{}/ws", self.setup.address),
+            Some(_) => format!("wss://{HOST}:{}/ws", self.setup.address.port()),
+        }
     }
 
     fn publish(&mut self, event: &str, profile: Option<&str>, data: &str) -> Outcome {

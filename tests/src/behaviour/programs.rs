@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::peer::{Peer, PeerSetup};
 use super::raw::{RawClient, Refused};
+use super::tls::HOST;
 use super::{Failure, LIMIT, Outcome, ensure};
 use crate::process::{Program, Stream, workspace_root};
 
@@ -34,13 +35,14 @@ impl Library {
     }
 
     /// Runs its server or its client.
-    fn run(self, script: &str, arguments: &[String]) -> Outcome<Program> {
+    fn run(self, script: &str, arguments: &[String], environment: &[(&str, &Path)]) -> Outcome<Program> {
         let (folder, interpreter, extension) = match self {
             Self::Ws => ("tests/js", Path::new("node").to_owned(), "cjs"),
             Self::Websockets => ("tests/python", workspace_root().join("tests/python/.venv/bin/python"), "py"),
         };
         let mut command = Command::new(interpreter);
         command.current_dir(workspace_root().join(folder)).arg(format!("{script}.{extension}")).args(arguments);
+        command.envs(environment.iter().copied());
         Ok(Program::start(command)?)
     }
 
@@ -49,9 +51,27 @@ impl Library {
     /// # Errors
     /// When the client cannot be started.
     pub fn connect(self, url: &str, headers: &[(&str, &str)]) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
+        self.connect_in(url, headers, &[])
+    }
+
+    /// Connects to `url`, trusting an authority whose certificate is in a file.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub fn connect_trusting(self, url: &str, authority: &Path) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
+        // Where Node.js and the OpenSSL of Python look for authorities.
+        self.connect_in(url, &[], &[("NODE_EXTRA_CA_CERTS", authority), ("SSL_CERT_FILE", authority)])
+    }
+
+    fn connect_in(
+        self,
+        url: &str,
+        headers: &[(&str, &str)],
+        environment: &[(&str, &Path)],
+    ) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
         let mut arguments = vec![url.to_owned()];
         arguments.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
-        let mut program = self.run("client", &arguments)?;
+        let mut program = self.run("client", &arguments, environment)?;
         let opened = hear(&mut program, |said| match said.get("open") {
             Some(headers) => Some(Ok(headers.clone())),
             None => code(said, "refused").map(|status| Err(Refused { status: Some(status) })),
@@ -88,10 +108,15 @@ impl ServerProgram {
     /// # Errors
     /// When it does not start.
     pub fn start(library: Library, setup: &PeerSetup) -> Outcome<Self> {
-        let setup = json!({"keys": setup.keys, "compression": setup.compression});
-        let mut program = library.run("server", &[setup.to_string()])?;
+        let tls = setup.tls.as_ref().map(|tls| json!({"certificate": tls.certificate, "key": tls.key}));
+        let order = json!({"keys": setup.keys, "compression": setup.compression, "tls": tls});
+        let mut program = library.run("server", &[order.to_string()], &[])?;
         let port = hear(&mut program, |said| said.get("listening").and_then(Value::as_u64))?;
-        Ok(Self { program, url: format!("ws://127.0.0.1:{port}/ws"), left: VecDeque::new() })
+        let url = match tls {
+            None => format!("ws://127.0.0.1:{port}/ws"),
+            Some(_) => format!("wss://{HOST}:{port}/ws"),
+        };
+        Ok(Self { program, url, left: VecDeque::new() })
     }
 
     /// Has it do something, and waits until that is done.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use multiwa_ws_core::handshake::HandshakeLimits;
 use multiwa_ws_core::session::ServerConfig;
 use multiwa_ws_core::websocket;
+use multiwa_ws_driver::ServerTls;
 
 use super::{NEVER, Outcome, wait_for};
 
@@ -40,6 +41,8 @@ pub struct ServerSetup {
     pub slow_reader: SlowReader,
     /// Whether it compresses.
     pub compression: bool,
+    /// What it shows to clients over TLS; without, it speaks plain text.
+    pub tls: Option<ServerTls>,
 }
 
 /// What happens to a client that reads too slowly.
@@ -66,6 +69,7 @@ impl Default for ServerSetup {
             websocket: websocket::Config { close_timeout: NEVER, ..websocket::Config::default() },
             slow_reader: SlowReader::Close,
             compression: false,
+            tls: None,
         }
     }
 }

@@ -1,12 +1,15 @@
 //! A server and a whole client.
 
+use std::io::Write;
 use std::thread;
 
 use multiwa_ws_core::session::Features;
 use multiwa_ws_core::websocket::Cause;
 use multiwa_ws_tests::behaviour::browser::PageServer;
+use multiwa_ws_tests::behaviour::programs::Library;
 use multiwa_ws_tests::behaviour::raw::{RawClient, RawKind, Refused};
 use multiwa_ws_tests::behaviour::server::{Server, ServerBinding, ServerSetup};
+use multiwa_ws_tests::behaviour::tls::{Certificates, HOST};
 use multiwa_ws_tests::behaviour::{Failure, LIMIT, Outcome, ensure, same, wait_for};
 use serde_json::{Value, json};
 
@@ -226,6 +229,24 @@ pub(crate) fn compression(server: &dyn ServerBinding, client: RawKind) -> Outcom
     let answer = client.ask(&json!({"type": "ping", "requestId": long}).to_string())?;
     same(&answer["requestId"], &json!(long))?;
     Ok("`permessage-deflate`, both ways")
+}
+
+pub(crate) fn tls(server: &dyn ServerBinding, client: Library) -> Outcome<&'static str> {
+    let certificates = Certificates::new()?;
+    let mut authority = tempfile::NamedTempFile::new()?;
+    authority.write_all(certificates.authority.as_bytes())?;
+    let server = server.start(&ServerSetup { tls: Some(certificates.server()?), ..ServerSetup::default() })?;
+    let url = format!("wss://{HOST}:{}/ws", server.address().port());
+    let client = client.connect_trusting(&url, authority.path())?;
+    let mut client = client.map_err(|refused| Failure::new(format!("{refused:?}")))?;
+    client.text()?;
+    subscribe(&mut *client, &json!({"profileId": "p", "events": ["*"]}))?;
+    server.publish("a", Some("p"), "1")?;
+    same(data(&mut *client)?, 1)?;
+    client.close(1000)?;
+    same(client.end()?.0, 1000)?;
+    same(server.first_left()?.closed.clean, true)?;
+    Ok("as without")
 }
 
 pub(crate) fn page(server: &dyn ServerBinding) -> Outcome<&'static str> {

@@ -5,6 +5,7 @@ use multiwa_ws_core::session::{
 };
 use multiwa_ws_tests::behaviour::client::{Answer, Client, ClientBinding, ClientSetup, Told};
 use multiwa_ws_tests::behaviour::peer::{Peer, PeerKind, PeerSetup};
+use multiwa_ws_tests::behaviour::tls::{Certificates, HOST};
 use multiwa_ws_tests::behaviour::{Outcome, ensure, same};
 
 const KEY: &str = "the key & more";
@@ -271,4 +272,38 @@ pub(crate) fn compression(client: &dyn ClientBinding, peer: PeerKind) -> Outcome
         same(&client.data()?, &data)?;
     }
     Ok(if server.compresses()? { "`permessage-deflate`" } else { "not offered: sent as it is" })
+}
+
+pub(crate) fn tls(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
+    let certificates = Certificates::new()?;
+    let setup = PeerSetup { tls: Some(certificates.clone()), ..PeerSetup::with_key(KEY) };
+    let trust = certificates.client()?;
+    let (mut client, mut server) = start_with(client, peer, &setup, |setup| {
+        setup.keys.push(KEY.to_owned());
+        setup.tls = Some(trust);
+    })?;
+    client.subscribed("p", &["*"])?;
+    server.publish("e", Some("p"), "1")?;
+    same(client.data()?, "1")?;
+    client.close()?;
+    same(server.left_with()?, 1000)?;
+    Ok("as without")
+}
+
+pub(crate) fn certificate_not_trusted(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
+    let certificates = Certificates::new()?;
+    let server = peer.start(&PeerSetup { tls: Some(certificates.clone()), ..PeerSetup::default() })?;
+    let stranger = Certificates::new()?.client()?;
+    ends_by_certificate(client, ClientSetup { tls: Some(stranger), ..ClientSetup::new(server.url()) })?;
+    // One for another name is none for this one, whoever has issued it.
+    let by_address = server.url().replace(HOST, "127.0.0.1");
+    ends_by_certificate(client, ClientSetup { tls: Some(certificates.client()?), ..ClientSetup::new(by_address) })?;
+    Ok("over at once, the certificate named")
+}
+
+fn ends_by_certificate(client: &dyn ClientBinding, setup: ClientSetup) -> Outcome {
+    let mut client = client.start(&setup)?;
+    same(client.ready()?.map_err(|error| error.loss), Err(Some(Loss::TlsCertificate)))?;
+    same(client.status().attempt, 1)?;
+    same(client.end()?, CloseCause::Lost(Loss::TlsCertificate))
 }
