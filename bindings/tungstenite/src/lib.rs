@@ -28,17 +28,21 @@ mod clock;
 mod connection;
 mod dial;
 mod loss;
+mod race;
+mod reach;
 mod stream;
+mod tls;
 mod upgrade;
 mod wait;
 mod worker;
 
 pub use builder::ClientBuilder;
-pub use client::{Client, TimedOut, Updates};
+pub use client::{Client, Events, TimedOut, Updates};
 pub use dial::Connector;
 pub use mio;
 pub use multiwa_ws_driver::{
-    BuildError, ConnectError, ConnectorError, Endpoint, InvalidUrl, KeyPlacement, Overflow, QueueConfig, RequestError,
-    Status, Update,
+    BuildError, ClientTls, ClientTlsBuilder, ConnectError, ConnectorError, Destination, Endpoint, InvalidProxy,
+    InvalidUrl, KeyPlacement, Overflow, Proxy, QueueConfig, RedirectError, RequestError, RequestSettings, Status,
+    Target, TlsError, Update,
 };
 pub use stream::Stream;

@@ -3,6 +3,7 @@
 use std::io;
 
 use multiwa_ws_core::session::Loss;
+use multiwa_ws_driver::tls_loss;
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 
@@ -50,7 +51,7 @@ pub(crate) fn upgrade_loss(error: &Error) -> Loss {
 fn io_loss(error: &io::Error) -> Loss {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Loss::Eof,
-        _ => Loss::Io,
+        _ => tls_loss(error),
     }
 }
 
