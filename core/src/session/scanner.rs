@@ -105,7 +105,7 @@ fn unescaped(quoted: &str) -> Option<String> {
 /// A cursor over JSON text: the caller pulls keys and values, everything in between is checked.
 ///
 /// Nothing recurses, so depth costs no stack. What is not inlined takes and returns plain values, so that the cursor itself
-/// lives in registers.
+/// lives in registers; the rest is told to be inlined always, since one call in between would put the cursor into memory.
 #[derive(Debug)]
 pub(crate) struct Scanner<'t> {
     text: &'t str,
