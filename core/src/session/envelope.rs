@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use super::event::Event;
 use super::json::{ObjectWriter, RawJson};
+use super::outline::Outline;
 use super::scanner::{JsonError, Kind, Scanner, Value};
 use super::subscription::EventNames;
 
@@ -80,6 +81,12 @@ impl<'t> Message<'t> {
             return None;
         }
         Some(Event::lend(self.text, self.spans))
+    }
+
+    /// Where its members lie in its text.
+    #[must_use]
+    pub const fn outline(&self) -> Outline {
+        Outline::new(self.spans)
     }
 
     /// The same message, owning its text.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{ClientRequest, HandshakeLimits};
-use multiwa_ws_driver::{Io, Net, Runtime};
+use multiwa_ws_driver::{Clock, Io, Net, Runtime};
 use multiwa_ws_tokio::{Observed, Server, Tokio};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -183,12 +183,14 @@ async fn a_failure_to_accept_ends_nothing() {
 /// tokio, on which the first three connections cannot be accepted.
 struct Flaky;
 
-impl Runtime for Flaky {
-    type Sleep = <Tokio as Runtime>::Sleep;
-
+impl Clock for Flaky {
     fn now() -> multiwa_ws_core::Instant {
         Tokio::now()
     }
+}
+
+impl Runtime for Flaky {
+    type Sleep = <Tokio as Runtime>::Sleep;
 
     fn sleep_until(at: multiwa_ws_core::Instant) -> Self::Sleep {
         Tokio::sleep_until(at)
