@@ -2,6 +2,7 @@
 
 use std::io;
 
+use multiwa_ws_core::handshake::ResponseError;
 use multiwa_ws_core::session::Loss;
 use multiwa_ws_driver::tls_loss;
 use tungstenite::Error;
@@ -45,6 +46,15 @@ pub(crate) fn upgrade_loss(error: &Error) -> Loss {
         Error::Io(error) => io_loss(error),
         Error::Protocol(ProtocolError::HandshakeIncomplete) => Loss::Eof,
         _ => Loss::BadUpgrade,
+    }
+}
+
+/// The failure of an upgrade as text for a person: the deployed gateway must be named (`protocol.md`).
+pub(crate) fn upgrade_text(error: &Error) -> String {
+    match (error, upgrade_loss(error)) {
+        (_, Loss::Eof | Loss::Io) => ResponseError::NoAnswer.to_string(),
+        (Error::Protocol(ProtocolError::HttparseError(_)), _) => ResponseError::NotHttp.to_string(),
+        _ => text(error),
     }
 }
 

@@ -12,7 +12,7 @@ use multiwa_ws_core::websocket::Event;
 use multiwa_ws_tungstenite::mio::event::Source;
 use multiwa_ws_tungstenite::mio::net::TcpStream;
 use multiwa_ws_tungstenite::mio::{Interest, Registry, Token};
-use multiwa_ws_tungstenite::{Client, Connector, ConnectorError};
+use multiwa_ws_tungstenite::{Client, Connector, ConnectorError, QueueConfig, RequestError};
 
 use crate::peer::{Listener, Peer, at_once, call, listen, never, number, soon, wait_until};
 
@@ -122,10 +122,12 @@ struct Gate {
     shut: AtomicBool,
     reads: AtomicUsize,
     held_up: AtomicUsize,
+    broken: AtomicBool,
 }
 
 impl Read for Gated {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        assert!(!self.gate.broken.load(SeqCst), "as the test wants");
         self.gate.reads.fetch_add(1, SeqCst);
         // In small pieces, as they may come.
         let length = buffer.len().min(7);
@@ -169,7 +171,8 @@ fn gated() -> (Client, multiwa_ws_tungstenite::Updates, Peer, Arc<Gate>) {
         let (stream, request) = dial();
         Ok((Gated { stream, gate: at.clone() }, request))
     });
-    let builder = Client::builder("").reconnect(never()).subscribe("p", ["e"]);
+    let queue = QueueConfig { events: 1, ..QueueConfig::default() };
+    let builder = Client::builder("").reconnect(never()).queue(queue).subscribe("p", ["e"]);
     let (client, updates) = builder.start_with(connector).unwrap();
     let mut peer = listener.accept();
     peer.acknowledge();
@@ -192,16 +195,17 @@ fn a_stream_that_moves_a_few_bytes_at_a_time_is_as_good_as_another() {
 
 #[test]
 fn a_pong_is_not_lost_when_the_stream_would_block() {
-    let (_client, mut updates, mut peer, gate) = gated();
+    let (client, mut updates, mut peer, gate) = gated();
     gate.shut.store(true, SeqCst);
     peer.write_raw(b"\x89\x05first");
     wait_until(|| gate.held_up.load(SeqCst) > 0);
-    // What cannot be written does not keep it from reading.
+    // What cannot be written does not keep it from reading, up to the one event for which there is room.
     peer.publish(7);
-    assert_eq!(number(&mut updates), 7);
+    wait_until(|| client.status().counters.events == 1);
 
     gate.shut.store(false, SeqCst);
-    peer.publish(8);
+    // The stream being the test's own, nothing tells that it would take more; this wakes whoever asks.
+    drop(client.clone());
     let answered = soon(async {
         loop {
             if let Event::Pong(payload) = peer.socket.next().await.unwrap().unwrap().event {
@@ -210,6 +214,19 @@ fn a_pong_is_not_lost_when_the_stream_would_block() {
         }
     });
     assert_eq!(answered, b"first");
+    assert_eq!(number(&mut updates), 7);
+}
+
+#[test]
+fn a_stream_that_panics_ends_the_client_and_leaves_nobody_waiting() {
+    let (client, _updates, mut peer, gate) = gated();
+    let pinging = client.clone();
+    let pinging = call(move || pinging.ping());
+    assert_eq!(peer.request().0, "ping");
+    gate.broken.store(true, SeqCst);
+    peer.publish(7);
+    assert_eq!(pinging.returned(), Err(RequestError::ConnectionLost));
+    assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(Loss::Stopped));
 }
 
 #[test]

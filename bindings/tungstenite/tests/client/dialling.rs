@@ -67,7 +67,7 @@ fn a_large_message_arrives_over_tls() {
 }
 
 #[test]
-fn sec_hs_15_a_certificate_that_is_not_trusted_ends_the_client() {
+fn sec_hs_15_a_certificate_of_another_host_or_a_strange_authority_ends_the_client() {
     let (roots, tls) = authority(&["localhost"]);
     let (server, _) = serve(Server::builder().tls(tls));
     let port = server.local_addr().unwrap().port();
@@ -138,7 +138,7 @@ fn a_provider_may_say_stop() {
 }
 
 #[test]
-fn a_redirect_is_followed_and_not_for_ever() {
+fn sec_hs_14_a_redirect_is_followed_without_the_key_to_another_origin_and_not_for_ever() {
     let (server, url) = serve(Server::builder().api_keys([ApiKey::new("k")]));
     let listener = listen();
     let builder = Client::builder(&listener.url).api_key("k");
