@@ -315,7 +315,7 @@ impl ClientSession {
         let limits = &self.config.subscriptions;
         check_name(profile, limits).map_err(CommandError::Limit)?;
         events.check(limits).map_err(CommandError::Limit)?;
-        self.wanted().check_room(profile, limits).map_err(CommandError::Limit)?;
+        self.wanted().check_room(profile, events, limits).map_err(CommandError::Limit)?;
         // `protocol.md`, Subscriptions and filtering: without sets, a second profile is refused here, or displaces.
         let alone = !self.state.is_open() || self.features.subscription_sets;
         let displace = !alone && self.occupant(|_| true).is_some_and(|other| other != profile);
