@@ -20,8 +20,9 @@ pub(crate) struct TransmitQueue {
     shared_len: usize,
 }
 
-/// What an empty queue keeps allocated: room for a typical event, so that a steady trickle does not allocate.
-const KEPT: usize = 512;
+/// What an empty queue keeps allocated: room for a short message, so that a steady trickle of them does not allocate. Events
+/// go by reference, and the answers to an upgrade and to a subscription are too long and too rare to be kept for.
+const KEPT: usize = 128;
 
 impl TransmitQueue {
     /// Bytes that wait to be written.
