@@ -27,10 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = io::stdout().lock();
     loop {
         match updates.next_timeout(Duration::from_secs(60)) {
-            // Escaped: what people write to each other must not command a terminal.
             Ok(Some(Update::Event(event))) => {
-                let data = event.data().unwrap_or("null");
-                writeln!(out, "{} {}", event.name().escape_debug(), data.escape_debug())?;
+                writeln!(out, "{} {}", printable(&event.name()), printable(event.data().unwrap_or("null")))?;
             }
             Ok(Some(Update::Notice(notice))) => eprintln!("{notice:?}"),
             Ok(Some(_)) => {}
@@ -38,4 +36,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Err(_) => eprintln!("nothing happened for a minute"),
         }
     }
+}
+
+/// What people write to each other must not command a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
