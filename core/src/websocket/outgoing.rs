@@ -413,7 +413,7 @@ impl Outgoing {
             return self.send_compressed(kind, payload);
         }
         self.admit_message(payload.len())?;
-        self.push_frame(kind.opcode(), true, payload);
+        self.push(FrameHeader::new(kind.opcode(), true, None, payload.len() as u64), payload);
         Ok(())
     }
 
@@ -475,7 +475,6 @@ impl Outgoing {
         self.push_frame(OpCode::Close, true, &body);
     }
 
-    #[inline]
     fn push_frame(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
         self.push(FrameHeader::new(opcode, fin, None, payload.len() as u64), payload);
     }
@@ -487,7 +486,8 @@ impl Outgoing {
         self.push(FrameHeader { reserved, ..header }, payload);
     }
 
-    #[inline]
+    /// Where a message is sent the compiler knows most of its header.
+    #[inline(always)]
     fn push(&mut self, header: FrameHeader, payload: &[u8]) {
         // RFC 6455 section 5.3: a fresh key for each frame, from a source that the peer cannot predict.
         let mask = self.masking.as_mut().map(|random| random.masking_key());

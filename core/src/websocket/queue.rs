@@ -41,13 +41,13 @@ impl TransmitQueue {
     }
 
     /// Appends a frame by copy. Returns where its payload lies, for masking.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn copy(&mut self, header: &FrameHeader, payload: &[u8]) -> &mut [u8] {
         let mut buffer = [0; FrameHeader::MAX_LEN];
         let header_len = header.encode(&mut buffer).len();
         let start = self.copied.len() + header_len;
         self.copied.reserve(buffer.len() + payload.len());
-        // A copy of a length that the compiler knows takes two instructions; the rest is overwritten at once.
+        // A copy of a length that the compiler knows takes a few instructions; what is too much of it is cut at once.
         self.copied.extend_from_slice(&buffer);
         self.copied.truncate(start);
         self.copied.extend_from_slice(payload);
