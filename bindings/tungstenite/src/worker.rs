@@ -32,7 +32,7 @@ struct Handle {
 }
 
 impl Handle {
-    /// Handles wait meanwhile, so nothing is read or written that long.
+    /// Handles wait meanwhile, so messages are read and written without it.
     fn lock(&self) -> Turn<'_, ClientSession> {
         self.driver.turn(&self.waker)
     }
