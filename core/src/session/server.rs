@@ -432,6 +432,10 @@ impl ServerSession {
         if let Some(reply) = self.replies.pop_front() {
             self.queued_bytes = self.queued_bytes.saturating_sub(reply.len());
         }
+        if self.replies.is_empty() {
+            // Most connections never ask again.
+            self.replies = VecDeque::new();
+        }
     }
 
     /// What to do with the transport: [`Action::Close`] at most once, and nothing else. Replies that were not sent by then

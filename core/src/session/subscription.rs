@@ -1,8 +1,9 @@
 //! Subscriptions: which events a connection gets (`protocol.md`, Subscriptions and filtering).
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// The event name that matches every event. No other wildcard exists.
 pub const EVERY_EVENT: &str = "*";
@@ -64,7 +65,8 @@ pub enum SubscriptionLimit {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventNames {
-    names: Arc<BTreeSet<Box<str>>>,
+    /// In byte order: one block of memory, however few.
+    names: Arc<[Arc<str>]>,
     every: bool,
     /// What the names count towards [`SubscriptionLimits::max_total_bytes`].
     bytes: usize,
@@ -80,7 +82,7 @@ impl EventNames {
     /// Whether an event of this name is in the set.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        self.every || self.names.contains(name)
+        self.every || self.names.binary_search_by(|other| (**other).cmp(name)).is_ok()
     }
 
     /// Whether `*` is in the set.
@@ -104,6 +106,11 @@ impl EventNames {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// The names as [`iter`](Self::iter) gives them, to be shared.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.names.iter()
     }
 
     /// Collects names until one of them breaks a limit.
@@ -147,7 +154,7 @@ impl From<BTreeSet<Box<str>>> for EventNames {
     fn from(names: BTreeSet<Box<str>>) -> Self {
         let every = names.contains(EVERY_EVENT);
         let bytes = names.iter().map(|name| counted(name)).fold(0, usize::saturating_add);
-        Self { names: Arc::new(names), every, bytes }
+        Self { names: names.into_iter().map(Arc::from).collect(), every, bytes }
     }
 }
 
@@ -167,7 +174,8 @@ impl From<BTreeSet<Box<str>>> for EventNames {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionSet {
-    profiles: BTreeMap<Arc<str>, EventNames>,
+    /// In byte order of the profiles. Nearly every connection has one or a few, for which a tree would be mostly empty.
+    profiles: Vec<(Arc<str>, EventNames)>,
     /// What all names count, kept so that a change costs what has changed.
     bytes: usize,
 }
@@ -178,8 +186,8 @@ impl SubscriptionSet {
     #[must_use]
     pub fn matches(&self, profile: Option<&str>, name: &str) -> bool {
         match profile {
-            Some(profile) => self.profiles.get(profile).is_some_and(|names| names.matches(name)),
-            None => self.profiles.values().any(|names| names.matches(name)),
+            Some(profile) => self.get(profile).is_some_and(|names| names.matches(name)),
+            None => self.profiles.iter().any(|(_, names)| names.matches(name)),
         }
     }
 
@@ -192,33 +200,55 @@ impl SubscriptionSet {
     /// Adds a subscription or replaces the event names of its profile; other profiles stay, as with `"mode": "add"`.
     pub fn add(&mut self, profile: impl Into<Arc<str>>, names: EventNames) {
         let profile = profile.into();
-        self.remove(&profile);
         self.bytes = self.bytes.saturating_add(size(&profile, &names));
-        self.profiles.insert(profile, names);
+        match self.find(&profile) {
+            Ok(index) => {
+                if let Some((_, before)) = self.profiles.get_mut(index) {
+                    self.bytes = self.bytes.saturating_sub(size(&profile, before));
+                    *before = names;
+                }
+            }
+            Err(index) => {
+                // The first one needs room for itself alone.
+                if self.profiles.len() == self.profiles.capacity() {
+                    self.profiles.reserve_exact(self.profiles.len().max(1));
+                }
+                self.profiles.insert(index, (profile, names));
+            }
+        }
     }
 
     /// Removes the subscription of one profile and says whether there was one.
     pub fn remove(&mut self, profile: &str) -> bool {
-        let Some(names) = self.profiles.remove(profile) else { return false };
-        self.bytes = self.bytes.saturating_sub(size(profile, &names));
+        let Ok(index) = self.find(profile) else { return false };
+        let (profile, names) = self.profiles.remove(index);
+        self.bytes = self.bytes.saturating_sub(size(&profile, &names));
+        if self.profiles.len() <= self.profiles.capacity() / 4 {
+            self.profiles.shrink_to_fit();
+        }
         true
     }
 
     /// Removes every subscription.
     pub fn clear(&mut self) {
-        self.profiles.clear();
-        self.bytes = 0;
+        *self = Self::default();
     }
 
     /// The event names that this profile is subscribed to with.
     #[must_use]
     pub fn get(&self, profile: &str) -> Option<&EventNames> {
-        self.profiles.get(profile)
+        let index = self.find(profile).ok()?;
+        self.profiles.get(index).map(|(_, names)| names)
     }
 
     /// Profiles with their event names, profiles in byte order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &EventNames)> {
         self.profiles.iter().map(|(profile, names)| (&**profile, names))
+    }
+
+    /// The same, with the names of the profiles to be shared.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (&Arc<str>, &EventNames)> {
+        self.profiles.iter().map(|(profile, names)| (profile, names))
     }
 
     /// How many profiles are subscribed to.
@@ -231,6 +261,10 @@ impl SubscriptionSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.profiles.is_empty()
+    }
+
+    fn find(&self, profile: &str) -> Result<usize, usize> {
+        self.profiles.binary_search_by(|(other, _)| (**other).cmp(profile))
     }
 
     /// Whether the set stays within the limits with this subscription in it.
