@@ -321,27 +321,42 @@ fn a_profile_that_was_held_back_is_asked_for_once_its_turn_comes() {
 }
 
 #[test]
-fn a_profile_whose_waiting_unsubscribe_is_refused_is_asked_for_after_all() {
-    for profile in [Some("b"), None] {
+fn what_a_connection_was_not_asked_for_is_unsubscribed_from_without_a_message() {
+    for features in [SETS, NO_SETS] {
         let mut kit = Kit::open(quiet(), SETS);
         for profile in ["b", "a"] {
             kit.subscribe(profile, &["x"]);
         }
         kit.settle();
         kit.client.lost(kit.now, Loss::Io);
-        kit.client.unsubscribe(kit.now, profile).unwrap();
+        let ended = kit.client.unsubscribe(kit.now, Some("b")).unwrap();
         kit.back_off();
-        kit.greet(SETS);
-        let sent = kit.sent();
-        let (unsubscribe, asked) = sent.split_last().unwrap();
-        assert_eq!(asked.len(), usize::from(profile.is_some()));
-        for request in asked {
-            kit.answer(request, "ack", &json!({}));
-        }
-        kit.answer(unsubscribe, "error", &json!({"error": "too many requests"}));
-        kit.settle();
-        assert_eq!((kit.client.live().len(), kit.client.live()), (2, &kit.client.wanted()));
+        kit.notices();
+        kit.greet(features);
+        assert_eq!(profiles(&kit.settle()), ["a"]);
+        let outcome = RequestOutcome::Acknowledged { after: Duration::ZERO };
+        let ended = Notice::RequestEnded { id: ended, kind: RequestKind::Unsubscribe, outcome };
+        assert!(kit.notices().contains(&ended), "{features:?}");
+        assert_eq!((kit.client.live().len(), kit.client.live()), (1, &kit.client.wanted()));
     }
+}
+
+#[test]
+fn profiles_whose_waiting_unsubscribe_is_refused_are_asked_for_after_all() {
+    let mut kit = Kit::open(quiet(), SETS);
+    for profile in ["b", "a"] {
+        kit.subscribe(profile, &["x"]);
+    }
+    kit.settle();
+    kit.client.lost(kit.now, Loss::Io);
+    kit.client.unsubscribe(kit.now, None).unwrap();
+    kit.back_off();
+    kit.greet(SETS);
+    let request = kit.sent().remove(0);
+    assert!(kit.sent().is_empty());
+    kit.answer(&request, "error", &json!({"error": "too many requests"}));
+    assert_eq!(profiles(&kit.settle()), ["b", "a"]);
+    assert_eq!((kit.client.live().len(), kit.client.live()), (2, &kit.client.wanted()));
 }
 
 #[test]
