@@ -37,3 +37,14 @@ fn a_transport_of_ones_own_carries_events() {
     let mut client = example("multiwa-ws-core", "own_transport", &[&address, "profile-123", "secret"]);
     wait_for(&mut client, "message.received", 3);
 }
+
+#[test]
+fn the_blocking_logger_prints_events_until_its_input_ends() {
+    let (_server, address) = serve();
+    let url = format!("ws://{address}/ws");
+    let mut logger = example("multiwa-ws-tungstenite", "blocking_logger", &[&url, "profile-123", "secret"]);
+    wait_for(&mut logger, "message.received", 3);
+    // It ends with its input.
+    let (status, _) = logger.wait(LIMIT).unwrap();
+    assert!(status.success());
+}

@@ -5,7 +5,9 @@ use std::time::Duration;
 use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::session::{ClientState, CloseCause, CommandError, Loss, Notice};
 use multiwa_ws_tokio::Server;
-use multiwa_ws_tungstenite::{BuildError, Client, ConnectError, KeyPlacement, Overflow, RequestError, Update};
+use multiwa_ws_tungstenite::{
+    BuildError, Client, ConnectError, KeyPlacement, Overflow, QueueConfig, RequestError, Update,
+};
 
 use crate::peer::{at_once, call, find, next, number, numbers, publish, serve, soon, wait_until};
 
@@ -32,7 +34,7 @@ fn a_client_connects_subscribes_and_is_told_events_until_it_closes() {
 
         client.close();
         assert_eq!((client.state(), client.closed()), (ClientState::Closed, CloseCause::Application));
-        let last = std::iter::from_fn(|| next(&mut updates)).last();
+        let last = std::iter::from_fn(|| next(&mut updates).map(Update::into_owned)).last();
         assert_eq!(last, Some(Update::Notice(Notice::Closed(CloseCause::Application))));
         assert_eq!(updates.next(), None);
         assert_eq!(client.ping(), Err(RequestError::Command(CommandError::Closed)));
@@ -101,7 +103,11 @@ fn requests_are_acknowledged_while_events_lie_unread() {
 fn a_slow_application_is_treated_as_it_chose() {
     let (server, url) = serve(Server::builder());
     let flooded = |overflow| {
-        let (client, updates) = Client::builder(&url).queue(3, overflow).subscribe("p", ["*"]).connect().unwrap();
+        let (client, updates) = Client::builder(&url)
+            .queue(QueueConfig { events: 3, overflow, ..QueueConfig::default() })
+            .subscribe("p", ["*"])
+            .connect()
+            .unwrap();
         for number in 0..10 {
             publish(&server.publisher(), "p", number);
         }
@@ -131,7 +137,11 @@ fn a_slow_application_is_treated_as_it_chose() {
 #[test]
 fn a_client_whose_queue_is_full_closes_as_promptly_as_another() {
     let (server, url) = serve(Server::builder());
-    let (client, updates) = Client::builder(&url).queue(2, Overflow::Wait).subscribe("p", ["*"]).connect().unwrap();
+    let (client, updates) = Client::builder(&url)
+        .queue(QueueConfig { events: 2, ..QueueConfig::default() })
+        .subscribe("p", ["*"])
+        .connect()
+        .unwrap();
     for number in 0..1000 {
         publish(&server.publisher(), "p", number);
     }
