@@ -35,10 +35,13 @@ readme_says() {
     "$@"
 }
 
-# The suites that start Node.js and other programs from outside the workspace.
+# The suites that start Node.js, Python and Chromium.
 external_tests_pass() {
-    need node npm
+    need node npm python3
     npm ci --prefix tests/js
+    python3 -m venv --clear tests/python/.venv
+    tests/python/.venv/bin/pip install --quiet --requirement tests/python/requirements.txt
+    install_debian chromium chromium
     cargo test --package multiwa-ws-tests --features external
 }
 

@@ -10,8 +10,8 @@ use multiwa_ws_core::session::{ClientConfig, ClientState, Loss};
 
 const NOW: Instant = Instant::from_nanos(7);
 
-fn upgrading() -> Client {
-    let mut client = Client::new(Config::default(), [1; 32]);
+fn upgrading(config: Config) -> Client {
+    let mut client = Client::new(config, [1; 32]);
     client.connect(NOW).unwrap();
     assert_eq!(client.poll_action(), Some(TransportAction::Connect { attempt: 1 }));
     client.connected(NOW, ClientRequest::new("h", "/ws")).unwrap();
@@ -19,7 +19,11 @@ fn upgrading() -> Client {
 }
 
 fn open() -> Client {
-    let mut client = upgrading();
+    open_with(Config::default())
+}
+
+fn open_with(config: Config) -> Client {
+    let mut client = upgrading(config);
     let mut server = ServerHandshake::new(NOW, HandshakeLimits::default());
     assert!(server.handle_input(NOW, &mut &mut written(&mut client)[..]).unwrap().is_some());
     server.accept(NOW, &Acceptance::default()).unwrap();
@@ -46,8 +50,24 @@ fn closing_queues_the_close_frame_before_the_command_returns() {
 }
 
 #[test]
+fn a_client_that_gives_up_at_a_binary_message_tells_the_server_why() {
+    let mut config = Config::default();
+    config.session.reconnect.enabled = false;
+    let mut client = open_with(config);
+    assert!(client.handle_input(NOW, &mut &mut [0x82, 0][..]).is_none());
+    assert_eq!(client.session().state(), ClientState::Closed);
+    let bytes = written(&mut client);
+    assert_eq!(bytes[0], 0x88, "{bytes:x?}");
+    assert!(client.poll_timeout().is_some(), "the closing handshake has a deadline");
+    let mut answer = [0x88, 2, 0x03, 0xeb];
+    assert!(client.handle_input(NOW, &mut &mut answer[..]).is_none());
+    client.handle_eof(NOW);
+    assert_eq!((client.poll_action(), client.poll_timeout()), (Some(TransportAction::Disconnect), None));
+}
+
+#[test]
 fn closing_while_the_upgrade_is_under_way_drops_the_transport() {
-    let mut client = upgrading();
+    let mut client = upgrading(Config::default());
     client.commands().close(NOW);
     assert_eq!((written(&mut client), client.poll_timeout()), (vec![], None));
     assert_eq!(client.poll_action(), Some(TransportAction::Disconnect));

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Message, WebSocket};
 
-use super::{Failure, LIMIT, Outcome};
+use super::{Failure, LIMIT, Outcome, ensure, wait_for};
 use crate::reference::RawFrame;
 
 /// A server that does what it is told on each connection.
@@ -29,6 +29,8 @@ pub struct Scripted {
 #[derive(Debug, Default)]
 struct Shared {
     connections: AtomicUsize,
+    /// Scripts that have not returned.
+    running: AtomicUsize,
     over: AtomicBool,
     /// By the number of their connection, to be cut when it is over.
     streams: Mutex<BTreeMap<usize, TcpStream>>,
@@ -44,12 +46,15 @@ pub fn against<T>(
     scenario: impl FnOnce(&Scripted) -> Outcome<T>,
 ) -> Outcome<T> {
     let server = Scripted::start(script)?;
-    let outcome = scenario(&server);
-    let failures = server.end();
-    match outcome {
-        Ok(seen) if failures.is_empty() => Ok(seen),
-        Ok(_) => Err(Failure::new(format!("the script failed: {failures:?}"))),
-        Err(failure) => Err(Failure::new(format!("{failure:?}; the script: {failures:?}"))),
+    match scenario(&server) {
+        Ok(seen) => {
+            // The clients are gone by now, so the scripts come to their ends.
+            wait_for("the end of the script", || (server.shared.running.load(Ordering::SeqCst) == 0).then_some(()))?;
+            let failures = server.failures();
+            ensure(failures.is_empty(), || format!("the script failed: {failures:?}"))?;
+            Ok(seen)
+        }
+        Err(failure) => Err(Failure::new(format!("{failure:?}; the script: {:?}", server.failures()))),
     }
 }
 
@@ -77,8 +82,8 @@ impl Scripted {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Ends it; what went wrong in its script until now.
-    fn end(self) -> Vec<Failure> {
+    /// What went wrong in its script.
+    fn failures(&self) -> Vec<Failure> {
         std::mem::take(&mut *lock(&self.shared.failures))
     }
 }
@@ -107,6 +112,7 @@ impl Shared {
                 return;
             }
             let Ok(stream) = stream else { continue };
+            self.running.fetch_add(1, Ordering::SeqCst);
             let number = self.connections.fetch_add(1, Ordering::SeqCst) + 1;
             if let Ok(stream) = stream.try_clone() {
                 lock(&self.streams).insert(number, stream);
@@ -115,13 +121,10 @@ impl Shared {
             thread::spawn(move || {
                 let knock = Knock(stream);
                 let done = knock.prepare().and_then(|()| script(number, knock));
-                if let Err(failure) = done
-                    && !shared.over.load(Ordering::SeqCst)
-                {
-                    lock(&shared.failures).push(failure);
-                }
+                lock(&shared.failures).extend(done.err());
                 // The last of its handles, so this closes the connection.
                 lock(&shared.streams).remove(&number);
+                shared.running.fetch_sub(1, Ordering::SeqCst);
             });
         }
     }
@@ -179,7 +182,7 @@ impl Knock {
         let mut piece = [0; 1024];
         while !head.ends_with(b"\r\n\r\n") {
             let length = self.0.read(&mut piece)?;
-            super::ensure(length > 0, || "the client left before it asked".to_owned())?;
+            ensure(length > 0, || "the client left before it asked".to_owned())?;
             head.extend(piece.iter().take(length));
         }
         self.0.write_all(bytes.as_bytes())?;

@@ -1,7 +1,7 @@
 //! Certificates for servers of the suite.
 
 use multiwa_ws_driver::{ClientTls, ServerTls};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use super::Outcome;
 
@@ -27,6 +27,8 @@ impl Certificates {
     pub fn new() -> Outcome<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Another name than that of the server's certificate, which would otherwise look as if it had issued itself.
+        params.distinguished_name.push(DnType::CommonName, "the authority of a test");
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new([HOST.to_owned()])?.signed_by(&key, &authority)?;

@@ -102,7 +102,11 @@ pub(crate) fn no_ack(client: &dyn ClientBinding) -> Outcome<&'static str> {
 pub(crate) fn no_answer(client: &dyn ClientBinding) -> Outcome<&'static str> {
     let script = |_, knock: Knock| knock.welcome()?.ignore();
     against(script, |server| {
-        let client = start_with(client, server, |setup| setup.config.session.request_timeout = SHORT)?;
+        let client = start_with(client, server, |setup| {
+            setup.config.session.request_timeout = SHORT;
+            // For the end, which this server ignores as well.
+            setup.config.session.close_timeout = SHORT;
+        })?;
         client.connected()?;
         same(client.subscribe("p", &["*"])?, Answer::TimedOut)?;
         same(client.ping()?, Answer::TimedOut)?;
