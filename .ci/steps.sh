@@ -47,8 +47,15 @@ no_std_program_runs() {
     cargo run --locked --release --manifest-path tests/no-std/Cargo.toml
 }
 
+# Checks the comparison with the peers, whose optimised build takes far longer than all other steps, and builds the rest.
 benchmarks_build() {
-    cargo build --release --manifest-path benches/Cargo.toml --all-targets
+    lints_of_workspace_are_kept benches --locked --all-targets
+    cargo build --locked --release --manifest-path benches/Cargo.toml --no-default-features --all-targets
+}
+
+instruction_counts_hold() {
+    install_debian valgrind valgrind
+    python3 benches/counts.py
 }
 
 # fuzz_targets_run SECONDS: builds every target and runs each over its corpus. What they find new goes to target/.
