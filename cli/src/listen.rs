@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::future::pending;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::pin::pin;
 use std::time::Duration;
 
 use multiwa_ws_core::session::{
-    CloseCause, Event, FailedSubscription, Gap, Loss, Notice, ReconnectConfig, Refusal, RequestOutcome,
+    CloseCause, FailedSubscription, Gap, Loss, Notice, ReconnectConfig, Refusal, RequestOutcome,
 };
-use multiwa_ws_tokio::{Client, Runtime, Tokio, Update, Updates};
+use multiwa_ws_tokio::{Client, Clock, Tokio, Update, Updates};
 use tokio::time::sleep;
 
 use crate::args;
@@ -69,13 +70,13 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     }
     let (client, updates) = builder.start()?;
     note(&format!("connecting to {server}"));
-    let mut listener = Listener { client, updates, output: Output::new(args.json), was_ready: false };
+    let mut listener = Listener { updates, output: Output::new(args.json), watch: Watch { client, was_ready: false } };
     let result = tokio::select! {
         result = listener.listen(args.count, args.idle_timeout) => result,
-        () = sleep_for(args.limit) => listener.time_is_over(),
+        () = sleep_for(args.limit) => listener.watch.time_is_over(),
         () = interrupts.next() => Err(End::Interrupted),
     };
-    interrupts.last(Duration::from_secs(5), listener.client.close()).await;
+    interrupts.last(Duration::from_secs(5), listener.watch.client.close()).await;
     result
 }
 
@@ -87,40 +88,41 @@ async fn sleep_for(limit: Option<Duration>) {
 }
 
 struct Listener {
-    client: Client,
     updates: Updates,
     output: Output,
-    was_ready: bool,
+    watch: Watch,
 }
 
 impl Listener {
-    /// Prints events until there are enough of them.
+    /// Prints events until there are enough of them; what else happens is told on standard error.
     async fn listen(&mut self, count: Option<NonZeroU64>, idle: Option<Duration>) -> Result<(), End> {
         let mut left = count.map(NonZeroU64::get);
+        let mut silence = pin!(sleep_for(idle));
         while left != Some(0) {
-            let event = tokio::select! {
-                event = self.next_event() => event?,
-                () = sleep_for(idle) => return Err(End::TimedOut("no event came in time".to_owned())),
+            let update = tokio::select! {
+                update = self.updates.next() => update,
+                () = &mut silence => return Err(End::TimedOut("no event came in time".to_owned())),
             };
-            self.output.event(&event).await?;
-            left = left.map(|left| left - 1);
+            let Some(update) = update else { return Err(self.watch.closed(CloseCause::Application)) };
+            if let Update::Event(event) = update {
+                self.output.event(&event).await?;
+                left = left.map(|left| left - 1);
+                silence.set(sleep_for(idle));
+            } else {
+                self.watch.tell(update)?;
+            }
         }
         Ok(())
     }
+}
 
-    /// The next event; what else happens is told on standard error.
-    async fn next_event(&mut self) -> Result<Event<'static>, End> {
-        loop {
-            match self.updates.next().await {
-                Some(Update::Event(event)) => return Ok(event),
-                Some(Update::Notice(Notice::Closed(cause))) => return Err(self.closed(cause)),
-                Some(Update::Notice(Notice::Ready { failed, gap })) => self.ready(&failed, gap)?,
-                Some(update) => self.tell(&update),
-                None => return Err(self.closed(CloseCause::Application)),
-            }
-        }
-    }
+/// What happens to the connection, on standard error.
+struct Watch {
+    client: Client,
+    was_ready: bool,
+}
 
+impl Watch {
     /// Some subscription must be live, or there is nothing to wait for.
     fn ready(&mut self, failed: &[FailedSubscription], gap: Option<Gap>) -> Result<(), End> {
         self.was_ready = true;
@@ -148,14 +150,16 @@ impl Listener {
         Ok(())
     }
 
-    fn tell(&self, update: &Update) {
+    fn tell(&mut self, update: Update<'_>) -> Result<(), End> {
         match update {
-            Update::Notice(Notice::Connecting { attempt }) if *attempt > 1 => note(&format!("attempt {attempt}")),
+            Update::Notice(Notice::Closed(cause)) => return Err(self.closed(cause)),
+            Update::Notice(Notice::Ready { failed, gap }) => return self.ready(&failed, gap),
+            Update::Notice(Notice::Connecting { attempt }) if attempt > 1 => note(&format!("attempt {attempt}")),
             Update::Notice(Notice::Opened) => note("connected"),
             Update::Notice(Notice::AckMissing) => note("the server sent no acknowledgement of the connection"),
             Update::Notice(Notice::Backoff { loss, until }) => {
                 let wait = until.saturating_duration_since(Tokio::now());
-                note(&format!("{}; trying again in {wait:.1?}", self.detail(*loss)));
+                note(&format!("{}; trying again in {wait:.1?}", self.detail(loss)));
             }
             Update::Error { error, .. } => note(&format!("the server says: {error}")),
             Update::Notification(message) => {
@@ -168,6 +172,7 @@ impl Listener {
             Update::Invalid(error) => note(&format!("the server sent no valid message: {error}")),
             _ => {}
         }
+        Ok(())
     }
 
     fn closed(&self, cause: CloseCause) -> End {

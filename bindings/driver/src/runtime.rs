@@ -7,13 +7,16 @@ use std::task::{Context, Poll};
 
 use multiwa_ws_core::Instant;
 
-/// A source of time and of timers.
-pub trait Runtime: Send + Sync + Unpin + 'static {
-    /// A timer that completes at the time it was made for.
-    type Sleep: Future<Output = ()> + Send + 'static;
-
+/// A source of time.
+pub trait Clock: Send + Sync + Unpin + 'static {
     /// The present, on a monotonic clock whose epoch is the same throughout the process.
     fn now() -> Instant;
+}
+
+/// A source of time and of timers.
+pub trait Runtime: Clock {
+    /// A timer that completes at the time it was made for.
+    type Sleep: Future<Output = ()> + Send + 'static;
 
     /// A timer that completes at `at`, at once when that has passed.
     fn sleep_until(at: Instant) -> Self::Sleep;

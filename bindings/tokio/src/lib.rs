@@ -6,9 +6,10 @@
 mod runtime;
 
 pub use multiwa_ws_driver::{
-    BuildError, ConnectError, ConnectionRate, Connector, ConnectorError, Endpoint, Error, Grant, HandshakeError,
-    InvalidOrigin, InvalidUrl, KeyPlacement, Knock, Observed, Options, Origin, Overflow, Peer, Publisher, Request,
-    RequestError, Runtime, SlowReader, Status, Update,
+    BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectionRate, Connector, ConnectorError,
+    Destination, Endpoint, Error, Grant, HandshakeError, InvalidOrigin, InvalidProxy, InvalidUrl, KeyPlacement, Knock,
+    Observed, Options, Origin, Overflow, Peer, Proxy, Publisher, QueueConfig, RedirectError, Request, RequestError,
+    ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError, Update,
 };
 pub use runtime::Tokio;
 
@@ -20,6 +21,9 @@ pub type ClientBuilder = multiwa_ws_driver::ClientBuilder<Tokio>;
 
 /// What a [`Client`] tells.
 pub type Updates = multiwa_ws_driver::Updates<Tokio>;
+
+/// The events of a [`Client`] alone.
+pub type Events = multiwa_ws_driver::Events<Tokio>;
 
 /// A server that lets clients in and publishes events to them.
 ///
@@ -53,7 +57,8 @@ pub type Reader<S> = multiwa_ws_driver::Reader<S, Tokio>;
 /// The sending side of a [`WebSocket`] that was split.
 pub type Writer<S> = multiwa_ws_driver::Writer<S, Tokio>;
 
-/// The examples of the project's README compile.
+/// The examples of the project's README compile, and those of its page about the bindings.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
-struct Readme;
+#[doc = include_str!("../../../docs/bindings.md")]
+struct Pages;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use multiwa_ws_driver::Runtime as _;
+use multiwa_ws_driver::{Clock as _, Runtime as _};
 use multiwa_ws_tokio::Tokio;
 
 #[test]

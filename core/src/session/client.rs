@@ -34,8 +34,8 @@ const MAX_NOTICES: usize = 256;
 ///
 /// - **Getters**, at any time: [`state`](Self::state), [`live`](Self::live), [`wanted`](Self::wanted),
 ///   [`counters`](Self::counters) and the others.
-/// - **`handle_*`**, [`connected`](Self::connected), [`opened`](Self::opened), [`lost`](Self::lost) and
-///   [`reading_paused`](Self::reading_paused) tell what happened on the transport or that time passed.
+/// - **`handle_*`**, [`connected`](Self::connected), [`redirected`](Self::redirected), [`opened`](Self::opened),
+///   [`lost`](Self::lost) and [`reading_paused`](Self::reading_paused) tell what happened on the transport or that time passed.
 /// - **Commands**: [`connect`](Self::connect), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe),
 ///   [`ping`](Self::ping), [`close`](Self::close). They take effect before they return; a refused one changed nothing.
 /// - **`poll_*`**: after any of the above, send what [`poll_message`](Self::poll_message) lends and confirm each with
@@ -74,6 +74,8 @@ pub struct ClientSession {
     state_due: Option<Instant>,
     /// The transport is connected, the upgrade is not done.
     upgrading: bool,
+    /// Redirects that the present attempt has followed.
+    redirects: u8,
     ready_since: Option<Instant>,
 
     wanted: Wanted,
@@ -81,6 +83,9 @@ pub struct ClientSession {
     requests: Requests,
     /// Subscriptions that failed on the way to `Ready`.
     failed: Vec<FailedSubscription>,
+    /// Profiles that this connection was not asked for: another one had the only place of a server without sets, or an
+    /// `unsubscribe` was on its way that may yet be refused.
+    held_back: VecDeque<Arc<str>>,
     features: Features,
     /// Requests are sent once this wait is over.
     welcome: Welcome,
@@ -189,11 +194,13 @@ impl ClientSession {
             last_loss: None,
             state_due: None,
             upgrading: false,
+            redirects: 0,
             ready_since: None,
             wanted: Wanted::default(),
             live: SubscriptionSet::default(),
             requests: Requests::new(client),
             failed: Vec::new(),
+            held_back: VecDeque::new(),
             features: Features::default(),
             welcome: Welcome::Over,
             liveness: None,
@@ -299,7 +306,8 @@ impl ClientSession {
     /// Subscribes to events of a profile, beside the other profiles; a subscription to the same profile is replaced.
     ///
     /// It is wanted from now on, connected or not, and asked for again on each connection, until it is refused or
-    /// unsubscribed from. The request ends within [`ClientConfig::request_timeout`].
+    /// unsubscribed from. The request ends within [`ClientConfig::request_timeout`]. A profile that is wanted while a server
+    /// without sets holds another one is asked for once that one is gone.
     ///
     /// # Errors
     /// [`CommandError`] says what to do instead.
@@ -315,7 +323,7 @@ impl ClientSession {
         let limits = &self.config.subscriptions;
         check_name(profile, limits).map_err(CommandError::Limit)?;
         events.check(limits).map_err(CommandError::Limit)?;
-        self.wanted().check_room(profile, limits).map_err(CommandError::Limit)?;
+        self.wanted().check_room(profile, events, limits).map_err(CommandError::Limit)?;
         // `protocol.md`, Subscriptions and filtering: without sets, a second profile is refused here, or displaces.
         let alone = !self.state.is_open() || self.features.subscription_sets;
         let displace = !alone && self.occupant(|_| true).is_some_and(|other| other != profile);
@@ -415,6 +423,23 @@ impl ClientSession {
             self.upgrading = true;
             self.state_due = Some(self.now + self.config.upgrade_timeout);
         }
+    }
+
+    /// The server answered the upgrade with a redirect: may it be followed?
+    ///
+    /// If so the attempt goes on with a new transport, for which [`ClientConfig::connect_timeout`] holds, and
+    /// [`connected`](Self::connected) comes next. If not, at [`ClientConfig::max_redirects`], the answer is a refusal like any
+    /// other, for [`lost`](Self::lost).
+    #[must_use = "a redirect that is not followed is a refusal"]
+    pub fn redirected(&mut self, now: Instant) -> bool {
+        self.advance(now);
+        if self.state != ClientState::Connecting || self.redirects >= self.config.max_redirects {
+            return false;
+        }
+        self.redirects += 1;
+        self.upgrading = false;
+        self.state_due = Some(self.now + self.config.connect_timeout);
+        true
     }
 
     /// The upgrade succeeded; `features` is what the 101 response announced.

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 
 use super::envelope::{Message, Spans, member};
 use super::json::RawJson;
+use super::outline::Outline;
 use super::scanner::{Kind, Value};
 
 /// One event as it was received.
@@ -99,6 +100,12 @@ impl<'t> Event<'t> {
     #[must_use]
     pub fn as_message(&self) -> Message<'_> {
         Message::lend(&self.text, self.spans)
+    }
+
+    /// Where its members lie in its text.
+    #[must_use]
+    pub const fn outline(&self) -> Outline {
+        Outline::new(self.spans)
     }
 
     /// The same event, owning its text.

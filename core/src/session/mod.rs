@@ -12,6 +12,7 @@ mod event;
 mod features;
 mod json;
 mod notice;
+mod outline;
 mod request;
 mod retry;
 mod scanner;
@@ -27,6 +28,7 @@ pub use event::{Event, EventView, MemberError, MessageAck, MessageReceived, QrUp
 pub use features::Features;
 pub use json::{DEFAULT_MAX_DEPTH, RawJson};
 pub use notice::{Action, ClientEvent, CloseCause, FailedSubscription, Gap, Notice, Refusal, RequestOutcome};
+pub use outline::Outline;
 pub use request::{RequestId, RequestKind};
 pub use retry::{Ending, Loss, RETRY_RULES, RetryRule};
 pub use scanner::JsonError;

@@ -11,7 +11,7 @@ use crate::frame::FrameHeader;
 /// A first-in, first-out queue of bytes that is lent for vectored writes and confirmed at any byte.
 ///
 /// `copied` holds bytes that were copied in; `shared` holds buffers that stand between runs of them. An empty queue holds
-/// at most [`KEPT`] bytes and [`KEPT_SHARED`] empty places of memory, until [`release`](Self::release).
+/// at most [`KEPT`] bytes of memory, or [`KEPT_BATCH`] after much was sent, until [`release`](Self::release).
 #[derive(Default)]
 pub(crate) struct TransmitQueue {
     copied: Vec<u8>,
@@ -22,11 +22,15 @@ pub(crate) struct TransmitQueue {
     shared_len: usize,
 }
 
-/// What an empty queue keeps allocated: room for a batch of typical messages, so that a steady flow does not allocate.
-const KEPT: usize = 16 << 10;
+/// What an empty queue keeps allocated: room for a short message, so that a steady trickle of them does not allocate. Events
+/// go by reference, and the answers to an upgrade and to a subscription are too long and too rare to be kept for.
+const KEPT: usize = 128;
 
-/// How many places for shared buffers it keeps: for two messages, whose frames may have two parts each.
-const KEPT_SHARED: usize = 4;
+/// What it keeps after a batch of at least [`BATCH`] bytes, which others will follow: room for the next one.
+const KEPT_BATCH: usize = 16 << 10;
+
+/// More than the answers of an idle connection have.
+const BATCH: usize = 1 << 10;
 
 impl TransmitQueue {
     /// Bytes that wait to be written.
@@ -128,11 +132,10 @@ impl TransmitQueue {
     /// part, so that a queue that never runs dry moves each byte at most once.
     fn reclaim(&mut self) {
         if self.is_empty() {
-            if self.shared.capacity() > KEPT_SHARED {
-                self.shared = VecDeque::new();
-            }
+            self.shared = VecDeque::new();
             self.head = 0;
-            if self.copied.capacity() > KEPT {
+            let kept = if self.copied.len() < BATCH { KEPT } else { KEPT_BATCH };
+            if self.copied.capacity() > kept {
                 self.copied = Vec::new();
             } else {
                 self.copied.clear();
@@ -254,6 +257,20 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_kept_for_the_next_batch_and_not_for_an_answer_now_and_then() {
+        let mut queue = TransmitQueue::default();
+        let mut kept_after = |len: usize| {
+            queue.copy(&FrameHeader::new(OpCode::Text, true, None, len as u64), &vec![0; len]);
+            queue.consume(usize::MAX);
+            queue.copied.capacity()
+        };
+        assert!(kept_after(BATCH) >= BATCH);
+        assert_eq!(kept_after(KEPT_BATCH), 0);
+        assert_eq!(kept_after(BATCH / 2), 0);
+        assert!(kept_after(KEPT / 2) > 0);
+    }
+
+    #[test]
     fn a_queue_that_never_runs_dry_keeps_its_memory_in_bounds() {
         let mut queue = TransmitQueue::default();
         for _ in 0..10_000 {
@@ -263,6 +280,6 @@ mod tests {
         }
         assert!(queue.copied.capacity() < 40_000, "{}", queue.copied.capacity());
         queue.consume(usize::MAX);
-        assert!(queue.is_empty() && queue.copied.capacity() <= KEPT);
+        assert!(queue.is_empty() && queue.copied.capacity() <= KEPT_BATCH);
     }
 }

@@ -2,16 +2,19 @@
 
 use std::collections::VecDeque;
 
+use multiwa_ws_core::session::{ClientEvent, JsonError, Notice, Outline};
+
 use super::Update;
 
 /// What happens to events while the application does not take them and the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
-    /// Nothing more is read: the server waits, and answers to requests wait with it. Nothing is lost, unless the server
-    /// loses patience.
+    /// Nothing more is read: the server waits, and answers to requests wait with it, so that requests may time out. The
+    /// silence of a server that is not read means nothing. No event is lost, unless the server loses patience; while the
+    /// client closes, reading goes on and the newest event is dropped.
     #[default]
     Wait,
-    /// The oldest event is dropped.
+    /// The oldest events are dropped.
     DropOldest,
     /// The newest event is dropped.
     DropNewest,
@@ -19,19 +22,88 @@ pub enum Overflow {
     Close,
 }
 
-/// A bounded queue of updates. Only events count and can be dropped; what happens to the connection is always told.
+/// How much is held for an application that does not take its updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// How many events, 1,024 by default: some seconds of a busy server. At least 1.
+    pub events: usize,
+    /// How many bytes of them, 4 MiB by default: several messages of the longest that a server sends by default. The queue
+    /// is full once it holds as many, so that a longer message finds its place in an empty queue.
+    pub bytes: usize,
+    /// What happens to more.
+    pub overflow: Overflow,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self { events: 1024, bytes: 4 << 20, overflow: Overflow::default() }
+    }
+}
+
+/// A bounded queue of updates, whose texts lie one behind the other in one buffer.
+///
+/// Only what a server can send at will counts as an event and can be dropped by the policy. What happens to the connection
+/// is told in any case, up to the latest [`MAX_NOTICES`].
 #[derive(Debug)]
 pub(super) struct Queue {
-    updates: VecDeque<Update>,
-    events: usize,
-    capacity: usize,
-    overflow: Overflow,
+    config: QueueConfig,
+    items: VecDeque<(Item, usize)>,
+    /// The texts of the items, behind `read` bytes of those that were taken.
+    texts: String,
+    read: usize,
+    notices: usize,
     dropped: u64,
 }
 
+/// Notices that wait; from here on the oldest gives way. They tell of some sixty reconnections.
+const MAX_NOTICES: usize = 256;
+
+/// Bytes and items for which an empty queue keeps room: what one read of the connection brings.
+const KEPT: usize = 64 << 10;
+const KEPT_ITEMS: usize = 512;
+
+/// An update apart from its text.
+#[derive(Debug)]
+pub(super) enum Item {
+    Event(Outline),
+    Notification(Outline),
+    Unknown(Outline),
+    /// The code stands behind so many bytes of text.
+    Error {
+        code: Option<usize>,
+    },
+    Invalid(JsonError),
+    Notice(Notice),
+}
+
+impl Item {
+    /// The update that this is, with the text that it was queued with.
+    pub(super) fn lend(self, text: &str) -> Update<'_> {
+        match self {
+            Self::Event(outline) => Update::Event(outline.event(text)),
+            Self::Notification(outline) => Update::Notification(outline.message(text)),
+            Self::Unknown(outline) => Update::Unknown(outline.message(text)),
+            Self::Error { code } => {
+                let (error, code) = match code {
+                    Some(at) => (text.get(..at), text.get(at..)),
+                    None => (Some(text), None),
+                };
+                Update::Error { error: error.unwrap_or_default().into(), code: code.map(Into::into) }
+            }
+            Self::Invalid(error) => Update::Invalid(error),
+            Self::Notice(notice) => Update::Notice(notice),
+        }
+    }
+
+    /// Whether the policy may drop it.
+    fn is_droppable(&self) -> bool {
+        !matches!(self, Self::Notice(_))
+    }
+}
+
 impl Queue {
-    pub(super) fn new(capacity: usize, overflow: Overflow) -> Self {
-        Self { updates: VecDeque::new(), events: 0, capacity: capacity.max(1), overflow, dropped: 0 }
+    pub(super) fn new(config: QueueConfig) -> Self {
+        Self { config, items: VecDeque::new(), texts: String::new(), read: 0, notices: 0, dropped: 0 }
     }
 
     pub(super) fn dropped(&self) -> u64 {
@@ -40,91 +112,145 @@ impl Queue {
 
     /// Whether reading must pause until the application has taken something.
     pub(super) fn must_wait(&self) -> bool {
-        self.overflow == Overflow::Wait && self.events >= self.capacity
-    }
-
-    /// How many events may be pushed before the policy has a say.
-    pub(super) fn room(&self) -> usize {
-        match self.overflow {
-            Overflow::Wait => self.capacity.saturating_sub(self.events),
-            _ => usize::MAX,
-        }
+        self.config.overflow == Overflow::Wait && self.is_full()
     }
 
     /// Whether the client must close: the queue is full and that is the policy.
     #[must_use]
-    pub(super) fn push(&mut self, update: Update) -> bool {
-        if !update.is_droppable() {
-            self.updates.push_back(update);
-            return false;
-        }
-        if self.events >= self.capacity {
-            match self.overflow {
+    pub(super) fn push(&mut self, event: &ClientEvent<'_>) -> bool {
+        if self.is_full() {
+            match self.config.overflow {
                 Overflow::Wait => {}
-                Overflow::DropOldest => self.drop_oldest(),
-                Overflow::DropNewest => {
+                Overflow::DropOldest => while self.is_full() && self.drop_oldest(Item::is_droppable) {},
+                Overflow::DropNewest | Overflow::Close => {
                     self.dropped += 1;
-                    return false;
-                }
-                Overflow::Close => {
-                    self.dropped += 1;
-                    return true;
+                    return self.config.overflow == Overflow::Close;
                 }
             }
         }
-        self.events += 1;
-        self.updates.push_back(update);
+        match event {
+            ClientEvent::Event(event) => self.append(Item::Event(event.outline()), &[event.as_str()]),
+            ClientEvent::Notification(message) => {
+                self.append(Item::Notification(message.outline()), &[message.as_str()]);
+            }
+            ClientEvent::Unknown(message) => self.append(Item::Unknown(message.outline()), &[message.as_str()]),
+            ClientEvent::Error { error, code: None } => self.append(Item::Error { code: None }, &[error]),
+            ClientEvent::Error { error, code: Some(code) } => {
+                self.append(Item::Error { code: Some(error.len()) }, &[error, code]);
+            }
+            ClientEvent::Invalid(error) => self.append(Item::Invalid(*error), &[]),
+            // These go elsewhere: requests to those who made them, and the session takes the greeting for what it is.
+            ClientEvent::RequestEnded { .. } | ClientEvent::Connected(_) => {}
+        }
         false
     }
 
-    pub(super) fn pop(&mut self) -> Option<Update> {
-        let update = self.updates.pop_front()?;
-        self.events -= usize::from(update.is_droppable());
-        if self.updates.is_empty() {
-            self.updates.shrink_to(KEPT);
+    pub(super) fn push_notice(&mut self, notice: Notice) {
+        if self.notices >= MAX_NOTICES {
+            self.drop_oldest(|item| matches!(item, Item::Notice(_)));
         }
-        Some(update)
+        self.notices += 1;
+        self.append(Item::Notice(notice), &[]);
     }
 
-    fn drop_oldest(&mut self) {
-        if let Some(at) = self.updates.iter().position(Update::is_droppable) {
-            self.updates.remove(at);
-            self.events -= 1;
-            self.dropped += 1;
+    /// Takes the oldest update, and its text in place of what `text` was.
+    pub(super) fn pop(&mut self, text: &mut String) -> Option<Item> {
+        let (item, len) = self.items.pop_front()?;
+        text.clear();
+        text.shrink_to(KEPT);
+        text.push_str(self.texts.get(self.read..self.read + len).unwrap_or_default());
+        self.forget(&item, len);
+        Some(item)
+    }
+
+    /// Reading goes on whatever the application does: what there is no room for is dropped.
+    pub(super) fn stop_waiting(&mut self) {
+        if self.config.overflow == Overflow::Wait {
+            self.config.overflow = Overflow::DropNewest;
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self { dropped: self.dropped, ..Self::new(self.config) };
+    }
+
+    fn is_full(&self) -> bool {
+        let events = self.items.len() - self.notices;
+        events >= self.config.events.max(1) || (events > 0 && self.texts.len() - self.read >= self.config.bytes)
+    }
+
+    fn append(&mut self, item: Item, texts: &[&str]) {
+        let len = texts.iter().map(|text| text.len()).sum();
+        // Moving the unread bytes to the front is paid for by as many bytes that were read.
+        if self.texts.capacity() - self.texts.len() < len && self.read >= self.texts.len() - self.read {
+            self.texts.drain(..self.read);
+            self.read = 0;
+        }
+        texts.iter().for_each(|text| self.texts.push_str(text));
+        self.items.push_back((item, len));
+    }
+
+    fn drop_oldest(&mut self, is_one: impl Fn(&Item) -> bool) -> bool {
+        let Some(at) = self.items.iter().position(|(item, _)| is_one(item)) else { return false };
+        let Some((item, len)) = self.items.remove(at) else { return false };
+        // Notices have no text, so that of the oldest event comes first.
+        self.forget(&item, len);
+        self.dropped += 1;
+        true
+    }
+
+    /// `item` has left the queue.
+    fn forget(&mut self, item: &Item, len: usize) {
+        self.read += len;
+        self.notices -= usize::from(!item.is_droppable());
+        if self.items.is_empty() {
+            self.texts.clear();
+            self.texts.shrink_to(KEPT);
+            self.read = 0;
+            self.items.shrink_to(KEPT_ITEMS);
         }
     }
 }
 
-/// Places an empty queue keeps.
-const KEPT: usize = 16;
-
 #[cfg(test)]
 mod tests {
-    use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Message, Notice};
+    use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Message};
 
     use super::*;
 
-    fn event(n: u32) -> Update {
-        let text = format!(r#"{{"type":"event","payload":{{"event":"e","data":{n}}}}}"#);
-        let message = Message::parse(&text, DEFAULT_MAX_DEPTH).unwrap().into_owned();
-        Update::Event(message.into_event().unwrap())
+    fn text(data: &str) -> String {
+        format!(r#"{{"type":"event","payload":{{"event":"e","data":{data}}}}}"#)
+    }
+
+    fn push(queue: &mut Queue, data: &str) -> bool {
+        let text = text(data);
+        let event = Message::parse(&text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
+        queue.push(&ClientEvent::Event(event))
     }
 
     fn drain(queue: &mut Queue) -> Vec<String> {
-        std::iter::from_fn(|| queue.pop())
-            .map(|update| match update {
+        let mut text = String::new();
+        std::iter::from_fn(|| {
+            Some(match queue.pop(&mut text)?.lend(&text) {
                 Update::Event(event) => event.data().unwrap().to_owned(),
-                _ => "notice".to_owned(),
+                Update::Notice(Notice::Connecting { attempt }) => format!("attempt {attempt}"),
+                Update::Error { error, code } => format!("{error}, {code:?}"),
+                _ => "other".to_owned(),
             })
-            .collect()
+        })
+        .collect()
+    }
+
+    fn queue(events: usize, overflow: Overflow) -> Queue {
+        Queue::new(QueueConfig { events, overflow, ..QueueConfig::default() })
     }
 
     fn filled(overflow: Overflow) -> (Queue, bool) {
-        let mut queue = Queue::new(2, overflow);
-        assert!(!queue.push(event(1)));
-        assert!(!queue.push(Update::Notice(Notice::Opened)));
-        assert!(!queue.push(event(2)));
-        let close = queue.push(event(3));
+        let mut queue = queue(2, overflow);
+        assert!(!push(&mut queue, "1"));
+        queue.push_notice(Notice::Opened);
+        assert!(!push(&mut queue, "2"));
+        let close = push(&mut queue, "3");
         (queue, close)
     }
 
@@ -132,22 +258,85 @@ mod tests {
     fn a_full_queue_drops_what_its_policy_says_and_never_a_notice() {
         let (mut queue, close) = filled(Overflow::DropOldest);
         assert_eq!((queue.dropped(), close), (1, false));
-        assert_eq!(drain(&mut queue), ["notice", "2", "3"]);
+        assert_eq!(drain(&mut queue), ["other", "2", "3"]);
 
         let (mut queue, close) = filled(Overflow::DropNewest);
         assert_eq!((queue.dropped(), close), (1, false));
-        assert_eq!(drain(&mut queue), ["1", "notice", "2"]);
+        assert_eq!(drain(&mut queue), ["1", "other", "2"]);
 
         let (mut queue, close) = filled(Overflow::Close);
         assert_eq!((queue.dropped(), close), (1, true));
-        assert_eq!(drain(&mut queue), ["1", "notice", "2"]);
+        assert_eq!(drain(&mut queue), ["1", "other", "2"]);
     }
 
     #[test]
     fn a_queue_that_waits_says_so_until_there_is_room() {
-        let mut queue = Queue::new(2, Overflow::Wait);
-        assert!(!queue.push(event(1)) && !queue.must_wait());
-        assert!(!queue.push(event(2)) && queue.must_wait());
-        assert!(queue.pop().is_some() && !queue.must_wait());
+        let mut queue = queue(2, Overflow::Wait);
+        assert!(!push(&mut queue, "1") && !queue.must_wait());
+        assert!(!push(&mut queue, "2") && queue.must_wait());
+        assert!(queue.pop(&mut String::new()).is_some() && !queue.must_wait());
+    }
+
+    #[test]
+    fn a_queue_is_full_at_its_bytes_and_not_before() {
+        let one = text("1").len();
+        for (bytes, full) in [(2 * one + 1, false), (2 * one, true), (2 * one - 1, true)] {
+            let mut queue = Queue::new(QueueConfig { bytes, ..QueueConfig::default() });
+            assert!(!push(&mut queue, "1") && !queue.must_wait());
+            assert!(!push(&mut queue, "2"));
+            assert_eq!(queue.must_wait(), full, "{bytes} bytes");
+        }
+        // An empty queue takes whatever comes.
+        let mut queue = Queue::new(QueueConfig { bytes: 0, overflow: Overflow::DropOldest, ..QueueConfig::default() });
+        assert!(!push(&mut queue, "1") && !push(&mut queue, "2"));
+        assert_eq!((drain(&mut queue), queue.dropped()), (vec!["2".to_owned()], 1));
+    }
+
+    #[test]
+    fn the_texts_of_a_queue_that_is_never_empty_take_no_more_room_than_they_need() {
+        let mut queue = queue(8, Overflow::DropOldest);
+        let mut taken = String::new();
+        for n in 0..10_000 {
+            push(&mut queue, &n.to_string());
+            if n % 3 == 0 {
+                assert!(queue.pop(&mut taken).is_some());
+            }
+        }
+        assert!(queue.texts.capacity() < 8 * 4 * text("1000").len(), "{}", queue.texts.capacity());
+        assert_eq!(drain(&mut queue).last().unwrap(), "9999");
+    }
+
+    #[test]
+    fn a_queue_that_is_empty_again_keeps_little() {
+        let mut queue = queue(usize::MAX, Overflow::Wait);
+        let long = format!("\"{}\"", "x".repeat(1 << 20));
+        for _ in 0..3 {
+            push(&mut queue, &long);
+        }
+        (0..1_000).for_each(|_| _ = push(&mut queue, "1"));
+        let mut taken = String::new();
+        while queue.pop(&mut taken).is_some() {}
+        assert!(queue.texts.capacity() <= KEPT && queue.items.capacity() <= 2 * KEPT_ITEMS && taken.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn the_latest_notices_are_kept() {
+        let mut queue = queue(2, Overflow::Wait);
+        push(&mut queue, "1");
+        for attempt in 0..=257 {
+            queue.push_notice(Notice::Connecting { attempt });
+        }
+        let told = drain(&mut queue);
+        assert_eq!((told.len(), told[0].as_str(), told[1].as_str()), (257, "1", "attempt 2"));
+        assert_eq!(queue.dropped(), 2);
+    }
+
+    #[test]
+    fn an_error_keeps_its_text_and_its_code() {
+        let mut queue = queue(9, Overflow::Wait);
+        for code in [None, Some("".into()), Some("c".into())] {
+            let _ = queue.push(&ClientEvent::Error { error: "no".into(), code });
+        }
+        assert_eq!(drain(&mut queue), ["no, None", "no, Some(\"\")", "no, Some(\"c\")"]);
     }
 }

@@ -1,24 +1,28 @@
-//! The task behind a client: it moves bytes, keeps time and spreads the news.
+//! The task behind a client: it moves bytes and keeps time.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, TransportAction};
 use multiwa_ws_core::handshake::ClientRequest;
-use multiwa_ws_core::session::{ClientEvent, Loss, Notice};
+use multiwa_ws_core::session::Loss;
 
-use super::builder::ConnectorError;
-use super::{Connector, Shared, State, Update, result_of};
+use super::drive::{Driver, Inbox, Turn};
+use super::{Connector, ConnectorError};
 use crate::Io;
 use crate::buffer::ReadBuffer;
 use crate::transport::{Timer, Transport, transmit};
 
 /// Drives the core's client over the streams of a connector, to its end.
 pub(super) struct Task<C: Connector, R: Io<C::Stream>> {
-    shared: Arc<Shared>,
+    driver: Driver<Client>,
+    pump: Pump<C, R>,
+}
+
+/// Everything that is the task's own.
+struct Pump<C: Connector, R: Io<C::Stream>> {
     connector: C,
     link: Link<C::Stream>,
     buffer: ReadBuffer,
@@ -35,104 +39,10 @@ enum Link<S> {
 }
 
 impl<C: Connector, R: Io<C::Stream>> Task<C, R> {
-    pub(super) fn new(shared: Arc<Shared>, connector: C) -> Self {
-        Self { shared, connector, link: Link::None, buffer: ReadBuffer::default(), timer: Timer::new(), paused: false }
-    }
-
-    /// Does all there is to do; whether something was done that may have made more.
-    fn turn(&mut self, cx: &mut Context<'_>, state: &mut State) -> bool {
-        if std::mem::take(&mut state.abandoned) {
-            state.client.commands().close(R::now());
-        }
-        let acted = self.act(state);
-        let moved = match &mut self.link {
-            Link::None => false,
-            Link::Connecting(connecting) => match connecting.as_mut().poll(cx) {
-                Poll::Pending => false,
-                Poll::Ready(result) => {
-                    self.connected(state, result);
-                    true
-                }
-            },
-            Link::Up(_) => self.exchange(cx, state),
-        };
-        spread_notices(state);
-        let timed = match self.timer.poll(cx, state.client.poll_timeout()) {
-            Poll::Ready(now) => {
-                state.client.handle_timeout(now);
-                true
-            }
-            Poll::Pending => false,
-        };
-        acted || moved || timed
-    }
-
-    fn act(&mut self, state: &mut State) -> bool {
-        let mut acted = false;
-        while let Some(action) = state.client.poll_action() {
-            acted = true;
-            self.buffer = ReadBuffer::default();
-            if std::mem::take(&mut self.paused) {
-                state.client.reading_resumed(R::now());
-            }
-            self.link = match action {
-                TransportAction::Disconnect => Link::None,
-                TransportAction::Connect { attempt } => Link::Connecting(Box::pin(self.connector.connect(attempt))),
-            };
-        }
-        acted
-    }
-
-    fn connected(&mut self, state: &mut State, result: Result<(C::Stream, ClientRequest), ConnectorError>) {
-        let now = R::now();
-        match result {
-            Ok((stream, request)) => match state.client.connected(now, request) {
-                Ok(()) => {
-                    state.transport_error = None;
-                    self.link = Link::Up(Transport::new(stream));
-                }
-                Err(error) => {
-                    state.transport_error = Some(error.to_string());
-                    self.link = Link::None;
-                }
-            },
-            Err(ConnectorError { loss, error }) => {
-                state.transport_error = Some(error.to_string());
-                self.link = Link::None;
-                state.client.connect_failed(now, loss);
-            }
-        }
-    }
-
-    /// Writes, reads and hands on what was read.
-    fn exchange(&mut self, cx: &mut Context<'_>, state: &mut State) -> bool {
-        let Link::Up(transport) = &mut self.link else { return false };
-        let _ = transport.poll_write::<R>(cx, &mut state.client);
-        if state.queue.must_wait() {
-            if !self.paused {
-                self.paused = true;
-                state.client.reading_paused(R::now());
-            }
-            return false;
-        }
-        if std::mem::take(&mut self.paused) {
-            state.client.reading_resumed(R::now());
-        }
-        if self.buffer.is_empty() {
-            self.buffer.release();
-            match transport.poll_read::<R>(cx, &mut self.buffer, &mut state.client) {
-                Poll::Pending => return false,
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => {
-                    state.client.handle_eof(R::now());
-                    note_error(transport, state);
-                    return true;
-                }
-            }
-        }
-        receive(&mut self.buffer, R::now(), state);
-        note_error(transport, state);
-        true
+    pub(super) fn new(driver: Driver<Client>, connector: C) -> Self {
+        let pump =
+            Pump { connector, link: Link::None, buffer: ReadBuffer::default(), timer: Timer::new(), paused: false };
+        Self { driver, pump }
     }
 }
 
@@ -140,16 +50,14 @@ impl<C: Connector, R: Io<C::Stream>> Future for Task<C, R> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        let shared = this.shared.clone();
-        let mut state = shared.lock();
-        state.task = Some(cx.waker().clone());
+        let Self { driver, pump } = self.get_mut();
+        let mut client = driver.turn(cx.waker());
         // A server that never pauses must not starve the other tasks of the thread.
         for _ in 0..TURNS {
-            if state.over.is_some() {
+            if client.is_over() {
                 return Poll::Ready(());
             }
-            if !this.turn(cx, &mut state) {
+            if !pump.turn(cx, &mut client) {
                 return Poll::Pending;
             }
         }
@@ -161,74 +69,114 @@ impl<C: Connector, R: Io<C::Stream>> Future for Task<C, R> {
 /// Turns of one poll.
 const TURNS: usize = 16;
 
+impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
+    /// Does all there is to do; whether something was done that may have made more.
+    fn turn(&mut self, cx: &mut Context<'_>, client: &mut Turn<'_, Client>) -> bool {
+        let acted = self.act(client.machine());
+        let moved = match &mut self.link {
+            Link::None => false,
+            Link::Connecting(connecting) => match connecting.as_mut().poll(cx) {
+                Poll::Pending => false,
+                Poll::Ready(result) => {
+                    self.connected(client, result);
+                    true
+                }
+            },
+            Link::Up(_) => self.exchange(cx, client),
+        };
+        let settled = client.settle(R::now());
+        let timed = match self.timer.poll(cx, client.machine().poll_timeout()) {
+            Poll::Ready(now) => {
+                client.machine().handle_timeout(now);
+                true
+            }
+            Poll::Pending => false,
+        };
+        acted || moved || settled || timed
+    }
+
+    fn act(&mut self, client: &mut Client) -> bool {
+        let mut acted = false;
+        while let Some(action) = client.poll_action() {
+            acted = true;
+            self.buffer = ReadBuffer::default();
+            if std::mem::take(&mut self.paused) {
+                client.reading_resumed(R::now());
+            }
+            self.link = match action {
+                TransportAction::Disconnect => Link::None,
+                TransportAction::Connect { attempt } => Link::Connecting(Box::pin(self.connector.connect(attempt))),
+                TransportAction::Redirect(refusal) => Link::Connecting(Box::pin(self.connector.redirect(*refusal))),
+            };
+        }
+        acted
+    }
+
+    fn connected(&mut self, client: &mut Turn<'_, Client>, result: Result<(C::Stream, ClientRequest), ConnectorError>) {
+        let now = R::now();
+        let (client, inbox) = client.sides();
+        self.link = Link::None;
+        let error = match result {
+            Ok((stream, request)) => match client.connected(now, request) {
+                Ok(()) => {
+                    self.link = Link::Up(Transport::new(stream));
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            },
+            Err(ConnectorError { loss, error }) => {
+                client.connect_failed(now, loss);
+                Some(error.to_string())
+            }
+        };
+        inbox.note_transport_error(error);
+    }
+
+    /// Writes, reads and hands on what was read.
+    fn exchange(&mut self, cx: &mut Context<'_>, client: &mut Turn<'_, Client>) -> bool {
+        let Link::Up(transport) = &mut self.link else { return false };
+        let (client, inbox) = client.sides();
+        let _ = transport.poll_write::<R>(cx, client);
+        if inbox.is_full() {
+            if !self.paused {
+                self.paused = true;
+                client.reading_paused(R::now());
+            }
+            return false;
+        }
+        if std::mem::take(&mut self.paused) {
+            client.reading_resumed(R::now());
+        }
+        let mut more = true;
+        if self.buffer.is_empty() {
+            self.buffer.release();
+            match transport.poll_read::<R>(cx, &mut self.buffer, client) {
+                Poll::Pending => return false,
+                Poll::Ready(read) => more = read,
+            }
+        }
+        let now = R::now();
+        if more {
+            receive(&mut self.buffer, now, client, inbox);
+        } else {
+            client.handle_eof(now);
+        }
+        if let Some(error) = transport.error.take() {
+            inbox.note_transport_error(Some(error.to_string()));
+        }
+        true
+    }
+}
+
 /// Hands on the events in `buffer`, until the queue is full.
-fn receive(buffer: &mut ReadBuffer, now: Instant, state: &mut State) {
-    let State { client, .. } = state;
-    let mut ended = Vec::new();
-    let mut updates = Vec::new();
-    let room = state.queue.room();
+fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut Client, inbox: &mut Inbox) {
     buffer.consume(|input| {
-        while updates.len() < room
+        while !inbox.is_full()
             && let Some(received) = client.handle_input(now, input)
         {
-            match received.event {
-                ClientEvent::RequestEnded { id, outcome, .. } => ended.push((id, result_of(outcome))),
-                event => updates.extend(update_of(event)),
-            }
+            inbox.receive(received.event);
         }
     });
-    for (id, result) in ended {
-        state.end_request(id, result);
-    }
-    let mut close = false;
-    for update in updates {
-        close |= state.push(update);
-    }
-    if close {
-        state.client.commands().close(now);
-    }
-}
-
-fn update_of(event: ClientEvent<'_>) -> Option<Update> {
-    Some(match event {
-        ClientEvent::Event(event) => Update::Event(event.into_owned()),
-        ClientEvent::Notification(message) => Update::Notification(message.into_owned()),
-        ClientEvent::Unknown(message) => Update::Unknown(message.into_owned()),
-        ClientEvent::Error { error, code } => {
-            Update::Error { error: error.into_owned(), code: code.map(|code| code.into_owned()) }
-        }
-        ClientEvent::Invalid(error) => Update::Invalid(error),
-        // The session takes it for what it is; `Notice::Opened` tells of the connection.
-        ClientEvent::Connected(_) | ClientEvent::RequestEnded { .. } => return None,
-    })
-}
-
-fn spread_notices(state: &mut State) {
-    while let Some(notice) = state.client.poll_event() {
-        match &notice {
-            Notice::RequestEnded { id, outcome, .. } => {
-                state.end_request(*id, result_of(outcome.clone()));
-                continue;
-            }
-            Notice::Ready { .. } => {
-                state.was_ready = true;
-                state.wake_watchers();
-            }
-            Notice::Closed(cause) => {
-                state.over = Some(*cause);
-                state.wake_watchers();
-            }
-            _ => {}
-        }
-        // A notice is never dropped, so it never closes the client.
-        let _ = state.push(Update::Notice(notice));
-    }
-}
-
-fn note_error<S>(transport: &mut Transport<S>, state: &mut State) {
-    if let Some(error) = transport.error.take() {
-        state.transport_error = Some(error.to_string());
-    }
 }
 
 transmit!(Client, |client, now| client.handle_lost(now, Loss::Io));

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{ClientRequest, HandshakeLimits};
-use multiwa_ws_driver::{Io, Net, Runtime};
+use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls};
 use multiwa_ws_tokio::{Observed, Server, Tokio};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -183,37 +185,58 @@ async fn a_failure_to_accept_ends_nothing() {
 /// tokio, on which the first three connections cannot be accepted.
 struct Flaky;
 
-impl Runtime for Flaky {
-    type Sleep = <Tokio as Runtime>::Sleep;
-
+impl Clock for Flaky {
     fn now() -> multiwa_ws_core::Instant {
         Tokio::now()
     }
+}
+
+impl Runtime for Flaky {
+    type Sleep = <Tokio as Runtime>::Sleep;
 
     fn sleep_until(at: multiwa_ws_core::Instant) -> Self::Sleep {
         Tokio::sleep_until(at)
     }
 }
 
-impl Io<TcpStream> for Flaky {
-    fn poll_read(stream: Pin<&mut TcpStream>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        <Tokio as Io<TcpStream>>::poll_read(stream, cx, buffer)
+impl<S> Io<S> for Flaky
+where
+    Tokio: Io<S>,
+{
+    fn poll_read(stream: Pin<&mut S>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Tokio::poll_read(stream, cx, buffer)
     }
 
-    fn poll_write(
-        stream: Pin<&mut TcpStream>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        <Tokio as Io<TcpStream>>::poll_write(stream, cx, buffers)
+    fn poll_write(stream: Pin<&mut S>, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Tokio::poll_write(stream, cx, buffers)
     }
 
-    fn poll_flush(stream: Pin<&mut TcpStream>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        <Tokio as Io<TcpStream>>::poll_flush(stream, cx)
+    fn poll_flush(stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Tokio::poll_flush(stream, cx)
     }
 
-    fn poll_shutdown(stream: Pin<&mut TcpStream>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        <Tokio as Io<TcpStream>>::poll_shutdown(stream, cx)
+    fn poll_shutdown(stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Tokio::poll_shutdown(stream, cx)
+    }
+}
+
+impl<S> Tls<S> for Flaky
+where
+    S: Send + 'static,
+    Tokio: Tls<S>,
+{
+    type Stream = <Tokio as Tls<S>>::Stream;
+
+    async fn connect_tls(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        stream: S,
+    ) -> io::Result<<Tokio as Tls<S>>::Stream> {
+        Tokio::connect_tls(config, name, stream).await
+    }
+
+    async fn accept_tls(config: Arc<ServerConfig>, stream: S) -> io::Result<<Tokio as Tls<S>>::Stream> {
+        Tokio::accept_tls(config, stream).await
     }
 }
 

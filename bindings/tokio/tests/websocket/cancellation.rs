@@ -2,48 +2,18 @@
 //!
 //! How the streams dawdle, and at which wait each future is dropped, depends on the seed of the run alone.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
-
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{Cause, Message, Outgoing, Received};
+use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
+use multiwa_ws_core::websocket::{Cause, Message, Outgoing, Received, SendError};
 use multiwa_ws_tokio::{Error, Options, Reader, WebSocket, Writer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::choppy::{self, Choppy, below};
+use crate::persist::{persist, unless_waits};
 use crate::support::{Owned, connect_compressed_over, connect_over, drain, pattern, quiet, within};
 
 const SEEDS: u64 = 30;
-
-/// Many times what any run needs: one that makes no progress fails instead of spinning.
-const MOST_ATTEMPTS: usize = 1_000_000;
-
-/// Drops the future that `begin` makes at its first, second or third wait, and begins anew, until one completes.
-async fn persist<T>(random: &mut ChaCha8Rng, mut begin: impl AsyncFnMut() -> T) -> T {
-    for _ in 0..MOST_ATTEMPTS {
-        if let Some(output) = unless_waits(1 + below(random, 3), begin()).await {
-            return output;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("no progress");
-}
-
-/// The output of `future`, which is dropped instead when it waits for the `waits`th time.
-async fn unless_waits<F: Future>(waits: u32, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut waited = 0;
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => {
-            waited += 1;
-            if waited == waits { Poll::Ready(None) } else { Poll::Pending }
-        }
-    })
-    .await
-}
 
 /// A client and a server that compress every message when the seed is odd.
 async fn pair(seed: u64, mut options: Options) -> (WebSocket<Choppy>, WebSocket<Choppy>) {
@@ -238,4 +208,64 @@ async fn write(mut writer: Writer<Choppy>, mut random: ChaCha8Rng) -> Writer<Cho
         persist(&mut random, async || writer.flush().await).await;
     }
     writer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_upgrade_drops_its_stream_and_the_other_side_learns_of_it() {
+    for seed in 0..SEEDS {
+        for waits in 1..10 {
+            let (client, server) = choppy::pair(seed);
+            let options = quiet();
+            let connect = WebSocket::connect(client, ClientRequest::new("server", "/ws"), &options);
+            let accept = WebSocket::accept(server, &options, |_| Ok(Acceptance::default()));
+            // One side is dropped at a wait, if it gets there; a connection that the other side has made ends at once.
+            if seed % 2 == 0 {
+                let (dropped, other) = within(async { tokio::join!(unless_waits(waits, connect), accept) }).await;
+                drop(dropped);
+                if let Ok((mut socket, ..)) = other {
+                    assert!(drain(&mut socket).await.1.is_err(), "with seed {seed}");
+                }
+            } else {
+                let (other, dropped) = within(async { tokio::join!(connect, unless_waits(waits, accept)) }).await;
+                drop(dropped);
+                if let Ok((mut socket, _)) = other {
+                    assert!(drain(&mut socket).await.1.is_err(), "with seed {seed}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dropped_sends_of_a_writer_have_queued_their_messages_whole_or_not_at_all() {
+    for seed in 0..SEEDS {
+        let mut options = quiet();
+        options.connection.max_queued = 3000;
+        let (client, mut server) = pair(seed, options).await;
+        let (mut reader, mut writer) = client.split();
+        let (mut random, _) = sources(seed);
+        let message = |number: usize| format!("{number} {}", "ü".repeat(number * 5));
+        let talk = async {
+            let mut sent = Vec::new();
+            for number in 0..100 {
+                let done = unless_waits(1 + below(&mut random, 3), writer.send_text(&message(number))).await;
+                sent.push(done.map(Result::unwrap).is_some());
+                tokio::task::yield_now().await;
+            }
+            // Dropped and begun anew, the first one goes on.
+            let close = persist(&mut random, async || writer.close(CloseCode::NORMAL, "").await).await;
+            assert!(matches!(close, Ok(()) | Err(Error::Send(SendError::Closed))), "{close:?} with seed {seed}");
+            sent
+        };
+        let read = async { while reader.next().await.unwrap().is_some() {} };
+        let (sent, (), (mut events, ended)) = within(async { tokio::join!(talk, read, drain(&mut server)) }).await;
+        ended.unwrap();
+        events.pop();
+        let mut arrived = events.into_iter().peekable();
+        for (number, sent) in sent.into_iter().enumerate() {
+            let has_arrived = arrived.next_if(|event| *event == Owned::Text(message(number))).is_some();
+            assert!(has_arrived || !sent, "message {number} with seed {seed}");
+        }
+        assert_eq!(arrived.next(), None, "with seed {seed}");
+    }
 }

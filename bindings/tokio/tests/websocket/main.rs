@@ -5,9 +5,12 @@
 #![cfg(test)]
 
 mod cancellation;
+#[path = "../kit/choppy.rs"]
 mod choppy;
 mod closing;
 mod messages;
+#[path = "../kit/persist.rs"]
+mod persist;
 mod raw;
 mod split;
 mod support;

@@ -1,75 +1,10 @@
-//! The client against a server whose every word is written here.
-#![cfg(test)]
+//! Connecting, requests, reconnecting and the end, over TCP.
 
-use std::time::Duration;
+use multiwa_ws_core::handshake::{Rejection, UpgradeRequest};
+use multiwa_ws_core::session::{ClientState, CloseCause, CommandError, Loss, Notice, ReconnectConfig};
+use multiwa_ws_tokio::{BuildError, Client, ClientBuilder, ConnectError, Options, RequestError, Update};
 
-use multiwa_ws_core::handshake::{Acceptance, Rejection, UpgradeRequest};
-use multiwa_ws_core::session::{ClientState, CloseCause, CommandError, Features, Loss, Notice, ReconnectConfig};
-use multiwa_ws_core::websocket::Event;
-use multiwa_ws_tokio::{
-    BuildError, Client, ClientBuilder, ConnectError, Options, Overflow, RequestError, Update, Updates, WebSocket,
-};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
-
-type Socket = WebSocket<TcpStream>;
-
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(10), future).await.expect("in time")
-}
-
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
-    (listener, url)
-}
-
-/// Accepts a connection with the greeting of a server that knows subscription sets.
-async fn accept(listener: &TcpListener) -> Socket {
-    let (stream, _) = listener.accept().await.unwrap();
-    let decide = |_: &_| {
-        let mut acceptance = Acceptance::default();
-        acceptance.headers.append(Features::HEADER, "subscription-sets").unwrap();
-        Ok(acceptance)
-    };
-    let (mut socket, ..) = Socket::accept(stream, &Options::default(), decide).await.unwrap();
-    socket.send_text(r#"{"type":"ack","payload":{"clientId":"c"}}"#).await.unwrap();
-    socket
-}
-
-/// The next request: its type and its id.
-async fn request(socket: &mut Socket) -> (String, String) {
-    loop {
-        let received = socket.next().await.unwrap().expect("a request");
-        if let Event::Text(text) = received.event {
-            let member = |name: &str| {
-                let after = text.split_once(&format!("\"{name}\":\"")).expect("the member").1;
-                after.split('"').next().unwrap().to_owned()
-            };
-            return (member("type"), member("requestId"));
-        }
-    }
-}
-
-async fn acknowledge(socket: &mut Socket) -> String {
-    let (kind, id) = request(socket).await;
-    let reply = if kind == "ping" { "pong" } else { "ack" };
-    socket.send_text(&format!(r#"{{"type":"{reply}","requestId":"{id}"}}"#)).await.unwrap();
-    kind
-}
-
-async fn publish(socket: &mut Socket, n: usize) {
-    let event = format!(r#"{{"type":"event","payload":{{"event":"e","profileId":"p","data":{n}}}}}"#);
-    socket.send_text(&event).await.unwrap();
-}
-
-async fn next_data(updates: &mut Updates) -> String {
-    within(updates.next_event()).await.expect("an event").data().unwrap().to_owned()
-}
-
-fn at_once() -> ReconnectConfig {
-    ReconnectConfig { initial: Duration::from_millis(1), max: Duration::from_millis(1), ..ReconnectConfig::default() }
-}
+use crate::support::{Socket, accept, acknowledge, at_once, listen, next_data, publish, request, within};
 
 #[tokio::test]
 async fn requests_are_answered_while_events_lie_unread() {
@@ -196,23 +131,6 @@ async fn a_refused_request_tells_why() {
 }
 
 #[tokio::test]
-async fn a_full_queue_that_waits_loses_nothing() {
-    let (listener, url) = listen().await;
-    let (connected, mut server) =
-        tokio::join!(Client::builder(&url).queue(4, Overflow::Wait).connect(), accept(&listener));
-    let (client, mut updates) = connected.unwrap();
-    let (subscribed, _) = within(async { tokio::join!(client.subscribe("p", ["e"]), acknowledge(&mut server)) }).await;
-    subscribed.unwrap();
-    for n in 0..100 {
-        publish(&mut server, n).await;
-    }
-    for n in 0..100 {
-        assert_eq!(next_data(&mut updates).await, n.to_string());
-    }
-    assert_eq!(client.status().dropped, 0);
-}
-
-#[tokio::test]
 async fn dropping_every_handle_closes_the_connection() {
     let (listener, url) = listen().await;
     let (connected, mut server) = tokio::join!(Client::builder(&url).connect(), accept(&listener));
@@ -234,8 +152,28 @@ async fn the_last_update_tells_that_the_client_is_over() {
     client.close().await;
     let mut last = None;
     while let Some(update) = within(updates.next()).await {
-        last = Some(update);
+        last = Some(update.into_owned());
     }
     assert_eq!(last, Some(Update::Notice(Notice::Closed(CloseCause::Application))));
     within(serve).await.unwrap();
+}
+
+#[test]
+fn a_client_whose_runtime_is_gone_leaves_nobody_waiting() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let (client, mut updates, request, _server) = first.block_on(async {
+        let (listener, url) = listen().await;
+        let (connected, server) = tokio::join!(Client::builder(&url).connect(), accept(&listener));
+        let (client, updates) = connected.unwrap();
+        let request = client.ping();
+        (client, updates, request, server)
+    });
+    drop(first);
+    runtime().block_on(async {
+        assert_eq!(within(request).await, Err(RequestError::ConnectionLost));
+        assert_eq!(within(client.closed()).await, CloseCause::Lost(Loss::Stopped));
+        assert_eq!(within(client.ping()).await, Err(RequestError::Command(CommandError::Closed)));
+        while within(updates.next()).await.is_some() {}
+    });
 }

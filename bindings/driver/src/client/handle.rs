@@ -1,0 +1,135 @@
+//! The handle to a client.
+
+use std::marker::PhantomData;
+
+use multiwa_ws_core::session::{ClientState, CloseCause};
+
+use super::drive::Shared;
+use super::{ClientBuilder, ConnectError, ConnectorError, Destination, Request, Status, event_names};
+use crate::{Clock, Net, lock};
+
+/// A handle to a client, to be cloned and used from any task or thread while another takes its [`Updates`](super::Updates).
+///
+/// A request (`subscribe`, `unsubscribe`, `ping`) takes effect when it is called, before it is awaited; the future tells how
+/// it ended, and may be dropped. When the last handle and the `Updates` are dropped, the client closes.
+pub struct Client<R: Clock> {
+    shared: Shared,
+    clock: PhantomData<fn() -> R>,
+}
+
+impl<R: Net> Client<R> {
+    /// Sets up a client of the server at `url`, `ws://HOST:PORT/ws`.
+    #[must_use]
+    pub fn builder(url: impl Into<String>) -> ClientBuilder<R> {
+        ClientBuilder::new(url)
+    }
+
+    /// Sets up a client that asks `provider` before each attempt where to go and with which key: see
+    /// [`ClientBuilder::with_provider`].
+    #[must_use]
+    pub fn builder_with<F>(provider: impl Fn(u32) -> F + Send + Sync + 'static) -> ClientBuilder<R>
+    where
+        F: Future<Output = Result<Destination, ConnectorError>> + Send + 'static,
+    {
+        ClientBuilder::with_provider(provider)
+    }
+}
+
+impl<R: Clock> Client<R> {
+    /// The first handle, which `shared` counts already.
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared, clock: PhantomData }
+    }
+
+    /// Subscribes to events of a profile, `*` for all of them. The subscription is asked for again after each reconnect.
+    pub fn subscribe<N: AsRef<str>>(&self, profile: &str, events: impl IntoIterator<Item = N>) -> Request {
+        let events = event_names(events);
+        Request::new(&self.shared, |machine| machine.subscribe(R::now(), profile, &events))
+    }
+
+    /// Ends the subscription of a profile, or with `None` every subscription.
+    pub fn unsubscribe(&self, profile: Option<&str>) -> Request {
+        Request::new(&self.shared, |machine| machine.unsubscribe(R::now(), profile))
+    }
+
+    /// Measures a round trip with the protocol's `ping`.
+    pub fn ping(&self) -> Request {
+        Request::new(&self.shared, |machine| machine.ping(R::now()))
+    }
+
+    /// Closes the client for good and waits until the connection is closed, at most the close timeout. Cancel safe: the
+    /// client closes even if the future is dropped.
+    pub async fn close(&self) {
+        self.start_close();
+        self.closed().await;
+    }
+
+    /// Waits until the client is over, and tells why. Cancel safe.
+    pub async fn closed(&self) -> CloseCause {
+        loop {
+            let changed = {
+                let state = lock(&self.shared);
+                match state.inbox.over() {
+                    Some(cause) => return cause,
+                    None => state.inbox.changed(),
+                }
+            };
+            changed.await;
+        }
+    }
+
+    /// Waits until the client is ready for the first time, or over. Cancel safe.
+    ///
+    /// # Errors
+    /// Why it is over without having been ready.
+    pub async fn ready(&self) -> Result<(), ConnectError> {
+        loop {
+            let changed = {
+                let state = lock(&self.shared);
+                match (state.inbox.was_ready(), state.inbox.over()) {
+                    (true, _) => return Ok(()),
+                    (false, Some(cause)) => return Err(ConnectError::new(cause, &state)),
+                    (false, None) => state.inbox.changed(),
+                }
+            };
+            changed.await;
+        }
+    }
+
+    /// Where the client stands.
+    #[must_use]
+    pub fn state(&self) -> ClientState {
+        lock(&self.shared).machine.session().state()
+    }
+
+    /// Everything that the client knows, at this moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::new(R::now(), &lock(&self.shared))
+    }
+
+    fn start_close(&self) {
+        let mut state = lock(&self.shared);
+        state.machine.close(R::now());
+        state.inbox.wake_driver();
+    }
+}
+
+impl<R: Clock> Clone for Client<R> {
+    fn clone(&self) -> Self {
+        lock(&self.shared).inbox.handles += 1;
+        Self::new(self.shared.clone())
+    }
+}
+
+impl<R: Clock> Drop for Client<R> {
+    fn drop(&mut self) {
+        lock(&self.shared).drop_handle(R::now());
+    }
+}
+
+impl<R: Clock> std::fmt::Debug for Client<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
+    }
+}

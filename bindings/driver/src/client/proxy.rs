@@ -1,0 +1,200 @@
+//! Which HTTP proxy to dial through.
+
+use std::fmt;
+
+use data_encoding::BASE64;
+use url::Url;
+
+use super::Endpoint;
+use super::endpoint::host_of;
+
+/// An HTTP proxy to dial through, with the name and password that it asks for.
+///
+/// ```
+/// use multiwa_ws_driver::Proxy;
+///
+/// let proxy: Proxy = "http://name:password@proxy.example:3128".parse()?;
+/// assert_eq!(proxy.to_string(), "http://proxy.example:3128");
+/// # Ok::<(), multiwa_ws_driver::InvalidProxy>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    host: String,
+    port: u16,
+    /// The host as it stands in a URL.
+    host_in_url: String,
+    /// The value of `Proxy-Authorization`.
+    authorization: Option<String>,
+}
+
+/// Why a URL names no proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidProxy {
+    /// Not a URL at all.
+    #[error("the proxy is no URL: write http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT")]
+    Syntax,
+    /// Another scheme than `http`, the one that is supported.
+    #[error("the scheme of the proxy must be http")]
+    Scheme,
+}
+
+impl Proxy {
+    /// The host to dial: a name, or an IP address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port to dial.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The value of `Proxy-Authorization`, if there is a name or a password.
+    pub(super) fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
+
+    /// The proxy that the environment names for `endpoint`, if any: `https_proxy` for `wss`, `http_proxy` for `ws`, and
+    /// `all_proxy` for both; none for the hosts in `no_proxy`.
+    ///
+    /// A name is looked up in lower case, then in upper case, but for `HTTP_PROXY`, which the client of a CGI program
+    /// decides. `no_proxy` lists hosts, each with all of its subdomains, or `*`.
+    ///
+    /// # Errors
+    /// A variable names no proxy.
+    pub fn from_env(endpoint: &Endpoint) -> Result<Option<Self>, InvalidProxy> {
+        Self::from_variables(endpoint, |name| std::env::var(name).ok())
+    }
+
+    fn from_variables(
+        endpoint: &Endpoint,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, InvalidProxy> {
+        let first = |names: &[&str]| names.iter().filter_map(|name| variable(name)).find(|value| !value.is_empty());
+        let exempt = first(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
+        if exempt.split(',').any(|entry| is_exempt(endpoint, entry.trim())) {
+            return Ok(None);
+        }
+        let names: &[&str] = if endpoint.is_tls() {
+            &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+        } else {
+            &["http_proxy", "all_proxy", "ALL_PROXY"]
+        };
+        first(names)
+            .map(|value| if value.contains("://") { value.parse() } else { format!("http://{value}").parse() })
+            .transpose()
+    }
+}
+
+/// Whether an entry of `no_proxy` is `endpoint`, or a domain that it lies in.
+fn is_exempt(endpoint: &Endpoint, entry: &str) -> bool {
+    if entry == "*" {
+        return true;
+    }
+    let (name, port) = match entry.rsplit_once(':') {
+        // An IPv6 address has colons of its own, unless it stands in brackets.
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
+        _ => (entry, None),
+    };
+    if port.is_some_and(|port| port.parse() != Ok(endpoint.port())) {
+        return false;
+    }
+    let name = name.trim_start_matches('[').trim_end_matches(']').trim_start_matches("*").trim_start_matches('.');
+    let (name, host) = (name.to_ascii_lowercase(), endpoint.host());
+    let is_subdomain = || host.strip_suffix(name.as_str()).is_some_and(|sub| sub.ends_with('.'));
+    !name.is_empty() && (host == name || is_subdomain())
+}
+
+impl std::str::FromStr for Proxy {
+    type Err = InvalidProxy;
+
+    fn from_str(text: &str) -> Result<Self, InvalidProxy> {
+        let url = Url::parse(text).map_err(|_| InvalidProxy::Syntax)?;
+        if url.scheme() != "http" {
+            return Err(InvalidProxy::Scheme);
+        }
+        let host = host_of(&url).ok_or(InvalidProxy::Syntax)?;
+        let authorization = (!url.username().is_empty() || url.password().is_some()).then(|| {
+            // RFC 7617 section 2.
+            let mut pair = percent_encoding::percent_decode_str(url.username()).collect::<Vec<u8>>();
+            pair.push(b':');
+            pair.extend(percent_encoding::percent_decode_str(url.password().unwrap_or_default()));
+            format!("Basic {}", BASE64.encode(&pair))
+        });
+        let host_in_url = url.host_str().unwrap_or_default().to_owned();
+        Ok(Self { host, port: url.port_or_known_default().unwrap_or(80), host_in_url, authorization })
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}:{}", self.host_in_url, self.port)
+    }
+}
+
+/// Never the password.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxy({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str) -> Endpoint {
+        url.parse().unwrap()
+    }
+
+    #[test]
+    fn what_names_no_proxy_is_refused() {
+        for (text, error) in [
+            ("proxy", InvalidProxy::Syntax),
+            ("http://", InvalidProxy::Syntax),
+            ("https://p", InvalidProxy::Scheme),
+            ("socks5://p", InvalidProxy::Scheme),
+        ] {
+            assert_eq!(text.parse::<Proxy>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_environment_names_a_proxy_for_each_scheme() {
+        let found = |url: &str, variables: &[(&str, &str)]| {
+            let variable =
+                |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+            Proxy::from_variables(&endpoint(url), variable).unwrap().map(|proxy| proxy.to_string())
+        };
+        let p = |name| Some(format!("http://{name}:80"));
+        assert_eq!(found("wss://h", &[("https_proxy", "http://a"), ("all_proxy", "b")]), p("a"));
+        assert_eq!(found("wss://h", &[("HTTPS_PROXY", "a")]), p("a"));
+        assert_eq!(found("ws://h", &[("https_proxy", "a")]), None);
+        assert_eq!(found("ws://h", &[("http_proxy", ""), ("ALL_PROXY", "b")]), p("b"));
+        // httpoxy: the header `Proxy` of a request becomes this variable of a CGI program.
+        assert_eq!(found("ws://h", &[("HTTP_PROXY", "a")]), None);
+        assert_eq!(found("ws://h", &[]), None);
+        for (exempt, url, proxied) in [
+            ("h", "ws://h", false),
+            ("H.example", "ws://a.h.example", false),
+            (".h.example", "ws://h.example", false),
+            ("*.h.example", "ws://a.h.example", false),
+            ("h.example", "ws://ah.example", true),
+            ("example", "ws://h", true),
+            ("x, *", "ws://h", false),
+            ("h:80", "ws://h", false),
+            ("h:81", "ws://h", true),
+            ("::1", "ws://[::1]", false),
+            ("[::1]:80", "ws://[::1]", false),
+            ("[::1]:81", "ws://[::1]", true),
+            ("127.0.0.1", "ws://127.0.0.1:3001", false),
+            (",", "ws://h", true),
+        ] {
+            let variables = [("http_proxy", "a"), ("no_proxy", exempt)];
+            assert_eq!(found(url, &variables).is_some(), proxied, "{exempt} {url}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What a client knows, and why one was never ready.
+
+use std::time::Duration;
+
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::session::{ClientCounters, ClientState, CloseCause, Loss, SubscriptionSet};
+
+use super::drive::{Machine, State};
+
+/// What a client knows at one moment. Times are durations, as counted from that moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// Where it stands.
+    pub state: ClientState,
+    /// How the latest connection or attempt ended.
+    pub last_loss: Option<Loss>,
+    /// What more is known of that ending, as text for a person.
+    pub detail: Option<String>,
+    /// Attempts since the last stable connection.
+    pub attempt: u32,
+    /// In how long the next attempt begins, while the state is [`ClientState::Backoff`].
+    pub next_attempt_in: Option<Duration>,
+    /// How long ago bytes arrived last, on this connection or an earlier one.
+    pub last_traffic: Option<Duration>,
+    /// For how long events may have been missed by now: a connection was lost, and its subscriptions are not live again.
+    pub gap: Option<Duration>,
+    /// The latest round trip of a `ping`.
+    pub round_trip: Option<Duration>,
+    /// Subscriptions that the server has acknowledged on this connection.
+    pub live: SubscriptionSet,
+    /// Subscriptions that the application wants.
+    pub wanted: SubscriptionSet,
+    /// What was received.
+    pub counters: ClientCounters,
+    /// Events and other updates that were dropped because the application did not take them.
+    pub dropped: u64,
+}
+
+impl Status {
+    pub(super) fn new(now: Instant, state: &State<dyn Machine>) -> Self {
+        let session = state.machine.session();
+        let ago = |then: Instant| now.saturating_duration_since(then);
+        Self {
+            state: session.state(),
+            last_loss: session.last_loss(),
+            detail: state.detail(),
+            attempt: session.attempt(),
+            next_attempt_in: session.next_attempt_at().map(|then| then.saturating_duration_since(now)),
+            last_traffic: session.last_traffic().map(ago),
+            gap: session.gap_since().map(ago),
+            round_trip: session.rtt(),
+            live: session.live().clone(),
+            wanted: session.wanted(),
+            counters: *session.counters(),
+            dropped: state.inbox.dropped(),
+        }
+    }
+}
+
+/// Why a client ended without having been ready.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The application closed it.
+    #[error("the client was closed")]
+    Closed,
+    /// The last attempt ended so.
+    #[error("{detail}")]
+    Lost {
+        /// What kind of ending it was.
+        loss: Loss,
+        /// What is known of it.
+        detail: String,
+    },
+}
+
+impl ConnectError {
+    pub(super) fn new(cause: CloseCause, state: &State<dyn Machine>) -> Self {
+        match cause {
+            CloseCause::Application => Self::Closed,
+            CloseCause::Lost(loss) => Self::Lost { loss, detail: state.detail().unwrap_or_else(|| loss.to_string()) },
+        }
+    }
+}

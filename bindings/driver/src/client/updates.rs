@@ -1,0 +1,162 @@
+//! What a client tells.
+
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use multiwa_ws_core::session::{Event, JsonError, Message, Notice};
+
+use super::drive::Shared;
+use super::queue::Item;
+use crate::{Clock, lock};
+
+/// What a client tells, in order.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Update<'u> {
+    /// An event that was subscribed to.
+    Event(Event<'u>),
+    /// A `notification` of the server.
+    Notification(Message<'u>),
+    /// A message of a type that this version does not know.
+    Unknown(Message<'u>),
+    /// An `error` of the server that answers no request.
+    Error {
+        /// Text for a person.
+        error: Cow<'u, str>,
+        /// A stable word for a program, if the server sends one.
+        code: Option<Cow<'u, str>>,
+    },
+    /// A message that is no JSON, or nested too deep.
+    Invalid(JsonError),
+    /// What happened to the connection. `Closed` is the last update.
+    Notice(Notice),
+}
+
+impl Update<'_> {
+    /// The same update, owning its text.
+    #[must_use]
+    pub fn into_owned(self) -> Update<'static> {
+        match self {
+            Self::Event(event) => Update::Event(event.into_owned()),
+            Self::Notification(message) => Update::Notification(message.into_owned()),
+            Self::Unknown(message) => Update::Unknown(message.into_owned()),
+            Self::Error { error, code } => Update::Error {
+                error: Cow::Owned(error.into_owned()),
+                code: code.map(|code| Cow::Owned(code.into_owned())),
+            },
+            Self::Invalid(error) => Update::Invalid(error),
+            Self::Notice(notice) => Update::Notice(notice),
+        }
+    }
+}
+
+/// The updates of a client: events, and what happens to the connection.
+///
+/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each one until the next call, from a buffer that is used
+/// again and again: taking events allocates nothing. As a [`Stream`] it gives updates that own their texts, and
+/// [`into_events`](Self::into_events) is a stream of events alone.
+pub struct Updates<R: Clock> {
+    shared: Shared,
+    /// The text of the update that was taken last.
+    text: String,
+    clock: PhantomData<fn() -> R>,
+}
+
+impl<R: Clock> Updates<R> {
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared, text: String::new(), clock: PhantomData }
+    }
+
+    /// Waits for the next update, lent until the next call; `None` after [`Notice::Closed`].
+    ///
+    /// Cancel safe: a future that is dropped has taken nothing.
+    pub async fn next(&mut self) -> Option<Update<'_>> {
+        let item = poll_fn(|cx| self.poll_take(cx)).await?;
+        Some(item.lend(&self.text))
+    }
+
+    /// Waits for the next event, lent until the next call, passing over all other updates; `None` once the client is over.
+    ///
+    /// Cancel safe: a future that is dropped has taken no event.
+    pub async fn next_event(&mut self) -> Option<Event<'_>> {
+        let outline = poll_fn(|cx| {
+            loop {
+                match ready!(self.poll_take(cx)) {
+                    Some(Item::Event(outline)) => return Poll::Ready(Some(outline)),
+                    Some(_) => {}
+                    None => return Poll::Ready(None),
+                }
+            }
+        });
+        let outline = outline.await?;
+        Some(outline.event(&self.text))
+    }
+
+    /// A stream of the events alone; all other updates are passed over.
+    #[must_use]
+    pub fn into_events(self) -> Events<R> {
+        Events { updates: self }
+    }
+
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        lock(&self.shared).inbox.poll_update(cx, &mut self.text)
+    }
+}
+
+/// Updates that own their texts.
+impl<R: Clock> Stream for Updates<R> {
+    type Item = Update<'static>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Update<'static>>> {
+        let this = self.get_mut();
+        let item = ready!(this.poll_take(cx));
+        Poll::Ready(item.map(|item| item.lend(&this.text).into_owned()))
+    }
+}
+
+impl<R: Clock> Drop for Updates<R> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.shared);
+        state.inbox.stop_reading();
+        state.drop_handle(R::now());
+    }
+}
+
+impl<R: Clock> std::fmt::Debug for Updates<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Updates").finish_non_exhaustive()
+    }
+}
+
+/// The events of a client as a stream, each owning its text. Made by [`Updates::into_events`].
+#[derive(Debug)]
+pub struct Events<R: Clock> {
+    updates: Updates<R>,
+}
+
+impl<R: Clock> Events<R> {
+    /// All updates again.
+    #[must_use]
+    pub fn into_updates(self) -> Updates<R> {
+        self.updates
+    }
+}
+
+impl<R: Clock> Stream for Events<R> {
+    type Item = Event<'static>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event<'static>>> {
+        let updates = &mut self.get_mut().updates;
+        loop {
+            match ready!(updates.poll_take(cx)) {
+                Some(Item::Event(outline)) => return Poll::Ready(Some(outline.event(&updates.text).into_owned())),
+                Some(_) => {}
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Opening streams, on a thread of its own: names are resolved, and keys are asked for, by calls that block.
+
+use std::io;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+use std::thread;
+
+use multiwa_ws_core::handshake::{ClientRequest, Refusal};
+use multiwa_ws_core::session::Loss;
+use multiwa_ws_driver::ConnectorError;
+
+use crate::stream::Stream;
+
+/// Opens the streams of a client, one an attempt.
+pub trait Connector: Send + 'static {
+    /// What it opens.
+    type Stream: Stream;
+
+    /// Opens a stream to the server and says what to ask of it. `attempt` counts from the last stable connection.
+    ///
+    /// It runs on a thread of its own and may block; the client goes by
+    /// [`connect_timeout`](multiwa_ws_core::session::ClientConfig::connect_timeout) all the same, and drops what comes
+    /// later. A key that changes is read here, before each attempt. [`Loss::Stopped`] ends the client.
+    ///
+    /// # Errors
+    /// Why it opened nothing.
+    fn connect(&mut self, attempt: u32) -> Result<(Self::Stream, ClientRequest), ConnectorError>;
+
+    /// Opens a stream to where the server redirects, instead of the latest one. By default it is not followed.
+    ///
+    /// [`Target::redirected`](crate::Target::redirected) says what may be.
+    ///
+    /// # Errors
+    /// Why it opened nothing.
+    fn redirect(&mut self, refusal: &Refusal) -> Result<(Self::Stream, ClientRequest), ConnectorError> {
+        let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
+        Err(ConnectorError { loss, error: io::Error::new(io::ErrorKind::Unsupported, "redirects are not followed") })
+    }
+}
+
+/// What a connector is asked for.
+pub(crate) enum Dial {
+    /// An attempt, by its number.
+    Connect(u32),
+    /// The next stream of an attempt that was redirected.
+    Redirect(Box<Refusal>),
+}
+
+/// How a dial ended.
+pub(crate) type Dialled<S> = Result<(S, ClientRequest), ConnectorError>;
+
+/// Runs a connector beside the worker. There is one dial at a time: one that was given up ends before the next begins, so
+/// that a resolver that hangs holds one thread and not one for each attempt.
+pub(crate) struct Dialler<C: Connector> {
+    connector: Arc<Mutex<C>>,
+    waker: Waker,
+    under_way: Option<UnderWay<C::Stream>>,
+    /// What begins as soon as nothing is under way.
+    next: Option<Dial>,
+}
+
+struct UnderWay<S> {
+    result: Receiver<Dialled<S>>,
+    wanted: bool,
+}
+
+impl<C: Connector> Dialler<C> {
+    /// `waker` is told when [`poll`](Self::poll) has something.
+    pub(crate) fn new(connector: C, waker: Waker) -> Self {
+        Self { connector: Arc::new(Mutex::new(connector)), waker, under_way: None, next: None }
+    }
+
+    /// Begins a dial in place of an earlier one.
+    pub(crate) fn start(&mut self, dial: Dial) {
+        self.give_up();
+        self.next = Some(dial);
+        self.begin();
+    }
+
+    /// The result is not wanted any more.
+    pub(crate) fn give_up(&mut self) {
+        self.next = None;
+        if let Some(under_way) = &mut self.under_way {
+            under_way.wanted = false;
+        }
+    }
+
+    /// The result, once there is one.
+    pub(crate) fn poll(&mut self) -> Option<Dialled<C::Stream>> {
+        let under_way = self.under_way.as_ref()?;
+        let result = match under_way.result.try_recv() {
+            Ok(result) => result,
+            Err(TryRecvError::Empty) => return None,
+            // It would panic again.
+            Err(TryRecvError::Disconnected) => Err(failed(Loss::Stopped, "the connector panicked")),
+        };
+        let wanted = under_way.wanted;
+        self.under_way = None;
+        self.begin();
+        wanted.then_some(result)
+    }
+
+    fn begin(&mut self) {
+        if self.under_way.is_some() {
+            return;
+        }
+        let Some(dial) = self.next.take() else { return };
+        let (sender, result) = channel();
+        self.under_way = Some(UnderWay { result, wanted: true });
+        let failure = sender.clone();
+        let connector = self.connector.clone();
+        let wake = WakeOnDrop(self.waker.clone());
+        let run = move || {
+            // In this order, so that the result is there when the worker wakes, also if the connector panics.
+            let _wake = wake;
+            let sender = sender;
+            let mut connector = connector.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = match dial {
+                Dial::Connect(attempt) => connector.connect(attempt),
+                Dial::Redirect(refusal) => connector.redirect(&refusal),
+            };
+            // Nobody waits for it when the client has ended meanwhile.
+            let _ = sender.send(result);
+        };
+        if let Err(error) = thread::Builder::new().name("multiwa-ws dial".to_owned()).spawn(run) {
+            let _ = failure.send(Err(ConnectorError { loss: Loss::Io, error }));
+        }
+    }
+}
+
+struct WakeOnDrop(Waker);
+
+impl Drop for WakeOnDrop {
+    fn drop(&mut self) {
+        self.0.wake_by_ref();
+    }
+}
+
+fn failed(loss: Loss, error: &'static str) -> ConnectorError {
+    ConnectorError { loss, error: io::Error::other(error) }
+}
