@@ -50,8 +50,15 @@ no_std_program_runs() {
     cargo run --locked --release --manifest-path tests/no-std/Cargo.toml
 }
 
+# Checks the comparison with the peers, whose optimised build takes far longer than all other steps, and builds the rest.
 benchmarks_build() {
-    cargo build --release --manifest-path benches/Cargo.toml --all-targets
+    lints_of_workspace_are_kept benches --locked --all-targets
+    cargo build --locked --release --manifest-path benches/Cargo.toml --no-default-features --all-targets
+}
+
+instruction_counts_hold() {
+    install_debian valgrind valgrind
+    python3 benches/counts.py
 }
 
 # simulation_holds SEEDS STEPS: the machines of core at random, in virtual time. A broken promise is told with its seed.
