@@ -39,7 +39,7 @@ impl Default for Config {
 ///
 /// - Getters: [`session`](Self::session) for everything it knows, [`failure`](Self::failure).
 /// - Input: [`connected`](Self::connected) or [`connect_failed`](Self::connect_failed) after a
-///   [`TransportAction::Connect`]; [`handle_input`](Self::handle_input), [`handle_eof`](Self::handle_eof),
+///   [`TransportAction::Connect`] or `Redirect`; [`handle_input`](Self::handle_input), [`handle_eof`](Self::handle_eof),
 ///   [`handle_lost`](Self::handle_lost), [`handle_timeout`](Self::handle_timeout),
 ///   [`reading_paused`](Self::reading_paused) and [`reading_resumed`](Self::reading_resumed).
 /// - Commands: [`connect`](Self::connect), and through [`commands`](Self::commands) those of [`Commands`].
@@ -57,6 +57,7 @@ pub struct Client {
     /// The transport is to be dropped.
     disconnect: bool,
     connect: Option<u32>,
+    redirect: Option<Box<Refusal>>,
     failure: Option<Failure>,
     websocket: websocket::Config,
     handshake: HandshakeLimits,
@@ -75,13 +76,19 @@ enum Link {
 }
 
 /// What the caller is to do with the transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportAction {
     /// Open a transport to the server; then call [`Client::connected`] or [`Client::connect_failed`].
     Connect {
         /// The number of the attempt since the last stable connection, from 1.
         attempt: u32,
     },
+    /// Drop the transport and open one to where [`Refusal::location`] leads; then go on as after `Connect`.
+    ///
+    /// Whether to go there is the caller's to judge, who knows where it dialled: not from TLS to plain text, and without
+    /// credentials to another origin. One that is not followed is [failed](Client::connect_failed) with
+    /// [`Loss::Refused`]. Their number is limited: see [`ClientConfig::max_redirects`].
+    Redirect(Box<Refusal>),
     /// Drop the transport, or the attempt to open one.
     Disconnect,
 }
@@ -119,6 +126,7 @@ impl Client {
             link: Link::None,
             disconnect: false,
             connect: None,
+            redirect: None,
             failure: None,
             websocket: config.websocket,
             handshake: config.handshake,
@@ -182,6 +190,7 @@ impl Client {
     /// The transport could not be opened.
     pub fn connect_failed(&mut self, now: Instant, loss: Loss) {
         if matches!(self.link, Link::Connecting) {
+            self.failure = None;
             self.lose(now, loss);
         }
     }
@@ -254,7 +263,14 @@ impl Client {
             // The connection knows better what ended it when the end had begun before.
             Link::Open(connection) if connection.state() != websocket::State::Open => connection.handle_lost(now),
             Link::None => {}
-            _ => self.lose(now, loss),
+            link => {
+                // A gateway that speaks another protocol may reset the connection instead of ending it.
+                self.failure = match link {
+                    Link::Upgrading(handshake) => handshake.handle_eof(now).err().map(Failure::Response),
+                    _ => None,
+                };
+                self.lose(now, loss);
+            }
         }
         self.settle(now);
     }
@@ -295,6 +311,9 @@ impl Client {
         self.settle(self.now);
         if core::mem::take(&mut self.disconnect) {
             return Some(TransportAction::Disconnect);
+        }
+        if let Some(refusal) = self.redirect.take() {
+            return Some(TransportAction::Redirect(refusal));
         }
         self.connect.take().map(|attempt| TransportAction::Connect { attempt })
     }
@@ -366,6 +385,11 @@ impl Client {
                 self.session.opened(now, features);
                 self.settle(now);
             }
+            Ok(Some(Answer::Refused(refusal))) if refusal.location().is_some() && self.session.redirected(now) => {
+                self.failure = None;
+                self.link = Link::Connecting;
+                self.redirect = Some(Box::new(refusal));
+            }
             Ok(Some(Answer::Refused(refusal))) => {
                 let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
                 self.failure = Some(Failure::Refused(refusal));
@@ -404,7 +428,10 @@ impl Client {
                         peer::close(now, connection.outgoing(), code, reason);
                     }
                 }
-                Some(Action::Abort) => self.drop_link(),
+                Some(Action::Abort) => {
+                    self.failure = None;
+                    self.drop_link();
+                }
             }
         }
     }
@@ -419,6 +446,7 @@ impl Client {
         if !matches!(self.link, Link::None) {
             self.link = Link::None;
             self.connect = None;
+            self.redirect = None;
             self.disconnect = true;
         }
     }

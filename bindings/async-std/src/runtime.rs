@@ -3,15 +3,24 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time;
 
 use async_std::net::{TcpListener, TcpStream, ToSocketAddrs};
+#[cfg(unix)]
+use async_std::os::unix::net::{UnixListener, UnixStream};
 use futures_io::{AsyncRead, AsyncWrite};
+use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use multiwa_ws_core::Instant;
-use multiwa_ws_driver::{Clock, Io, Net, Runtime};
+#[cfg(unix)]
+use multiwa_ws_driver::UnixNet;
+use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 
 /// The marker that names async-std to the shared types.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +67,18 @@ impl<S: AsyncRead + AsyncWrite> Io<S> for AsyncStd {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Tls<S> for AsyncStd {
+    type Stream = TlsStream<S>;
+
+    async fn connect_tls(config: Arc<ClientConfig>, name: ServerName<'static>, stream: S) -> io::Result<TlsStream<S>> {
+        TlsConnector::from(config).connect(name, stream).await.map(TlsStream::Client)
+    }
+
+    async fn accept_tls(config: Arc<ServerConfig>, stream: S) -> io::Result<TlsStream<S>> {
+        TlsAcceptor::from(config).accept(stream).await.map(TlsStream::Server)
+    }
+}
+
 impl Net for AsyncStd {
     type TcpStream = TcpStream;
     type TcpListener = TcpListener;
@@ -89,5 +110,23 @@ impl Net for AsyncStd {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
         Ok((stream, peer))
+    }
+}
+
+#[cfg(unix)]
+impl UnixNet for AsyncStd {
+    type UnixStream = UnixStream;
+    type UnixListener = UnixListener;
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path).await
+    }
+
+    async fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
+        listener.accept().await.map(|(stream, _)| stream)
     }
 }

@@ -10,6 +10,7 @@ mod handshake;
 mod net;
 mod runtime;
 mod server;
+mod tls;
 mod transport;
 mod websocket;
 
@@ -17,16 +18,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use client::drive;
 pub use client::{
-    BuildError, Client, ClientBuilder, ConnectError, Connector, ConnectorError, Endpoint, Events, InvalidUrl,
-    KeyPlacement, Overflow, QueueConfig, Request, RequestError, Status, TcpConnector, Update, Updates,
+    ATTEMPT_DELAY, BuildError, Client, ClientBuilder, ConnectError, Connector, ConnectorError, Destination, Endpoint,
+    Events, InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError, QueueConfig, RedirectError, Request,
+    RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates, interleave,
 };
 pub use error::{Error, HandshakeError};
 pub use handshake::Options;
-pub use net::Net;
+#[cfg(unix)]
+pub use net::UnixNet;
+pub use net::{Net, Tls};
 pub use runtime::{Clock, Io, Runtime};
 pub use server::{
     ConnectionRate, Grant, InvalidOrigin, Knock, Observed, Origin, Peer, Publisher, Server, ServerBuilder, SlowReader,
 };
+pub use tls::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError};
 pub use websocket::{Reader, WebSocket, Writer};
 
 /// A panic elsewhere leaves the machines between two calls, where they are sound.

@@ -1,13 +1,38 @@
-//! Tasks and TCP, as clients and servers need them.
+//! Tasks and sockets, as clients and servers need them.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::{Io, Runtime};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
+
+use crate::Io;
+
+/// TLS over streams of type `S`, the way the runtime's ecosystem does it.
+pub trait Tls<S>: Io<S> + Io<<Self as Tls<S>>::Stream> {
+    /// A stream that is secured.
+    type Stream: Unpin + Send + 'static;
+
+    /// Makes `stream` the client's end of a TLS connection to the server that `name` is the certificate's name of.
+    fn connect_tls(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        stream: S,
+    ) -> impl Future<Output = io::Result<<Self as Tls<S>>::Stream>> + Send;
+
+    /// Makes `stream` the server's end of a TLS connection.
+    fn accept_tls(
+        config: Arc<ServerConfig>,
+        stream: S,
+    ) -> impl Future<Output = io::Result<<Self as Tls<S>>::Stream>> + Send + 'static;
+}
 
 /// A runtime that can spawn tasks and open TCP connections.
-pub trait Net: Runtime + Io<Self::TcpStream> {
+pub trait Net: Tls<Self::TcpStream> {
     /// A connected TCP stream.
     type TcpStream: Unpin + Send + 'static;
     /// A listening TCP socket.
@@ -33,4 +58,22 @@ pub trait Net: Runtime + Io<Self::TcpStream> {
 
     /// Waits for the next connection, with `TCP_NODELAY`. Cancel safe.
     fn accept(listener: &Self::TcpListener) -> impl Future<Output = io::Result<(Self::TcpStream, SocketAddr)>> + Send;
+}
+
+/// A runtime that can open Unix sockets.
+#[cfg(unix)]
+pub trait UnixNet: Net + Tls<Self::UnixStream> {
+    /// A connected Unix socket.
+    type UnixStream: Unpin + Send + 'static;
+    /// A listening Unix socket.
+    type UnixListener: Send + Sync + 'static;
+
+    /// Connects to the socket at `path`.
+    fn connect_unix(path: &Path) -> impl Future<Output = io::Result<Self::UnixStream>> + Send;
+
+    /// Listens at `path`, where nothing may be yet.
+    fn bind_unix(path: &Path) -> impl Future<Output = io::Result<Self::UnixListener>> + Send;
+
+    /// Waits for the next connection. Cancel safe.
+    fn accept_unix(listener: &Self::UnixListener) -> impl Future<Output = io::Result<Self::UnixStream>> + Send;
 }

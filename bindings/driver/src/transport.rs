@@ -95,6 +95,8 @@ impl<S: Unpin> Transport<S> {
         }
         let read = buffer.fill(|bytes| match R::poll_read(Pin::new(&mut self.stream), cx, bytes) {
             Poll::Ready(Ok(len)) => (len, Poll::Ready(Ok(len > 0))),
+            // TLS without a farewell. That it could have been cut is no news: whether all was said the Close frame tells.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => (0, Poll::Ready(Ok(false))),
             Poll::Ready(Err(error)) => (0, Poll::Ready(Err(error))),
             Poll::Pending => (0, Poll::Pending),
         });

@@ -6,9 +6,10 @@
 mod runtime;
 
 pub use multiwa_ws_driver::{
-    BuildError, Clock, ConnectError, ConnectionRate, Connector, ConnectorError, Endpoint, Error, Grant, HandshakeError,
-    InvalidOrigin, InvalidUrl, KeyPlacement, Knock, Observed, Options, Origin, Overflow, Peer, Publisher, QueueConfig,
-    Request, RequestError, SlowReader, Status, Update,
+    BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectionRate, Connector, ConnectorError,
+    Destination, Endpoint, Error, Grant, HandshakeError, InvalidOrigin, InvalidProxy, InvalidUrl, KeyPlacement, Knock,
+    Observed, Options, Origin, Overflow, Peer, Proxy, Publisher, QueueConfig, RedirectError, Request, RequestError,
+    ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError, Update,
 };
 pub use runtime::Tokio;
 

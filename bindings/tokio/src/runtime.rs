@@ -3,16 +3,25 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_driver::{Clock, Io, Net, Runtime};
+#[cfg(unix)]
+use multiwa_ws_driver::UnixNet;
+use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{self, Sleep};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 /// The marker that names tokio to the shared types.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +83,18 @@ impl<S: AsyncRead + AsyncWrite> Io<S> for Tokio {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Tls<S> for Tokio {
+    type Stream = TlsStream<S>;
+
+    async fn connect_tls(config: Arc<ClientConfig>, name: ServerName<'static>, stream: S) -> io::Result<TlsStream<S>> {
+        TlsConnector::from(config).connect(name, stream).await.map(TlsStream::Client)
+    }
+
+    async fn accept_tls(config: Arc<ServerConfig>, stream: S) -> io::Result<TlsStream<S>> {
+        TlsAcceptor::from(config).accept(stream).await.map(TlsStream::Server)
+    }
+}
+
 impl Net for Tokio {
     type TcpStream = TcpStream;
     type TcpListener = TcpListener;
@@ -105,5 +126,23 @@ impl Net for Tokio {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
         Ok((stream, peer))
+    }
+}
+
+#[cfg(unix)]
+impl UnixNet for Tokio {
+    type UnixStream = UnixStream;
+    type UnixListener = UnixListener;
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path)
+    }
+
+    async fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
+        listener.accept().await.map(|(stream, _)| stream)
     }
 }

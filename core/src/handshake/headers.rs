@@ -9,8 +9,8 @@ use super::error::InvalidHeader;
 /// An ordered list of HTTP header fields that holds only what HTTP can carry.
 ///
 /// Names are compared without regard to case. Values are bytes, since HTTP allows any above the control characters;
-/// [`get_str`](Self::get_str) serves the usual case. `Debug` hides credentials: the values of `Authorization`,
-/// `X-API-Key` and cookies, and in any other value what follows a `?`.
+/// [`get_str`](Self::get_str) serves the usual case. `Debug` hides credentials: the values that
+/// [`without_credentials`](Self::without_credentials) leaves out, and in any other value what follows a `?`.
 ///
 /// ```
 /// use multiwa_ws_core::handshake::{Headers, InvalidHeader};
@@ -95,6 +95,20 @@ impl Headers {
         Ok(())
     }
 
+    /// The fields that hold no credential: what may be shown, or sent to another origin than the one it was meant for.
+    ///
+    /// A credential is `Authorization`, a cookie, `X-API-Key`, and any field whose name says that it is one of that kind
+    /// (`X-Auth-Token`, `Api-Secret`).
+    #[must_use]
+    pub fn without_credentials(&self) -> Self {
+        let mut headers = Self::new();
+        for (name, value) in self.iter().filter(|(name, _)| !is_credential(name)) {
+            // It was valid before.
+            headers.append(name, value).unwrap_or_default();
+        }
+        headers
+    }
+
     /// The value of the only field of that name.
     pub(super) fn single(&self, name: &str) -> Single<'_> {
         let mut fields = self.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
@@ -138,9 +152,8 @@ impl Headers {
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.iter().map(|(name, value)| {
-            let secret = SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret));
             let value = String::from_utf8_lossy(value);
-            (name, if secret { String::from(REDACTED) } else { redact_query(&value) })
+            (name, if is_credential(name) { String::from(REDACTED) } else { redact_query(&value) })
         });
         f.debug_map().entries(shown).finish()
     }
@@ -154,7 +167,16 @@ pub(super) enum Single<'a> {
     Repeated,
 }
 
-const SECRET: [&str; 5] = ["Authorization", "Proxy-Authorization", "X-API-Key", "Cookie", "Set-Cookie"];
+/// Parts of the names of headers that hold credentials, in lower case. A header of ours that is hidden in vain is a smaller
+/// evil than a key that is shown.
+const SECRET: [&str; 9] =
+    ["authorization", "api-key", "apikey", "auth-", "cookie", "credential", "password", "secret", "token"];
+
+fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET.iter().any(|part| name.contains(part))
+}
+
 const REDACTED: &str = "[redacted]";
 
 /// `text` without what follows its first `?`: the API key may stand there (`protocol.md`, Transport).
@@ -236,10 +258,33 @@ mod tests {
         assert_eq!(headers.single("Upgrade"), Single::Missing);
     }
 
+    const CREDENTIALS: [&str; 8] = [
+        "Authorization",
+        "Proxy-Authorization",
+        "X-API-Key",
+        "Cookie",
+        "Set-Cookie",
+        "X-Auth-Token",
+        "x-apikey",
+        "Client-Secret",
+    ];
+
+    #[test]
+    fn credentials_can_be_left_out() {
+        let mut headers = Headers::new();
+        headers.append("User-Agent", "a").unwrap();
+        for name in CREDENTIALS {
+            headers.append(name, "s3cret").unwrap();
+        }
+        headers.append("X-Trace", "b").unwrap();
+        let names: Vec<_> = headers.without_credentials().iter().map(|(name, _)| String::from(name)).collect();
+        assert_eq!(names, ["User-Agent", "X-Trace"]);
+    }
+
     #[test]
     fn debug_output_hides_credentials() {
         let mut headers = Headers::new();
-        for name in SECRET {
+        for name in CREDENTIALS {
             headers.append(name, "s3cret").unwrap();
         }
         headers.append("Referer", "http://h/ws?api%4bey=s3cret").unwrap();

@@ -34,8 +34,8 @@ const MAX_NOTICES: usize = 256;
 ///
 /// - **Getters**, at any time: [`state`](Self::state), [`live`](Self::live), [`wanted`](Self::wanted),
 ///   [`counters`](Self::counters) and the others.
-/// - **`handle_*`**, [`connected`](Self::connected), [`opened`](Self::opened), [`lost`](Self::lost) and
-///   [`reading_paused`](Self::reading_paused) tell what happened on the transport or that time passed.
+/// - **`handle_*`**, [`connected`](Self::connected), [`redirected`](Self::redirected), [`opened`](Self::opened),
+///   [`lost`](Self::lost) and [`reading_paused`](Self::reading_paused) tell what happened on the transport or that time passed.
 /// - **Commands**: [`connect`](Self::connect), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe),
 ///   [`ping`](Self::ping), [`close`](Self::close). They take effect before they return; a refused one changed nothing.
 /// - **`poll_*`**: after any of the above, send what [`poll_message`](Self::poll_message) lends and confirm each with
@@ -74,6 +74,8 @@ pub struct ClientSession {
     state_due: Option<Instant>,
     /// The transport is connected, the upgrade is not done.
     upgrading: bool,
+    /// Redirects that the present attempt has followed.
+    redirects: u8,
     ready_since: Option<Instant>,
 
     wanted: Wanted,
@@ -189,6 +191,7 @@ impl ClientSession {
             last_loss: None,
             state_due: None,
             upgrading: false,
+            redirects: 0,
             ready_since: None,
             wanted: Wanted::default(),
             live: SubscriptionSet::default(),
@@ -415,6 +418,23 @@ impl ClientSession {
             self.upgrading = true;
             self.state_due = Some(self.now + self.config.upgrade_timeout);
         }
+    }
+
+    /// The server answered the upgrade with a redirect: may it be followed?
+    ///
+    /// If so the attempt goes on with a new transport, for which [`ClientConfig::connect_timeout`] holds, and
+    /// [`connected`](Self::connected) comes next. If not, at [`ClientConfig::max_redirects`], the answer is a refusal like any
+    /// other, for [`lost`](Self::lost).
+    #[must_use = "a redirect that is not followed is a refusal"]
+    pub fn redirected(&mut self, now: Instant) -> bool {
+        self.advance(now);
+        if self.state != ClientState::Connecting || self.redirects >= self.config.max_redirects {
+            return false;
+        }
+        self.redirects += 1;
+        self.upgrading = false;
+        self.state_due = Some(self.now + self.config.connect_timeout);
+        true
     }
 
     /// The upgrade succeeded; `features` is what the 101 response announced.

@@ -13,6 +13,9 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
     /// How long the upgrade may take once the transport is connected, 10 s by default.
     pub upgrade_timeout: Duration,
+    /// How many redirects an attempt follows, 5 by default: proxies in a row need one or two, and a loop must end. Each may take
+    /// the connect and the upgrade time-out anew. 0 follows none.
+    pub max_redirects: u8,
     /// How long the connection's `ack` is waited for, 10 s by default. `None` does not wait for it.
     ///
     /// A server that never sends one is usable all the same.
@@ -41,6 +44,7 @@ impl Default for ClientConfig {
         Self {
             connect_timeout: Duration::from_secs(10),
             upgrade_timeout: Duration::from_secs(10),
+            max_redirects: 5,
             ack_timeout: Some(Duration::from_secs(10)),
             request_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),

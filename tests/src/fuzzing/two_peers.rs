@@ -220,7 +220,7 @@ impl<'w> World<'w> {
         let Some(action) = self.client.poll_action() else { return false };
         match action {
             TransportAction::Disconnect => self.leave(),
-            TransportAction::Connect { .. } => {
+            TransportAction::Connect { .. } | TransportAction::Redirect(_) => {
                 self.leave();
                 let plan = self.workload.links.get(self.connections).cloned().unwrap_or_default();
                 self.connections += 1;

@@ -4,30 +4,48 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
+#[cfg(unix)]
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use multiwa_ws_core::client as core;
-use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, InvalidHeader, InvalidRequest};
-use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames, Loss, ReconnectConfig};
+use multiwa_ws_core::handshake::{DeflateOffer, InvalidHeader, InvalidRequest};
+#[cfg(unix)]
+use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames, ReconnectConfig};
 
+use super::connector::{Connector, ConnectorError};
+#[cfg(unix)]
+use super::dial::over_tls;
+use super::dial::{Dialler, Provider, Route, Source, TlsSettings};
 use super::drive::Driver;
+use super::stream::Dynamic;
+use super::target::{Destination, RequestSettings};
 use super::task::Task;
-use super::{Client, ConnectError, Endpoint, InvalidUrl, KeyPlacement, QueueConfig, Updates, event_names};
-use crate::{Io, Net, seed};
+use super::{Client, ConnectError, InvalidUrl, KeyPlacement, Proxy, QueueConfig, Updates, event_names};
+#[cfg(unix)]
+use crate::UnixNet;
+use crate::{ClientTls, Io, Net, TlsError, seed};
 
 /// Sets up a [`Client`]. `Debug` shows neither the URL nor the headers, which may hold a key.
 #[derive(Clone)]
 pub struct ClientBuilder<R> {
-    url: String,
-    key: Option<ApiKey>,
-    key_placement: KeyPlacement,
-    origin: Option<String>,
-    headers: Vec<(String, String)>,
+    destination: Where,
+    request: RequestSettings,
+    route: Route,
+    tls: Option<ClientTls>,
     subscriptions: Vec<(String, EventNames)>,
-    deflate: Option<DeflateOffer>,
     config: core::Config,
     queue: QueueConfig,
     runtime: PhantomData<fn() -> R>,
+}
+
+/// Where a client goes.
+#[derive(Clone)]
+enum Where {
+    To(Destination),
+    Asked(Provider),
 }
 
 /// Why a client cannot be built as it was set up.
@@ -46,9 +64,9 @@ pub enum BuildError {
     /// A subscription, which could never be asked for.
     #[error(transparent)]
     Subscription(#[from] CommandError),
-    /// `wss://` without TLS.
-    #[error("this client has no TLS: use a ws:// URL, or a connector of your own")]
-    NoTls,
+    /// TLS, which a `wss://` URL asks for.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The operating system gives no random seed.
     #[error("the operating system gives no random seed")]
     Seed(#[from] io::Error),
@@ -58,48 +76,105 @@ pub enum BuildError {
 }
 
 impl<R: Net> ClientBuilder<R> {
-    /// A client of the server at `url`, `ws://HOST:PORT/ws`.
+    /// A client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
+        Self::to(Where::To(Destination::new(url)))
+    }
+
+    /// A client that asks `provider` before each attempt where to go and with which key, so that a key that was exchanged is
+    /// used from the next attempt on.
+    ///
+    /// It is told the number of the attempt since the last stable connection, from 1, and may say that it cannot tell now
+    /// ([`ConnectorError::retry`]) or that the client is to end ([`ConnectorError::stop`]). The connect time-out holds for
+    /// it too.
+    #[must_use]
+    pub fn with_provider<F>(provider: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Destination, ConnectorError>> + Send + 'static,
+    {
+        Self::to(Where::Asked(Arc::new(move |attempt| Box::pin(provider(attempt)))))
+    }
+
+    fn to(destination: Where) -> Self {
         Self {
-            url: url.into(),
-            key: None,
-            key_placement: KeyPlacement::default(),
-            origin: None,
-            headers: Vec::new(),
+            destination,
+            request: RequestSettings::default(),
+            route: Route::Direct,
+            tls: None,
             subscriptions: Vec::new(),
-            deflate: None,
             config: core::Config::default(),
             queue: QueueConfig::default(),
             runtime: PhantomData,
         }
     }
 
-    /// The key that the server asks for.
+    /// The key that the server asks for. A provider tells one itself.
     #[must_use]
     pub fn api_key(mut self, key: impl AsRef<[u8]>) -> Self {
-        self.key = Some(ApiKey::new(key));
+        if let Where::To(destination) = self.destination {
+            self.destination = Where::To(destination.api_key(key));
+        }
         self
     }
 
     /// Where the key travels; in the query by default.
     #[must_use]
     pub fn key_placement(mut self, placement: KeyPlacement) -> Self {
-        self.key_placement = placement;
+        self.request.key_placement = placement;
         self
     }
 
     /// The origin of the web page on whose behalf the client acts; by default none is sent.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.origin = Some(origin.into());
+        self.request.origin = Some(origin.into());
         self
     }
 
     /// A further header of the upgrade request.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.request.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Offers a subprotocol; the best one first.
+    #[must_use]
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        self.request.subprotocols.push(name.into());
+        self
+    }
+
+    /// How `wss` URLs are dialled. By default the certificates that the system trusts are trusted.
+    #[must_use]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Dials through an HTTP proxy, by `CONNECT`.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.route = Route::Proxy(proxy);
+        self
+    }
+
+    /// Dials through the proxy that the environment names for the server, if any: see [`Proxy::from_env`]. By default the
+    /// environment does not count.
+    #[must_use]
+    pub fn proxy_from_env(mut self) -> Self {
+        self.route = Route::ProxyFromEnv;
+        self
+    }
+
+    /// How many redirects an attempt follows, 5 by default. 0 follows none.
+    ///
+    /// None is followed from `wss` to `ws`, and credentials stay at their origin: see
+    /// [`Target::redirected`](super::Target::redirected).
+    #[must_use]
+    pub fn max_redirects(mut self, redirects: u8) -> Self {
+        self.config.session.max_redirects = redirects;
         self
     }
 
@@ -115,7 +190,7 @@ impl<R: Net> ClientBuilder<R> {
     /// Offers `permessage-deflate`; it is not offered by default.
     #[must_use]
     pub fn compression(mut self, offer: DeflateOffer) -> Self {
-        self.deflate = Some(offer);
+        self.request.deflate = Some(offer);
         self
     }
 
@@ -147,29 +222,30 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
-    /// Starts to connect over TCP and returns at once; [`Updates`] tell what comes of it.
+    /// Starts to connect and returns at once; [`Updates`] tell what comes of it.
     ///
     /// # Errors
     /// [`BuildError`], but for its `Connect`.
-    pub fn start(self) -> Result<(Client<R>, Updates<R>), BuildError> {
-        let endpoint: Endpoint = self.url.parse()?;
-        if endpoint.is_tls() {
-            return Err(BuildError::NoTls);
-        }
-        let mut request = endpoint.request();
-        if let Some(key) = &self.key {
-            self.key_placement.place(key, &mut request)?;
-        }
-        for (name, value) in &self.headers {
-            request.headers.append(name, value)?;
-        }
-        request.origin.clone_from(&self.origin);
-        request.deflate = self.deflate;
-        request.check()?;
-        self.start_with(TcpConnector::<R> { endpoint, request, runtime: PhantomData })
+    pub fn start(mut self) -> Result<(Client<R>, Updates<R>), BuildError> {
+        let request = std::mem::take(&mut self.request);
+        let tls = TlsSettings::new(self.tls.take());
+        let source = match &self.destination {
+            Where::To(destination) => {
+                let target = request.target(destination)?;
+                if target.endpoint.is_tls() {
+                    tls.get()?;
+                    target.endpoint.server_name()?;
+                }
+                Source::Fixed(Box::new(target))
+            }
+            Where::Asked(provider) => Source::Provided(provider.clone(), request),
+        };
+        let dialler = Dialler::<R>::new(source, self.route.clone(), tls);
+        self.spawn::<_, Dynamic<R>>(dialler)
     }
 
-    /// Connects over TCP and waits until the client is ready.
+    /// Connects and waits until the client is ready. Cancel safe: if the future is dropped, the client closes, and no
+    /// connection stays.
     ///
     /// # Errors
     /// [`BuildError`]: also when the client gave up before it was ready, as the reconnection settings say.
@@ -179,7 +255,8 @@ impl<R: Net> ClientBuilder<R> {
         Ok((client, updates))
     }
 
-    /// Starts to connect over streams of the caller's own.
+    /// Starts to connect over streams of the caller's own. The connector says what to ask of the server: of the settings
+    /// here, those of the request and of the way to the server do not count.
     ///
     /// # Errors
     /// [`BuildError::Seed`] and [`BuildError::Subscription`].
@@ -188,6 +265,15 @@ impl<R: Net> ClientBuilder<R> {
         C: Connector,
         R: Io<C::Stream>,
     {
+        self.spawn::<C, R>(connector)
+    }
+
+    /// Spawns the task, which moves bytes the way of `I`.
+    fn spawn<C, I>(self, connector: C) -> Result<(Client<R>, Updates<R>), BuildError>
+    where
+        C: Connector,
+        I: Io<C::Stream>,
+    {
         let mut client = core::Client::new(self.config, seed()?);
         for (profile, events) in &self.subscriptions {
             client.commands().subscribe(R::now(), profile, events)?;
@@ -195,64 +281,27 @@ impl<R: Net> ClientBuilder<R> {
         // A new client connects at the first call.
         let _ = client.connect(R::now());
         let (driver, client, updates) = Driver::new(client, self.queue);
-        R::spawn(Task::<C, R>::new(driver, connector));
+        R::spawn(Task::<C, I>::new(driver, connector));
         Ok((client, updates))
     }
 }
 
-/// Opens the streams of a client, one an attempt.
-pub trait Connector: Unpin + Send + 'static {
-    /// What it opens.
-    type Stream: Unpin + Send + 'static;
-
-    /// Opens a stream to the server and says what to ask of it. `attempt` counts from the last stable connection.
-    ///
-    /// A key that changes is read here, before each attempt. [`Loss::Stopped`] ends the client.
-    fn connect(
-        &mut self,
-        attempt: u32,
-    ) -> impl Future<Output = Result<(Self::Stream, ClientRequest), ConnectorError>> + Send + 'static;
-}
-
-/// Why a [`Connector`] has opened nothing.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct ConnectorError {
-    /// What kind of failure it is, which decides whether there is another attempt.
-    pub loss: Loss,
-    /// What is known of it.
-    #[source]
-    pub error: io::Error,
-}
-
-/// Opens TCP connections to one endpoint, trying each of its addresses in turn.
-#[derive(Debug)]
-pub struct TcpConnector<R> {
-    endpoint: Endpoint,
-    request: ClientRequest,
-    runtime: PhantomData<fn() -> R>,
-}
-
-impl<R: Net> Connector for TcpConnector<R> {
-    type Stream = R::TcpStream;
-
-    fn connect(
-        &mut self,
-        _attempt: u32,
-    ) -> impl Future<Output = Result<(Self::Stream, ClientRequest), ConnectorError>> + Send + 'static {
-        let (endpoint, request) = (self.endpoint.clone(), self.request.clone());
-        async move {
-            let lost = |loss| move |error| ConnectorError { loss, error };
-            let addresses = R::resolve(endpoint.host(), endpoint.port()).await.map_err(lost(Loss::Dns))?;
-            let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-            for address in addresses {
-                match R::connect(address).await {
-                    Ok(stream) => return Ok((stream, request)),
-                    Err(error) => failure = error,
-                }
-            }
-            Err(lost(Loss::Io)(failure))
-        }
+#[cfg(unix)]
+impl<R: UnixNet> ClientBuilder<R> {
+    /// Dials the Unix socket at `path` instead of the host of the URL, which still says what to ask for, and whether by TLS.
+    /// Redirects are followed within its origin only.
+    #[must_use]
+    pub fn unix(mut self, path: impl Into<PathBuf>) -> Self {
+        let path: Arc<std::path::Path> = path.into().into();
+        let open = move |secure| -> super::dial::Pending<super::stream::Stream> {
+            let path = path.clone();
+            Box::pin(async move {
+                let stream = R::connect_unix(&path).await.map_err(|error| ConnectorError { loss: Loss::Io, error })?;
+                over_tls::<_, R>(stream, secure).await
+            })
+        };
+        self.route = Route::To(Arc::new(open));
+        self
     }
 }
 
@@ -268,8 +317,8 @@ impl<R> ClientBuilder<R> {
 impl<R> fmt::Debug for ClientBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("key_placement", &self.key_placement)
-            .field("deflate", &self.deflate)
+            .field("request", &self.request)
+            .field("tls", &self.tls)
             .field("config", &self.config)
             .field("queue", &self.queue)
             .finish_non_exhaustive()

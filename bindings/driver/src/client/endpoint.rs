@@ -3,7 +3,8 @@
 use std::fmt;
 
 use multiwa_ws_core::handshake::{ApiKey, ClientRequest, InvalidHeader};
-use url::{Host, Url};
+use rustls::pki_types::ServerName;
+use url::{Host, Position, Url};
 
 /// The URL of a server, `ws://HOST[:PORT][/PATH][?QUERY]` or `wss://` likewise (RFC 6455 section 3).
 ///
@@ -20,14 +21,12 @@ use url::{Host, Url};
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
+    /// With the path that is meant.
+    url: Url,
     /// A name, or an IP address without brackets.
     host: String,
     port: u16,
     tls: bool,
-    /// The host as it stands in a URL, with the port unless it is the scheme's own.
-    authority: String,
-    path: String,
-    query: Option<String>,
 }
 
 /// Why a URL names no WebSocket server.
@@ -70,22 +69,60 @@ impl Endpoint {
         self.tls
     }
 
+    /// The name that the server's certificate must be for: the host that is dialled (RFC 9110 section 4.3.4).
+    ///
+    /// # Errors
+    /// A host that is no name a certificate could be for.
+    pub fn server_name(&self) -> Result<ServerName<'static>, InvalidUrl> {
+        ServerName::try_from(self.host.clone()).map_err(|_| InvalidUrl::Host)
+    }
+
     /// The upgrade request for this URL.
     #[must_use]
     pub fn request(&self) -> ClientRequest {
-        let target = match &self.query {
-            Some(query) => format!("{}?{query}", self.path),
-            None => self.path.clone(),
-        };
-        ClientRequest::new(self.authority.clone(), target)
+        ClientRequest::new(self.authority(), &self.url[Position::BeforePath..Position::AfterQuery])
     }
-}
 
-impl std::str::FromStr for Endpoint {
-    type Err = InvalidUrl;
+    /// Whether `other` is the same server: scheme, host and port (RFC 6454 section 4).
+    #[must_use]
+    pub fn has_origin_of(&self, other: &Self) -> bool {
+        (self.tls, self.port, &self.host) == (other.tls, other.port, &other.host)
+    }
 
-    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        let url = Url::parse(text).map_err(|_| InvalidUrl::Syntax)?;
+    /// Where `reference`, relative to this URL or absolute, leads (RFC 3986 section 5); `http` and `https` mean `ws` and `wss`.
+    pub(crate) fn join(&self, reference: &str) -> Result<Self, InvalidUrl> {
+        let mut url = self.url.join(reference).map_err(|_| InvalidUrl::Syntax)?;
+        let scheme = match url.scheme() {
+            "http" => "ws",
+            "https" => "wss",
+            _ => "",
+        };
+        if !scheme.is_empty() {
+            url.set_scheme(scheme).map_err(|()| InvalidUrl::Scheme)?;
+        }
+        // RFC 9110 section 10.2.2 lets a Location have one, which is for who sees the page.
+        url.set_fragment(None);
+        Self::new(url)
+    }
+
+    /// The host and the port, which is never left out.
+    pub(crate) fn authority_with_port(&self) -> String {
+        format!("{}:{}", self.host_in_url(), self.port)
+    }
+
+    /// The host as it stands in a URL, with the port unless it is the scheme's own.
+    fn authority(&self) -> String {
+        match self.url.port() {
+            Some(_) => self.authority_with_port(),
+            None => self.host_in_url().to_owned(),
+        }
+    }
+
+    fn host_in_url(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    fn new(url: Url) -> Result<Self, InvalidUrl> {
         let (tls, default_port) = match url.scheme() {
             "ws" => (false, 80),
             "wss" => (true, 443),
@@ -102,26 +139,27 @@ impl std::str::FromStr for Endpoint {
             Host::Ipv4(address) => address.to_string(),
             Host::Ipv6(address) => address.to_string(),
         };
-        let in_url = url.host_str().ok_or(InvalidUrl::Host)?;
-        let authority = url.port().map_or_else(|| in_url.to_owned(), |port| format!("{in_url}:{port}"));
+        Ok(Self { host, port: url.port().unwrap_or(default_port), tls, url })
+    }
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = InvalidUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        let mut url = Url::parse(text).map_err(|_| InvalidUrl::Syntax)?;
         // `url` writes an empty path as `/`; only a URL that spells it out means the root.
         let spelled_out = text.split(['?', '#']).next().is_some_and(|head| head.ends_with('/'));
-        let path = if url.path() == "/" && !spelled_out { "/ws" } else { url.path() };
-        Ok(Self {
-            host,
-            port: url.port().unwrap_or(default_port),
-            tls,
-            authority,
-            path: path.to_owned(),
-            query: url.query().map(str::to_owned),
-        })
+        if url.path() == "/" && !spelled_out {
+            url.set_path("/ws");
+        }
+        Self::new(url)
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "wss" } else { "ws" };
-        write!(f, "{scheme}://{}{}", self.authority, self.path)
+        f.write_str(&self.url[..Position::AfterPath])
     }
 }
 
@@ -130,6 +168,9 @@ impl fmt::Debug for Endpoint {
         write!(f, "Endpoint({self})")
     }
 }
+
+/// The name of the key in the query (`protocol.md`, Transport).
+pub(super) const API_KEY: &str = "apiKey";
 
 /// Where in the upgrade request the key travels (`protocol.md`, Transport).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,7 +192,7 @@ impl KeyPlacement {
     pub fn place(self, key: &ApiKey, request: &mut ClientRequest) -> Result<(), InvalidHeader> {
         let key = std::str::from_utf8(key.expose()).map_err(|_| InvalidHeader::Value)?;
         match self {
-            Self::Query => request.append_query("apiKey", key),
+            Self::Query => request.append_query(API_KEY, key),
             Self::Header => request.headers.append("X-API-Key", key)?,
             Self::Bearer => request.headers.append("Authorization", format!("Bearer {key}"))?,
         }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use multiwa_ws_core::session::{ClientState, CloseCause};
 
 use super::drive::Shared;
-use super::{ClientBuilder, ConnectError, Request, Status, event_names};
+use super::{ClientBuilder, ConnectError, ConnectorError, Destination, Request, Status, event_names};
 use crate::{Clock, Net, lock};
 
 /// A handle to a client, to be cloned and used from any task or thread while another takes its [`Updates`](super::Updates).
@@ -22,6 +22,16 @@ impl<R: Net> Client<R> {
     #[must_use]
     pub fn builder(url: impl Into<String>) -> ClientBuilder<R> {
         ClientBuilder::new(url)
+    }
+
+    /// Sets up a client that asks `provider` before each attempt where to go and with which key: see
+    /// [`ClientBuilder::with_provider`].
+    #[must_use]
+    pub fn builder_with<F>(provider: impl Fn(u32) -> F + Send + Sync + 'static) -> ClientBuilder<R>
+    where
+        F: Future<Output = Result<Destination, ConnectorError>> + Send + 'static,
+    {
+        ClientBuilder::with_provider(provider)
     }
 }
 

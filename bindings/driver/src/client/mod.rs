@@ -1,23 +1,33 @@
 //! A client that stays connected: handles to command it, what it tells, and the task that drives the core's client.
 
 mod builder;
+mod connector;
+mod dial;
 pub mod drive;
 mod endpoint;
 mod handle;
+mod proxy;
 mod queue;
+mod race;
 mod request;
 mod status;
+mod stream;
+mod target;
 mod task;
 mod updates;
 
 use multiwa_ws_core::session::EventNames;
 
-pub use builder::{BuildError, ClientBuilder, Connector, ConnectorError, TcpConnector};
+pub use builder::{BuildError, ClientBuilder};
+pub use connector::{Connector, ConnectorError};
 pub use endpoint::{Endpoint, InvalidUrl, KeyPlacement};
 pub use handle::Client;
+pub use proxy::{InvalidProxy, Proxy, ProxyError, Tunnel};
 pub use queue::{Overflow, QueueConfig};
+pub use race::{ATTEMPT_DELAY, interleave};
 pub use request::{Request, RequestError};
 pub use status::{ConnectError, Status};
+pub use target::{Destination, RedirectError, RequestSettings, Target};
 pub use updates::{Events, Update, Updates};
 
 fn event_names<N: AsRef<str>>(events: impl IntoIterator<Item = N>) -> EventNames {

@@ -9,9 +9,8 @@ use multiwa_ws_core::client::{Client, TransportAction};
 use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::Loss;
 
-use super::Connector;
-use super::builder::ConnectorError;
 use super::drive::{Driver, Inbox, Turn};
+use super::{Connector, ConnectorError};
 use crate::Io;
 use crate::buffer::ReadBuffer;
 use crate::transport::{Timer, Transport, transmit};
@@ -107,6 +106,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
             self.link = match action {
                 TransportAction::Disconnect => Link::None,
                 TransportAction::Connect { attempt } => Link::Connecting(Box::pin(self.connector.connect(attempt))),
+                TransportAction::Redirect(refusal) => Link::Connecting(Box::pin(self.connector.redirect(*refusal))),
             };
         }
         acted

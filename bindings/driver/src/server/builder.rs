@@ -5,6 +5,8 @@ use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -21,13 +23,16 @@ use super::origin::{Hosts, Origin};
 use super::rate::{ConnectionRate, Limiter};
 use super::registry::{Entry, Registry};
 use super::{Server, Shared, SlowReader, connection, listener};
-use crate::{Io, Net};
+#[cfg(unix)]
+use crate::UnixNet;
+use crate::{Io, Net, ServerTls, Tls};
 
 /// Sets up a [`Server`].
 pub struct ServerBuilder<R> {
     options: Options,
     keys: Option<Vec<ApiKey>>,
     rate: Option<ConnectionRate>,
+    tls: Option<ServerTls>,
     runtime: PhantomData<fn() -> R>,
 }
 
@@ -198,6 +203,14 @@ impl<R> ServerBuilder<R> {
 }
 
 impl<R> ServerBuilder<R> {
+    /// Speaks TLS on the address or the Unix socket that the server listens on. It must be agreed on within the time of the
+    /// upgrade: see [`HandshakeLimits::timeout`].
+    #[must_use]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Tells `observe` who comes, who is turned away and who goes. It is called on the tasks of the connections, and is not
     /// to block.
     #[must_use]
@@ -233,10 +246,12 @@ impl<R: Net> ServerBuilder<R> {
     /// # Errors
     /// Those of the operating system, such as an address that is in use.
     pub async fn bind(self, address: SocketAddr) -> io::Result<Server<R>> {
-        self.listen(address, |entry, stream, address| R::spawn(Task::<_, R>::new(entry, stream, Some(address)))).await
+        let start = self.start::<R::TcpStream>();
+        self.listen(address, start).await
     }
 
-    /// A server that listens on `address` and speaks over what `secure` makes of each TCP stream, such as TLS.
+    /// A server that listens on `address` and speaks over what `secure` makes of each TCP stream, instead of what
+    /// [`tls`](Self::tls) says.
     ///
     /// # Errors
     /// Those of the operating system, such as an address that is in use.
@@ -257,14 +272,47 @@ impl<R: Net> ServerBuilder<R> {
     async fn listen(
         mut self,
         address: SocketAddr,
-        start: impl Fn(Entry, R::TcpStream, SocketAddr) + Send + Sync + 'static,
+        start: impl Fn(Entry, R::TcpStream, Option<SocketAddr>) + Send + Sync + 'static,
     ) -> io::Result<Server<R>> {
         let listener = R::bind(address).await?;
         let address = R::local_addr(&listener)?;
         self.options.hosts.on_loopback = address.ip().is_loopback();
         let mut server = self.build();
         server.address = Some(address);
-        R::spawn(listener::accept::<R>(server.shared.clone(), listener, start));
+        R::spawn(listener::accept::<R, _>(server.shared.clone(), listener::Tcp::<R>(listener), start));
+        Ok(server)
+    }
+
+    /// Starts the task of a connection, with TLS if that was asked for.
+    fn start<S>(&self) -> impl Fn(Entry, S, Option<SocketAddr>) + Send + Sync + use<S, R>
+    where
+        S: Unpin + Send + 'static,
+        R: Tls<S>,
+    {
+        let tls = self.tls.clone();
+        move |entry, stream, address| match &tls {
+            None => R::spawn(Task::<S, R>::new(entry, stream, address)),
+            Some(tls) => {
+                let stream = R::accept_tls(tls.config().clone(), stream);
+                R::spawn(connection::serve::<_, R>(entry, stream, address));
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+impl<R: UnixNet> ServerBuilder<R> {
+    /// A server that listens on a Unix socket at `path`. Who may connect is for the permissions of its directory to say.
+    ///
+    /// A socket file that a server has left behind is to be removed first, and this one after the server.
+    ///
+    /// # Errors
+    /// Those of the operating system, such as a path where something is already.
+    pub async fn bind_unix(self, path: impl AsRef<Path>) -> io::Result<Server<R>> {
+        let start = self.start::<R::UnixStream>();
+        let listener = R::bind_unix(path.as_ref()).await?;
+        let server = self.build();
+        R::spawn(listener::accept::<R, _>(server.shared.clone(), listener::Unix::<R>(listener), start));
         Ok(server)
     }
 }
@@ -287,6 +335,7 @@ impl<R> Default for ServerBuilder<R> {
             },
             keys: None,
             rate: None,
+            tls: None,
             runtime: PhantomData,
         }
     }

@@ -81,13 +81,13 @@ enum Step {
 pub(super) async fn serve<S: Unpin, R: Io<S>>(
     entry: Entry,
     stream: impl Future<Output = io::Result<S>>,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
 ) {
     let deadline = R::now() + entry.shared.options.config.handshake.timeout;
     match within::<R, _>(deadline, unless_cut(&entry, stream)).await.flatten() {
-        Some(Ok(stream)) => Task::<S, R>::new(entry, stream, Some(address)).await,
+        Some(Ok(stream)) => Task::<S, R>::new(entry, stream, address).await,
         Some(Err(_)) | None => {
-            let peer = entry.shared.next_peer(Some(address));
+            let peer = entry.shared.next_peer(address);
             entry.shared.observe(Observed::Failed { peer: &peer, error: None });
         }
     }

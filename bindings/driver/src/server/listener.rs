@@ -10,7 +10,43 @@ use std::time::Duration;
 
 use super::registry::Entry;
 use super::{Observed, Shared, within};
-use crate::Net;
+#[cfg(unix)]
+use crate::UnixNet;
+use crate::{Net, Runtime};
+
+/// What listens, of whatever kind.
+pub(super) trait Listener: Send + Sync + 'static {
+    /// What it accepts.
+    type Stream;
+
+    /// Waits for the next connection and says where it comes from, if that is known. Cancel safe.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<SocketAddr>)>> + Send;
+}
+
+/// A TCP socket.
+pub(super) struct Tcp<R: Net>(pub(super) R::TcpListener);
+
+impl<R: Net> Listener for Tcp<R> {
+    type Stream = R::TcpStream;
+
+    async fn accept(&self) -> io::Result<(R::TcpStream, Option<SocketAddr>)> {
+        let (stream, address) = R::accept(&self.0).await?;
+        Ok((stream, Some(address)))
+    }
+}
+
+/// A Unix socket.
+#[cfg(unix)]
+pub(super) struct Unix<R: UnixNet>(pub(super) R::UnixListener);
+
+#[cfg(unix)]
+impl<R: UnixNet> Listener for Unix<R> {
+    type Stream = R::UnixStream;
+
+    async fn accept(&self) -> io::Result<(R::UnixStream, Option<SocketAddr>)> {
+        Ok((R::accept_unix(&self.0).await?, None))
+    }
+}
 
 /// The pause after the first failure in a row; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -18,15 +54,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts connections and starts a task for each, until the server goes down.
-pub(super) async fn accept<R: Net>(
+pub(super) async fn accept<R: Runtime, L: Listener>(
     shared: Arc<Shared>,
-    listener: R::TcpListener,
-    start: impl Fn(Entry, R::TcpStream, SocketAddr) + Send + Sync + 'static,
+    listener: L,
+    start: impl Fn(Entry, L::Stream, Option<SocketAddr>) + Send + Sync + 'static,
 ) {
     let mut pause = FIRST_PAUSE;
     while shared.registry.room_to_knock(shared.options.max_handshakes).await {
         let accepted = {
-            let mut accept = pin!(R::accept(&listener));
+            let mut accept = pin!(listener.accept());
             let mut going_down = pin!(shared.registry.going_down());
             poll_fn(|cx| match going_down.as_mut().poll(cx) {
                 Poll::Ready(()) => Poll::Ready(None),

@@ -34,6 +34,7 @@ impl ClientSession {
         }
         let attempt = self.backoff.attempt();
         self.upgrading = false;
+        self.redirects = 0;
         self.state_due = Some(self.now + self.config.connect_timeout);
         self.actions.connect = Some(attempt);
         self.notices.push_back(Notice::Connecting { attempt });

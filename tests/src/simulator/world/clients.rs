@@ -26,6 +26,11 @@ impl World {
                     node.dialling = Some(due);
                     Broken::unless(free, || format!("client {client} wants a second transport beside the first"))?;
                 }
+                // There is one server, wherever it says that it is.
+                TransportAction::Redirect(_) => {
+                    self.disconnect(client)?;
+                    self.node(client)?.dialling = Some(self.now.saturating_add(self.dial_time));
+                }
                 TransportAction::Disconnect => self.disconnect(client)?,
             }
         }

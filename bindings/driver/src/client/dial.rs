@@ -1,0 +1,245 @@
+//! How a client reaches its server: by TCP or a Unix socket, through a proxy, over TLS.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::Poll;
+
+use multiwa_ws_core::handshake::{ClientRequest, Refusal};
+use multiwa_ws_core::session::Loss;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use super::connector::{Connector, ConnectorError};
+use super::proxy::Tunnel;
+use super::race::race;
+use super::stream::Stream;
+use super::target::{Destination, RedirectError, RequestSettings, Target};
+use super::{Endpoint, InvalidProxy, Proxy};
+use crate::{ClientTls, Io, Net, Tls, TlsError, lock};
+
+/// Opens streams to where the URL, a provider or a redirect leads.
+pub(super) struct Dialler<R> {
+    dial: Arc<Dial>,
+    runtime: PhantomData<fn() -> R>,
+}
+
+/// What stands for the whole life of a client, and the target of its latest attempt.
+struct Dial {
+    source: Source,
+    route: Route,
+    tls: TlsSettings,
+    latest: Mutex<Option<Target>>,
+}
+
+/// Where the client goes next.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// To the same server each time.
+    Fixed(Box<Target>),
+    /// To where it is told.
+    Provided(Provider, RequestSettings),
+}
+
+/// Asked before each attempt, with its number.
+pub(super) type Provider = Arc<dyn Fn(u32) -> Pending<Destination> + Send + Sync>;
+
+pub(super) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, ConnectorError>> + Send>>;
+
+/// By which way.
+#[derive(Clone)]
+pub(super) enum Route {
+    Direct,
+    Proxy(Proxy),
+    /// The proxy that the environment names for each server.
+    ProxyFromEnv,
+    /// Another way, which leads to one server alone. It is a function since not every platform and runtime has it.
+    To(Arc<dyn Fn(Option<Secure>) -> Pending<Stream> + Send + Sync>),
+}
+
+/// TLS for one stream.
+pub(super) struct Secure {
+    config: Arc<ClientConfig>,
+    /// The host that is dialled: a certificate is checked against nothing else.
+    name: ServerName<'static>,
+}
+
+/// What was asked for, or the default, which is made when the first stream needs it.
+pub(super) struct TlsSettings(OnceLock<ClientTls>);
+
+impl TlsSettings {
+    pub(super) fn new(tls: Option<ClientTls>) -> Self {
+        let settings = OnceLock::new();
+        if let Some(tls) = tls {
+            settings.get_or_init(|| tls);
+        }
+        Self(settings)
+    }
+
+    pub(super) fn get(&self) -> Result<&ClientTls, TlsError> {
+        match self.0.get() {
+            Some(tls) => Ok(tls),
+            None => {
+                let tls = ClientTls::builder().build()?;
+                Ok(self.0.get_or_init(|| tls))
+            }
+        }
+    }
+}
+
+impl<R> Dialler<R> {
+    pub(super) fn new(source: Source, route: Route, tls: TlsSettings) -> Self {
+        let dial = Dial { source, route, tls, latest: Mutex::new(None) };
+        Self { dial: Arc::new(dial), runtime: PhantomData }
+    }
+}
+
+impl<R: Net> Connector for Dialler<R> {
+    type Stream = Stream;
+
+    fn connect(
+        &mut self,
+        attempt: u32,
+    ) -> impl Future<Output = Result<(Stream, ClientRequest), ConnectorError>> + Send + 'static {
+        let dial = self.dial.clone();
+        async move {
+            let target = dial.source.next(attempt).await?;
+            dial.open::<R>(target).await
+        }
+    }
+
+    fn redirect(
+        &mut self,
+        refusal: Refusal,
+    ) -> impl Future<Output = Result<(Stream, ClientRequest), ConnectorError>> + Send + 'static {
+        let dial = self.dial.clone();
+        async move {
+            let target = dial.redirected(&refusal).map_err(|error| ConnectorError {
+                loss: Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() },
+                error: io::Error::other(error),
+            })?;
+            dial.open::<R>(target).await
+        }
+    }
+}
+
+impl Source {
+    async fn next(&self, attempt: u32) -> Result<Target, ConnectorError> {
+        match self {
+            Self::Fixed(target) => Ok((**target).clone()),
+            // What cannot be sent would not become better by itself.
+            Self::Provided(provider, settings) => settings.target(&provider(attempt).await?).map_err(|error| {
+                ConnectorError { loss: Loss::Stopped, error: io::Error::new(io::ErrorKind::InvalidInput, error) }
+            }),
+        }
+    }
+}
+
+impl Dial {
+    fn redirected(&self, refusal: &Refusal) -> Result<Target, RedirectError> {
+        let latest = lock(&self.latest);
+        let target = latest.as_ref().ok_or(RedirectError::NoLocation)?;
+        let led = target.redirected(refusal)?;
+        if matches!(self.route, Route::To(_)) && !led.endpoint.has_origin_of(&target.endpoint) {
+            return Err(RedirectError::OutOfReach);
+        }
+        Ok(led)
+    }
+
+    fn secure(&self, endpoint: &Endpoint) -> Result<Option<Secure>, ConnectorError> {
+        if !endpoint.is_tls() {
+            return Ok(None);
+        }
+        let lost = |error| ConnectorError { loss: Loss::Tls, error };
+        let config = self.tls.get().map_err(|error| lost(io::Error::other(error)))?.config().clone();
+        let name = endpoint.server_name().map_err(|error| lost(io::Error::other(error)))?;
+        Ok(Some(Secure { config, name }))
+    }
+
+    async fn open<R: Net>(&self, target: Target) -> Result<(Stream, ClientRequest), ConnectorError> {
+        let secure = self.secure(&target.endpoint)?;
+        let invalid = |error: InvalidProxy| ConnectorError { loss: Loss::Stopped, error: io::Error::other(error) };
+        let stream = match &self.route {
+            Route::To(open) => open(secure).await?,
+            Route::Direct => reach::<R>(&target.endpoint, None, secure).await?,
+            Route::Proxy(proxy) => reach::<R>(&target.endpoint, Some(proxy), secure).await?,
+            Route::ProxyFromEnv => {
+                let proxy = Proxy::from_env(&target.endpoint).map_err(invalid)?;
+                reach::<R>(&target.endpoint, proxy.as_ref(), secure).await?
+            }
+        };
+        let request = target.request.clone();
+        *lock(&self.latest) = Some(target);
+        Ok((stream, request))
+    }
+}
+
+/// Reaches `endpoint` by TCP.
+async fn reach<R: Net>(
+    endpoint: &Endpoint,
+    proxy: Option<&Proxy>,
+    secure: Option<Secure>,
+) -> Result<Stream, ConnectorError> {
+    let lost = |loss| move |error| ConnectorError { loss, error };
+    let (host, port) = proxy.map_or((endpoint.host(), endpoint.port()), |proxy| (proxy.host(), proxy.port()));
+    let addresses = R::resolve(host, port).await.map_err(lost(Loss::Dns))?;
+    let mut stream = race::<R, _, _, _>(addresses, R::connect).await.map_err(lost(Loss::Io))?;
+    if let Some(proxy) = proxy {
+        open_tunnel::<_, R>(&mut stream, Tunnel::new(proxy, endpoint)).await.map_err(lost(Loss::Io))?;
+    }
+    over_tls::<_, R>(stream, secure).await
+}
+
+/// Speaks TLS over `stream` if it is to be secure.
+pub(super) async fn over_tls<S, R>(stream: S, secure: Option<Secure>) -> Result<Stream, ConnectorError>
+where
+    S: Unpin + Send + 'static,
+    R: Tls<S>,
+{
+    let Some(Secure { config, name }) = secure else { return Ok(Stream::new::<S, R>(stream)) };
+    match R::connect_tls(config, name, stream).await {
+        Ok(stream) => Ok(Stream::new::<_, R>(stream)),
+        Err(error) => Err(ConnectorError { loss: loss_of(&error), error }),
+    }
+}
+
+/// A certificate that is bad now is bad at the next attempt too; anything else may be an accident.
+fn loss_of(error: &io::Error) -> Loss {
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => Loss::TlsCertificate,
+        Some(_) => Loss::Tls,
+        None => Loss::Io,
+    }
+}
+
+async fn open_tunnel<S: Unpin, R: Io<S>>(stream: &mut S, mut tunnel: Tunnel) -> io::Result<()> {
+    poll_fn(|cx| {
+        let mut stream = Pin::new(&mut *stream);
+        while let unsent @ [_, ..] = tunnel.poll_transmit() {
+            match R::poll_write(stream.as_mut(), cx, &[IoSlice::new(unsent)]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => tunnel.transmitted(written),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        loop {
+            // A byte at a time, once a connection: what follows the answer stays in the stream, for whoever speaks next.
+            let mut byte = [0];
+            let answered = match R::poll_read(stream.as_mut(), cx, &mut byte) {
+                Poll::Ready(Ok(0)) => Err(tunnel.handle_eof()),
+                Poll::Ready(Ok(_)) => tunnel.handle_input(&mut &byte[..]),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            };
+            match answered {
+                Ok(false) => {}
+                Ok(true) => return Poll::Ready(Ok(())),
+                Err(error) => return Poll::Ready(Err(io::Error::other(error))),
+            }
+        }
+    })
+    .await
+}

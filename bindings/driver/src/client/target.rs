@@ -1,0 +1,275 @@
+//! What a client asks for: an upgrade of one server, made up of a URL, a key and settings, and how a redirect changes it.
+
+use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, Refusal};
+use url::form_urlencoded;
+
+use super::endpoint::API_KEY;
+use super::{BuildError, Endpoint, InvalidUrl, KeyPlacement};
+
+/// A server, and the key that it asks for. `Debug` shows neither the key nor a query.
+#[derive(Clone)]
+pub struct Destination {
+    url: String,
+    key: Option<ApiKey>,
+}
+
+impl Destination {
+    /// The server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), key: None }
+    }
+
+    /// The key that the server asks for.
+    #[must_use]
+    pub fn api_key(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.key = Some(ApiKey::new(key));
+        self
+    }
+}
+
+impl std::fmt::Debug for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = self.url.split('?').next().unwrap_or_default();
+        f.debug_struct("Destination").field("url", &url).field("key", &self.key).finish()
+    }
+}
+
+/// What every upgrade request of a client has in common.
+#[derive(Clone, Default)]
+pub struct RequestSettings {
+    /// Where the key travels.
+    pub key_placement: KeyPlacement,
+    /// The origin of the web page on whose behalf the client acts.
+    pub origin: Option<String>,
+    /// Subprotocols to offer, the best one first.
+    pub subprotocols: Vec<String>,
+    /// Further headers.
+    pub headers: Vec<(String, String)>,
+    /// The offer of compression.
+    pub deflate: Option<DeflateOffer>,
+}
+
+impl RequestSettings {
+    /// The upgrade to make at `destination`.
+    ///
+    /// # Errors
+    /// A URL that names no server, or a request that can never be sent.
+    pub fn target(&self, destination: &Destination) -> Result<Target, BuildError> {
+        let endpoint: Endpoint = destination.url.parse()?;
+        let mut request = endpoint.request();
+        if let Some(key) = &destination.key {
+            self.key_placement.place(key, &mut request)?;
+        }
+        for (name, value) in &self.headers {
+            request.headers.append(name, value)?;
+        }
+        request.origin.clone_from(&self.origin);
+        request.subprotocols.clone_from(&self.subprotocols);
+        request.deflate = self.deflate;
+        request.check()?;
+        Ok(Target { endpoint, request })
+    }
+}
+
+/// Never the headers: they may hold a key.
+impl std::fmt::Debug for RequestSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestSettings")
+            .field("key_placement", &self.key_placement)
+            .field("origin", &self.origin)
+            .field("subprotocols", &self.subprotocols)
+            .field("deflate", &self.deflate)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An upgrade to make: the server to dial, and what to ask of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The server.
+    pub endpoint: Endpoint,
+    /// The request.
+    pub request: ClientRequest,
+}
+
+/// Why a redirect is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedirectError {
+    /// The answer is no redirect, or does not say where to.
+    #[error("the server redirects without saying where to")]
+    NoLocation,
+    /// It leads to what is no WebSocket server.
+    #[error("the server redirects to where no WebSocket is: {0}")]
+    Location(#[from] InvalidUrl),
+    /// It leads from TLS to plain text.
+    #[error("the server redirects from wss to ws, where everybody on the way could read along")]
+    Downgrade,
+    /// It leads away from the one server that the connector of this client reaches.
+    #[error("the server redirects to another server, which this client cannot reach")]
+    OutOfReach,
+}
+
+impl Target {
+    /// The upgrade that a redirect asks for instead of this one (RFC 9110 section 15.4).
+    ///
+    /// It never leads from `wss` to `ws`. At another origin (scheme, host or port) no credential is shown: neither the
+    /// `apiKey` of a query, also not one that the redirect itself repeats, nor the headers that
+    /// [`Headers::without_credentials`](multiwa_ws_core::handshake::Headers::without_credentials) leaves out. At the same
+    /// one the key stays in the query, whether or not the redirect repeats it.
+    ///
+    /// # Errors
+    /// Why it is not followed.
+    pub fn redirected(&self, refusal: &Refusal) -> Result<Self, RedirectError> {
+        let location = refusal.location().ok_or(RedirectError::NoLocation)?;
+        let endpoint = self.endpoint.join(location)?;
+        if self.endpoint.is_tls() && !endpoint.is_tls() {
+            return Err(RedirectError::Downgrade);
+        }
+        let led = endpoint.request();
+        let mut request = ClientRequest { host: led.host, ..self.request.clone() };
+        if self.endpoint.has_origin_of(&endpoint) {
+            request.target = with_keys_of(&self.request.target, led.target);
+        } else {
+            request.target = without_keys(&led.target);
+            request.headers = request.headers.without_credentials();
+        }
+        Ok(Self { endpoint, request })
+    }
+}
+
+/// `target` with the key in the query of `before`, unless it has one of its own.
+fn with_keys_of(before: &str, mut target: String) -> String {
+    if pairs(&target).any(is_key) {
+        return target;
+    }
+    for pair in pairs(before).filter(|pair| is_key(pair)) {
+        target.push(if target.contains('?') { '&' } else { '?' });
+        target.push_str(pair);
+    }
+    target
+}
+
+fn without_keys(target: &str) -> String {
+    let Some((path, _)) = target.split_once('?') else { return target.to_owned() };
+    let kept: Vec<_> = pairs(target).filter(|pair| !is_key(pair)).collect();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+}
+
+fn pairs(target: &str) -> impl Iterator<Item = &str> {
+    target.split_once('?').into_iter().flat_map(|(_, query)| query.split('&'))
+}
+
+/// However its name is escaped.
+fn is_key(pair: &str) -> bool {
+    form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| name.eq_ignore_ascii_case(API_KEY))
+}
+
+#[cfg(test)]
+mod tests {
+    use multiwa_ws_core::handshake::Headers;
+
+    use super::*;
+
+    fn settings() -> RequestSettings {
+        let headers =
+            [("Authorization", "Bearer s3cret"), ("Cookie", "a=s3cret"), ("X-Auth-Token", "s3cret"), ("X-A", "b")];
+        RequestSettings {
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            subprotocols: vec!["chat".to_owned()],
+            ..RequestSettings::default()
+        }
+    }
+
+    fn target(url: &str) -> Target {
+        settings().target(&Destination::new(url).api_key("s3cret")).unwrap()
+    }
+
+    fn refusal(status: u16, location: Option<&str>) -> Refusal {
+        let mut headers = Headers::new();
+        if let Some(location) = location {
+            headers.append("Location", location).unwrap();
+        }
+        Refusal { status, headers, body: Vec::new(), complete: true }
+    }
+
+    fn led(from: &str, location: &str) -> Result<Target, RedirectError> {
+        target(from).redirected(&refusal(302, Some(location)))
+    }
+
+    #[test]
+    fn a_redirect_leads_where_its_location_says() {
+        for (location, endpoint, host, asked) in [
+            ("/other", "ws://h:3001/other", "h:3001", "/other?apiKey=s3cret"),
+            ("other?x=1", "ws://h:3001/a/other", "h:3001", "/a/other?x=1&apiKey=s3cret"),
+            ("?x=1", "ws://h:3001/a/ws", "h:3001", "/a/ws?x=1&apiKey=s3cret"),
+            ("/b?apiKey=new", "ws://h:3001/b", "h:3001", "/b?apiKey=new"),
+            ("//g/b", "ws://g/b", "g", "/b"),
+            ("http://h:3001/b#top", "ws://h:3001/b", "h:3001", "/b?apiKey=s3cret"),
+            ("https://g", "wss://g/", "g", "/"),
+            ("wss://[::1]:8/b?x", "wss://[::1]:8/b", "[::1]:8", "/b?x"),
+        ] {
+            let led = led("ws://h:3001/a/ws", location).unwrap();
+            assert_eq!(led.endpoint.to_string(), endpoint, "{location}");
+            assert_eq!((led.request.host.as_str(), led.request.target.as_str()), (host, asked), "{location}");
+            assert_eq!(led.request.subprotocols, ["chat"]);
+        }
+    }
+
+    #[test]
+    fn sec_hs_14_a_redirect_never_leads_from_tls_to_plain_text() {
+        for location in ["ws://h/ws", "http://h/ws", "ws://h:443/ws", "http://other/"] {
+            assert_eq!(led("wss://h/ws", location), Err(RedirectError::Downgrade), "{location}");
+        }
+        assert!(led("wss://h/ws", "https://h/b").is_ok() && led("wss://h/ws", "//other/b").is_ok());
+    }
+
+    #[test]
+    fn sec_hs_14_no_credential_reaches_another_origin() {
+        for location in [
+            "ws://h2:3001/b",
+            "ws://h:3002/b",
+            "wss://h:3001/b",
+            "//h2/b?apiKey=s3cret",
+            "//h2/b?x=1&%61piKey=s3cret&APIKEY=s3cret&apiKey",
+        ] {
+            let led = led("ws://h:3001/ws?apiKey=s3cret2", location).unwrap();
+            let wire = format!("{}{:?}", led.request.target, led.request.headers.iter().collect::<Vec<_>>());
+            assert!(!wire.contains("s3cret") && !wire.to_lowercase().contains("apikey"), "{location}: {wire}");
+            assert_eq!(led.request.headers.get_str("X-A"), Some("b"));
+            // Nor on the way back.
+            let back = led.redirected(&refusal(307, Some("ws://h:3001/ws")));
+            assert!(back.is_err() || !back.unwrap().request.target.contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn credentials_stay_at_their_origin() {
+        let led = led("ws://h:3001/ws", "/b").unwrap();
+        assert_eq!(led.request.headers.len(), 4);
+        assert_eq!(led.request.target, "/b?apiKey=s3cret");
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_not_followed() {
+        let from = target("ws://h/ws");
+        assert_eq!(from.redirected(&refusal(302, None)), Err(RedirectError::NoLocation));
+        assert_eq!(from.redirected(&refusal(304, Some("/b"))), Err(RedirectError::NoLocation));
+        for (location, error) in [
+            ("ftp://h/", InvalidUrl::Scheme),
+            ("javascript:0", InvalidUrl::Scheme),
+            ("http://", InvalidUrl::Syntax),
+            ("http://me:s3cret@h/", InvalidUrl::UserInfo),
+        ] {
+            assert_eq!(led("ws://h/ws", location), Err(RedirectError::Location(error)), "{location}");
+        }
+    }
+
+    #[test]
+    fn debug_output_hides_the_key() {
+        let destination = Destination::new("ws://h/ws?apiKey=s3cret").api_key("s3cret");
+        let target = settings().target(&destination).unwrap();
+        assert!(!format!("{destination:?} {target:?} {:?}", settings()).contains("s3cret"));
+    }
+}

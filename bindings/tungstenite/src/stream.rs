@@ -1,0 +1,62 @@
+//! The byte streams that a client's thread polls.
+
+use std::io::{self, Read, Write};
+
+use mio::event::Source;
+
+/// A connected stream that never blocks and can be polled: `mio`'s TCP and Unix sockets, and what wraps them.
+///
+/// Reading and writing return [`WouldBlock`](io::ErrorKind::WouldBlock) where they would wait.
+pub trait Stream: Read + Write + Source + Send + 'static {}
+
+impl<S: Read + Write + Source + Send + 'static> Stream for S {}
+
+/// A stream that notices whether bytes arrived: those of a message that is not whole yet are a sign of life too.
+#[derive(Debug)]
+pub(crate) struct Watched<S> {
+    pub(crate) stream: S,
+    arrived: bool,
+}
+
+impl<S> Watched<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, arrived: false }
+    }
+
+    /// Whether bytes arrived since the last call.
+    pub(crate) fn take_arrived(&mut self) -> bool {
+        std::mem::take(&mut self.arrived)
+    }
+}
+
+impl<S: Read> Read for Watched<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = retry(|| self.stream.read(buffer))?;
+        self.arrived |= read > 0;
+        Ok(read)
+    }
+}
+
+impl<S: Write> Write for Watched<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match retry(|| self.stream.write(bytes))? {
+            // `tungstenite` panics over it during the upgrade.
+            0 if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+            written => Ok(written),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        retry(|| self.stream.flush())
+    }
+}
+
+/// `tungstenite` takes a call that a signal interrupted for a lost connection.
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

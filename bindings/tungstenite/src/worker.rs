@@ -1,0 +1,292 @@
+//! The thread behind a client: it dials, moves frames, keeps time, and sleeps until one of them has something for it.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use mio::{Events, Interest, Poll, Token};
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::session::{Action, ClientSession, ClientState, Loss};
+use multiwa_ws_core::websocket;
+use multiwa_ws_driver::drive::{Driver, Turn};
+use multiwa_ws_driver::{Clock, ConnectorError};
+
+use crate::clock::Std;
+use crate::connection::{Connection, Received};
+use crate::dial::{Connector, Dialled, Dialler};
+use crate::stream::Stream;
+use crate::upgrade::{Upgrade, Upgraded};
+
+/// Drives a session over the streams of a connector, to its end.
+pub(crate) struct Worker<C: Connector> {
+    client: Handle,
+    pump: Pump<C>,
+}
+
+/// The session, shared with the handles.
+struct Handle {
+    driver: Driver<ClientSession>,
+    /// Woken by a command of a handle, by room in the queue, and by a dial that has ended.
+    waker: Waker,
+}
+
+impl Handle {
+    /// Handles wait meanwhile, so nothing is read or written that long.
+    fn lock(&self) -> Turn<'_, ClientSession> {
+        self.driver.turn(&self.waker)
+    }
+}
+
+/// Everything that is the worker's own.
+struct Pump<C: Connector> {
+    poll: Poll,
+    dialler: Dialler<C>,
+    link: Link<C::Stream>,
+    limits: websocket::Config,
+    /// Nothing is read, since the application has not taken what was.
+    paused: bool,
+}
+
+enum Link<S: Stream> {
+    None,
+    Dialling,
+    Upgrading(Upgrade<S>),
+    Open(Connection<S>),
+}
+
+/// Messages of one turn: a server that never pauses must not keep the worker from its deadlines.
+const BATCH: usize = 64;
+
+const SOCKET: Token = Token(0);
+const WAKER: Token = Token(1);
+
+/// Wakes the worker out of its sleep.
+struct Alarm(mio::Waker);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // It fails only when there is nobody left to wake.
+        let _ = self.0.wake();
+    }
+}
+
+impl<C: Connector> Worker<C> {
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn new(driver: Driver<ClientSession>, connector: C, limits: websocket::Config) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::from(Arc::new(Alarm(mio::Waker::new(poll.registry(), WAKER)?)));
+        let dialler = Dialler::new(connector, waker.clone());
+        let pump = Pump { poll, dialler, link: Link::None, limits, paused: false };
+        Ok(Self { client: Handle { driver, waker }, pump })
+    }
+
+    /// Runs until the client is over; the end of the driver ends a client that is not.
+    pub(crate) fn run(self) {
+        let Self { client, mut pump } = self;
+        // What became ready does not matter: each turn does all that can be done, so each edge is enough.
+        let mut events = Events::with_capacity(8);
+        loop {
+            let Some(deadline) = pump.settle(&mut client.lock()) else { return };
+            if pump.advance(&client) {
+                continue;
+            }
+            let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Std::now()));
+            match pump.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// When a turn is due at the latest.
+type Deadline = Option<Instant>;
+
+impl<C: Connector> Pump<C> {
+    /// Does what the session asks for, short of input and output; `None` once nothing is left to be done.
+    fn settle(&mut self, client: &mut Turn<'_, ClientSession>) -> Option<Deadline> {
+        let now = Std::now();
+        client.machine().handle_timeout(now);
+        self.pause(now, client);
+        while let Some(action) = client.machine().poll_action() {
+            self.act(now, action);
+        }
+        if let Link::Open(connection) = &mut self.link {
+            while connection.can_send()
+                && let Some(text) = client.machine().poll_message()
+                && connection.send(text)
+            {
+                client.machine().message_sent();
+            }
+        }
+        client.settle(now);
+        let (link, connected) = match &self.link {
+            Link::None => (None, false),
+            Link::Dialling | Link::Upgrading(_) => (None, true),
+            Link::Open(connection) => (connection.deadline(), true),
+        };
+        if client.is_over() && !connected {
+            return None;
+        }
+        Some([link, client.machine().poll_timeout()].into_iter().flatten().min())
+    }
+
+    /// A full queue stops the reading, but not that of a client on its way to its end.
+    fn pause(&mut self, now: Instant, client: &mut Turn<'_, ClientSession>) {
+        let (session, inbox) = client.sides();
+        let full = inbox.is_full() && session.state() != ClientState::Closing;
+        match (full, mem::replace(&mut self.paused, full)) {
+            (true, false) => session.reading_paused(now),
+            (false, true) => session.reading_resumed(now),
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, now: Instant, action: Action) {
+        match action {
+            Action::Connect { attempt } => {
+                self.drop_link();
+                self.link = Link::Dialling;
+                self.dialler.start(attempt);
+            }
+            Action::Close { code, reason } => {
+                if let Link::Open(connection) = &mut self.link {
+                    connection.close(now, code, reason);
+                }
+            }
+            Action::Abort => self.drop_link(),
+        }
+    }
+
+    fn drop_link(&mut self) {
+        self.dialler.give_up();
+        let stream = match &mut self.link {
+            Link::None | Link::Dialling => None,
+            Link::Upgrading(upgrade) => upgrade.stream(),
+            Link::Open(connection) => Some(connection.stream()),
+        };
+        if let Some(stream) = stream {
+            // It is about to go.
+            let _ = self.poll.registry().deregister(stream);
+        }
+        self.link = Link::None;
+    }
+
+    /// Reads and writes as much as goes at once; whether that may have made more to do.
+    fn advance(&mut self, client: &Handle) -> bool {
+        // An attempt that was given up is waited for too: the next one begins after it.
+        let dialled = self.dialler.poll();
+        match &mut self.link {
+            Link::None => false,
+            Link::Dialling => match dialled {
+                Some(dialled) => {
+                    self.dialled(client, dialled);
+                    true
+                }
+                None => false,
+            },
+            Link::Upgrading(upgrade) => match upgrade.advance() {
+                Some(upgraded) => {
+                    self.upgraded(client, upgraded);
+                    true
+                }
+                None => false,
+            },
+            Link::Open(_) => self.exchange(client),
+        }
+    }
+
+    fn dialled(&mut self, client: &Handle, dialled: Dialled<C::Stream>) {
+        let (mut stream, request) = match dialled {
+            Ok(dialled) => dialled,
+            Err(ConnectorError { loss, error }) => return self.lost(client, loss, Some(error.to_string())),
+        };
+        if let Err(error) = self.poll.registry().register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)
+        {
+            return self.lost(client, Loss::Io, Some(error.to_string()));
+        }
+        match Upgrade::new(stream, &request, &self.limits) {
+            Ok(upgrade) => {
+                self.link = Link::Upgrading(upgrade);
+                client.lock().machine().connected(Std::now());
+            }
+            Err(error) => self.lost(client, Loss::Stopped, Some(error)),
+        }
+    }
+
+    fn upgraded(&mut self, client: &Handle, upgraded: Upgraded<C::Stream>) {
+        match upgraded {
+            Upgraded::Open { socket, features } => {
+                self.link = Link::Open(Connection::new(socket, self.limits.close_timeout));
+                let mut client = client.lock();
+                let (session, inbox) = client.sides();
+                inbox.note_transport_error(None);
+                session.opened(Std::now(), features);
+            }
+            Upgraded::Refused(refusal) => {
+                let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
+                self.lost(client, loss, None);
+            }
+            Upgraded::Failed { loss, detail } => self.lost(client, loss, Some(detail)),
+        }
+    }
+
+    fn exchange(&mut self, client: &Handle) -> bool {
+        let Link::Open(connection) = &mut self.link else { return false };
+        let mut moved = connection.flush();
+        // On the way to its end a connection brings no events to wait for.
+        if self.paused && connection.deadline().is_none() {
+            return moved;
+        }
+        for _ in 0..BATCH {
+            let now = Std::now();
+            let full = match connection.receive(now) {
+                Received::Text(text) => deliver(&mut client.lock(), now, &text),
+                Received::Binary => {
+                    client.lock().machine().handle_binary(now);
+                    false
+                }
+                Received::Other => false,
+                Received::Blocked => break,
+                Received::Ended { loss, detail } => {
+                    self.lost(client, loss, detail);
+                    return true;
+                }
+            };
+            moved = true;
+            if full {
+                break;
+            }
+        }
+        if connection.take_arrived() {
+            client.lock().machine().handle_traffic(Std::now());
+        }
+        moved
+    }
+
+    fn lost(&mut self, client: &Handle, loss: Loss, detail: Option<String>) {
+        self.drop_link();
+        let mut client = client.lock();
+        let (session, inbox) = client.sides();
+        inbox.note_transport_error(detail);
+        session.lost(Std::now(), loss);
+    }
+}
+
+/// Hands on what a message means; whether the queue is full with it.
+fn deliver(client: &mut Turn<'_, ClientSession>, now: Instant, text: &str) -> bool {
+    let (session, inbox) = client.sides();
+    if let Some(event) = session.handle_message(now, text) {
+        inbox.receive(event);
+    }
+    let full = inbox.is_full();
+    // What this message caused is told before what the next one brings.
+    client.settle(now);
+    full
+}

@@ -1,0 +1,7 @@
+//! The blocking client over real sockets, against our server and against peers that are scripted here.
+#![cfg(test)]
+
+mod endings;
+mod peer;
+mod server;
+mod threads;

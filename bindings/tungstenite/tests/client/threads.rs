@@ -1,0 +1,151 @@
+//! Threads: one reads, others command.
+
+use std::thread;
+use std::time::Duration;
+
+use multiwa_ws_core::session::{ClientState, CloseCause, Notice};
+use multiwa_ws_tokio::Server;
+use multiwa_ws_tungstenite::{Client, TimedOut, Update};
+
+use crate::peer::{Call, call, listen, number, numbers, publish, runtime, serve, wait_until};
+
+#[test]
+fn other_threads_subscribe_ping_and_close_while_one_waits_for_an_event() {
+    let (server, url) = serve(Server::builder());
+    let (client, mut updates) = Client::builder(&url).connect().unwrap();
+    let reading: Call<Vec<usize>> = call(move || {
+        let events = updates.by_ref().filter_map(|update| match update {
+            Update::Event(event) => Some(event.data().unwrap().parse().unwrap()),
+            _ => None,
+        });
+        events.collect()
+    });
+    let commanding: Vec<_> = (0..4)
+        .map(|thread| {
+            let client = client.clone();
+            call(move || {
+                for round in 0..10 {
+                    client.subscribe(&format!("{thread}-{round}"), ["*"]).unwrap();
+                    client.ping().unwrap();
+                }
+            })
+        })
+        .collect();
+    commanding.into_iter().for_each(Call::returned);
+    assert_eq!(client.status().live.len(), 40);
+    assert!(!reading.has_returned());
+    assert_eq!(publish(&server.publisher(), "3-9", 7), 1);
+    wait_until(|| client.status().counters.events == 1);
+
+    call(move || client.close()).returned();
+    assert_eq!(reading.returned(), [7]);
+}
+
+#[test]
+fn a_read_whose_deadline_passes_has_lost_nothing() {
+    let (server, url) = serve(Server::builder());
+    let (client, mut updates) = Client::builder(&url).subscribe("p", ["*"]).connect().unwrap();
+    while updates.next_timeout(Duration::ZERO).is_ok() {}
+    assert_eq!(updates.next_timeout(Duration::from_millis(1)), Err(TimedOut));
+
+    let publisher = server.publisher();
+    let publishing = runtime().spawn(async move {
+        for number in 0..500 {
+            publish(&publisher, "p", number);
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut heard: Vec<usize> = Vec::new();
+    let mut timed_out = 0;
+    while heard.len() < 500 {
+        match updates.next_timeout(Duration::from_micros(20)) {
+            Ok(Some(Update::Event(event))) => heard.push(event.data().unwrap().parse().unwrap()),
+            Ok(other) => panic!("{other:?}"),
+            Err(TimedOut) => timed_out += 1,
+        }
+        assert!(timed_out < 10_000_000, "{} events came", heard.len());
+    }
+    assert_eq!(heard, (0..500).collect::<Vec<_>>());
+    drop(publishing);
+
+    client.close();
+    assert!(matches!(updates.next_timeout(Duration::ZERO), Ok(Some(Update::Notice(Notice::Closing)))));
+    assert!(matches!(updates.next(), Some(Update::Notice(Notice::Closed(CloseCause::Application)))));
+    assert_eq!(updates.next_timeout(Duration::MAX), Ok(None));
+}
+
+#[test]
+fn dropping_every_handle_closes_the_connection() {
+    let listener = listen();
+    let builder = Client::builder(&listener.url);
+    let connecting = call(move || builder.connect().unwrap());
+    let mut peer = listener.accept();
+    let (client, updates) = connecting.returned();
+    drop(client.clone());
+    drop((client, updates));
+    assert_eq!(peer.close_code(), Some(1000));
+    peer.read_to_end();
+    assert!(peer.socket.closed().unwrap().clean);
+}
+
+#[test]
+fn a_request_ends_in_time_when_it_is_not_answered_and_at_once_when_the_connection_is_lost() {
+    use multiwa_ws_core::session::ClientConfig;
+    use multiwa_ws_tungstenite::RequestError;
+
+    let listener = listen();
+    let config = ClientConfig { request_timeout: Duration::from_millis(50), ..ClientConfig::default() };
+    let builder = Client::builder(&listener.url).session(config);
+    let connecting = call(move || builder.connect().unwrap());
+    let mut peer = listener.accept();
+    let (client, _updates) = connecting.returned();
+    assert_eq!(client.subscribe("p", ["e"]), Err(RequestError::TimedOut));
+
+    // A late answer still counts.
+    peer.acknowledge();
+    wait_until(|| client.status().live.len() == 1);
+
+    let config = ClientConfig::default();
+    let builder = Client::builder(&listener.url).session(config);
+    let connecting = call(move || builder.connect().unwrap());
+    let mut peer = listener.accept();
+    let (client, _updates) = connecting.returned();
+    let pinging = call(move || client.ping());
+    assert_eq!(peer.request().0, "ping");
+    drop(peer);
+    assert_eq!(pinging.returned(), Err(RequestError::ConnectionLost));
+}
+
+#[test]
+fn a_server_that_refuses_a_request_is_quoted() {
+    use multiwa_ws_tungstenite::RequestError;
+
+    let listener = listen();
+    let builder = Client::builder(&listener.url);
+    let connecting = call(move || builder.connect().unwrap());
+    let mut peer = listener.accept();
+    let (client, mut updates) = connecting.returned();
+    let subscribing = call(move || {
+        let refused = client.subscribe("p", ["e"]);
+        (client, refused)
+    });
+    let (_, id) = peer.request();
+    peer.send(&format!(r#"{{"type":"error","requestId":"{id}","payload":{{"error":"no","code":"limit_exceeded"}}}}"#));
+    let (client, refused) = subscribing.returned();
+    let expected = RequestError::Refused { error: "no".to_owned(), code: Some("limit_exceeded".to_owned()) };
+    assert_eq!(refused, Err(expected));
+
+    let subscribing = call(move || client.subscribe("p", ["e"]).map(|_| client));
+    peer.acknowledge();
+    let client = subscribing.returned().unwrap();
+    for sent in 0..10 {
+        peer.publish(sent);
+    }
+    assert_eq!(numbers(&mut updates, 10), (0..10).collect::<Vec<_>>());
+    assert_eq!(client.state(), ClientState::Ready);
+    // The client still reads after what it did not understand.
+    peer.send("no JSON");
+    peer.publish(10);
+    assert_eq!(number(&mut updates), 10);
+    thread::yield_now();
+}
