@@ -2,8 +2,11 @@
 #![cfg(test)]
 
 use multiwa_ws_core::Instant;
+use std::time::Duration;
+
 use multiwa_ws_core::client::{Client, Config, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ServerHandshake};
+use multiwa_ws_core::session::{ClientConfig, ClientState, Loss};
 
 const NOW: Instant = Instant::from_nanos(7);
 
@@ -58,4 +61,79 @@ fn closing_while_the_transport_is_being_opened_gives_the_attempt_up() {
     client.commands().close(NOW);
     assert_eq!(client.poll_action(), Some(TransportAction::Disconnect));
     assert_eq!(client.poll_action(), None);
+}
+
+const REDIRECT: &[u8] = b"HTTP/1.1 307 Elsewhere\r\nLocation: /b?apiKey=s3cret\r\nContent-Length: 0\r\n\r\n";
+
+/// The server answers with `answer`; what the client wants done then.
+fn answered(client: &mut Client, answer: &[u8]) -> Option<TransportAction> {
+    let _ = written(client);
+    assert!(client.handle_input(NOW, &mut &mut answer.to_vec()[..]).is_none());
+    client.poll_action()
+}
+
+#[test]
+fn a_redirect_asks_for_another_transport_within_the_same_attempt() {
+    let mut client = upgrading();
+    let Some(TransportAction::Redirect(refusal)) = answered(&mut client, REDIRECT) else { panic!("no redirect") };
+    assert_eq!((refusal.status, refusal.location()), (307, Some("/b?apiKey=s3cret")));
+    assert!(!format!("{refusal:?}").contains("s3cret"));
+    assert_eq!((client.poll_action(), client.session().state()), (None, ClientState::Connecting));
+    // The connect time-out begins anew.
+    assert_eq!(client.poll_timeout(), Some(NOW + Duration::from_secs(10)));
+
+    client.connected(NOW, ClientRequest::new("h", "/b")).unwrap();
+    assert!(written(&mut client).starts_with(b"GET /b HTTP/1.1\r\n"));
+    assert_eq!((client.session().attempt(), client.session().last_loss()), (1, None));
+}
+
+#[test]
+fn redirects_are_limited_in_each_attempt() {
+    for limit in [0, 1, 3] {
+        let session = ClientConfig { max_redirects: limit, ..ClientConfig::default() };
+        let mut client = Client::new(Config { session, ..Config::default() }, [1; 32]);
+        client.connect(NOW).unwrap();
+        for attempt in 1..=2 {
+            assert_eq!(client.poll_action(), Some(TransportAction::Connect { attempt }));
+            for _ in 0..limit {
+                client.connected(NOW, ClientRequest::new("h", "/ws")).unwrap();
+                assert!(matches!(answered(&mut client, REDIRECT), Some(TransportAction::Redirect(_))));
+            }
+            client.connected(NOW, ClientRequest::new("h", "/ws")).unwrap();
+            assert_eq!(answered(&mut client, REDIRECT), Some(TransportAction::Disconnect));
+            assert_eq!(client.session().last_loss(), Some(Loss::Refused { status: 307, retry_after: None }));
+            client.handle_timeout(client.poll_timeout().unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_redirect_that_is_not_followed_is_the_refusal_that_it_was() {
+    let mut client = upgrading();
+    assert!(matches!(answered(&mut client, REDIRECT), Some(TransportAction::Redirect(_))));
+    client.connect_failed(NOW, Loss::Refused { status: 307, retry_after: None });
+    assert_eq!(client.poll_action(), Some(TransportAction::Disconnect));
+    assert_eq!((client.session().state(), client.failure()), (ClientState::Backoff, None));
+}
+
+#[test]
+fn closing_while_a_redirect_is_to_be_followed_gives_the_attempt_up() {
+    let mut client = upgrading();
+    let _ = written(&mut client);
+    assert!(client.handle_input(NOW, &mut &mut REDIRECT.to_vec()[..]).is_none());
+    client.commands().close(NOW);
+    assert_eq!(client.poll_action(), Some(TransportAction::Disconnect));
+    assert_eq!(client.poll_action(), None);
+}
+
+#[test]
+fn a_reset_before_any_answer_names_the_deployed_gateway_like_an_end() {
+    let mut client = upgrading();
+    client.handle_lost(NOW, Loss::Io);
+    assert!(client.failure().unwrap().to_string().contains("socket.io"));
+    assert_eq!(client.session().last_loss(), Some(Loss::Io));
+    // A later failure of another kind is not told with these words.
+    client.handle_timeout(client.poll_timeout().unwrap());
+    client.connect_failed(client.poll_timeout().unwrap(), Loss::Io);
+    assert_eq!(client.failure(), None);
 }

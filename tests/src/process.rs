@@ -253,16 +253,28 @@ pub fn run(command: Command, limit: Duration) -> Result<String, ProgramError> {
 /// # Errors
 /// [`ProgramError::NoBinary`] when the package has no such binary, and those of [`run`] when it does not build.
 pub fn cargo_binary(package: &str, binary: &str) -> Result<PathBuf, ProgramError> {
+    cargo_build(package, "--bin", binary)
+}
+
+/// Builds the example `example` of the workspace's package `package` and returns where it lies.
+///
+/// # Errors
+/// Those of [`cargo_binary`].
+pub fn cargo_example(package: &str, example: &str) -> Result<PathBuf, ProgramError> {
+    cargo_build(package, "--example", example)
+}
+
+fn cargo_build(package: &str, kind: &str, name: &str) -> Result<PathBuf, ProgramError> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace_root());
-    cargo.args(["build", "--message-format=json-render-diagnostics", "--package", package, "--bin", binary]);
+    cargo.args(["build", "--message-format=json-render-diagnostics", "--package", package, kind, name]);
     let messages = run(cargo, Duration::from_secs(600))?;
     let mut executables = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
-        let is_ours = message.pointer("/target/name")? == binary;
+        let is_ours = message.pointer("/target/name")? == name;
         message.get("executable")?.as_str().filter(|_| is_ours).map(PathBuf::from)
     });
-    executables.next_back().ok_or_else(|| ProgramError::NoBinary(binary.to_owned()))
+    executables.next_back().ok_or_else(|| ProgramError::NoBinary(name.to_owned()))
 }
 
 /// The folder of the workspace.

@@ -4,6 +4,7 @@
 //! alone, over any stream.
 
 mod runtime;
+mod socket;
 
 pub use multiwa_ws_driver::{
     BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectionRate, Connector, ConnectorError,
@@ -12,6 +13,7 @@ pub use multiwa_ws_driver::{
     ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError, Update,
 };
 pub use runtime::AsyncStd;
+pub use socket::Socket;
 
 /// A handle to a client that stays connected.
 pub type Client = multiwa_ws_driver::Client<AsyncStd>;
@@ -31,7 +33,8 @@ pub type Server = multiwa_ws_driver::Server<AsyncStd>;
 /// Sets up a [`Server`].
 pub type ServerBuilder = multiwa_ws_driver::ServerBuilder<AsyncStd>;
 
-/// A WebSocket over any `futures_io::AsyncRead + AsyncWrite`, without the protocol of MultiWA.
+/// A WebSocket over any `futures_io::AsyncRead + AsyncWrite`, without the protocol of MultiWA. Sockets of async-std itself are
+/// to be wrapped in a [`Socket`].
 pub type WebSocket<S> = multiwa_ws_driver::WebSocket<S, AsyncStd>;
 
 /// The reading side of a [`WebSocket`] that was split.

@@ -22,6 +22,8 @@ use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 
+use crate::Socket;
+
 /// The marker that names async-std to the shared types.
 #[derive(Clone, Copy, Debug)]
 pub struct AsyncStd;
@@ -80,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Tls<S> for AsyncStd {
 }
 
 impl Net for AsyncStd {
-    type TcpStream = TcpStream;
+    type TcpStream = Socket<TcpStream>;
     type TcpListener = TcpListener;
 
     fn spawn(task: impl Future<Output = ()> + Send + 'static) {
@@ -92,10 +94,10 @@ impl Net for AsyncStd {
         Ok((host, port).to_socket_addrs().await?.collect())
     }
 
-    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    async fn connect(address: SocketAddr) -> io::Result<Socket<TcpStream>> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(Socket::new(stream))
     }
 
     async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -106,27 +108,27 @@ impl Net for AsyncStd {
         listener.local_addr()
     }
 
-    async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn accept(listener: &TcpListener) -> io::Result<(Socket<TcpStream>, SocketAddr)> {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        Ok((stream, peer))
+        Ok((Socket::new(stream), peer))
     }
 }
 
 #[cfg(unix)]
 impl UnixNet for AsyncStd {
-    type UnixStream = UnixStream;
+    type UnixStream = Socket<UnixStream>;
     type UnixListener = UnixListener;
 
-    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
-        UnixStream::connect(path).await
+    async fn connect_unix(path: &Path) -> io::Result<Socket<UnixStream>> {
+        UnixStream::connect(path).await.map(Socket::new)
     }
 
     async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
         UnixListener::bind(path).await
     }
 
-    async fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
-        listener.accept().await.map(|(stream, _)| stream)
+    async fn accept_unix(listener: &UnixListener) -> io::Result<Socket<UnixStream>> {
+        listener.accept().await.map(|(stream, _)| Socket::new(stream))
     }
 }

@@ -57,7 +57,8 @@ pub type Reader<S> = multiwa_ws_driver::Reader<S, Tokio>;
 /// The sending side of a [`WebSocket`] that was split.
 pub type Writer<S> = multiwa_ws_driver::Writer<S, Tokio>;
 
-/// The examples of the project's README compile.
+/// The examples of the project's README compile, and those of its page about the bindings.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
-struct Readme;
+#[doc = include_str!("../../../docs/bindings.md")]
+struct Pages;

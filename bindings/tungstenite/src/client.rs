@@ -152,7 +152,7 @@ impl Updates {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.next_deadline(deadline),
             // Longer than the clock can tell.
-            None => Ok(self.next()),
+            None => Ok(wait(self.updates.next())),
         }
     }
 }

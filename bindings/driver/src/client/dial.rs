@@ -13,11 +13,10 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::connector::{Connector, ConnectorError};
-use super::proxy::Tunnel;
 use super::race::race;
 use super::stream::Stream;
 use super::target::{Destination, RedirectError, RequestSettings, Target};
-use super::{Endpoint, InvalidProxy, Proxy};
+use super::{Endpoint, InvalidProxy, Proxy, Tunnel};
 use crate::{ClientTls, Io, Net, Tls, TlsError, lock};
 
 /// Opens streams to where the URL, a provider or a redirect leads.
@@ -35,7 +34,6 @@ struct Dial {
 }
 
 /// Where the client goes next.
-#[derive(Clone)]
 pub(super) enum Source {
     /// To the same server each time.
     Fixed(Box<Target>),
@@ -71,11 +69,7 @@ pub(super) struct TlsSettings(OnceLock<ClientTls>);
 
 impl TlsSettings {
     pub(super) fn new(tls: Option<ClientTls>) -> Self {
-        let settings = OnceLock::new();
-        if let Some(tls) = tls {
-            settings.get_or_init(|| tls);
-        }
-        Self(settings)
+        Self(tls.map_or_else(OnceLock::new, OnceLock::from))
     }
 
     pub(super) fn get(&self) -> Result<&ClientTls, TlsError> {
@@ -152,9 +146,11 @@ impl Dial {
         if !endpoint.is_tls() {
             return Ok(None);
         }
-        let lost = |error| ConnectorError { loss: Loss::Tls, error };
-        let config = self.tls.get().map_err(|error| lost(io::Error::other(error)))?.config().clone();
-        let name = endpoint.server_name().map_err(|error| lost(io::Error::other(error)))?;
+        let failed = |loss, error| ConnectorError { loss, error };
+        // What is missing here will be missing at the next attempt; a redirect may lead elsewhere then.
+        let tls = self.tls.get().map_err(|error| failed(Loss::Stopped, io::Error::other(error)))?;
+        let name = endpoint.server_name().map_err(|error| failed(Loss::Tls, io::Error::other(error)))?;
+        let config = tls.config().clone();
         Ok(Some(Secure { config, name }))
     }
 

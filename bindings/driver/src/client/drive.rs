@@ -365,7 +365,8 @@ impl State<dyn Machine> {
     pub(super) fn detail(&self) -> Option<String> {
         let loss = self.machine.session().last_loss()?;
         Some(match (self.machine.failure(), self.inbox.transport_error()) {
-            (Some(failure), _) => failure,
+            (Some(failure), Some(error)) => format!("{failure}: {error}"),
+            (Some(failure), None) => failure,
             (None, Some(error)) => format!("{loss}: {error}"),
             (None, None) => loss.to_string(),
         })

@@ -134,13 +134,18 @@ impl Endpoint {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidUrl::UserInfo);
         }
-        let host = match url.host().ok_or(InvalidUrl::Host)? {
-            Host::Domain(name) => name.to_owned(),
-            Host::Ipv4(address) => address.to_string(),
-            Host::Ipv6(address) => address.to_string(),
-        };
+        let host = host_of(&url).ok_or(InvalidUrl::Host)?;
         Ok(Self { host, port: url.port().unwrap_or(default_port), tls, url })
     }
+}
+
+/// The host to dial: a name, or an IP address without the brackets that it has in the URL.
+pub(super) fn host_of(url: &Url) -> Option<String> {
+    Some(match url.host()? {
+        Host::Domain(name) => name.to_owned(),
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    })
 }
 
 impl std::str::FromStr for Endpoint {

@@ -14,6 +14,7 @@ mod status;
 mod stream;
 mod target;
 mod task;
+mod tunnel;
 mod updates;
 
 use multiwa_ws_core::session::EventNames;
@@ -22,12 +23,13 @@ pub use builder::{BuildError, ClientBuilder};
 pub use connector::{Connector, ConnectorError};
 pub use endpoint::{Endpoint, InvalidUrl, KeyPlacement};
 pub use handle::Client;
-pub use proxy::{InvalidProxy, Proxy, ProxyError, Tunnel};
+pub use proxy::{InvalidProxy, Proxy};
 pub use queue::{Overflow, QueueConfig};
 pub use race::{ATTEMPT_DELAY, interleave};
 pub use request::{Request, RequestError};
 pub use status::{ConnectError, Status};
 pub use target::{Destination, RedirectError, RequestSettings, Target};
+pub use tunnel::{ProxyError, Tunnel};
 pub use updates::{Events, Update, Updates};
 
 fn event_names<N: AsRef<str>>(events: impl IntoIterator<Item = N>) -> EventNames {

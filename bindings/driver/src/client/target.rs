@@ -30,8 +30,7 @@ impl Destination {
 
 impl std::fmt::Debug for Destination {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let url = self.url.split('?').next().unwrap_or_default();
-        f.debug_struct("Destination").field("url", &url).field("key", &self.key).finish()
+        f.debug_struct("Destination").field("url", &self.url.parse::<Endpoint>()).field("key", &self.key).finish()
     }
 }
 

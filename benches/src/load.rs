@@ -1,0 +1,133 @@
+//! The client of every socket benchmark: many connections, one thread, bare `epoll`, and as little work as possible.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+
+/// Connections to one server that ask for echoes.
+pub struct Load {
+    epoll: OwnedFd,
+    connections: Vec<Connection>,
+    buffer: Vec<u8>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// How much of the request was written.
+    sent: usize,
+    /// How much of the answer is missing.
+    missing: usize,
+    /// Requests to come behind the present one.
+    rounds: usize,
+    /// What was received, while somebody wants to know.
+    received: Option<Vec<u8>>,
+}
+
+impl Load {
+    /// Opens `count` connections. What `prepare` does with each of them is done while it blocks.
+    pub fn open(
+        address: SocketAddr,
+        count: usize,
+        mut prepare: impl FnMut(&mut TcpStream) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let mut connections = Vec::with_capacity(count);
+        for index in 0..count {
+            let mut stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            prepare(&mut stream)?;
+            stream.set_nonblocking(true)?;
+            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+            epoll::add(&epoll, &stream, EventData::new_u64(index as u64), flags)?;
+            connections.push(Connection { stream, sent: 0, missing: 0, rounds: 0, received: None });
+        }
+        Ok(Self { epoll, connections, buffer: vec![0; 256 << 10] })
+    }
+
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// Sends `request` on every connection `rounds` times, each time after as many bytes as `answer` has came back.
+    pub fn ask(&mut self, request: &[u8], answer: usize, rounds: usize) -> io::Result<()> {
+        for connection in &mut self.connections {
+            (connection.sent, connection.missing, connection.rounds) = (0, answer, rounds - 1);
+        }
+        self.drive(request, answer)
+    }
+
+    /// As [`ask`](Self::ask), once, and whether each answer is `answer`.
+    pub fn check(&mut self, request: &[u8], answer: &[u8]) -> io::Result<bool> {
+        for connection in &mut self.connections {
+            connection.received = Some(Vec::new());
+        }
+        self.ask(request, answer.len(), 1)?;
+        Ok(self.connections.iter_mut().all(|connection| connection.received.take().as_deref() == Some(answer)))
+    }
+
+    /// Waits until `bytes` came on each connection.
+    pub fn receive(&mut self, bytes: usize) -> io::Result<()> {
+        for connection in &mut self.connections {
+            connection.missing = bytes;
+        }
+        self.drive(&[], bytes)
+    }
+
+    fn drive(&mut self, request: &[u8], answer: usize) -> io::Result<()> {
+        let Self { epoll, connections, buffer } = self;
+        let mut busy = 0;
+        for connection in connections.iter_mut() {
+            busy += usize::from(!connection.progress(request, answer, buffer)?);
+        }
+        let mut events = Vec::with_capacity(1024);
+        while busy > 0 {
+            epoll::wait(&*epoll, rustix::buffer::spare_capacity(&mut events), None)?;
+            for event in events.drain(..) {
+                let connection = &mut connections[event.data.u64() as usize];
+                if connection.missing > 0 {
+                    busy -= usize::from(connection.progress(request, answer, buffer)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    /// Writes and reads what it can; whether all is done.
+    fn progress(&mut self, request: &[u8], answer: usize, buffer: &mut [u8]) -> io::Result<bool> {
+        loop {
+            while self.sent < request.len() {
+                match self.stream.write(&request[self.sent..]) {
+                    Ok(written) => self.sent += written,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            let room = buffer.len().min(self.missing);
+            match self.stream.read(&mut buffer[..room]) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    self.missing -= read;
+                    if let Some(received) = &mut self.received {
+                        received.extend_from_slice(&buffer[..read]);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+            if self.missing == 0 {
+                if self.rounds == 0 {
+                    return Ok(true);
+                }
+                (self.sent, self.missing, self.rounds) = (0, answer, self.rounds - 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The transport of every contestant: reads are copied from a wire that repeats for ever, writes are looked at and dropped.
+//!
+//! A read never goes past the end of the wire, so that each pass over it leaves no contestant with a rest.
+
+use std::hint::black_box;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::corpus::Wire;
+
+/// Gives the wire again and again.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    wire: Wire,
+    at: usize,
+}
+
+impl Source {
+    pub fn new(wire: &Wire) -> Self {
+        Self { wire: wire.clone(), at: 0 }
+    }
+
+    /// How many messages a pass over the wire brings.
+    pub fn messages(&self) -> usize {
+        self.wire.messages
+    }
+
+    /// Fills `buffer` as far as the pass goes, at least one byte, as a socket that has much would.
+    pub fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let bytes = self.take(buffer.len());
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
+    }
+
+    /// The next `room` bytes of the pass at most, to be copied by the caller.
+    pub fn take(&mut self, room: usize) -> &[u8] {
+        if self.at == self.wire.bytes.len() {
+            self.at = 0;
+        }
+        let rest = &self.wire.bytes[self.at..];
+        let taken = &rest[..room.min(rest.len())];
+        self.at += taken.len();
+        taken
+    }
+}
+
+/// Takes every byte at once. Clones count together, since not every peer gives its stream back.
+#[derive(Clone, Debug, Default)]
+pub struct Sink(Arc<AtomicU64>);
+
+impl Sink {
+    pub fn write(&self, bytes: &[u8]) {
+        // One thread alone counts: no atomic addition is needed.
+        self.0.store(self.0.load(Relaxed) + black_box(bytes).len() as u64, Relaxed);
+    }
+
+    /// How many bytes were taken since this was asked.
+    pub fn taken(&self) -> u64 {
+        self.0.swap(0, Relaxed)
+    }
+}
+
+/// What stands between the sink and a peer that writes every frame by itself: it collects a batch, so that this leaves in
+/// one write as it does elsewhere.
+#[derive(Debug)]
+pub struct Collector {
+    bytes: Vec<u8>,
+    /// Frames that are here, and how many make a batch.
+    frames: usize,
+    batch: usize,
+    sink: Sink,
+}
+
+impl Collector {
+    pub fn new(batch: usize, sink: &Sink) -> Self {
+        Self { bytes: Vec::new(), frames: 0, batch, sink: sink.clone() }
+    }
+
+    pub fn frame<S: AsRef<[u8]>>(&mut self, slices: impl Iterator<Item = S>) {
+        if self.batch == 1 {
+            slices.for_each(|slice| self.sink.write(slice.as_ref()));
+            return;
+        }
+        slices.for_each(|slice| self.bytes.extend_from_slice(slice.as_ref()));
+        self.frames += 1;
+        if self.frames == self.batch {
+            self.sink.write(&self.bytes);
+            self.bytes.clear();
+            self.frames = 0;
+        }
+    }
+}
+
+/// A source that takes writes too.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    pub source: Source,
+    pub sink: Sink,
+}
+
+impl Memory {
+    pub fn new(wire: &Wire) -> Self {
+        Self { source: Source::new(wire), sink: Sink::default() }
+    }
+}
+
+impl io::Read for Memory {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(self.source.read(buffer))
+    }
+}
+
+impl io::Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        slices.iter().for_each(|slice| self.sink.write(slice));
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

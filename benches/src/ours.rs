@@ -1,0 +1,201 @@
+//! multiwa-ws on the work of the subjects, without sockets.
+
+use std::hint::black_box;
+
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::client::{Client, Config as ClientConfig, TransportAction};
+use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ServerHandshake};
+use multiwa_ws_core::session::{ClientEvent, EventNames};
+use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role, SharedMessage, WebSocket};
+
+use crate::corpus::{Reader, WANTED, Wire, frame};
+use crate::memory::{Sink, Source};
+
+/// One pass over the work. Returns what was found, the same for every contestant.
+pub type Run = Box<dyn FnMut() -> u64>;
+
+/// What a contestant does with each text it decodes.
+pub trait Look: 'static {
+    /// A message that the decoder hands out as text.
+    fn text(&mut self, text: &str);
+
+    /// A message whose UTF-8 the decoder has checked but that it hands out as bytes.
+    fn bytes(&mut self, text: &[u8]);
+
+    /// What was found since this was asked.
+    fn found(&mut self) -> u64;
+}
+
+/// Looks at the ends of each message.
+#[derive(Debug, Default)]
+pub struct Glance(u64);
+
+impl Look for Glance {
+    #[inline]
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    #[inline]
+    fn bytes(&mut self, text: &[u8]) {
+        if let [first, .., last] = black_box(text) {
+            self.0 += u64::from(*first) + u64::from(*last) + text.len() as u64;
+        }
+    }
+
+    fn found(&mut self) -> u64 {
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// The seed of every state machine here.
+const SEED: [u8; 32] = [7; 32];
+
+fn socket(reader: Reader) -> WebSocket {
+    let role = match reader {
+        Reader::Server => Role::Server,
+        Reader::Client => Role::Client,
+    };
+    // The longest message of the subjects is longer than the default limit by its rest of a word.
+    let config = Config { max_message_len: 64 << 20, ..Config::default() };
+    WebSocket::new(Instant::default(), role, &config, &Negotiated::default(), SEED)
+}
+
+/// Decodes with [`WebSocket::handle_input`], from a buffer of `buffer_len` bytes.
+pub fn decoder(wire: &Wire, reader: Reader, buffer_len: usize, mut look: impl Look) -> Run {
+    let mut source = Source::new(wire);
+    let mut socket = socket(reader);
+    let mut buffer = vec![0; buffer_len];
+    let now = Instant::from_nanos(1);
+    Box::new(move || {
+        let mut messages = 0;
+        while messages < source.messages() {
+            let len = source.read(&mut buffer);
+            let mut input = &mut buffer[..len];
+            while let Some(received) = socket.handle_input(now, &mut input).expect("the wire keeps the rules") {
+                if let Event::Text(text) = received.event {
+                    look.text(text);
+                    messages += 1;
+                }
+            }
+        }
+        look.found()
+    })
+}
+
+/// How many small messages are written at once.
+pub const BATCH: usize = 32;
+
+/// Encodes `text` in batches with [`Outgoing::send_text`](multiwa_ws_core::websocket::Outgoing::send_text).
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
+    let mut socket = socket(writer);
+    let text = text.to_owned();
+    let sink = Sink::default();
+    Box::new(move || {
+        for _ in 0..batch {
+            socket.outgoing().send_text(black_box(&text)).expect("there is room");
+        }
+        write(&mut socket, &sink);
+        sink.taken()
+    })
+}
+
+/// Encodes one shared message, each time by itself.
+pub fn shared_encoder(text: &str) -> Run {
+    let mut socket = socket(Reader::Server);
+    let message = SharedMessage::text(text);
+    let sink = Sink::default();
+    Box::new(move || {
+        socket.outgoing().send_shared(black_box(&message)).expect("there is room");
+        write(&mut socket, &sink);
+        sink.taken()
+    })
+}
+
+fn write(socket: &mut WebSocket, sink: &Sink) {
+    loop {
+        let mut slices = [&[][..]; 16];
+        let filled = socket.outgoing().poll_transmit(&mut slices);
+        if filled == 0 {
+            return;
+        }
+        let mut written = 0;
+        for slice in &slices[..filled] {
+            sink.write(slice);
+            written += slice.len();
+        }
+        socket.outgoing().transmitted(written);
+    }
+}
+
+/// Routes with a whole [`Client`] that subscribes to [`WANTED`]: it filters, and hands out what is wanted.
+pub fn router(wire: &Wire, buffer_len: usize) -> Run {
+    let mut source = Source::new(wire);
+    let mut client = subscriber();
+    let mut buffer = vec![0; buffer_len];
+    let now = Instant::from_nanos(1);
+    let mut at = 0;
+    Box::new(move || {
+        let (before, mut wanted) = (client.session().counters().received, 0);
+        while client.session().counters().received - before < source.messages() as u64 {
+            let len = source.read(&mut buffer);
+            let mut input = &mut buffer[..len];
+            while let Some(received) = client.handle_input(now, &mut input) {
+                if let ClientEvent::Event(event) = &received.event {
+                    wanted += 1;
+                    at += black_box(event.data()).map_or(0, str::len);
+                }
+            }
+        }
+        black_box(at);
+        wanted
+    })
+}
+
+/// A client that is connected and subscribes to every event of [`WANTED`].
+pub fn subscriber() -> Client {
+    let now = Instant::from_nanos(1);
+    let config = ClientConfig {
+        websocket: Config { max_message_len: 64 << 20, ..ClientConfig::default().websocket },
+        ..ClientConfig::default()
+    };
+    let mut client = Client::new(config, SEED);
+    client.commands().subscribe(now, WANTED, &EventNames::every()).expect("nothing is in the way");
+    client.connect(now).expect("it is idle");
+    assert_eq!(client.poll_action(), Some(TransportAction::Connect { attempt: 1 }));
+    client.connected(now, ClientRequest::new("gateway:3001", "/ws")).expect("a plain request");
+    let mut server = ServerHandshake::new(now, HandshakeLimits::default());
+    server.handle_input(now, &mut &mut written(&mut client)[..]).expect("a good request");
+    server.accept(now, &Acceptance::default()).expect("there is a request");
+    let mut answer = server.poll_accepted().expect("it was accepted").unsent;
+    assert!(client.handle_input(now, &mut &mut answer[..]).is_none());
+    let mut welcome = framed(r#"{"type":"ack","payload":{"clientId":"c"}}"#);
+    assert!(client.handle_input(now, &mut &mut welcome[..]).is_some());
+    let mut request = written(&mut client);
+    let mut server = socket(Reader::Server);
+    let received = server.handle_input(now, &mut &mut request[..]).expect("a good frame").expect("a message");
+    let Event::Text(request) = received.event else { panic!("it subscribes by a text") };
+    let id = request.split(r#""requestId":"#).nth(1).expect("a request has one").trim_end_matches('}');
+    let mut bytes = framed(&format!(
+        r#"{{"type":"ack","payload":{{"action":"subscribed","profileId":"{WANTED}","events":["*"]}},"requestId":{id}}}"#
+    ));
+    client.handle_input(now, &mut &mut bytes[..]);
+    while client.poll_event().is_some() {}
+    assert_eq!(client.session().live().len(), 1);
+    client
+}
+
+/// One unmasked text frame.
+fn framed(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame(&mut bytes, true, 0x1, None, text.as_bytes());
+    bytes
+}
+
+fn written(client: &mut Client) -> Vec<u8> {
+    let mut slices = [&[][..]; 8];
+    let filled = client.poll_transmit(&mut slices);
+    let bytes = slices[..filled].concat();
+    client.transmitted(bytes.len());
+    bytes
+}

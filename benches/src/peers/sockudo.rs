@@ -1,0 +1,93 @@
+//! `sockudo-ws`: its stream, and the protocol below it over a buffer of the caller.
+
+use std::hint::black_box;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{SinkExt, StreamExt};
+use sockudo_ws::protocol::Protocol;
+use sockudo_ws::{Config, Message, Role, WebSocketStream};
+
+use super::{LIMIT, ready};
+use crate::corpus::{Reader, Wire};
+use crate::memory::{Memory, Sink, Source};
+use crate::ours::{Look, Run};
+
+/// How much the caller of the protocol reads at once.
+const READ: usize = 64 << 10;
+
+pub fn role(reader: Reader) -> Role {
+    match reader {
+        Reader::Server => Role::Server,
+        Reader::Client => Role::Client,
+    }
+}
+
+/// Without timers.
+pub fn config() -> Config {
+    let config = Config::builder().max_message_size(LIMIT).max_frame_size(LIMIT);
+    config.auto_ping(false).idle_timeout(0).build()
+}
+
+pub fn stream_decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
+    let messages = wire.messages;
+    let mut socket = WebSocketStream::from_raw(Memory::new(wire), role(reader), config());
+    Box::new(move || {
+        for _ in 0..messages {
+            if let Some(Ok(Message::Text(text))) = ready(socket.next()) {
+                look.bytes(&text);
+            }
+        }
+        look.found()
+    })
+}
+
+pub fn protocol_decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
+    let mut source = Source::new(wire);
+    let mut protocol = Protocol::new(role(reader), LIMIT, LIMIT);
+    let mut buffer = BytesMut::with_capacity(READ);
+    let mut messages = Vec::new();
+    Box::new(move || {
+        let mut seen = 0;
+        while seen < source.messages() {
+            buffer.extend_from_slice(source.take(READ));
+            protocol.process_into(&mut buffer, &mut messages).expect("the wire keeps the rules");
+            for message in messages.drain(..) {
+                if let Message::Text(text) = message {
+                    look.bytes(&text);
+                    seen += 1;
+                }
+            }
+        }
+        look.found()
+    })
+}
+
+pub fn stream_encoder(writer: Reader, text: &str, batch: usize) -> Run {
+    let text = Bytes::copy_from_slice(text.as_bytes());
+    let memory = Memory::default();
+    let sink = memory.sink.clone();
+    let mut socket = WebSocketStream::from_raw(memory, role(writer), config());
+    Box::new(move || {
+        for _ in 0..batch {
+            ready(socket.feed(Message::Text(black_box(&text).clone()))).expect("the memory takes it");
+        }
+        ready(socket.flush()).expect("the memory takes it");
+        sink.taken()
+    })
+}
+
+pub fn protocol_encoder(writer: Reader, text: &str, batch: usize) -> Run {
+    let text = Bytes::copy_from_slice(text.as_bytes());
+    let mut protocol = Protocol::new(role(writer), LIMIT, LIMIT);
+    let mut buffer = BytesMut::new();
+    let sink = Sink::default();
+    Box::new(move || {
+        for _ in 0..batch {
+            let message = Message::Text(black_box(&text).clone());
+            protocol.encode_message(&message, &mut buffer).expect("it is open");
+        }
+        sink.write(&buffer);
+        buffer.clear();
+        sink.taken()
+    })
+}

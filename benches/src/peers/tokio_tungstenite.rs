@@ -1,0 +1,61 @@
+//! `tokio-tungstenite`, with its default buffers of 128 KiB and with 8 KiB.
+
+use std::hint::black_box;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::WebSocketStream;
+use tungstenite::Message;
+use tungstenite::protocol::WebSocketConfig;
+
+use super::ready;
+use super::tungstenite::{config, role};
+use crate::corpus::{Reader, Wire};
+use crate::memory::Memory;
+use crate::ours::{Look, Run};
+
+/// Sizes of its buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buffers {
+    Default,
+    Small,
+}
+
+impl Buffers {
+    pub fn config(self) -> WebSocketConfig {
+        match self {
+            Self::Default => config(),
+            Self::Small => config().read_buffer_size(8 << 10).write_buffer_size(8 << 10),
+        }
+    }
+}
+
+fn socket(memory: Memory, reader: Reader, buffers: Buffers) -> WebSocketStream<Memory> {
+    ready(WebSocketStream::from_raw_socket(memory, role(reader), Some(buffers.config())))
+}
+
+pub fn decoder(wire: &Wire, reader: Reader, buffers: Buffers, mut look: impl Look) -> Run {
+    let messages = wire.messages;
+    let mut socket = socket(Memory::new(wire), reader, buffers);
+    Box::new(move || {
+        for _ in 0..messages {
+            if let Some(Ok(Message::Text(text))) = ready(socket.next()) {
+                look.text(text.as_str());
+            }
+        }
+        look.found()
+    })
+}
+
+pub fn encoder(writer: Reader, buffers: Buffers, text: &str, batch: usize) -> Run {
+    let message = Message::text(text);
+    let memory = Memory::default();
+    let sink = memory.sink.clone();
+    let mut socket = socket(memory, writer, buffers);
+    Box::new(move || {
+        for _ in 0..batch {
+            ready(socket.feed(black_box(&message).clone())).expect("the memory takes it");
+        }
+        ready(socket.flush()).expect("the memory takes it");
+        sink.taken()
+    })
+}

@@ -1,0 +1,49 @@
+//! `tungstenite` with its default buffers of 128 KiB.
+
+use std::hint::black_box;
+
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::{Message, WebSocket};
+
+use super::LIMIT;
+use crate::corpus::{Reader, Wire};
+use crate::memory::Memory;
+use crate::ours::{Look, Run};
+
+pub fn role(reader: Reader) -> Role {
+    match reader {
+        Reader::Server => Role::Server,
+        Reader::Client => Role::Client,
+    }
+}
+
+pub fn config() -> WebSocketConfig {
+    WebSocketConfig::default().max_frame_size(Some(LIMIT)).max_message_size(Some(LIMIT))
+}
+
+pub fn decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
+    let messages = wire.messages;
+    let mut socket = WebSocket::from_raw_socket(Memory::new(wire), role(reader), Some(config()));
+    Box::new(move || {
+        for _ in 0..messages {
+            if let Message::Text(text) = socket.read().expect("the wire keeps the rules") {
+                look.text(text.as_str());
+            }
+        }
+        look.found()
+    })
+}
+
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
+    let message = Message::text(text);
+    let memory = Memory::default();
+    let sink = memory.sink.clone();
+    let mut socket = WebSocket::from_raw_socket(memory, role(writer), Some(config()));
+    Box::new(move || {
+        for _ in 0..batch {
+            socket.write(black_box(&message).clone()).expect("the memory takes it");
+        }
+        socket.flush().expect("the memory takes it");
+        sink.taken()
+    })
+}

@@ -1,0 +1,106 @@
+//! `wtx` with `optimization` (SIMD checks of UTF-8). It writes each frame at once.
+
+use std::hint::black_box;
+
+use wtx::collection::Vector;
+use wtx::rng::{Xorshift64, simple_seed};
+use wtx::stream::{StreamReader, StreamWriter};
+use wtx::web_socket::{Frame, OpCode, WebSocket, WebSocketBuffer, WebSocketOwned, WebSocketPayloadOrigin};
+
+use super::{LIMIT, ready};
+use crate::corpus::{Reader, Wire};
+use crate::memory::{Collector, Memory, Sink};
+use crate::ours::{Look, Run};
+
+/// Nothing is read where frames are only written.
+impl StreamReader for Collector {
+    async fn read(&mut self, _: &mut [u8]) -> wtx::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl StreamWriter for Collector {
+    async fn write_all(&mut self, bytes: &[u8]) -> wtx::Result<()> {
+        self.frame([bytes].into_iter());
+        Ok(())
+    }
+
+    async fn write_all_vectored(&mut self, slices: &[&[u8]]) -> wtx::Result<()> {
+        self.frame(slices.iter());
+        Ok(())
+    }
+}
+
+impl StreamReader for Memory {
+    async fn read(&mut self, bytes: &mut [u8]) -> wtx::Result<usize> {
+        Ok(self.source.read(bytes))
+    }
+}
+
+impl StreamWriter for Memory {
+    async fn write_all(&mut self, bytes: &[u8]) -> wtx::Result<()> {
+        self.sink.write(bytes);
+        Ok(())
+    }
+
+    async fn write_all_vectored(&mut self, slices: &[&[u8]]) -> wtx::Result<()> {
+        slices.iter().for_each(|slice| self.sink.write(slice));
+        Ok(())
+    }
+}
+
+fn socket<S: StreamReader + StreamWriter, const IS_CLIENT: bool>(
+    stream: S,
+) -> WebSocketOwned<(), Xorshift64, S, IS_CLIENT> {
+    let buffer = WebSocketBuffer::with_capacity(128 << 10, 0, 0).expect("there is memory");
+    let mut socket = WebSocket::new((), false, Xorshift64::from(simple_seed()), stream, buffer);
+    socket.set_max_payload_len(LIMIT);
+    socket
+}
+
+pub fn decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
+    match reader {
+        Reader::Server => decode::<false>(wire, look),
+        Reader::Client => decode::<true>(wire, look),
+    }
+}
+
+fn decode<const IS_CLIENT: bool>(wire: &Wire, mut look: impl Look) -> Run {
+    let messages = wire.messages;
+    let mut socket = socket::<_, IS_CLIENT>(Memory::new(wire));
+    let mut buffer = Vector::new();
+    Box::new(move || {
+        for _ in 0..messages {
+            let frame = ready(socket.read_frame(&mut buffer, WebSocketPayloadOrigin::Adaptive));
+            if let Some(text) = frame.expect("the wire keeps the rules").text_payload() {
+                look.text(text);
+            }
+        }
+        look.found()
+    })
+}
+
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
+    match writer {
+        Reader::Server => encode::<false>(text, batch),
+        Reader::Client => encode::<true>(text, batch),
+    }
+}
+
+fn encode<const IS_CLIENT: bool>(text: &str, batch: usize) -> Run {
+    let text = text.to_owned();
+    let mut scratch = text.clone().into_bytes();
+    let sink = Sink::default();
+    let mut socket = socket::<_, IS_CLIENT>(Collector::new(batch, &sink));
+    Box::new(move || {
+        for _ in 0..batch {
+            // A client masks where the payload lies: the caller's text must be copied there.
+            if IS_CLIENT {
+                scratch.copy_from_slice(black_box(text.as_bytes()));
+            }
+            let mut frame = Frame::new_fin(OpCode::Text, &mut scratch[..]);
+            ready(socket.write_frame(&mut frame)).expect("the memory takes it");
+        }
+        sink.taken()
+    })
+}

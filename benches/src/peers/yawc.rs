@@ -1,0 +1,56 @@
+//! `yawc` with `simd`, UTF-8 checks switched on, and the buffers that its own benchmarks use.
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use yawc::{Frame, OpCode, Options, Role, WebSocket};
+
+use super::{LIMIT, ready};
+use crate::corpus::{Reader, Wire};
+use crate::memory::Memory;
+use crate::ours::{Look, Run};
+
+pub fn role(reader: Reader) -> Role {
+    match reader {
+        Reader::Server => Role::Server,
+        Reader::Client => Role::Client,
+    }
+}
+
+pub fn options() -> Options {
+    let options = Options::default().with_limits(LIMIT, 2 * LIMIT).without_compression().with_utf8();
+    options.with_read_buffer_capacity(128 << 10).with_backpressure_boundary(64 << 10)
+}
+
+fn socket(memory: Memory, reader: Reader) -> WebSocket<Memory> {
+    WebSocket::from_stream(memory, role(reader), options()).expect("no extension is asked for")
+}
+
+pub fn decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
+    let messages = wire.messages;
+    let mut socket = socket(Memory::new(wire), reader);
+    Box::new(move || {
+        for _ in 0..messages {
+            let frame = ready(socket.next_frame()).expect("the wire keeps the rules");
+            if frame.opcode() == OpCode::Text {
+                look.bytes(frame.payload());
+            }
+        }
+        look.found()
+    })
+}
+
+pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
+    let text = Bytes::copy_from_slice(text.as_bytes());
+    let memory = Memory::default();
+    let sink = memory.sink.clone();
+    let mut socket = socket(memory, writer);
+    Box::new(move || {
+        for _ in 0..batch {
+            ready(socket.feed(Frame::text(black_box(&text).clone()))).expect("the memory takes it");
+        }
+        ready(socket.flush()).expect("the memory takes it");
+        sink.taken()
+    })
+}

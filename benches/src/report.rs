@@ -1,0 +1,117 @@
+//! What was measured: printed, and kept as JSON.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use crate::goals::{Goal, Verdict};
+use crate::race::Standing;
+
+/// Everything that `compare` measured.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// The processor, as it names itself.
+    pub machine: String,
+    pub cases: Vec<Case>,
+}
+
+/// One kind of work at one size.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Case {
+    pub subject: String,
+    pub name: String,
+    pub unit: Unit,
+    pub results: Vec<Score>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub goals: Vec<Verdict>,
+}
+
+/// The median of one contestant.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Score {
+    pub name: String,
+    pub standing: Standing,
+    pub value: f64,
+}
+
+/// What a figure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unit {
+    #[serde(rename = "ns a message")]
+    NanosAMessage,
+    #[serde(rename = "us of server CPU a message")]
+    ServerMicrosAMessage,
+    #[serde(rename = "thousand deliveries a second")]
+    ThousandDeliveriesASecond,
+    #[serde(rename = "bytes a connection")]
+    BytesAConnection,
+}
+
+impl Unit {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NanosAMessage => "ns a message",
+            Self::ServerMicrosAMessage => "us of server CPU a message",
+            Self::ThousandDeliveriesASecond => "thousand deliveries a second",
+            Self::BytesAConnection => "bytes a connection",
+        }
+    }
+
+    /// How many times better `value` is than `other`.
+    pub fn better(self, value: f64, other: f64) -> f64 {
+        match self {
+            Self::ThousandDeliveriesASecond => value / other,
+            _ => other / value,
+        }
+    }
+}
+
+impl Case {
+    pub fn new(subject: &str, name: &str, unit: Unit, results: Vec<(String, Standing, f64)>, goals: &[Goal]) -> Self {
+        let results = results.into_iter().map(|(name, standing, value)| Score { name, standing, value }).collect();
+        let mut case = Self { subject: subject.to_owned(), name: name.to_owned(), unit, results, goals: Vec::new() };
+        case.goals = goals.iter().filter_map(|goal| goal.judge(&case)).collect();
+        case
+    }
+
+    /// The best of one standing.
+    pub fn best(&self, standing: Standing) -> Option<&Score> {
+        let better = |a: &&Score, b: &&Score| self.unit.better(a.value, b.value).total_cmp(&1.0);
+        self.results.iter().filter(|score| score.standing == standing).max_by(better)
+    }
+
+    /// The results in their order from best to worst.
+    pub fn ranking(&self) -> Vec<&Score> {
+        let mut scores: Vec<_> = self.results.iter().collect();
+        scores.sort_by(|a, b| self.unit.better(b.value, a.value).total_cmp(&1.0));
+        scores
+    }
+
+    /// The case as it is printed.
+    pub fn print(&self) -> String {
+        let mut out = format!("{} {} ({})\n", self.subject, self.name, self.unit.name());
+        let best = self.best(Standing::Peer).map(|peer| peer.value);
+        for score in self.ranking() {
+            let mark = match score.standing {
+                Standing::Ours => "*",
+                Standing::Peer => " ",
+                Standing::Reference => "-",
+            };
+            let ratio = best.map_or(f64::NAN, |best| self.unit.better(score.value, best));
+            let _ = writeln!(out, "  {mark} {:<44} {:>12} {ratio:>8.2}x", score.name, figure(score.value));
+        }
+        for goal in &self.goals {
+            let _ = writeln!(out, "  {goal}");
+        }
+        out
+    }
+}
+
+/// Three digits that count.
+pub fn figure(value: f64) -> String {
+    match value.abs() {
+        large if large >= 100.0 => format!("{value:.0}"),
+        medium if medium >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}

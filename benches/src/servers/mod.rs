@@ -1,0 +1,91 @@
+//! Echo servers, ours and the peers', all on one thread. Their connections begin after the upgrade, so that nothing but
+//! WebSocket is measured.
+//!
+//! All answer every message that a read brought before they flush.
+
+mod batched;
+mod ours;
+mod peers;
+mod raw;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::race::Standing;
+
+/// An echo server.
+#[derive(Clone, Copy, Debug)]
+pub struct Server {
+    pub name: &'static str,
+    pub standing: Standing,
+    /// Serves until the process ends.
+    pub run: fn(TcpListener) -> io::Result<()>,
+}
+
+/// Every echo server.
+pub const SERVERS: &[Server] = &[
+    Server { name: "multiwa-ws-tokio", standing: Standing::Ours, run: ours::tokio },
+    Server { name: "tokio-tungstenite", standing: Standing::Peer, run: peers::tokio_tungstenite },
+    Server { name: "tokio-tungstenite, 8 KiB", standing: Standing::Peer, run: peers::tokio_tungstenite_small },
+    Server { name: "fastwebsockets", standing: Standing::Peer, run: peers::fastwebsockets },
+    Server { name: "fastwebsockets, batched", standing: Standing::Peer, run: peers::fastwebsockets_batched },
+    Server { name: "tokio-websockets", standing: Standing::Peer, run: peers::tokio_websockets },
+    Server { name: "sockudo-ws stream", standing: Standing::Peer, run: peers::sockudo },
+    Server { name: "yawc", standing: Standing::Peer, run: peers::yawc },
+    Server { name: "wtx", standing: Standing::Peer, run: peers::wtx },
+    Server { name: "wtx, batched", standing: Standing::Peer, run: peers::wtx_batched },
+    Server { name: "raw epoll", standing: Standing::Reference, run: raw::epoll },
+    Server { name: "raw tokio", standing: Standing::Reference, run: raw::tokio },
+];
+
+/// Those on async-std, which only each other can be compared with.
+pub const ASYNC_STD_SERVERS: &[Server] = &[
+    Server { name: "multiwa-ws-async-std", standing: Standing::Ours, run: ours::async_std },
+    Server { name: "raw async-std", standing: Standing::Reference, run: raw::async_std },
+];
+
+impl Server {
+    /// Starts it on a thread of its own, on the first processor.
+    pub fn start(self) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        std::thread::spawn(move || {
+            pin(0);
+            (self.run)(listener).expect("the server runs");
+        });
+        Ok(address)
+    }
+}
+
+/// Keeps this thread, and those it starts, on one processor, if there are as many.
+pub fn pin(processor: usize) {
+    if std::thread::available_parallelism().is_ok_and(|processors| processors.get() > processor) {
+        let mut set = CpuSet::new();
+        set.set(processor);
+        // Without the right to do so the figures are noisier, and still true.
+        let _ = sched_setaffinity(None, &set);
+    }
+}
+
+/// Runs `future` on a tokio runtime of this thread.
+fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
+}
+
+/// Runs `connection` for every connection that comes.
+fn serve<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    connection: impl Fn(tokio::net::TcpStream) -> F,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            tokio::spawn(connection(stream));
+        }
+    })?
+}

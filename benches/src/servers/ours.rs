@@ -1,0 +1,50 @@
+//! Ours.
+
+use std::io;
+use std::net::TcpListener;
+
+use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role};
+
+pub(super) fn tokio(listener: TcpListener) -> io::Result<()> {
+    super::serve(listener, |stream| async {
+        let socket = multiwa_ws_tokio::WebSocket::from_upgraded(
+            stream,
+            Role::Server,
+            &Config::default(),
+            &Negotiated::default(),
+            &[],
+        );
+        let mut socket = socket.expect("the system has entropy");
+        // What is queued is written before the next read.
+        while let Ok(Some(received)) = socket.next().await {
+            if let Event::Text(text) = received.event {
+                received.out.send_text(text).expect("there is room");
+            }
+        }
+    })
+}
+
+pub(super) fn async_std(listener: TcpListener) -> io::Result<()> {
+    async_std::task::block_on(async {
+        let listener = async_std::net::TcpListener::from(listener);
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            async_std::task::spawn(async {
+                let socket = multiwa_ws_async_std::WebSocket::from_upgraded(
+                    stream,
+                    Role::Server,
+                    &Config::default(),
+                    &Negotiated::default(),
+                    &[],
+                );
+                let mut socket = socket.expect("the system has entropy");
+                while let Ok(Some(received)) = socket.next().await {
+                    if let Event::Text(text) = received.event {
+                        received.out.send_text(text).expect("there is room");
+                    }
+                }
+            });
+        }
+    })
+}

@@ -1,0 +1,90 @@
+//! Decoding text messages.
+
+use super::Options;
+use crate::corpus::{Reader, Script, Wire};
+use crate::goals::Goal;
+use crate::ours::Glance;
+use crate::peers::tokio_tungstenite::Buffers;
+use crate::race::{self, Contestant};
+use crate::report::{Case, Unit};
+use crate::{ours, peers, reference};
+
+const KIB: usize = 1 << 10;
+
+/// What a caller of a decoder without I/O reads at once.
+pub const READ: usize = 64 * KIB;
+
+pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
+    for (reader, script, len, goal) in [
+        (Reader::Server, Script::Ascii, 64, 2.5),
+        (Reader::Server, Script::Ascii, 300, 2.5),
+        (Reader::Server, Script::Ascii, 4 * KIB, 1.4),
+        (Reader::Server, Script::Ascii, 64 * KIB, 1.0),
+        (Reader::Server, Script::Ascii, 1024 * KIB, 1.0),
+        (Reader::Client, Script::Ascii, 64, 2.5),
+        (Reader::Client, Script::Ascii, 300, 2.5),
+        (Reader::Client, Script::Ascii, 4 * KIB, 1.4),
+        (Reader::Client, Script::Ascii, 64 * KIB, 1.0),
+        (Reader::Client, Script::Ascii, 1024 * KIB, 1.0),
+        (Reader::Server, Script::Mixed, 64, 1.0),
+        (Reader::Server, Script::Mixed, 300, 1.5),
+        (Reader::Server, Script::Mixed, 4 * KIB, 1.0),
+        (Reader::Server, Script::Mixed, 64 * KIB, 1.0),
+        (Reader::Client, Script::Mixed, 300, 1.5),
+        (Reader::Client, Script::Mixed, 4 * KIB, 1.0),
+    ] {
+        let masked = if reader == Reader::Server { "masked" } else { "unmasked" };
+        let script_name = if script == Script::Ascii { "" } else { " mixed scripts" };
+        let name = format!("{masked}{script_name} {}", size(len));
+        let wire = Wire::of_texts(reader, script, len);
+        let results = race::run(contestants(&wire, reader), wire.messages, options.effort);
+        put(Case::new("decode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(goal)]));
+    }
+}
+
+/// Who decodes `wire`.
+fn contestants(wire: &Wire, reader: Reader) -> Vec<Contestant> {
+    let look = Glance::default;
+    let mut contestants = vec![
+        Contestant::ours("multiwa-ws", ours::decoder(wire, reader, READ, look())),
+        Contestant::peer("tungstenite", peers::tungstenite::decoder(wire, reader, look())),
+        Contestant::peer(
+            "tokio-tungstenite",
+            peers::tokio_tungstenite::decoder(wire, reader, Buffers::Default, look()),
+        ),
+        Contestant::peer(
+            "tokio-tungstenite, 8 KiB",
+            peers::tokio_tungstenite::decoder(wire, reader, Buffers::Small, look()),
+        ),
+        Contestant::peer("fastwebsockets", peers::fastwebsockets::decoder(wire, reader, look())),
+        Contestant::peer("tokio-websockets", peers::tokio_websockets::decoder(wire, reader, look())),
+        Contestant::peer("sockudo-ws stream", peers::sockudo::stream_decoder(wire, reader, look())),
+        Contestant::peer("sockudo-ws Protocol", peers::sockudo::protocol_decoder(wire, reader, look())),
+        Contestant::peer("yawc", peers::yawc::decoder(wire, reader, look())),
+        Contestant::peer("wtx", peers::wtx::decoder(wire, reader, look())),
+        Contestant::peer("websocket-sans-io + simdutf8", peers::sans_io::decoder(wire, READ, look())),
+    ];
+    let whole = wire.bytes.len().div_ceil(wire.messages);
+    let minimal = reference::decoder(wire, reader, READ.max(whole), look());
+    contestants.push(Contestant::reference("minimal in-place decoder", minimal));
+    contestants.push(Contestant::reference("memcpy", reference::memcpy(wire, READ)));
+    if whole > READ {
+        // A caller who expects such messages reads them whole, and gets them lent.
+        contestants
+            .push(Contestant::ours("multiwa-ws, buffer of a message", ours::decoder(wire, reader, whole, look())));
+        contestants.push(Contestant::peer(
+            "websocket-sans-io + simdutf8, buffer of a message",
+            peers::sans_io::decoder(wire, whole, look()),
+        ));
+    }
+    contestants
+}
+
+/// A size as people write it.
+pub fn size(len: usize) -> String {
+    match len {
+        mib if mib >= KIB * KIB => format!("{} MiB", mib / KIB / KIB),
+        kib if kib >= KIB => format!("{} KiB", kib / KIB),
+        bytes => format!("{bytes} B"),
+    }
+}

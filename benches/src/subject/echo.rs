@@ -1,0 +1,102 @@
+//! Echo over loopback: what a message costs the server.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use super::Options;
+use super::decode::size;
+use crate::corpus::{Script, frame, text};
+use crate::goals::Goal;
+use crate::load::Load;
+use crate::race::{Standing, median};
+use crate::random::Random;
+use crate::report::{Case, Unit};
+use crate::servers::{ASYNC_STD_SERVERS, SERVERS, Server, pin};
+
+const CONNECTIONS: [usize; 3] = [1, 32, 256];
+/// Messages a client sends before it waits for the answers.
+const DEPTHS: [usize; 2] = [1, 32];
+const SIZES: [usize; 3] = [64, 1 << 10, 16 << 10];
+
+/// What a server gets in one turn at most.
+const TURN_MESSAGES: usize = 8192;
+const TURN_BYTES: usize = 16 << 20;
+
+pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
+    pin(1);
+    run_with(SERVERS, "tokio", put, options).expect("loopback works");
+    run_with(ASYNC_STD_SERVERS, "async-std", put, options).expect("loopback works");
+}
+
+fn run_with(servers: &[Server], runtime: &str, put: &mut dyn FnMut(Case), options: &Options) -> io::Result<()> {
+    for connections in CONNECTIONS {
+        // Every server has its connections open all the time; those that are not asked do nothing.
+        let mut loads = servers
+            .iter()
+            .map(|server| Load::open(server.start()?, connections, |_| Ok(())))
+            .collect::<io::Result<Vec<_>>>()?;
+        for depth in DEPTHS {
+            for len in SIZES {
+                let results = cell(servers, &mut loads, depth, len, options.effort.rounds / 3)?;
+                let name = format!("{runtime}, {connections} connections, depth {depth}, {}", size(len));
+                let mut goals = Vec::new();
+                if runtime == "tokio" {
+                    goals.push(Goal::TimesBestPeer(1.0 / 1.1));
+                } else {
+                    goals.push(Goal::OfReference("raw async-std", 1.0 / 1.1));
+                }
+                if runtime == "tokio" && depth == 32 && len == 64 {
+                    goals.push(Goal::OfReference("raw epoll", 1.0 / 1.25));
+                }
+                put(Case::new("echo", &name, Unit::ServerMicrosAMessage, results, &goals));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn cell(
+    servers: &[Server],
+    loads: &mut [Load],
+    depth: usize,
+    len: usize,
+    rounds: usize,
+) -> io::Result<Vec<(String, Standing, f64)>> {
+    let text = text(Script::Ascii, len, &mut Random::new(1));
+    let (mut request, mut answer) = (Vec::new(), Vec::new());
+    let mut random = Random::new(2);
+    for _ in 0..depth {
+        frame(&mut request, true, 0x1, Some(random.masking_key()), text.as_bytes());
+        frame(&mut answer, true, 0x1, None, text.as_bytes());
+    }
+    let mut times = BTreeMap::<usize, Vec<f64>>::new();
+    for (server, load) in servers.iter().zip(loads.iter_mut()) {
+        assert!(load.check(&request, &answer)?, "{} sends something else back", server.name);
+    }
+    for round in 0..rounds.max(1) {
+        for turn in 0..loads.len() {
+            let index = (round + turn) % loads.len();
+            let load = &mut loads[index];
+            let batch = depth * load.len();
+            let batches = TURN_MESSAGES.min(TURN_BYTES / len).div_ceil(batch);
+            let before = others_nanos();
+            load.ask(&request, answer.len(), batches)?;
+            // The server may still be on its way to its next wait.
+            std::thread::sleep(std::time::Duration::from_micros(200));
+            let messages = (batches * batch) as f64;
+            times.entry(index).or_default().push((others_nanos() - before) / messages / 1e3);
+        }
+    }
+    Ok(times
+        .into_iter()
+        .map(|(index, mut times)| (servers[index].name.to_owned(), servers[index].standing, median(&mut times)))
+        .collect())
+}
+
+/// The processor time of all threads but this one: those of the server that is asked, since no other has anything to do.
+pub fn others_nanos() -> f64 {
+    let nanos = |time: Timespec| time.tv_sec as f64 * 1e9 + time.tv_nsec as f64;
+    nanos(clock_gettime(ClockId::ProcessCPUTime)) - nanos(clock_gettime(ClockId::ThreadCPUTime))
+}

@@ -1,0 +1,43 @@
+//! What is compared: for each subject its cases, who takes part, and what ours must reach.
+
+pub mod decode;
+pub mod echo;
+pub mod encode;
+pub mod route;
+
+use crate::race::Effort;
+use crate::report::Report;
+
+/// A subject that `compare` knows.
+#[derive(Clone, Copy)]
+pub struct Subject {
+    pub name: &'static str,
+    /// What it is about, for the help.
+    pub about: &'static str,
+    /// Measures, and adds each case to the report as soon as it is known.
+    pub run: fn(&mut dyn FnMut(crate::report::Case), &Options),
+}
+
+/// How to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub effort: Effort,
+}
+
+/// Every subject, in the order of the report.
+pub const SUBJECTS: &[Subject] = &[
+    Subject { name: "decode", about: "bytes of a wire to text messages", run: decode::run },
+    Subject { name: "encode", about: "text messages to bytes of a wire", run: encode::run },
+    Subject { name: "echo", about: "messages sent back over loopback, by the server's processor time", run: echo::run },
+    Subject { name: "route", about: "bytes of a wire to wanted events", run: route::run },
+];
+
+impl Report {
+    /// Replaces what it says of a case, or adds it.
+    pub fn put(&mut self, case: crate::report::Case) {
+        match self.cases.iter_mut().find(|other| other.subject == case.subject && other.name == case.name) {
+            Some(other) => *other = case,
+            None => self.cases.push(case),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Drives the core's client over a transport of one's own: here a blocking `std::net::TcpStream` and one thread.
+//!
+//! `cargo run --package multiwa-ws-core --example own_transport -- 127.0.0.1:3001 profile-123 secret`, beside
+//! `cargo run -- serve --api-key secret --demo 1`.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "core has no clock and never waits: whoever drives it does both"
+)]
+
+use std::error::Error;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::client::{Client, Config, TransportAction};
+use multiwa_ws_core::handshake::ClientRequest;
+use multiwa_ws_core::session::{ClientEvent, EventNames, Loss, Notice};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let [address, profile, key] = args.as_slice() else {
+        return Err("write: own_transport HOST:PORT PROFILE KEY".into());
+    };
+    let mut request = ClientRequest::new(address.as_str(), "/ws");
+    request.append_query("apiKey", key);
+    let clock = Clock::start();
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let mut client = Client::new(Config::default(), seed);
+    client.commands().subscribe(clock.now(), profile, &EventNames::every())?;
+    client.connect(clock.now())?;
+
+    let mut transport = None;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        // First what the client says, in this order: actions, bytes, news.
+        while let Some(action) = client.poll_action() {
+            transport = None;
+            if let TransportAction::Connect { .. } = action {
+                match TcpStream::connect(address) {
+                    Ok(stream) => {
+                        client.connected(clock.now(), request.clone())?;
+                        transport = Some(stream);
+                    }
+                    Err(_) => client.connect_failed(clock.now(), Loss::Io),
+                }
+            }
+        }
+        if let Some(stream) = &mut transport
+            && write(&mut client, stream).is_err()
+        {
+            client.handle_lost(clock.now(), Loss::Io);
+        }
+        while let Some(notice) = client.poll_event() {
+            if let Notice::Closed(cause) = notice {
+                return Err(format!("{cause:?}").into());
+            }
+        }
+
+        // Then sleep until bytes come or the deadline does.
+        let wait = client.poll_timeout().map(|at| at.saturating_duration_since(clock.now()));
+        if wait.is_some_and(|wait| wait.is_zero()) {
+            client.handle_timeout(clock.now());
+            continue;
+        }
+        let Some(stream) = &mut transport else {
+            std::thread::sleep(wait.unwrap_or(LONGEST_SLEEP));
+            continue;
+        };
+        stream.set_read_timeout(wait)?;
+        match stream.read(&mut buffer) {
+            Ok(0) => client.handle_eof(clock.now()),
+            Ok(len) => {
+                let mut input = buffer.get_mut(..len).unwrap_or_default();
+                // Each event is lent from `buffer`.
+                while let Some(received) = client.handle_input(clock.now(), &mut input) {
+                    if let ClientEvent::Event(event) = received.event {
+                        println!("{} {}", event.name(), event.data().unwrap_or("null"));
+                    }
+                }
+            }
+            Err(error) if is_timeout(&error) => {}
+            Err(_) => client.handle_lost(clock.now(), Loss::Io),
+        }
+    }
+}
+
+/// Writes all that the client has to say, one vectored write at a time.
+fn write(client: &mut Client, stream: &mut TcpStream) -> io::Result<()> {
+    loop {
+        let mut lent = [&[][..]; 8];
+        let filled = client.poll_transmit(&mut lent);
+        if filled == 0 {
+            break;
+        }
+        let lent = lent.map(IoSlice::new);
+        let written = stream.write_vectored(lent.get(..filled).unwrap_or_default())?;
+        client.transmitted(written);
+    }
+    if client.poll_shutdown() {
+        stream.shutdown(Shutdown::Write)?;
+        client.shutdown_done();
+    }
+    Ok(())
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+/// Without a transport there is a deadline; this is for the case that there is none.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// The monotonic clock of the system, as the core counts time.
+struct Clock(std::time::Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_nanos(u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,31 @@
+//! A server that ends the connection instead of answering, as the deployed gateway does (`protocol.md`, top).
+
+use multiwa_ws_core::session::Loss;
+use multiwa_ws_driver::{Client, Net};
+use tokio::net::TcpListener;
+
+use super::kit::{failure, loopback, once, read_head};
+
+on_each_runtime! {
+    a_connection_that_ends_without_an_answer_names_the_deployed_gateway
+}
+
+async fn a_connection_that_ends_without_an_answer_names_the_deployed_gateway<R: Net>() {
+    for reset in [false, true] {
+        let listener = TcpListener::bind(loopback()).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if reset {
+                // What was not read makes the end a reset.
+                stream.readable().await.unwrap();
+            } else {
+                read_head(&mut stream).await;
+            }
+        });
+        let builder = Client::<R>::builder(format!("ws://127.0.0.1:{port}/ws")).reconnect(once());
+        let (loss, detail) = failure(builder).await;
+        assert!(matches!(loss, Loss::Eof | Loss::Io), "{loss}");
+        assert!(detail.contains("socket.io"), "{detail}");
+    }
+}
