@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{ClientRequest, HandshakeLimits};
-use multiwa_ws_driver::{Clock, Io, Net, Runtime};
+use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls};
 use multiwa_ws_tokio::{Observed, Server, Tokio};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -72,6 +74,38 @@ async fn a_shutdown_delivers_what_was_published_and_closes_with_1001() {
     soon(reading).await.unwrap();
     assert_eq!((server.connections(), publish(&publisher, "p", 0)), (0, 0));
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_dropped_shutdown_goes_on_and_can_be_taken_up_again() {
+    let (server, address) = start(Server::builder()).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(address).await;
+        client.subscribe("p", r#"["*"]"#).await;
+        clients.push(client);
+    }
+    let publisher = server.publisher();
+    for number in 0..100 {
+        assert_eq!(publish(&publisher, "p", number), 3);
+    }
+    for _ in 0..5 {
+        tokio::select! {
+            biased;
+            cut = server.shutdown(PATIENCE) => panic!("over, with {cut} connections cut, while clients are there"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    let reading = tokio::spawn(async move {
+        for client in &mut clients {
+            assert_eq!(client.numbers(100).await, (0..100).collect::<Vec<_>>());
+            assert_eq!(client.end().await.map(|(code, _)| code), Some(1001));
+            // One Close frame, and nothing behind it.
+            assert_eq!(client.text_or_end().await, Err(None));
+        }
+    });
+    assert_eq!(soon(server.shutdown(PATIENCE)).await, 0);
+    soon(reading).await.unwrap();
 }
 
 #[tokio::test]
@@ -197,25 +231,44 @@ impl Runtime for Flaky {
     }
 }
 
-impl Io<TcpStream> for Flaky {
-    fn poll_read(stream: Pin<&mut TcpStream>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        <Tokio as Io<TcpStream>>::poll_read(stream, cx, buffer)
+impl<S> Io<S> for Flaky
+where
+    Tokio: Io<S>,
+{
+    fn poll_read(stream: Pin<&mut S>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Tokio::poll_read(stream, cx, buffer)
     }
 
-    fn poll_write(
-        stream: Pin<&mut TcpStream>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        <Tokio as Io<TcpStream>>::poll_write(stream, cx, buffers)
+    fn poll_write(stream: Pin<&mut S>, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Tokio::poll_write(stream, cx, buffers)
     }
 
-    fn poll_flush(stream: Pin<&mut TcpStream>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        <Tokio as Io<TcpStream>>::poll_flush(stream, cx)
+    fn poll_flush(stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Tokio::poll_flush(stream, cx)
     }
 
-    fn poll_shutdown(stream: Pin<&mut TcpStream>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        <Tokio as Io<TcpStream>>::poll_shutdown(stream, cx)
+    fn poll_shutdown(stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Tokio::poll_shutdown(stream, cx)
+    }
+}
+
+impl<S> Tls<S> for Flaky
+where
+    S: Send + 'static,
+    Tokio: Tls<S>,
+{
+    type Stream = <Tokio as Tls<S>>::Stream;
+
+    async fn connect_tls(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        stream: S,
+    ) -> io::Result<<Tokio as Tls<S>>::Stream> {
+        Tokio::connect_tls(config, name, stream).await
+    }
+
+    async fn accept_tls(config: Arc<ServerConfig>, stream: S) -> io::Result<<Tokio as Tls<S>>::Stream> {
+        Tokio::accept_tls(config, stream).await
     }
 }
 
