@@ -11,6 +11,7 @@ mod net;
 mod runtime;
 mod server;
 mod tls;
+mod trace;
 mod transport;
 mod websocket;
 

@@ -103,7 +103,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     }
 
     /// Sends a text message and writes it out, waiting for room when the queue is full. Cancel safe: a dropped future has
-    /// queued the message whole or not at all.
+    /// queued the message whole or not at all. Who must know which queues by [`outgoing`](Self::outgoing), then flushes.
     ///
     /// # Errors
     /// [`Error::Send`] when the connection is closing or the message cannot fit at all.
@@ -113,7 +113,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         Ok(())
     }
 
-    /// Sends a binary message and writes it out: see [`send_text`](Self::send_text).
+    /// Sends a binary message and writes it out: see [`send_text`](Self::send_text). Cancel safe as that is.
     ///
     /// # Errors
     /// Those of [`send_text`](Self::send_text).
@@ -290,7 +290,8 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
         poll_fn(|cx| lock(&self.write).poll_write_as::<R>(cx, Half::Writer)).await;
     }
 
-    /// Starts the closing handshake and writes the Close frame; the [`Reader`] sees the connection to its end.
+    /// Starts the closing handshake and writes the Close frame; the [`Reader`] sees the connection to its end. Cancel safe: it
+    /// goes on if the future is dropped, and the frame is sent once.
     ///
     /// # Errors
     /// [`Error::Send`] when the connection is closing already, or when `code` or `reason` may not be sent.

@@ -220,6 +220,7 @@ fn a_driver_that_is_dropped_ends_everything() {
     drop((driver, waker));
     assert_eq!(poll(request), Poll::Ready(Err(RequestError::ConnectionLost)));
     assert_eq!(poll(closed), Poll::Ready(CloseCause::Lost(Loss::Stopped)));
+    assert_eq!((client.state(), client.status().state), (ClientState::Closed, ClientState::Closed));
     let mut last = None;
     while let Poll::Ready(Some(update)) = poll(pin!(updates.next())) {
         last = Some(update.into_owned());

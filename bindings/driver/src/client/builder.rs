@@ -244,7 +244,8 @@ impl<R: Net> ClientBuilder<R> {
         self.spawn::<_, Dynamic<R>>(dialler)
     }
 
-    /// Connects and waits until the client is ready.
+    /// Connects and waits until the client is ready. Cancel safe: if the future is dropped, the client closes, and no
+    /// connection stays.
     ///
     /// # Errors
     /// [`BuildError`]: also when the client gave up before it was ready, as the reconnection settings say.

@@ -99,7 +99,7 @@ impl<R: Clock> Client<R> {
     /// Where the client stands.
     #[must_use]
     pub fn state(&self) -> ClientState {
-        lock(&self.shared).machine.session().state()
+        lock(&self.shared).client_state()
     }
 
     /// Everything that the client knows, at this moment.

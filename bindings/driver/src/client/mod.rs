@@ -6,6 +6,8 @@ mod dial;
 pub mod drive;
 mod endpoint;
 mod handle;
+mod inbox;
+mod machine;
 mod proxy;
 mod queue;
 mod race;

@@ -13,7 +13,8 @@ use crate::lock;
 
 /// A request that was made: the future of how it ends, which is after the time from sending it to its answer.
 ///
-/// Dropping it changes nothing about the request.
+/// Cancel safe: the request was made when this was, so dropping it changes nothing, and it can be awaited by reference again
+/// and again.
 #[must_use = "a refusal is told here; await it, or drop it when it does not matter"]
 pub struct Request {
     id: Result<RequestId, CommandError>,

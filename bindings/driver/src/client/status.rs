@@ -42,7 +42,7 @@ impl Status {
         let session = state.machine.session();
         let ago = |then: Instant| now.saturating_duration_since(then);
         Self {
-            state: session.state(),
+            state: state.client_state(),
             last_loss: session.last_loss(),
             detail: state.detail(),
             attempt: session.attempt(),

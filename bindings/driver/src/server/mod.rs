@@ -32,7 +32,7 @@ pub use origin::{InvalidOrigin, Origin};
 pub use publisher::Publisher;
 pub use rate::ConnectionRate;
 
-use crate::{Io, Runtime};
+use crate::{Io, Runtime, trace};
 use builder::Options;
 use connection::Task;
 use rate::Limiter;
@@ -147,6 +147,7 @@ impl<R> fmt::Debug for Server<R> {
 
 impl Shared {
     fn observe(&self, observed: Observed<'_>) {
+        trace::observed(&observed);
         if let Some(observe) = &self.options.observe {
             observe(observed);
         }

@@ -77,6 +77,38 @@ async fn a_shutdown_delivers_what_was_published_and_closes_with_1001() {
 }
 
 #[tokio::test]
+async fn a_dropped_shutdown_goes_on_and_can_be_taken_up_again() {
+    let (server, address) = start(Server::builder()).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(address).await;
+        client.subscribe("p", r#"["*"]"#).await;
+        clients.push(client);
+    }
+    let publisher = server.publisher();
+    for number in 0..100 {
+        assert_eq!(publish(&publisher, "p", number), 3);
+    }
+    for _ in 0..5 {
+        tokio::select! {
+            biased;
+            cut = server.shutdown(PATIENCE) => panic!("over, with {cut} connections cut, while clients are there"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    let reading = tokio::spawn(async move {
+        for client in &mut clients {
+            assert_eq!(client.numbers(100).await, (0..100).collect::<Vec<_>>());
+            assert_eq!(client.end().await.map(|(code, _)| code), Some(1001));
+            // One Close frame, and nothing behind it.
+            assert_eq!(client.text_or_end().await, Err(None));
+        }
+    });
+    assert_eq!(soon(server.shutdown(PATIENCE)).await, 0);
+    soon(reading).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_shutdown_is_over_by_its_deadline_even_if_a_client_stalls() {
     let (server, address) = start(Server::builder()).await;
     let mut stalled = Client::connect(address).await;

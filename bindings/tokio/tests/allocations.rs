@@ -1,0 +1,43 @@
+//! What a client allocates while events arrive.
+#![cfg(test)]
+
+use std::time::Duration;
+
+use multiwa_ws_core::session::RawJson;
+use multiwa_ws_tokio::{Client, Publisher, Server, Updates};
+use tokio::runtime::Builder;
+use tokio::time::timeout;
+
+const EVENTS: usize = 5_000;
+
+async fn publish(publisher: Publisher) {
+    let data = RawJson::parse(r#"{"body":"hello"}"#).unwrap();
+    for _ in 0..EVENTS {
+        publisher.send("message.received", Some("p"), &data);
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn take(updates: &mut Updates) {
+    for _ in 0..EVENTS {
+        let event = timeout(Duration::from_secs(30), updates.next_event()).await.expect("in time").expect("an event");
+        assert!(event.data() == Some(r#"{"body":"hello"}"#));
+    }
+}
+
+/// The server runs on a thread of its own: only what this thread allocates is counted.
+#[test]
+fn an_event_on_its_way_from_the_socket_to_the_application_allocates_nothing() {
+    let serving = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = serving.block_on(Server::builder().bind("127.0.0.1:0".parse().unwrap())).unwrap();
+    let url = format!("ws://{}/ws", server.local_addr().unwrap());
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let (_client, mut updates) = runtime.block_on(Client::builder(&url).subscribe("p", ["*"]).connect()).unwrap();
+    serving.spawn(publish(server.publisher()));
+    runtime.block_on(take(&mut updates));
+
+    serving.spawn(publish(server.publisher()));
+    let allocated = allocation_counter::measure(|| runtime.block_on(take(&mut updates)));
+    // A queue that has grown long gives room back when it is empty, and takes it again.
+    assert!(allocated.count_total < EVENTS as u64 / 50, "{allocated:?}");
+}
