@@ -51,6 +51,11 @@ benchmarks_build() {
     cargo build --release --manifest-path benches/Cargo.toml --all-targets
 }
 
+# simulation_holds SEEDS STEPS: the machines of core at random, in virtual time. A broken promise is told with its seed.
+simulation_holds() {
+    cargo run --release --package multiwa-ws-tests --bin simulate -- --seeds "$1" --steps "$2"
+}
+
 # fuzz_targets_run SECONDS: builds every target and runs each over its corpus. What they find new goes to target/.
 fuzz_targets_run() {
     local seconds=$1 name found dictionary

@@ -46,6 +46,9 @@ impl ClientSession {
                 // `protocol.md`, Subscriptions and filtering: without sets this one would displace the other.
                 if !sets && self.occupant(|other| other.sent.is_some()).is_some_and(|other| *other != **profile) {
                     if self.config.second_profile == SecondProfile::Refuse {
+                        if !self.held_back.contains(profile) {
+                            self.held_back.push_back(profile.clone());
+                        }
                         self.end_here(request, RequestOutcome::Refused(Refusal::SetsUnsupported));
                         return None;
                     }
