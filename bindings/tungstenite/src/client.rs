@@ -105,19 +105,12 @@ impl Client {
 
 /// The updates of a client: events, and what happens to the connection.
 ///
-<<<<<<< HEAD
 /// [`next`](Self::next) and [`next_event`](Self::next_event) lend each one until the next call, from a buffer that is used
 /// again and again: taking events allocates nothing. As an iterator it gives updates that own their texts, and
 /// [`into_events`](Self::into_events) iterates over events alone. All of them wait, and end after
 /// [`Notice::Closed`](multiwa_ws_core::session::Notice::Closed).
 ///
 /// A read whose deadline passes has taken nothing: the next one returns what came since.
-=======
-/// [`next`](Self::next) and the methods beside it lend each one until the next call, from a buffer that is used again and
-/// again: taking events allocates nothing. As an iterator it gives updates that own their texts. Either way it waits for
-/// each, and ends after [`Notice::Closed`](multiwa_ws_core::session::Notice::Closed). A read with a deadline that passes has
-/// taken nothing: the next one returns what came since.
->>>>>>> client
 #[derive(Debug)]
 pub struct Updates {
     updates: multiwa_ws_driver::Updates<Std>,
@@ -134,15 +127,11 @@ impl Updates {
     }
 
     /// Waits for the next update, lent until the next call; `None` once the client is over.
-<<<<<<< HEAD
-    pub fn next<'u>(&'u mut self) -> Option<Update<'u>> {
-=======
     #[expect(
         clippy::should_implement_trait,
         reason = "the iterator stands beside it, for updates that own their texts"
     )]
     pub fn next(&mut self) -> Option<Update<'_>> {
->>>>>>> client
         wait(self.updates.next())
     }
 
@@ -183,11 +172,7 @@ impl Iterator for Updates {
     type Item = Update<'static>;
 
     fn next(&mut self) -> Option<Update<'static>> {
-<<<<<<< HEAD
         Some(Self::next(self)?.into_owned())
-=======
-        self.next().map(Update::into_owned)
->>>>>>> client
     }
 }
 

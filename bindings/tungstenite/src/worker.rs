@@ -7,11 +7,7 @@ use std::task::{Wake, Waker};
 
 use mio::{Events, Interest, Poll, Token};
 use multiwa_ws_core::Instant;
-<<<<<<< HEAD
 use multiwa_ws_core::session::{Action, ClientSession, Loss};
-=======
-use multiwa_ws_core::session::{Action, ClientSession, ClientState, Loss};
->>>>>>> client
 use multiwa_ws_core::websocket;
 use multiwa_ws_driver::drive::{Driver, Turn};
 use multiwa_ws_driver::{Clock, ConnectorError};
