@@ -1,9 +1,9 @@
 //! The whole client: what its commands do to the transport.
 #![cfg(test)]
 
-use multiwa_ws_core::Instant;
 use std::time::Duration;
 
+use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, Config, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ServerHandshake};
 use multiwa_ws_core::session::{ClientConfig, ClientState, Loss};
@@ -94,7 +94,7 @@ fn answered(client: &mut Client, answer: &[u8]) -> Option<TransportAction> {
 
 #[test]
 fn a_redirect_asks_for_another_transport_within_the_same_attempt() {
-    let mut client = upgrading();
+    let mut client = upgrading(Config::default());
     let Some(TransportAction::Redirect(refusal)) = answered(&mut client, REDIRECT) else { panic!("no redirect") };
     assert_eq!((refusal.status, refusal.location()), (307, Some("/b?apiKey=s3cret")));
     assert!(!format!("{refusal:?}").contains("s3cret"));
@@ -129,7 +129,7 @@ fn redirects_are_limited_in_each_attempt() {
 
 #[test]
 fn a_redirect_that_is_not_followed_is_the_refusal_that_it_was() {
-    let mut client = upgrading();
+    let mut client = upgrading(Config::default());
     assert!(matches!(answered(&mut client, REDIRECT), Some(TransportAction::Redirect(_))));
     client.connect_failed(NOW, Loss::Refused { status: 307, retry_after: None });
     assert_eq!(client.poll_action(), Some(TransportAction::Disconnect));
@@ -138,7 +138,7 @@ fn a_redirect_that_is_not_followed_is_the_refusal_that_it_was() {
 
 #[test]
 fn closing_while_a_redirect_is_to_be_followed_gives_the_attempt_up() {
-    let mut client = upgrading();
+    let mut client = upgrading(Config::default());
     let _ = written(&mut client);
     assert!(client.handle_input(NOW, &mut &mut REDIRECT.to_vec()[..]).is_none());
     client.commands().close(NOW);
@@ -148,7 +148,7 @@ fn closing_while_a_redirect_is_to_be_followed_gives_the_attempt_up() {
 
 #[test]
 fn a_reset_before_any_answer_names_the_deployed_gateway_like_an_end() {
-    let mut client = upgrading();
+    let mut client = upgrading(Config::default());
     client.handle_lost(NOW, Loss::Io);
     assert!(client.failure().unwrap().to_string().contains("socket.io"));
     assert_eq!(client.session().last_loss(), Some(Loss::Io));
