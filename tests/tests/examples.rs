@@ -1,5 +1,5 @@
 //! Each example program does what it shows, against the program's server.
-#![cfg(feature = "external")]
+#![cfg(all(test, feature = "external"))]
 
 use std::process::Command;
 use std::time::Duration;
