@@ -13,7 +13,7 @@ use multiwa_ws_tests::reference::RawFrame;
 use serde_json::Value;
 
 /// Short, for waits that have to run out.
-const SHORT: Duration = Duration::from_millis(50);
+const SHORT: Duration = Duration::from_millis(100);
 
 /// A server, a client that is to misbehave and one that is not.
 struct Scene {
