@@ -203,8 +203,8 @@ mod tests {
     #[test]
     fn a_frame_is_its_header_and_its_payload_with_nothing_between() {
         for len in [0, 1, 125, 126, 65_535, 65_536] {
-            let header = FrameHeader::new(OpCode::Binary, true, Some([1, 2, 3, 4]), len);
-            let payload = vec![9; len as usize];
+            let header = FrameHeader::new(OpCode::Binary, true, Some([1, 2, 3, 4]), len as u64);
+            let payload = vec![9; len];
             let mut queue = TransmitQueue::default();
             queue.share(Bytes::from_static(&[7]));
             assert_eq!(queue.copy(&header, &payload), payload);
