@@ -35,10 +35,13 @@ readme_says() {
     "$@"
 }
 
-# The suites that start Node.js and other programs from outside the workspace.
+# The suites that start Node.js, Python and Chromium.
 external_tests_pass() {
-    need node npm
+    need node npm python3
     npm ci --prefix tests/js
+    python3 -m venv --clear tests/python/.venv
+    tests/python/.venv/bin/pip install --quiet --requirement tests/python/requirements.txt
+    install_debian chromium chromium
     cargo test --package multiwa-ws-tests --features external
 }
 
@@ -47,8 +50,20 @@ no_std_program_runs() {
     cargo run --locked --release --manifest-path tests/no-std/Cargo.toml
 }
 
+# Checks the comparison with the peers, whose optimised build takes far longer than all other steps, and builds the rest.
 benchmarks_build() {
-    cargo build --release --manifest-path benches/Cargo.toml --all-targets
+    lints_of_workspace_are_kept benches --locked --all-targets
+    cargo build --locked --release --manifest-path benches/Cargo.toml --no-default-features --all-targets
+}
+
+instruction_counts_hold() {
+    install_debian valgrind valgrind
+    python3 benches/counts.py
+}
+
+# simulation_holds SEEDS STEPS: the machines of core at random, in virtual time. A broken promise is told with its seed.
+simulation_holds() {
+    cargo run --release --package multiwa-ws-tests --bin simulate -- --seeds "$1" --steps "$2"
 }
 
 # fuzz_targets_run SECONDS: builds every target and runs each over its corpus. What they find new goes to target/.

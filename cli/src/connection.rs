@@ -1,18 +1,20 @@
 //! What every command that connects to a server is told, and the client that it makes of it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::session::{ClientConfig, ReconnectConfig};
-use multiwa_ws_tokio::{Client, ClientBuilder, Endpoint};
+use multiwa_ws_tokio::{Client, ClientBuilder, ClientTls, Endpoint, Proxy};
 
 use crate::args;
 use crate::exit::End;
+use crate::output::note;
 
 /// Where to connect to, and as whom.
 #[derive(clap::Args)]
 pub(crate) struct Connection {
-    /// The server: ws://HOST:PORT/ws; without a port it is 80
+    /// The server: ws://HOST:PORT/ws or wss://HOST:PORT/ws; without a port it is 80 or 443
     // A string, as the headers below: what is wrong with it must be said without showing it, for it may hold a key.
     url: String,
     /// The key that the server asks for; other users of the machine cannot see it in the environment
@@ -21,6 +23,16 @@ pub(crate) struct Connection {
     /// A further header of the request, such as `Origin: https://example.org`; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// A file of certificates in PEM that are trusted instead of those of the system; may be repeated
+    #[arg(long = "ca", value_name = "FILE")]
+    authorities: Vec<PathBuf>,
+    /// Accept any certificate: whoever is on the way can read and change everything, the key included. For tests
+    #[arg(long, conflicts_with = "authorities")]
+    insecure: bool,
+    /// The HTTP proxy to connect through: http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
+    // A string, as the URL: it may hold a password.
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
     /// How long connecting may take, and each answer of the server
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = args::duration)]
     timeout: Duration,
@@ -57,6 +69,30 @@ impl Connection {
                 false => builder.header(name, value),
             };
         }
+        if let Some(proxy) = &self.proxy {
+            let proxy: Proxy = proxy.parse().map_err(|error| End::Usage(format!("--proxy cannot be used: {error}")))?;
+            builder = builder.proxy(proxy);
+        }
+        if let Some(tls) = self.tls()? {
+            builder = builder.tls(tls);
+        }
         Ok(builder)
+    }
+
+    /// Other than the usual TLS, if that is wished.
+    fn tls(&self) -> Result<Option<ClientTls>, End> {
+        let mut builder = ClientTls::builder();
+        if self.insecure {
+            note(
+                "WARNING: the certificate of the server is not checked: whoever is on the way can read and change all",
+            );
+            builder = builder.dangerous_accept_any_certificate();
+        } else if self.authorities.is_empty() {
+            return Ok(None);
+        }
+        for file in &self.authorities {
+            builder = builder.roots_file(file);
+        }
+        builder.build().map(Some).map_err(|error| End::usage("--ca cannot be used", &error))
     }
 }

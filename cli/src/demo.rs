@@ -65,7 +65,7 @@ struct Demo {
 
 impl Demo {
     async fn run(&mut self, args: &Args, server: &Server, key: &str) -> Result<(), End> {
-        let url = url(server)?;
+        let url = url("ws", server)?;
         note(&format!("server and client talk at {url}"));
         let reconnect = ReconnectConfig { enabled: false, ..ReconnectConfig::default() };
         let mut builder = Client::builder(url).api_key(key).reconnect(reconnect);

@@ -51,6 +51,12 @@ impl End {
         ExitCode::from(self.code())
     }
 
+    /// Wrong usage, with the whole chain of causes.
+    pub(crate) fn usage(what: &str, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        Self::Usage(causes.fold(what.to_owned(), |text, cause| format!("{text}: {cause}")))
+    }
+
     fn code(&self) -> u8 {
         match self {
             Self::OutputClosed => 0,
@@ -80,6 +86,9 @@ impl End {
                 Self::Unreachable(format!("{detail}; check that the server runs, and the host and port of the URL"))
             }
             Loss::Dns => Self::Unreachable(format!("{detail}; check the host name in the URL")),
+            Loss::TlsCertificate => Self::Unreachable(format!(
+                "{detail}; if the server has an authority of its own, pass its certificate with --ca FILE"
+            )),
             // What a server says with 1008 (RFC 6455 section 7.4.1): for one, that its key is not valid any more.
             Loss::ClosedByPeer { code: Some(1008) } => Self::Refused(detail.to_owned()),
             Loss::ConnectTimeout | Loss::UpgradeTimeout | Loss::PongTimeout => Self::TimedOut(detail.to_owned()),
@@ -135,6 +144,8 @@ mod tests {
             (Loss::Dns, 4),
             (Loss::Io, 4),
             (Loss::Eof, 4),
+            (Loss::Tls, 4),
+            (Loss::TlsCertificate, 4),
             (closed(None), 4),
             (closed(Some(1001)), 4),
             (Loss::ConnectTimeout, 5),

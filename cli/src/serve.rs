@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use multiwa_ws_core::handshake::ApiKey;
-use multiwa_ws_tokio::{Observed, Origin, Publisher, Server, ServerBuilder, SlowReader};
+use multiwa_ws_tokio::{Observed, Origin, Publisher, Server, ServerBuilder, ServerTls, SlowReader};
 use tokio::io::{BufReader, stdin};
 
 use crate::args;
@@ -26,6 +26,7 @@ use crate::signals::{Hangups, Interrupts};
 Examples:
   multiwa-ws serve --api-key secret --demo 2
   tail -f events.jsonl | multiwa-ws serve --listen 0.0.0.0:3001 --api-keys-file keys.txt
+  multiwa-ws serve --listen 0.0.0.0:3001 --api-keys-file keys.txt --tls-cert chain.pem --tls-key key.pem
   multiwa-ws serve --api-key secret --allow-origin https://dashboard.example.org")]
 pub(crate) struct Args {
     /// The address to listen on; with port 0 a free port is taken and told
@@ -43,6 +44,12 @@ pub(crate) struct Args {
     /// A file of further keys, one a line; read again on SIGHUP, when a key that is gone loses its connections
     #[arg(long, value_name = "FILE")]
     api_keys_file: Option<PathBuf>,
+    /// Speak TLS (wss) with this certificate: a file in PEM, the server's own certificate first
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate: a file in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// A web page's origin that is let in, such as `https://example.org`; may be repeated. Without any, all are
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origins: Vec<Origin>,
@@ -77,13 +84,18 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     let mut interrupts = Interrupts::new()?;
     let mut hangups = Hangups::new(args.api_keys_file.is_some())?;
     let mut builder = builder(&args);
+    let tls = args.tls()?;
+    let scheme = if tls.is_some() { "wss" } else { "ws" };
+    if let Some(tls) = tls {
+        builder = builder.tls(tls);
+    }
     match args.keys()? {
         Some(keys) => builder = builder.api_keys(keys),
         None => note("WARNING: no key is set, so everyone who reaches this server is let in: pass --api-key"),
     }
     let bound = builder.bind(args.listen).await;
     let server = bound.map_err(|error| End::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
-    note(&format!("listening on {}", url(&server)?));
+    note(&format!("listening on {}", url(scheme, &server)?));
 
     let publisher = server.publisher();
     tokio::spawn(async move { publish_lines(BufReader::new(stdin()), &publisher).await });
@@ -102,9 +114,9 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// Where clients find a server.
-pub(crate) fn url(server: &Server) -> Result<String, End> {
+pub(crate) fn url(scheme: &str, server: &Server) -> Result<String, End> {
     let address = server.local_addr().ok_or_else(|| End::Failed("the server listens nowhere".to_owned()))?;
-    Ok(format!("ws://{address}/ws"))
+    Ok(format!("{scheme}://{address}/ws"))
 }
 
 fn builder(args: &Args) -> ServerBuilder {
@@ -162,6 +174,13 @@ impl Args {
             None => {}
         }
         Ok(Some(keys))
+    }
+
+    /// TLS, if there is a certificate to show.
+    fn tls(&self) -> Result<Option<ServerTls>, End> {
+        let (Some(chain), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
+        let tls = ServerTls::files(chain, key).build();
+        tls.map(Some).map_err(|error| End::usage("the certificate and its key cannot be used", &error))
     }
 
     /// Keys that cannot be read leave everything as it is.

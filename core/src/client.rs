@@ -368,9 +368,13 @@ impl Client {
         [link, self.session.poll_timeout()].into_iter().flatten().min()
     }
 
-    /// The transport that counts: a command may have closed the client since the last input.
+    /// The transport that counts: a command may have closed the client since the last input, while the upgrade was under way.
+    /// A connection is closed all the same when the client is over, so that the server hears why.
     fn link(&self) -> &Link {
-        if self.session.state() == ClientState::Closed { &Link::None } else { &self.link }
+        match &self.link {
+            Link::Connecting | Link::Upgrading(_) if self.session.state() == ClientState::Closed => &Link::None,
+            link => link,
+        }
     }
 
     fn answered(&mut self, now: Instant, answer: Result<Option<Answer>, ResponseError>) {

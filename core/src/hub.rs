@@ -1,9 +1,11 @@
 //! Fan-out: which connections get an event, and its bytes, once for all of them.
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::collections::btree_map::Entry;
+mod small_map;
 
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+use self::small_map::SmallMap;
 use crate::session::{Event, EventNames, SubscriptionSet};
 use crate::websocket::SharedMessage;
 
@@ -32,7 +34,7 @@ use crate::websocket::SharedMessage;
 #[derive(Clone, Debug)]
 pub struct Hub<K> {
     connections: BTreeMap<K, SubscriptionSet>,
-    profiles: BTreeMap<Box<str>, Topic<K>>,
+    profiles: BTreeMap<Arc<str>, Topic<K>>,
     /// For events that concern every profile: what each connection subscribes to, whatever the profile.
     any_profile: Topic<K>,
 }
@@ -71,10 +73,10 @@ impl<K: Ord + Copy> Hub<K> {
     /// It costs what the profiles that have changed hold: a client with a large set cannot make each small change dear.
     pub fn update(&mut self, id: K, set: SubscriptionSet) {
         let before = self.connections.remove(&id).unwrap_or_default();
-        for (profile, names) in before.iter().filter(|(profile, names)| set.get(profile) != Some(names)) {
+        for (profile, names) in before.shared().filter(|(profile, names)| set.get(profile) != Some(names)) {
             self.leave(id, profile, names);
         }
-        for (profile, names) in set.iter().filter(|(profile, names)| before.get(profile) != Some(names)) {
+        for (profile, names) in set.shared().filter(|(profile, names)| before.get(profile) != Some(names)) {
             self.join(id, profile, names);
         }
         if !set.is_empty() {
@@ -102,14 +104,14 @@ impl<K: Ord + Copy> Hub<K> {
         delivered
     }
 
-    fn join(&mut self, id: K, profile: &str, names: &EventNames) {
+    fn join(&mut self, id: K, profile: &Arc<str>, names: &EventNames) {
         self.any_profile.insert(id, names);
         match self.profiles.get_mut(profile) {
             Some(topic) => topic.insert(id, names),
             None => {
                 let mut topic = Topic::new();
                 topic.insert(id, names);
-                self.profiles.insert(profile.into(), topic);
+                self.profiles.insert(profile.clone(), topic);
             }
         }
     }
@@ -135,15 +137,15 @@ impl<K: Ord + Copy> Default for Hub<K> {
 #[derive(Clone, Debug)]
 struct Topic<K> {
     every: Subscribers<K>,
-    named: BTreeMap<Box<str>, Subscribers<K>>,
+    named: SmallMap<Arc<str>, Subscribers<K>>,
 }
 
 /// Connections, each with how many of its subscriptions put it here: one for the events of one profile, maybe more for any.
-type Subscribers<K> = BTreeMap<K, usize>;
+type Subscribers<K> = SmallMap<K, usize>;
 
 impl<K: Ord + Copy> Topic<K> {
     const fn new() -> Self {
-        Self { every: BTreeMap::new(), named: BTreeMap::new() }
+        Self { every: SmallMap::new(), named: SmallMap::new() }
     }
 
     fn is_empty(&self) -> bool {
@@ -152,20 +154,17 @@ impl<K: Ord + Copy> Topic<K> {
 
     /// Those of every event, and then those of the name that are not among them.
     fn receivers(&self, name: &str) -> impl Iterator<Item = K> {
-        let named = self.named.get(name).into_iter().flat_map(BTreeMap::keys);
-        self.every.keys().chain(named.filter(|id| !self.every.contains_key(*id))).copied()
+        let named = self.named.get(name).into_iter().flat_map(SmallMap::keys);
+        self.every.keys().chain(named.filter(|id| self.every.get(*id).is_none())).copied()
     }
 
     fn insert(&mut self, id: K, names: &EventNames) {
         if names.is_every() {
-            count(&mut self.every, id);
+            self.every.update(&id, |count| *count += 1);
             return;
         }
-        for name in names.iter() {
-            match self.named.get_mut(name) {
-                Some(ids) => count(ids, id),
-                None => _ = self.named.insert(name.into(), BTreeMap::from([(id, 1)])),
-            }
+        for name in names.shared() {
+            self.named.update(name, |ids| ids.update(&id, |count| *count += 1));
         }
     }
 
@@ -185,15 +184,11 @@ impl<K: Ord + Copy> Topic<K> {
     }
 }
 
-fn count<K: Ord>(ids: &mut Subscribers<K>, id: K) {
-    *ids.entry(id).or_default() += 1;
-}
-
-fn discount<K: Ord>(ids: &mut Subscribers<K>, id: K) {
-    if let Entry::Occupied(mut entry) = ids.entry(id) {
-        *entry.get_mut() -= 1;
-        if *entry.get() == 0 {
-            entry.remove();
+fn discount<K: Ord + Copy>(ids: &mut Subscribers<K>, id: K) {
+    if let Some(count) = ids.get_mut(&id) {
+        *count -= 1;
+        if *count == 0 {
+            ids.remove(&id);
         }
     }
 }

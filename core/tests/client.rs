@@ -1,17 +1,17 @@
 //! The whole client: what its commands do to the transport.
 #![cfg(test)]
 
-use multiwa_ws_core::Instant;
 use std::time::Duration;
 
+use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, Config, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ServerHandshake};
 use multiwa_ws_core::session::{ClientConfig, ClientState, Loss};
 
 const NOW: Instant = Instant::from_nanos(7);
 
-fn upgrading() -> Client {
-    let mut client = Client::new(Config::default(), [1; 32]);
+fn upgrading(config: Config) -> Client {
+    let mut client = Client::new(config, [1; 32]);
     client.connect(NOW).unwrap();
     assert_eq!(client.poll_action(), Some(TransportAction::Connect { attempt: 1 }));
     client.connected(NOW, ClientRequest::new("h", "/ws")).unwrap();
@@ -19,7 +19,11 @@ fn upgrading() -> Client {
 }
 
 fn open() -> Client {
-    let mut client = upgrading();
+    open_with(Config::default())
+}
+
+fn open_with(config: Config) -> Client {
+    let mut client = upgrading(config);
     let mut server = ServerHandshake::new(NOW, HandshakeLimits::default());
     assert!(server.handle_input(NOW, &mut &mut written(&mut client)[..]).unwrap().is_some());
     server.accept(NOW, &Acceptance::default()).unwrap();
@@ -46,8 +50,24 @@ fn closing_queues_the_close_frame_before_the_command_returns() {
 }
 
 #[test]
+fn a_client_that_gives_up_at_a_binary_message_tells_the_server_why() {
+    let mut config = Config::default();
+    config.session.reconnect.enabled = false;
+    let mut client = open_with(config);
+    assert!(client.handle_input(NOW, &mut &mut [0x82, 0][..]).is_none());
+    assert_eq!(client.session().state(), ClientState::Closed);
+    let bytes = written(&mut client);
+    assert_eq!(bytes[0], 0x88, "{bytes:x?}");
+    assert!(client.poll_timeout().is_some(), "the closing handshake has a deadline");
+    let mut answer = [0x88, 2, 0x03, 0xeb];
+    assert!(client.handle_input(NOW, &mut &mut answer[..]).is_none());
+    client.handle_eof(NOW);
+    assert_eq!((client.poll_action(), client.poll_timeout()), (Some(TransportAction::Disconnect), None));
+}
+
+#[test]
 fn closing_while_the_upgrade_is_under_way_drops_the_transport() {
-    let mut client = upgrading();
+    let mut client = upgrading(Config::default());
     client.commands().close(NOW);
     assert_eq!((written(&mut client), client.poll_timeout()), (vec![], None));
     assert_eq!(client.poll_action(), Some(TransportAction::Disconnect));
@@ -74,7 +94,7 @@ fn answered(client: &mut Client, answer: &[u8]) -> Option<TransportAction> {
 
 #[test]
 fn a_redirect_asks_for_another_transport_within_the_same_attempt() {
-    let mut client = upgrading();
+    let mut client = upgrading(Config::default());
     let Some(TransportAction::Redirect(refusal)) = answered(&mut client, REDIRECT) else { panic!("no redirect") };
     assert_eq!((refusal.status, refusal.location()), (307, Some("/b?apiKey=s3cret")));
     assert!(!format!("{refusal:?}").contains("s3cret"));
@@ -109,7 +129,7 @@ fn redirects_are_limited_in_each_attempt() {
 
 #[test]
 fn a_redirect_that_is_not_followed_is_the_refusal_that_it_was() {
-    let mut client = upgrading();
+    let mut client = upgrading(Config::default());
     assert!(matches!(answered(&mut client, REDIRECT), Some(TransportAction::Redirect(_))));
     client.connect_failed(NOW, Loss::Refused { status: 307, retry_after: None });
     assert_eq!(client.poll_action(), Some(TransportAction::Disconnect));
@@ -118,7 +138,7 @@ fn a_redirect_that_is_not_followed_is_the_refusal_that_it_was() {
 
 #[test]
 fn closing_while_a_redirect_is_to_be_followed_gives_the_attempt_up() {
-    let mut client = upgrading();
+    let mut client = upgrading(Config::default());
     let _ = written(&mut client);
     assert!(client.handle_input(NOW, &mut &mut REDIRECT.to_vec()[..]).is_none());
     client.commands().close(NOW);
@@ -128,7 +148,7 @@ fn closing_while_a_redirect_is_to_be_followed_gives_the_attempt_up() {
 
 #[test]
 fn a_reset_before_any_answer_names_the_deployed_gateway_like_an_end() {
-    let mut client = upgrading();
+    let mut client = upgrading(Config::default());
     client.handle_lost(NOW, Loss::Io);
     assert!(client.failure().unwrap().to_string().contains("socket.io"));
     assert_eq!(client.session().last_loss(), Some(Loss::Io));

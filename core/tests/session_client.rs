@@ -489,6 +489,21 @@ fn wanted_subscriptions_are_limited_at_the_limit_and_not_one_before() {
     let limit = CommandError::Limit(SubscriptionLimit::Subscriptions(256));
     assert_eq!(kit.client.subscribe(kit.now, "one more", &EventNames::every()), Err(limit));
     assert_eq!(kit.client.wanted().len(), 256);
+
+    // The names of all together: 1 MiB, each counted with 32 bytes more.
+    let mut kit = Kit::new(quiet());
+    let name = |index: usize| format!("{index:0224}");
+    let names = |count: usize| (0..count).map(name).collect::<EventNames>();
+    for profile in ["a", "b", "c", "d"] {
+        kit.client.subscribe(kit.now, profile, &names(1_023)).unwrap();
+    }
+    // Four profiles count 33 bytes each of the 1,024 that are left.
+    let exact: EventNames = [name(0), name(1), "x".repeat(256), format!("{:027}", 0)].into_iter().collect();
+    let past: EventNames = [name(0), name(1), "x".repeat(256), format!("{:028}", 0)].into_iter().collect();
+    let limit = CommandError::Limit(SubscriptionLimit::TotalBytes(1_048_576));
+    assert_eq!(kit.client.subscribe(kit.now, "e", &past), Err(limit));
+    kit.client.subscribe(kit.now, "e", &exact).unwrap();
+    assert_eq!(kit.client.subscribe(kit.now, "f", &EventNames::every()), Err(limit));
 }
 
 #[test]

@@ -296,6 +296,108 @@ fn a_server_that_lost_its_sets_gets_the_first_profile_and_the_others_stay_wanted
 }
 
 #[test]
+fn a_profile_that_was_held_back_is_asked_for_once_its_turn_comes() {
+    let mut kit = Kit::open(quiet(), SETS);
+    for profile in ["c", "b", "a"] {
+        kit.subscribe(profile, &["x"]);
+    }
+    kit.settle();
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    kit.greet(NO_SETS);
+    assert_eq!(profiles(&kit.settle()), ["c"]);
+    // Not before the server has answered: the application may still choose another one.
+    kit.client.unsubscribe(kit.now, Some("c")).unwrap();
+    let request = kit.sent().remove(0);
+    assert!(kit.sent().is_empty());
+    kit.answer(&request, "ack", &json!({}));
+    let asked = kit.sent();
+    assert_eq!(profiles(&asked), ["b"]);
+    assert_eq!(asked[0]["payload"], json!({"profileId": "b", "events": ["x"]}));
+    // One that is refused leaves its place to the next.
+    kit.answer(&asked[0], "error", &json!({"error": "no"}));
+    assert_eq!(profiles(&kit.settle()), ["a"]);
+    assert!(kit.delivers(Some("a"), "x"));
+}
+
+#[test]
+fn what_a_connection_was_not_asked_for_is_unsubscribed_from_without_a_message() {
+    for features in [SETS, NO_SETS] {
+        let mut kit = Kit::open(quiet(), SETS);
+        for profile in ["b", "a"] {
+            kit.subscribe(profile, &["x"]);
+        }
+        kit.settle();
+        kit.client.lost(kit.now, Loss::Io);
+        let ended = kit.client.unsubscribe(kit.now, Some("b")).unwrap();
+        kit.back_off();
+        kit.notices();
+        kit.greet(features);
+        assert_eq!(profiles(&kit.settle()), ["a"]);
+        let outcome = RequestOutcome::Acknowledged { after: Duration::ZERO };
+        let ended = Notice::RequestEnded { id: ended, kind: RequestKind::Unsubscribe, outcome };
+        assert!(kit.notices().contains(&ended), "{features:?}");
+        assert_eq!((kit.client.live().len(), kit.client.live()), (1, &kit.client.wanted()));
+    }
+}
+
+#[test]
+fn profiles_whose_waiting_unsubscribe_is_refused_are_asked_for_after_all() {
+    let mut kit = Kit::open(quiet(), SETS);
+    for profile in ["b", "a"] {
+        kit.subscribe(profile, &["x"]);
+    }
+    kit.settle();
+    kit.client.lost(kit.now, Loss::Io);
+    kit.client.unsubscribe(kit.now, None).unwrap();
+    kit.back_off();
+    kit.greet(SETS);
+    let request = kit.sent().remove(0);
+    assert!(kit.sent().is_empty());
+    kit.answer(&request, "error", &json!({"error": "too many requests"}));
+    assert_eq!(profiles(&kit.settle()), ["b", "a"]);
+    assert_eq!((kit.client.live().len(), kit.client.live()), (2, &kit.client.wanted()));
+}
+
+#[test]
+fn a_profile_that_was_held_back_leaves_its_turn_to_the_choice_of_the_application() {
+    let mut kit = Kit::open(quiet(), SETS);
+    for profile in ["c", "b", "a"] {
+        kit.subscribe(profile, &["x"]);
+    }
+    kit.settle();
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    kit.greet(NO_SETS);
+    kit.settle();
+    kit.client.unsubscribe(kit.now, Some("b")).unwrap();
+    kit.client.unsubscribe(kit.now, Some("c")).unwrap();
+    kit.subscribe("d", &["x"]);
+    assert_eq!(kit.settle().last().map(|request| &request["payload"]["profileId"]), Some(&json!("d")));
+    kit.client.unsubscribe(kit.now, Some("d")).unwrap();
+    assert_eq!(profiles(&kit.settle()[1..]), ["a"], "`b` is not wanted any more");
+    assert_eq!(*kit.client.live(), kit.client.wanted());
+}
+
+#[test]
+fn a_profile_that_was_held_back_and_then_had_is_no_failure() {
+    let mut kit = Kit::open(quiet(), SETS);
+    for profile in ["b", "a"] {
+        kit.subscribe(profile, &["x"]);
+    }
+    kit.settle();
+    kit.client.lost(kit.now, Loss::Io);
+    kit.back_off();
+    kit.notices();
+    kit.greet(NO_SETS);
+    let request = kit.sent().remove(0);
+    kit.answer(&request, "error", &json!({"error": "no"}));
+    assert_eq!(profiles(&kit.settle()), ["a"]);
+    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    assert_eq!(failed.iter().map(|failed| &*failed.profile).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
 fn a_server_that_lost_its_sets_gets_the_last_profile_when_so_chosen() {
     let mut kit = Kit::open(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() }, SETS);
     for profile in ["b", "c", "a"] {

@@ -267,8 +267,37 @@ fn sec_ap_03_names_are_limited_at_the_limit() {
 }
 
 #[test]
+fn sec_ap_03_all_names_of_a_connection_are_limited_together() {
+    // Four subscriptions of a profile of two bytes and an event of one, each name counted with 32 bytes more.
+    let subscriptions = SubscriptionLimits { max_total_bytes: 4 * (34 + 33), ..SubscriptionLimits::default() };
+    let mut server = open(ServerConfig { subscriptions, ..ServerConfig::default() });
+    for profile in ["p0", "p1", "p2", "p3"] {
+        let answer = subscribe(&mut server, &json!({"profileId": profile, "events": ["x"], "mode": "add"}));
+        assert_eq!(answer["type"], "ack");
+    }
+    let refused = ("limit_exceeded", "more than 268 bytes of names in all subscriptions");
+    for payload in [
+        json!({"profileId": "p4", "events": ["x"], "mode": "add"}),
+        json!({"profileId": "p3", "events": ["xy"], "mode": "add"}),
+        // 8 names and their profile are too many for one subscription alone.
+        json!({"profileId": "p", "events": ["1", "2", "3", "4", "5", "6", "7", "8"]}),
+    ] {
+        assert_eq!(error(&subscribe(&mut server, &payload)), refused);
+    }
+    assert_eq!(profiles(&server), ["p0", "p1", "p2", "p3"]);
+    let exact = json!({"profileId": "p", "events": ["1", "2", "3", "4", "5", "6", "seven"]});
+    assert_eq!(subscribe(&mut server, &exact)["type"], "ack");
+    assert_eq!(profiles(&server), ["p"]);
+}
+
+#[test]
 fn limits_can_be_set() {
-    let subscriptions = SubscriptionLimits { max_subscriptions: 1, max_event_names: 1, max_name_bytes: 1 };
+    let subscriptions = SubscriptionLimits {
+        max_subscriptions: 1,
+        max_event_names: 1,
+        max_name_bytes: 1,
+        ..SubscriptionLimits::default()
+    };
     let mut server = open(ServerConfig { subscriptions, ..ServerConfig::default() });
     assert_eq!(subscribe(&mut server, &json!({"profileId": "p", "events": ["x"], "mode": "add"}))["type"], "ack");
     for payload in [

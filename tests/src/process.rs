@@ -248,30 +248,31 @@ pub fn run(command: Command, limit: Duration) -> Result<String, ProgramError> {
     Ok(out.map(|line| line.text + "\n").collect())
 }
 
-/// Builds the binary `binary` of the workspace's package `package` and returns where it lies.
+/// Builds the programs of the workspace and returns where the binary `binary` lies.
 ///
 /// # Errors
-/// [`ProgramError::NoBinary`] when the package has no such binary, and those of [`run`] when it does not build.
-pub fn cargo_binary(package: &str, binary: &str) -> Result<PathBuf, ProgramError> {
-    cargo_build(package, "--bin", binary)
+/// [`ProgramError::NoBinary`] when there is no such binary, and those of [`run`] when something does not build.
+pub fn cargo_binary(binary: &str) -> Result<PathBuf, ProgramError> {
+    cargo_build("bin", binary)
 }
 
-/// Builds the example `example` of the workspace's package `package` and returns where it lies.
+/// As [`cargo_binary`], for an example program.
 ///
 /// # Errors
 /// Those of [`cargo_binary`].
-pub fn cargo_example(package: &str, example: &str) -> Result<PathBuf, ProgramError> {
-    cargo_build(package, "--example", example)
+pub fn cargo_example(example: &str) -> Result<PathBuf, ProgramError> {
+    cargo_build("example", example)
 }
 
-fn cargo_build(package: &str, kind: &str, name: &str) -> Result<PathBuf, ProgramError> {
+fn cargo_build(kind: &str, name: &str) -> Result<PathBuf, ProgramError> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace_root());
-    cargo.args(["build", "--message-format=json-render-diagnostics", "--package", package, kind, name]);
-    let messages = run(cargo, Duration::from_secs(600))?;
+    // All of them, as the tests of the workspace build them: a package alone would be built anew, with other features.
+    cargo.args(["build", "--message-format=json-render-diagnostics", "--workspace", "--bins", "--examples"]);
+    let messages = run(cargo, Duration::from_secs(1200))?;
     let mut executables = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
-        let is_ours = message.pointer("/target/name")? == name;
+        let is_ours = message.pointer("/target/name")? == name && message.pointer("/target/kind/0")? == kind;
         message.get("executable")?.as_str().filter(|_| is_ours).map(PathBuf::from)
     });
     executables.next_back().ok_or_else(|| ProgramError::NoBinary(name.to_owned()))

@@ -1,4 +1,5 @@
 //! Each example program does what it shows, against the program's server.
+#![cfg(all(test, feature = "external"))]
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,18 +9,22 @@ use multiwa_ws_tests::process::{Program, Stream, cargo_binary, cargo_example};
 /// Longer than any of these steps takes, however busy the machine is.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A server with made-up events, and its address.
-fn serve() -> (Program, String) {
-    let mut command = Command::new(cargo_binary("multiwa-ws", "multiwa-ws").unwrap());
-    command.args(["serve", "--listen", "127.0.0.1:0", "--api-key", "secret", "--demo", "50"]);
-    let mut server = Program::start(command).unwrap();
-    let line = server.wait_for_line(LIMIT, |line| line.text.contains("listening on ws://")).unwrap();
-    let address = line.text.split("ws://").nth(1).and_then(|rest| rest.strip_suffix("/ws")).unwrap().to_owned();
-    (server, address)
+fn program(args: &[&str]) -> Program {
+    let mut command = Command::new(cargo_binary("multiwa-ws").unwrap());
+    command.args(args);
+    Program::start(command).unwrap()
 }
 
-fn example(package: &str, name: &str, args: &[&str]) -> Program {
-    let mut command = Command::new(cargo_example(package, name).unwrap());
+/// A server, and its URL.
+fn serve(args: &[&str]) -> (Program, String) {
+    let mut server = program(&[&["serve", "--listen", "127.0.0.1:0", "--api-key", "secret"], args].concat());
+    let line = server.wait_for_line(LIMIT, |line| line.text.contains("listening on ws://")).unwrap();
+    let url = line.text.split("listening on ").nth(1).unwrap().to_owned();
+    (server, url)
+}
+
+fn example(name: &str, args: &[&str]) -> Program {
+    let mut command = Command::new(cargo_example(name).unwrap());
     command.args(args);
     Program::start(command).unwrap()
 }
@@ -31,9 +36,62 @@ fn wait_for(program: &mut Program, text: &str, count: usize) {
     }
 }
 
+const MADE_UP: [&str; 2] = ["--demo", "50"];
+
 #[test]
 fn a_transport_of_ones_own_carries_events() {
-    let (_server, address) = serve();
-    let mut client = example("multiwa-ws-core", "own_transport", &[&address, "profile-123", "secret"]);
+    let (_server, url) = serve(&MADE_UP);
+    let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
+    let mut client = example("own_transport", &[address, "profile-123", "secret"]);
     wait_for(&mut client, "message.received", 3);
+}
+
+#[test]
+fn a_blocking_logger_prints_events_until_its_input_ends() {
+    let (_server, url) = serve(&MADE_UP);
+    let mut logger = example("blocking_logger", &[&url, "profile-123", "secret"]);
+    wait_for(&mut logger, "message.received", 3);
+    logger.close_input();
+    assert!(logger.wait(LIMIT).unwrap().0.success());
+}
+
+#[test]
+fn a_client_on_smol_prints_events() {
+    let (_server, url) = serve(&MADE_UP);
+    let mut client = example("smol_client", &[&url]);
+    wait_for(&mut client, "message.received", 3);
+}
+
+#[test]
+fn a_bot_answers_from_one_task_while_it_reads_in_another() {
+    let (mut server, url) = serve(&[]);
+    let mut bot = example("bot", &[&url, "secret", "profile-123"]);
+    wait_for(&mut bot, "ready", 1);
+    let mut say = |profile: &str, body: &str| {
+        let data = format!(r#"{{"id":"1","from":"f","body":"{body}","type":"chat","timestamp":"t","hasMedia":false}}"#);
+        let line = format!(r#"{{"profileId":"{profile}","event":"message.received","data":{data}}}"#);
+        server.write_line(&line).unwrap();
+    };
+    say("profile-123", "watch profile-7");
+    wait_for(&mut bot, "watching profile-7, after", 1);
+    say("profile-7", "ping");
+    wait_for(&mut bot, "event message.received of profile-7", 1);
+    wait_for(&mut bot, "the server answers, after", 1);
+    say("profile-123", "unwatch nobody");
+    wait_for(&mut bot, "sorry: ", 1);
+}
+
+#[test]
+fn a_program_with_a_server_inside_publishes_its_state() {
+    let mut embedded = example("embedded", &["127.0.0.1:0", "secret"]);
+    let line = embedded.wait_for_line(LIMIT, |line| line.text.contains("listening on ")).unwrap();
+    let address: String = line.text.chars().filter(|c| c.is_ascii_digit() || ".:".contains(*c)).collect();
+    let url = format!("ws://{address}/ws");
+    let mut listener = program(&["listen", &url, "--api-key", "secret", "--profile", "counter", "--json"]);
+    listener.wait_for_line(LIMIT, |line| line.text.contains("ready")).unwrap();
+    embedded.write_line("a line").unwrap();
+    wait_for(&mut listener, r#""data":{"lines":1}"#, 1);
+    embedded.close_input();
+    wait_for(&mut embedded, "0 clients had to be cut", 1);
+    assert!(embedded.wait(LIMIT).unwrap().0.success());
 }

@@ -27,7 +27,7 @@ fn the_documented_client_connects_subscribes_and_prints_events() {
     let js = workspace_root().join("tests/js");
     assert!(js.join("node_modules/ws").exists(), "run `npm ci` in {}", js.display());
 
-    let mut serve = Command::new(cargo_binary("multiwa-ws", "multiwa-ws").unwrap());
+    let mut serve = Command::new(cargo_binary("multiwa-ws").unwrap());
     serve.args(["serve", "--listen", "127.0.0.1:0", "--api-key", "key of this test"]);
     let mut server = Program::start(serve).unwrap();
     let listening = server.wait_for_line(LIMIT, |line| line.text.contains("listening on ws://")).unwrap();

@@ -149,6 +149,37 @@ fn sec_ap_03_names_are_limited_wherever_they_stand() {
     }
 }
 
+#[test]
+fn sec_ap_03_all_names_of_a_connection_hold_little_memory_however_short_they_are() {
+    let limits = SubscriptionLimits::default();
+    for length in [3, limits.max_name_bytes] {
+        let names: Vec<_> = (0..limits.max_event_names).map(|name| format!("\"{name:0length$x}\"")).collect();
+        let names = names.join(",");
+        let subscribe = |profile| {
+            format!(r#"{{"type":"subscribe","payload":{{"profileId":"{profile}","events":[{names}],"mode":"add"}}}}"#)
+        };
+        let texts: Vec<_> = (0..limits.max_subscriptions).map(subscribe).collect();
+        let mut server = ServerSession::new(NOW, ServerConfig::default(), "c", clock());
+        server.message_sent();
+        let mut refused = 0;
+        let info = allocation_counter::measure(|| {
+            for text in &texts {
+                refused = match server.handle_message(NOW, text) {
+                    Some(ServerEvent::Refused { code: ErrorCode::LimitExceeded }) => refused + 1,
+                    _ => 0,
+                };
+                server.message_sent();
+                if refused == 3 {
+                    break;
+                }
+            }
+        });
+        assert_eq!(refused, 3, "names of {length} bytes");
+        assert!(server.subscriptions().len() > 2);
+        assert!(info.bytes_current <= 2 * 1024 * 1024, "{info:?}");
+    }
+}
+
 /// A key of the hub that counts how often it is compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Counted(u32);

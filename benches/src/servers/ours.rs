@@ -3,17 +3,18 @@
 use std::io;
 use std::net::TcpListener;
 
+use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role};
+
+/// Without pings, as all others are.
+fn config() -> Config {
+    Config { keep_alive: KeepAlive::OFF, ..Config::default() }
+}
 
 pub(super) fn tokio(listener: TcpListener) -> io::Result<()> {
     super::serve(listener, |stream| async {
-        let socket = multiwa_ws_tokio::WebSocket::from_upgraded(
-            stream,
-            Role::Server,
-            &Config::default(),
-            &Negotiated::default(),
-            &[],
-        );
+        let socket =
+            multiwa_ws_tokio::WebSocket::from_upgraded(stream, Role::Server, &config(), &Negotiated::default(), &[]);
         let mut socket = socket.expect("the system has entropy");
         // What is queued is written before the next read.
         while let Ok(Some(received)) = socket.next().await {
@@ -34,7 +35,7 @@ pub(super) fn async_std(listener: TcpListener) -> io::Result<()> {
                 let socket = multiwa_ws_async_std::WebSocket::from_upgraded(
                     stream,
                     Role::Server,
-                    &Config::default(),
+                    &config(),
                     &Negotiated::default(),
                     &[],
                 );

@@ -23,6 +23,8 @@ const SIZES: [usize; 3] = [64, 1 << 10, 16 << 10];
 /// What a server gets in one turn at most.
 const TURN_MESSAGES: usize = 8192;
 const TURN_BYTES: usize = 16 << 20;
+/// And how often the client waits for answers in it: on a busy machine each wait is long.
+const TURN_WAITS: usize = 100;
 
 pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
     pin(1);
@@ -73,16 +75,17 @@ fn cell(
     }
     let mut times = BTreeMap::<usize, Vec<f64>>::new();
     for (server, load) in servers.iter().zip(loads.iter_mut()) {
-        assert!(load.check(&request, &answer)?, "{} sends something else back", server.name);
+        let same = load.check(&request, &answer).map_err(|error| of(server, error))?;
+        assert!(same, "{} sends something else back", server.name);
     }
     for round in 0..rounds.max(1) {
         for turn in 0..loads.len() {
             let index = (round + turn) % loads.len();
             let load = &mut loads[index];
             let batch = depth * load.len();
-            let batches = TURN_MESSAGES.min(TURN_BYTES / len).div_ceil(batch);
+            let batches = TURN_MESSAGES.min(TURN_BYTES / len).div_ceil(batch).min(TURN_WAITS);
             let before = others_nanos();
-            load.ask(&request, answer.len(), batches)?;
+            load.ask(&request, answer.len(), batches).map_err(|error| of(&servers[index], error))?;
             // The server may still be on its way to its next wait.
             std::thread::sleep(std::time::Duration::from_micros(200));
             let messages = (batches * batch) as f64;
@@ -93,6 +96,10 @@ fn cell(
         .into_iter()
         .map(|(index, mut times)| (servers[index].name.to_owned(), servers[index].standing, median(&mut times)))
         .collect())
+}
+
+fn of(server: &Server, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", server.name))
 }
 
 /// The processor time of all threads but this one: those of the server that is asked, since no other has anything to do.

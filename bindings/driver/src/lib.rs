@@ -21,7 +21,7 @@ pub use client::drive;
 pub use client::{
     ATTEMPT_DELAY, BuildError, Client, ClientBuilder, ConnectError, Connector, ConnectorError, Destination, Endpoint,
     Events, InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError, QueueConfig, RedirectError, Request,
-    RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates, interleave,
+    RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates, interleave, tls_loss,
 };
 pub use error::{Error, HandshakeError};
 pub use handshake::Options;

@@ -1,9 +1,10 @@
 //! The handles of a blocking client.
 
+use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
 use multiwa_ws_core::session::{ClientState, CloseCause, Event};
-use multiwa_ws_driver::{ConnectError, RequestError, Status, Update};
+use multiwa_ws_driver::{ConnectError, ConnectorError, Destination, RequestError, Status, Update};
 
 use crate::ClientBuilder;
 use crate::clock::Std;
@@ -21,10 +22,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// Sets up a client of the server at `url`, `ws://HOST:PORT/ws`.
+    /// Sets up a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
     #[must_use]
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(url)
+    }
+
+    /// Sets up a client that asks `provider` before each attempt where to go and with which key: see
+    /// [`ClientBuilder::with_provider`].
+    #[must_use]
+    pub fn builder_with(
+        provider: impl Fn(u32) -> Result<Destination, ConnectorError> + Send + Sync + 'static,
+    ) -> ClientBuilder {
+        ClientBuilder::with_provider(provider)
     }
 
     pub(crate) fn new(handle: multiwa_ws_driver::Client<Std>) -> Self {
@@ -95,26 +105,21 @@ impl Client {
 
 /// The updates of a client: events, and what happens to the connection.
 ///
-/// [`next`](Self::next) and the methods beside it lend each one until the next call, from a buffer that is used again and
-/// again: taking events allocates nothing. As an iterator it gives updates that own their texts. Either way it waits for
-/// each, and ends after [`Notice::Closed`](multiwa_ws_core::session::Notice::Closed). A read with a deadline that passes has
-/// taken nothing: the next one returns what came since.
+/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each one until the next call, from a buffer that is used
+/// again and again: taking events allocates nothing. As an iterator it gives updates that own their texts, and
+/// [`into_events`](Self::into_events) iterates over events alone. All of them wait, and end after
+/// [`Notice::Closed`](multiwa_ws_core::session::Notice::Closed).
+///
+/// A read whose deadline passes has taken nothing: the next one returns what came since.
 #[derive(Debug)]
 pub struct Updates {
     updates: multiwa_ws_driver::Updates<Std>,
 }
 
 /// The deadline of a read has passed. Nothing is lost: read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no update in time")]
 pub struct TimedOut;
-
-impl std::fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("no update in time")
-    }
-}
-
-impl std::error::Error for TimedOut {}
 
 impl Updates {
     pub(crate) fn new(updates: multiwa_ws_driver::Updates<Std>) -> Self {
@@ -135,8 +140,7 @@ impl Updates {
         wait(self.updates.next_event())
     }
 
-    /// Waits for the next update until `deadline`; `None` once the client is over. A deadline in the past takes what is
-    /// there.
+    /// As [`next`](Self::next), until `deadline`. One that has passed takes what is there.
     ///
     /// # Errors
     /// [`TimedOut`].
@@ -144,7 +148,7 @@ impl Updates {
         wait_until(self.updates.next(), deadline).ok_or(TimedOut)
     }
 
-    /// As [`next_deadline`](Self::next_deadline), for so long from now.
+    /// As [`next`](Self::next), for so long from now.
     ///
     /// # Errors
     /// [`TimedOut`].
@@ -152,18 +156,48 @@ impl Updates {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.next_deadline(deadline),
             // Longer than the clock can tell.
-            None => Ok(wait(self.updates.next())),
+            None => Ok(self.next()),
         }
+    }
+
+    /// Iterates over the events alone; all other updates are passed over.
+    #[must_use]
+    pub fn into_events(self) -> Events {
+        Events { updates: self }
     }
 }
 
+/// Updates that own their texts.
 impl Iterator for Updates {
     type Item = Update<'static>;
 
-    /// Waits for the next update; `None` once the client is over.
     fn next(&mut self) -> Option<Update<'static>> {
-        self.next().map(Update::into_owned)
+        Some(Self::next(self)?.into_owned())
     }
 }
 
-impl std::iter::FusedIterator for Updates {}
+impl FusedIterator for Updates {}
+
+/// The events of a client, each owning its text. Made by [`Updates::into_events`].
+#[derive(Debug)]
+pub struct Events {
+    updates: Updates,
+}
+
+impl Events {
+    /// All updates again.
+    #[must_use]
+    pub fn into_updates(self) -> Updates {
+        self.updates
+    }
+}
+
+impl Iterator for Events {
+    type Item = Event<'static>;
+
+    fn next(&mut self) -> Option<Event<'static>> {
+        Some(self.updates.next_event()?.into_owned())
+    }
+}
+
+impl FusedIterator for Events {}

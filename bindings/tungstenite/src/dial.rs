@@ -1,17 +1,14 @@
 //! Opening streams, on a thread of its own: names are resolved, and keys are asked for, by calls that block.
 
 use std::io;
-use std::net::{self, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-use multiwa_ws_core::handshake::ClientRequest;
+use multiwa_ws_core::handshake::{ClientRequest, Refusal};
 use multiwa_ws_core::session::Loss;
-use multiwa_ws_driver::{ConnectorError, Endpoint};
+use multiwa_ws_driver::ConnectorError;
 
 use crate::stream::Stream;
 
@@ -29,6 +26,25 @@ pub trait Connector: Send + 'static {
     /// # Errors
     /// Why it opened nothing.
     fn connect(&mut self, attempt: u32) -> Result<(Self::Stream, ClientRequest), ConnectorError>;
+
+    /// Opens a stream to where the server redirects, instead of the latest one. By default it is not followed.
+    ///
+    /// [`Target::redirected`](crate::Target::redirected) says what may be.
+    ///
+    /// # Errors
+    /// Why it opened nothing.
+    fn redirect(&mut self, refusal: &Refusal) -> Result<(Self::Stream, ClientRequest), ConnectorError> {
+        let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
+        Err(ConnectorError { loss, error: io::Error::new(io::ErrorKind::Unsupported, "redirects are not followed") })
+    }
+}
+
+/// What a connector is asked for.
+pub(crate) enum Dial {
+    /// An attempt, by its number.
+    Connect(u32),
+    /// The next stream of an attempt that was redirected.
+    Redirect(Box<Refusal>),
 }
 
 /// How a dial ended.
@@ -39,12 +55,12 @@ pub(crate) type Dialled<S> = Result<(S, ClientRequest), ConnectorError>;
 pub(crate) struct Dialler<C: Connector> {
     connector: Arc<Mutex<C>>,
     waker: Waker,
-    under_way: Option<Dial<C::Stream>>,
-    /// The attempt that begins as soon as no dial is under way.
-    next: Option<u32>,
+    under_way: Option<UnderWay<C::Stream>>,
+    /// What begins as soon as nothing is under way.
+    next: Option<Dial>,
 }
 
-struct Dial<S> {
+struct UnderWay<S> {
     result: Receiver<Dialled<S>>,
     wanted: bool,
 }
@@ -55,31 +71,31 @@ impl<C: Connector> Dialler<C> {
         Self { connector: Arc::new(Mutex::new(connector)), waker, under_way: None, next: None }
     }
 
-    /// Begins an attempt in place of an earlier one.
-    pub(crate) fn start(&mut self, attempt: u32) {
+    /// Begins a dial in place of an earlier one.
+    pub(crate) fn start(&mut self, dial: Dial) {
         self.give_up();
-        self.next = Some(attempt);
+        self.next = Some(dial);
         self.begin();
     }
 
-    /// The result of the attempt is not wanted any more.
+    /// The result is not wanted any more.
     pub(crate) fn give_up(&mut self) {
         self.next = None;
-        if let Some(dial) = &mut self.under_way {
-            dial.wanted = false;
+        if let Some(under_way) = &mut self.under_way {
+            under_way.wanted = false;
         }
     }
 
-    /// The result of the attempt, once there is one.
+    /// The result, once there is one.
     pub(crate) fn poll(&mut self) -> Option<Dialled<C::Stream>> {
-        let dial = self.under_way.as_ref()?;
-        let result = match dial.result.try_recv() {
+        let under_way = self.under_way.as_ref()?;
+        let result = match under_way.result.try_recv() {
             Ok(result) => result,
             Err(TryRecvError::Empty) => return None,
             // It would panic again.
             Err(TryRecvError::Disconnected) => Err(failed(Loss::Stopped, "the connector panicked")),
         };
-        let wanted = dial.wanted;
+        let wanted = under_way.wanted;
         self.under_way = None;
         self.begin();
         wanted.then_some(result)
@@ -89,20 +105,25 @@ impl<C: Connector> Dialler<C> {
         if self.under_way.is_some() {
             return;
         }
-        let Some(attempt) = self.next.take() else { return };
+        let Some(dial) = self.next.take() else { return };
         let (sender, result) = channel();
-        self.under_way = Some(Dial { result, wanted: true });
+        self.under_way = Some(UnderWay { result, wanted: true });
         let failure = sender.clone();
         let connector = self.connector.clone();
         let wake = WakeOnDrop(self.waker.clone());
-        let dial = move || {
+        let run = move || {
             // In this order, so that the result is there when the worker wakes, also if the connector panics.
             let _wake = wake;
             let sender = sender;
-            let result = connector.lock().unwrap_or_else(PoisonError::into_inner).connect(attempt);
+            let mut connector = connector.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = match dial {
+                Dial::Connect(attempt) => connector.connect(attempt),
+                Dial::Redirect(refusal) => connector.redirect(&refusal),
+            };
+            // Nobody waits for it when the client has ended meanwhile.
             let _ = sender.send(result);
         };
-        if let Err(error) = thread::Builder::new().name("multiwa-ws dial".to_owned()).spawn(dial) {
+        if let Err(error) = thread::Builder::new().name("multiwa-ws dial".to_owned()).spawn(run) {
             let _ = failure.send(Err(ConnectorError { loss: Loss::Io, error }));
         }
     }
@@ -118,38 +139,4 @@ impl Drop for WakeOnDrop {
 
 fn failed(loss: Loss, error: &'static str) -> ConnectorError {
     ConnectorError { loss, error: io::Error::other(error) }
-}
-
-/// Opens TCP connections to one endpoint, trying each of its addresses in turn.
-#[derive(Debug)]
-pub(crate) struct TcpConnector {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) request: ClientRequest,
-    pub(crate) timeout: Duration,
-}
-
-impl Connector for TcpConnector {
-    type Stream = TcpStream;
-
-    fn connect(&mut self, _attempt: u32) -> Result<(TcpStream, ClientRequest), ConnectorError> {
-        let lost = |loss| move |error| ConnectorError { loss, error };
-        let deadline = Instant::now() + self.timeout;
-        let addresses = (self.endpoint.host(), self.endpoint.port()).to_socket_addrs().map_err(lost(Loss::Dns))?;
-        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in addresses {
-            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            match net::TcpStream::connect_timeout(&address, left).and_then(pollable) {
-                Ok(stream) => return Ok((stream, self.request.clone())),
-                Err(error) => failure = error,
-            }
-        }
-        Err(lost(Loss::Io)(failure))
-    }
-}
-
-fn pollable(stream: net::TcpStream) -> io::Result<TcpStream> {
-    // Messages are small and someone waits for each.
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    Ok(TcpStream::from_std(stream))
 }

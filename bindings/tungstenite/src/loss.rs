@@ -2,7 +2,9 @@
 
 use std::io;
 
+use multiwa_ws_core::handshake::ResponseError;
 use multiwa_ws_core::session::Loss;
+use multiwa_ws_driver::tls_loss;
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 
@@ -47,10 +49,19 @@ pub(crate) fn upgrade_loss(error: &Error) -> Loss {
     }
 }
 
+/// The failure of an upgrade as text for a person: the deployed gateway must be named (`protocol.md`).
+pub(crate) fn upgrade_text(error: &Error) -> String {
+    match (error, upgrade_loss(error)) {
+        (_, Loss::Eof | Loss::Io) => ResponseError::NoAnswer.to_string(),
+        (Error::Protocol(ProtocolError::HttparseError(_)), _) => ResponseError::NotHttp.to_string(),
+        _ => text(error),
+    }
+}
+
 fn io_loss(error: &io::Error) -> Loss {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Loss::Eof,
-        _ => Loss::Io,
+        _ => tls_loss(error),
     }
 }
 

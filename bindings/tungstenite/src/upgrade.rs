@@ -73,7 +73,7 @@ impl<S: Stream> Upgrade<S> {
                 Some(Upgraded::Refused(Box::new(refusal(&response))))
             }
             Err(HandshakeError::Failure(error)) => {
-                Some(Upgraded::Failed { loss: loss::upgrade_loss(&error), detail: loss::text(&error) })
+                Some(Upgraded::Failed { loss: loss::upgrade_loss(&error), detail: loss::upgrade_text(&error) })
             }
         }
     }

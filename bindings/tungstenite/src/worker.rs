@@ -7,14 +7,14 @@ use std::task::{Wake, Waker};
 
 use mio::{Events, Interest, Poll, Token};
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::{Action, ClientSession, ClientState, Loss};
+use multiwa_ws_core::session::{Action, ClientSession, Loss};
 use multiwa_ws_core::websocket;
 use multiwa_ws_driver::drive::{Driver, Turn};
 use multiwa_ws_driver::{Clock, ConnectorError};
 
 use crate::clock::Std;
 use crate::connection::{Connection, Received};
-use crate::dial::{Connector, Dialled, Dialler};
+use crate::dial::{Connector, Dial, Dialled, Dialler};
 use crate::stream::Stream;
 use crate::upgrade::{Upgrade, Upgraded};
 
@@ -32,7 +32,7 @@ struct Handle {
 }
 
 impl Handle {
-    /// Handles wait meanwhile, so nothing is read or written that long.
+    /// Handles wait meanwhile, so messages are read and written without it.
     fn lock(&self) -> Turn<'_, ClientSession> {
         self.driver.turn(&self.waker)
     }
@@ -113,35 +113,41 @@ impl<C: Connector> Pump<C> {
     fn settle(&mut self, client: &mut Turn<'_, ClientSession>) -> Option<Deadline> {
         let now = Std::now();
         client.machine().handle_timeout(now);
-        self.pause(now, client);
-        while let Some(action) = client.machine().poll_action() {
-            self.act(now, action);
-        }
-        if let Link::Open(connection) = &mut self.link {
-            while connection.can_send()
-                && let Some(text) = client.machine().poll_message()
-                && connection.send(text)
-            {
-                client.machine().message_sent();
+        loop {
+            while let Some(action) = client.machine().poll_action() {
+                self.act(now, action);
+            }
+            self.send(client.machine());
+            if !client.settle(now) {
+                break;
             }
         }
-        client.settle(now);
-        let (link, connected) = match &self.link {
-            Link::None => (None, false),
-            Link::Dialling | Link::Upgrading(_) => (None, true),
-            Link::Open(connection) => (connection.deadline(), true),
-        };
-        if client.is_over() && !connected {
+        self.pause(now, client);
+        if client.is_over() && matches!(self.link, Link::None) {
             return None;
         }
-        Some([link, client.machine().poll_timeout()].into_iter().flatten().min())
+        let ending = match &self.link {
+            Link::Open(connection) => connection.deadline(),
+            _ => None,
+        };
+        Some([ending, client.machine().poll_timeout()].into_iter().flatten().min())
     }
 
-    /// A full queue stops the reading, but not that of a client on its way to its end.
+    /// Queues what the session has to say, one message after the other.
+    fn send(&mut self, session: &mut ClientSession) {
+        let Link::Open(connection) = &mut self.link else { return };
+        while connection.can_send()
+            && let Some(text) = session.poll_message()
+            && connection.send(text)
+        {
+            session.message_sent();
+        }
+    }
+
+    /// While the queue is full nothing is read.
     fn pause(&mut self, now: Instant, client: &mut Turn<'_, ClientSession>) {
         let (session, inbox) = client.sides();
-        let full = inbox.is_full() && session.state() != ClientState::Closing;
-        match (full, mem::replace(&mut self.paused, full)) {
+        match (inbox.is_full(), mem::replace(&mut self.paused, inbox.is_full())) {
             (true, false) => session.reading_paused(now),
             (false, true) => session.reading_resumed(now),
             _ => {}
@@ -153,7 +159,7 @@ impl<C: Connector> Pump<C> {
             Action::Connect { attempt } => {
                 self.drop_link();
                 self.link = Link::Dialling;
-                self.dialler.start(attempt);
+                self.dialler.start(Dial::Connect(attempt));
             }
             Action::Close { code, reason } => {
                 if let Link::Open(connection) = &mut self.link {
@@ -229,6 +235,13 @@ impl<C: Connector> Pump<C> {
                 inbox.note_transport_error(None);
                 session.opened(Std::now(), features);
             }
+            Upgraded::Refused(refusal)
+                if refusal.location().is_some() && client.lock().machine().redirected(Std::now()) =>
+            {
+                self.drop_link();
+                self.link = Link::Dialling;
+                self.dialler.start(Dial::Redirect(refusal));
+            }
             Upgraded::Refused(refusal) => {
                 let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
                 self.lost(client, loss, None);
@@ -287,6 +300,6 @@ fn deliver(client: &mut Turn<'_, ClientSession>, now: Instant, text: &str) -> bo
     }
     let full = inbox.is_full();
     // What this message caused is told before what the next one brings.
-    client.settle(now);
+    let _ = client.settle(now);
     full
 }

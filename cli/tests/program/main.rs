@@ -6,4 +6,5 @@ mod listen;
 mod ping;
 mod serve;
 mod support;
+mod tls;
 mod usage;

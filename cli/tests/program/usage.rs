@@ -25,7 +25,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (&["listen", "ws://127.0.0.1:1/ws"], "--profile"),
         (&["listen", "http://127.0.0.1:1/ws", "--profile", "p"], "the scheme must be ws or wss"),
         (&["listen", "gateway", "--profile", "p"], "ws://HOST:PORT/ws"),
-        (&["listen", "wss://127.0.0.1:1/ws", "--profile", "p"], "no TLS"),
+        (&["listen", "wss://127.0.0.1:1/ws", "--profile", "p", "--ca", "nowhere.pem"], "nowhere.pem"),
         (&["listen", "ws://127.0.0.1:1/ws", "--profile", ""], "name the profile"),
         (&["listen", "ws://127.0.0.1:1/ws", "--profile", "p", "--for", "30"], "30s"),
         (&["listen", "ws://127.0.0.1:1/ws", "--profile", "p", "--count", "0"], "--count"),
@@ -48,7 +48,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
 fn sec_ap_08_no_mistake_on_the_command_line_shows_a_key() {
     let cases: [&[&str]; 6] = [
         &["listen", "http://127.0.0.1:1/ws?apiKey=s3cret", "--profile", "p"],
-        &["listen", "wss://127.0.0.1:1/ws?apiKey=s3cret", "--profile", "p"],
+        &["listen", "wss://127.0.0.1:1/ws?apiKey=s3cret", "--profile", "p", "--ca", "nowhere.pem"],
         &["listen", "ws://127.0.0.1:1/ws?apiKey=s3cret#x", "--profile", "p"],
         &["ping", "s3cret"],
         &["ping", "ws://127.0.0.1:1/ws", "--header", "X-API-Key s3cret"],

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::header::{FrameError, FrameHeader, ReservedBits};
+use super::header::{FIN, FrameError, FrameHeader, LEN_16, MASK, OpCode, ReservedBits};
 use super::mask::apply_mask;
 
 /// Whether frames must or must not be masked (RFC 6455 section 5.1).
@@ -58,6 +58,10 @@ enum State {
     /// A frame of which `offset` payload bytes were handed out.
     Payload { header: FrameHeader, offset: u64 },
 }
+
+/// The first byte of an unfragmented text or binary frame without extension bits.
+const PLAIN_TEXT: u8 = FIN | OpCode::Text as u8;
+const PLAIN_BINARY: u8 = FIN | OpCode::Binary as u8;
 
 const BETWEEN_FRAMES: State = State::Header { bytes: [0; FrameHeader::MAX_LEN], len: 0 };
 
@@ -116,6 +120,43 @@ impl FrameDecoder {
         let part = FramePart { header, first, offset, payload };
         self.state = if part.is_last() { BETWEEN_FRAMES } else { State::Payload { header, offset: part.end_offset() } };
         Ok(Some(part))
+    }
+
+    /// Takes the frame at the front of `input` when it is a plain one, which nearly every frame is: unfragmented text or
+    /// binary without extension bits, whole in `input`, of less than 64 KiB, and within the rules. Of anything else nothing is
+    /// taken, for [`decode`](Self::decode) to judge.
+    #[inline]
+    pub(crate) fn decode_plain<'x>(&self, input: &mut &'x mut [u8]) -> Option<(OpCode, &'x mut [u8])> {
+        if !self.is_between_frames() {
+            return None;
+        }
+        let ([first, second], rest) = input.split_first_chunk()?;
+        let opcode = match *first {
+            PLAIN_TEXT => OpCode::Text,
+            PLAIN_BINARY => OpCode::Binary,
+            _ => return None,
+        };
+        let (mask_bit, key_len) = match self.rules.mask {
+            MaskRule::Required => (MASK, 4),
+            MaskRule::Forbidden => (0, 0),
+        };
+        let (len, header_len) = match *second ^ mask_bit {
+            len @ 0..LEN_16 => (usize::from(len), 2 + key_len),
+            LEN_16 => match usize::from(u16::from_be_bytes(*rest.first_chunk()?)) {
+                0..=125 => return None,
+                len => (len, 4 + key_len),
+            },
+            // A large frame, or one whose mask bit breaks the rule.
+            _ => return None,
+        };
+        if len as u64 > self.rules.max_payload_len || input.len() < header_len + len {
+            return None;
+        }
+        let (header, payload) = take(input, header_len + len).split_at_mut_checked(header_len)?;
+        if let MaskRule::Required = self.rules.mask {
+            apply_mask(payload, *header.last_chunk()?, 0);
+        }
+        Some((opcode, payload))
     }
 
     #[cold]

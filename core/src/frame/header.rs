@@ -182,9 +182,9 @@ impl FrameHeader {
     }
 }
 
-const FIN: u8 = 0x80;
-const MASK: u8 = 0x80;
-const LEN_16: u8 = 126;
+pub(super) const FIN: u8 = 0x80;
+pub(super) const MASK: u8 = 0x80;
+pub(super) const LEN_16: u8 = 126;
 const LEN_64: u8 = 127;
 
 #[inline]

@@ -83,6 +83,9 @@ pub struct ClientSession {
     requests: Requests,
     /// Subscriptions that failed on the way to `Ready`.
     failed: Vec<FailedSubscription>,
+    /// Profiles that this connection was not asked for: another one had the only place of a server without sets, or an
+    /// `unsubscribe` was on its way that may yet be refused.
+    held_back: VecDeque<Arc<str>>,
     features: Features,
     /// Requests are sent once this wait is over.
     welcome: Welcome,
@@ -197,6 +200,7 @@ impl ClientSession {
             live: SubscriptionSet::default(),
             requests: Requests::new(client),
             failed: Vec::new(),
+            held_back: VecDeque::new(),
             features: Features::default(),
             welcome: Welcome::Over,
             liveness: None,
@@ -302,7 +306,8 @@ impl ClientSession {
     /// Subscribes to events of a profile, beside the other profiles; a subscription to the same profile is replaced.
     ///
     /// It is wanted from now on, connected or not, and asked for again on each connection, until it is refused or
-    /// unsubscribed from. The request ends within [`ClientConfig::request_timeout`].
+    /// unsubscribed from. The request ends within [`ClientConfig::request_timeout`]. A profile that is wanted while a server
+    /// without sets holds another one is asked for once that one is gone.
     ///
     /// # Errors
     /// [`CommandError`] says what to do instead.
@@ -318,7 +323,7 @@ impl ClientSession {
         let limits = &self.config.subscriptions;
         check_name(profile, limits).map_err(CommandError::Limit)?;
         events.check(limits).map_err(CommandError::Limit)?;
-        self.wanted().check_room(profile, limits).map_err(CommandError::Limit)?;
+        self.wanted().check_room(profile, events, limits).map_err(CommandError::Limit)?;
         // `protocol.md`, Subscriptions and filtering: without sets, a second profile is refused here, or displaces.
         let alone = !self.state.is_open() || self.features.subscription_sets;
         let displace = !alone && self.occupant(|_| true).is_some_and(|other| other != profile);

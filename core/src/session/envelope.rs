@@ -122,12 +122,17 @@ impl Spans {
         spans.is_object = scanner.enter_object()?;
         if spans.is_object {
             // Duplicate members: each one overwrites what the one before it left (`protocol.md`, Envelope).
-            while let Some(key) = scanner.next_key()? {
-                match &*key {
-                    "type" => spans.kind = Some(scanner.value()?),
-                    "payload" => spans.locate_payload(&mut scanner)?,
-                    "requestId" => spans.request_id = Some(scanner.value()?),
-                    _ => _ = scanner.value()?,
+            while let Some(member) = scanner.next_key(Member::named)? {
+                match member {
+                    Member::Payload => spans.locate_payload(&mut scanner)?,
+                    member => {
+                        let value = Some(scanner.value()?);
+                        match member {
+                            Member::Kind => spans.kind = value,
+                            Member::RequestId => spans.request_id = value,
+                            _ => {}
+                        }
+                    }
                 }
             }
         } else {
@@ -137,6 +142,7 @@ impl Spans {
         Ok(spans)
     }
 
+    #[inline]
     fn locate_payload(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         (self.event, self.profile_id, self.data, self.timestamp) = (None, None, None, None);
         let start = scanner.position();
@@ -144,29 +150,82 @@ impl Spans {
             self.payload = Some(scanner.value()?);
             return Ok(());
         }
-        while let Some(key) = scanner.next_key()? {
+        while let Some(slot) = scanner.next_key(|name| self.slot_in_payload(name))? {
             let value = scanner.value()?;
-            match &*key {
-                "event" => self.event = Some(value),
-                "profileId" => self.profile_id = Some(value),
-                "data" => self.data = Some(value),
-                "timestamp" => self.timestamp = Some(value),
-                _ => {}
+            if let Some(slot) = slot {
+                *slot = Some(value);
             }
         }
         self.payload = Some(scanner.object_since(start));
         Ok(())
     }
 
-    /// An event must be addressed to be filtered: it has a name, and its profile is a string, or absent or `null` when it
-    /// concerns every profile. Nothing else about it can be wrong.
+    /// Where a member of the payload is noted.
+    #[inline]
+    fn slot_in_payload(&mut self, name: &[u8]) -> Option<&mut Option<Value>> {
+        // One comparison of words each, which a `match` would do byte by byte.
+        if name == b"event" {
+            Some(&mut self.event)
+        } else if name == b"profileId" {
+            Some(&mut self.profile_id)
+        } else if name == b"data" {
+            Some(&mut self.data)
+        } else if name == b"timestamp" {
+            Some(&mut self.timestamp)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the message is an event that can be filtered: see [`Spans::address`].
     pub(crate) fn is_event(&self, text: &str) -> bool {
-        let named = self.event.is_some_and(|name| name.string(text).is_some());
-        let addressed = match self.profile_id {
-            None => true,
-            Some(profile) => profile.kind() == Kind::Null || profile.string(text).is_some(),
+        self.address(text).is_some()
+    }
+
+    /// What an event is filtered by; `None` when the message is no event. An event has a name, and its profile is a string,
+    /// or absent or `null` when it concerns every profile. Nothing else about it can be wrong.
+    #[inline]
+    pub(crate) fn address<'t>(&self, text: &'t str) -> Option<Address<'t>> {
+        if !self.kind?.is(text, "event") {
+            return None;
+        }
+        let name = self.event?.string(text)?;
+        let profile = match self.profile_id {
+            Some(profile) if profile.kind() != Kind::Null => Some(profile.string(text)?),
+            _ => None,
         };
-        named && addressed && self.kind.is_some_and(|kind| kind.is(text, "event"))
+        Some(Address { profile, name })
+    }
+}
+
+/// What an event is filtered by.
+pub(crate) struct Address<'t> {
+    /// `None` for every profile.
+    pub(crate) profile: Option<Cow<'t, str>>,
+    pub(crate) name: Cow<'t, str>,
+}
+
+/// The members of the envelope.
+enum Member {
+    Kind,
+    Payload,
+    RequestId,
+    Unknown,
+}
+
+impl Member {
+    #[inline]
+    fn named(name: &[u8]) -> Self {
+        // One comparison of words each, which a `match` would do byte by byte.
+        if name == b"type" {
+            Self::Kind
+        } else if name == b"payload" {
+            Self::Payload
+        } else if name == b"requestId" {
+            Self::RequestId
+        } else {
+            Self::Unknown
+        }
     }
 }
 
@@ -175,9 +234,9 @@ pub(crate) fn member<'t>(object: &'t str, name: &str) -> Option<(&'t str, Value)
     let mut scanner = Scanner::again(object);
     let mut found = None;
     if scanner.enter_object().ok()? {
-        while let Some(key) = scanner.next_key().ok()? {
+        while let Some(is_meant) = scanner.next_key(|key| key == name.as_bytes()).ok()? {
             let value = scanner.value().ok()?;
-            if key == name {
+            if is_meant {
                 found = Some((value.raw(object), value));
             }
         }

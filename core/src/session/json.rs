@@ -7,7 +7,7 @@ use core::fmt;
 use serde::de::Deserialize;
 use serde::ser::Serialize;
 
-use super::scanner::{JsonError, Scanner, plain_prefix};
+use super::scanner::{JsonError, Scanner, skip_plain};
 
 /// Nesting of a message by default (`protocol.md`, Limits of the server by default).
 pub const DEFAULT_MAX_DEPTH: u8 = 64;
@@ -141,7 +141,7 @@ impl<'o> ObjectWriter<'o> {
 }
 
 fn push_string(out: &mut String, content: &str) {
-    if plain_prefix(content.as_bytes()) == content.len() {
+    if skip_plain(content.as_bytes()).is_empty() {
         out.push('"');
         out.push_str(content);
         out.push('"');

@@ -4,8 +4,16 @@
 //! copies and allocates nothing: what it hands out are positions in the text, free of any lifetime, so that a judgement about
 //! a message can outlive the borrow of the buffer the message lies in.
 
+mod token;
+
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+pub(crate) use token::skip_plain;
+use token::{Spelling, Unfit};
 
 /// The deepest nesting that any configuration can allow: one bit of a `u128` stands for each level.
 pub(crate) const DEPTH_CEILING: u8 = 128;
@@ -64,38 +72,55 @@ impl Value {
 
     /// The content of a string; `None` for other values, and for a string that holds half a surrogate pair: that is no
     /// Unicode text (RFC 8259 section 8.2), so it can name nothing.
+    #[inline]
     pub(crate) fn string(self, text: &str) -> Option<Cow<'_, str>> {
         match self.kind {
-            Kind::PlainString => text.get(self.start as usize + 1..self.end as usize - 1).map(Cow::Borrowed),
-            Kind::EscapedString => serde_json::from_str::<String>(self.raw(text)).ok().map(Cow::Owned),
+            Kind::PlainString => text.get(self.content()).map(Cow::Borrowed),
+            Kind::EscapedString => unescaped(self.raw(text)).map(Cow::Owned),
             _ => None,
         }
     }
 
     /// Whether this is a string with exactly this content, told without an allocation unless it holds escapes.
+    #[inline]
     pub(crate) fn is(self, text: &str, content: &str) -> bool {
-        self.string(text).is_some_and(|string| string == content)
+        match self.kind {
+            Kind::PlainString => text.as_bytes().get(self.content()) == Some(content.as_bytes()),
+            Kind::EscapedString => unescaped(self.raw(text)).is_some_and(|string| string == content),
+            _ => false,
+        }
     }
+
+    /// Where the content of a string lies, between its quotes.
+    const fn content(self) -> Range<usize> {
+        self.start as usize + 1..self.end as usize - 1
+    }
+}
+
+#[cold]
+fn unescaped(quoted: &str) -> Option<String> {
+    serde_json::from_str(quoted).ok()
 }
 
 /// A cursor over JSON text: the caller pulls keys and values, everything in between is checked.
 ///
-/// Nothing recurses, so depth costs no stack.
+/// Nothing recurses, so depth costs no stack. What is not inlined takes and returns plain values, so that the cursor itself
+/// lives in registers; the rest is told to be inlined always, since one call in between would put the cursor into memory.
 #[derive(Debug)]
 pub(crate) struct Scanner<'t> {
     text: &'t str,
-    at: usize,
-    /// The containers that stand open, the innermost in the lowest bit: 1 is an object, 0 an array.
-    objects: u128,
+    /// What was not read yet.
+    rest: &'t [u8],
     depth: u8,
     max_depth: u8,
-    /// A value was completed in the innermost container, so a comma or its end must follow.
+    /// A value was completed in the container that the caller entered, so a comma or its end must follow.
     after_value: bool,
 }
 
 impl<'t> Scanner<'t> {
+    #[inline]
     pub(crate) fn new(text: &'t str, max_depth: u8) -> Self {
-        Self { text, at: 0, objects: 0, depth: 0, max_depth: max_depth.min(DEPTH_CEILING), after_value: false }
+        Self { text, rest: text.as_bytes(), depth: 0, max_depth: max_depth.min(DEPTH_CEILING), after_value: false }
     }
 
     /// A scanner for text that was checked before, as deep as that may be.
@@ -104,6 +129,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Enters the object that comes next; `false`, and nothing is consumed, when something else does.
+    #[inline]
     pub(crate) fn enter_object(&mut self) -> Result<bool, JsonError> {
         self.enter_if(b'{')
     }
@@ -113,24 +139,41 @@ impl<'t> Scanner<'t> {
         self.enter_if(b'[')
     }
 
-    /// The next key of the object that was entered, its value being next; `None` once the object ended.
+    /// The next key of the object that was entered, as `name` reads it, its value being next; `None` once the object ended.
     ///
     /// A key that holds half a surrogate pair comes as it was written: it equals no name, since it holds a backslash.
-    pub(crate) fn next_key(&mut self) -> Result<Option<Cow<'t, str>>, JsonError> {
-        let text = self.text;
-        Ok(self.key()?.map(|key| key.string(text).unwrap_or(Cow::Borrowed(key.raw(text)))))
+    #[inline(always)]
+    pub(crate) fn next_key<N>(&mut self, name: impl FnOnce(&[u8]) -> N) -> Result<Option<N>, JsonError> {
+        self.skip_space();
+        if let [b'}', behind @ ..] = self.rest {
+            self.leave(behind);
+            return Ok(None);
+        }
+        if self.after_value {
+            self.rest = self.fit(token::expect(self.rest, b','))?;
+            self.skip_space();
+        }
+        let content = self.fit(token::expect(self.rest, b'"'))?;
+        let (behind, spelling) = self.fit(token::string(content))?;
+        self.rest = self.fit(token::expect(token::skip_space(behind), b':'))?;
+        let key = content.get(..content.len() - behind.len() - 1).unwrap_or_default();
+        Ok(Some(match spelling {
+            Spelling::Plain => name(key),
+            Spelling::Escaped => name(&unescaped_key(key)),
+        }))
     }
 
     /// Whether the array that was entered has a further element, which is next; `false` once the array ended.
     pub(crate) fn next_element(&mut self) -> Result<bool, JsonError> {
-        let byte = self.skip_space();
-        if byte == b']' {
-            self.leave();
+        self.skip_space();
+        if let [b']', behind @ ..] = self.rest {
+            self.leave(behind);
             return Ok(false);
         }
         if self.after_value {
-            self.expect(b',')?;
-            if self.skip_space() == b']' {
+            self.rest = self.fit(token::expect(self.rest, b','))?;
+            self.skip_space();
+            if let [b']', ..] = self.rest {
                 return Err(self.invalid());
             }
         }
@@ -138,281 +181,183 @@ impl<'t> Scanner<'t> {
     }
 
     /// The value that comes next, whole.
+    #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<Value, JsonError> {
-        let byte = self.skip_space();
-        let start = self.at;
-        let kind = match byte {
-            b'{' | b'[' => {
-                self.container(byte)?;
-                if byte == b'{' { Kind::Object } else { Kind::Array }
+        self.skip_space();
+        let start = self.at();
+        let kind = match self.rest {
+            [b'"', content @ ..] => {
+                let (behind, spelling) = self.fit(token::string(content))?;
+                self.rest = behind;
+                match spelling {
+                    Spelling::Plain => Kind::PlainString,
+                    Spelling::Escaped => Kind::EscapedString,
+                }
             }
-            _ => self.leaf(byte)?,
+            [bracket @ (b'{' | b'['), ..] => {
+                self.rest = skip_container(self.text, self.rest, self.depth, self.max_depth)?;
+                if *bracket == b'{' { Kind::Object } else { Kind::Array }
+            }
+            _ => {
+                let (behind, kind) = self.fit(bare(self.rest))?;
+                self.rest = behind;
+                kind
+            }
         };
         self.after_value = true;
-        Ok(self.located(start, kind))
+        Ok(Value { start, end: self.at(), kind })
     }
 
     /// The position of the next value, for [`Scanner::object_since`].
-    pub(crate) fn position(&mut self) -> usize {
+    #[inline]
+    pub(crate) fn position(&mut self) -> u32 {
         self.skip_space();
-        self.at
+        self.at()
     }
 
     /// The object that was entered at `position` and left just now.
-    pub(crate) fn object_since(&self, position: usize) -> Value {
-        self.located(position, Kind::Object)
+    #[inline]
+    pub(crate) fn object_since(&self, position: u32) -> Value {
+        Value { start: position, end: self.at(), kind: Kind::Object }
     }
 
     /// Nothing but white space may follow. A text that positions of 32 bits cannot span is refused here.
+    #[inline]
     pub(crate) fn finish(&mut self) -> Result<(), JsonError> {
         self.skip_space();
-        if self.at == self.text.len() && u32::try_from(self.at).is_ok() { Ok(()) } else { Err(self.invalid()) }
+        if self.rest.is_empty() && u32::try_from(self.text.len()).is_ok() { Ok(()) } else { Err(self.invalid()) }
     }
 
+    #[inline]
     fn enter_if(&mut self, bracket: u8) -> Result<bool, JsonError> {
-        if self.skip_space() != bracket {
-            return Ok(false);
-        }
-        self.enter(bracket)?;
+        self.skip_space();
+        let Ok(behind) = token::expect(self.rest, bracket) else { return Ok(false) };
+        self.depth = deeper(self.text, self.rest, self.depth, self.max_depth)?;
+        self.rest = behind;
+        self.after_value = false;
         Ok(true)
     }
 
-    fn enter(&mut self, bracket: u8) -> Result<(), JsonError> {
-        if self.depth == self.max_depth {
-            return Err(JsonError::TooDeep { at: narrow(self.at), limit: self.max_depth });
-        }
-        self.at += 1;
-        self.depth += 1;
-        self.objects = self.objects << 1 | u128::from(bracket == b'{');
-        self.after_value = false;
-        Ok(())
-    }
-
-    fn leave(&mut self) {
-        self.at += 1;
+    #[inline]
+    fn leave(&mut self, behind: &'t [u8]) {
+        self.rest = behind;
         self.depth = self.depth.saturating_sub(1);
-        self.objects >>= 1;
         self.after_value = true;
     }
 
-    fn container(&mut self, bracket: u8) -> Result<(), JsonError> {
-        let outside = self.depth;
-        self.enter(bracket)?;
-        while self.depth > outside {
-            let in_object = self.objects & 1 == 1;
-            let ended = if in_object { self.key()?.is_none() } else { !self.next_element()? };
-            if ended {
-                continue;
-            }
-            match self.skip_space() {
-                bracket @ (b'{' | b'[') => self.enter(bracket)?,
-                byte => {
-                    self.leaf(byte)?;
-                    self.after_value = true;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn key(&mut self) -> Result<Option<Value>, JsonError> {
-        let mut byte = self.skip_space();
-        if byte == b'}' {
-            self.leave();
-            return Ok(None);
-        }
-        if self.after_value {
-            self.expect(b',')?;
-            byte = self.skip_space();
-        }
-        if byte != b'"' {
-            return Err(self.invalid());
-        }
-        let start = self.at;
-        let kind = self.string()?;
-        let key = self.located(start, kind);
-        self.skip_space();
-        self.expect(b':')?;
-        Ok(Some(key))
-    }
-
-    fn leaf(&mut self, first: u8) -> Result<Kind, JsonError> {
-        match first {
-            b'"' => self.string(),
-            b'-' | b'0'..=b'9' => self.number(),
-            b't' => self.literal("true", Kind::Bool),
-            b'f' => self.literal("false", Kind::Bool),
-            b'n' => self.literal("null", Kind::Null),
-            _ => Err(self.invalid()),
-        }
+    #[inline]
+    fn skip_space(&mut self) {
+        self.rest = token::skip_space(self.rest);
     }
 
     #[inline]
-    fn string(&mut self) -> Result<Kind, JsonError> {
-        self.at += 1;
-        self.at += plain_prefix(self.rest());
-        if self.byte() == b'"' {
-            self.at += 1;
-            return Ok(Kind::PlainString);
-        }
-        self.string_from_escape()
+    fn at(&self) -> u32 {
+        position(self.text, self.rest.len())
     }
 
-    /// The rest of a string, from its first byte that cannot stand as it is.
-    #[cold]
-    fn string_from_escape(&mut self) -> Result<Kind, JsonError> {
-        loop {
-            match self.byte() {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(Kind::EscapedString);
-                }
-                b'\\' => self.escape()?,
-                // A control character, or the text ended.
-                _ => return Err(self.invalid()),
-            }
-            self.at += plain_prefix(self.rest());
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), JsonError> {
-        self.at += 1;
-        match self.byte() {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
-            b'u' => {
-                self.at += 1;
-                for _ in 0..4 {
-                    if !self.byte().is_ascii_hexdigit() {
-                        return Err(self.invalid());
-                    }
-                    self.at += 1;
-                }
-            }
-            _ => return Err(self.invalid()),
-        }
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<Kind, JsonError> {
-        if self.byte() == b'-' {
-            self.at += 1;
-        }
-        // RFC 8259 section 6: no leading zeros.
-        if self.byte() == b'0' {
-            self.at += 1;
-            if self.byte().is_ascii_digit() {
-                return Err(self.invalid());
-            }
-        } else {
-            self.digits()?;
-        }
-        if self.byte() == b'.' {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.byte(), b'e' | b'E') {
-            self.at += 1;
-            if matches!(self.byte(), b'+' | b'-') {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(Kind::Number)
-    }
-
-    /// One digit or more.
-    fn digits(&mut self) -> Result<(), JsonError> {
-        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += count;
-        if count == 0 { Err(self.invalid()) } else { Ok(()) }
-    }
-
-    fn literal(&mut self, word: &str, kind: Kind) -> Result<Kind, JsonError> {
-        if !self.rest().starts_with(word.as_bytes()) {
-            return Err(self.invalid());
-        }
-        self.at += word.len();
-        Ok(kind)
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
-        if self.byte() != byte {
-            return Err(self.invalid());
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Skips white space and looks at the byte behind it.
     #[inline]
-    fn skip_space(&mut self) -> u8 {
-        // Machines write none, so the usual case is one comparison.
-        let byte = self.byte();
-        if byte > b' ' { byte } else { self.skip_spaces() }
-    }
-
-    fn skip_spaces(&mut self) -> u8 {
-        while let b' ' | b'\n' | b'\r' | b'\t' = self.byte() {
-            self.at += 1;
-        }
-        self.byte()
-    }
-
-    /// The present byte. The end of the text reads as NUL, which fits nowhere in JSON either.
-    #[inline]
-    fn byte(&self) -> u8 {
-        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
-    }
-
-    fn rest(&self) -> &'t [u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
-    }
-
-    fn located(&self, start: usize, kind: Kind) -> Value {
-        Value { start: narrow(start), end: narrow(self.at), kind }
+    fn fit<T>(&self, read: Result<T, Unfit>) -> Result<T, JsonError> {
+        read.map_err(|unfit| invalid(self.text, unfit))
     }
 
     fn invalid(&self) -> JsonError {
-        JsonError::Invalid { at: narrow(self.at) }
+        invalid(self.text, Unfit::at(self.rest))
     }
 }
 
-/// Positions beyond 4 GiB are out of reach: [`Scanner::finish`] refuses such a text.
-fn narrow(position: usize) -> u32 {
-    u32::try_from(position).unwrap_or(u32::MAX)
-}
-
-/// How many bytes at the start of `bytes` can stand in a string as they are: neither quote, backslash nor control.
-#[inline]
-pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGH: u64 = ONES << 7;
-    // The lowest set bit marks the first byte below the bound; bits above it may be set falsely, by the borrow.
-    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGH;
-    let mut at = 0;
-    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*word);
-        let special = below(word, 0x20) | below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1);
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
+/// Checks the container that begins here, `depth` levels down, and goes behind it.
+#[inline(never)]
+fn skip_container<'t>(text: &str, mut rest: &'t [u8], depth: u8, max_depth: u8) -> Result<&'t [u8], JsonError> {
+    let outside = depth;
+    let mut depth = depth;
+    // The containers that stand open, the innermost in the lowest bit: 1 is an object, 0 an array.
+    let mut objects = 0_u128;
+    let unfit = |unfit: Unfit| invalid(text, unfit);
+    loop {
+        'value: {
+            match rest {
+                [b'"', content @ ..] => (rest, _) = token::string(content).map_err(unfit)?,
+                [bracket @ (b'{' | b'['), inside @ ..] => {
+                    depth = deeper(text, rest, depth, max_depth)?;
+                    objects = objects << 1 | u128::from(*bracket == b'{');
+                    rest = token::skip_space(inside);
+                    if rest.first() != Some(&end_of(objects)) {
+                        break 'value;
+                    }
+                }
+                _ => (rest, _) = bare(rest).map_err(unfit)?,
+            }
+            loop {
+                rest = token::skip_space(rest);
+                if let [b',', behind @ ..] = rest {
+                    rest = token::skip_space(behind);
+                    break;
+                }
+                rest = token::expect(rest, end_of(objects)).map_err(unfit)?;
+                objects >>= 1;
+                depth -= 1;
+                if depth == outside {
+                    return Ok(rest);
+                }
+            }
         }
-        at += 8;
+        if objects & 1 == 1 {
+            let key = token::expect(rest, b'"').map_err(unfit)?;
+            (rest, _) = token::string(key).map_err(unfit)?;
+            rest = token::expect(token::skip_space(rest), b':').map_err(unfit)?;
+            rest = token::skip_space(rest);
+        }
     }
-    at + plain_prefix_of_tail(bytes.get(at..).unwrap_or_default())
 }
 
-/// The same for fewer bytes than a word, which only the end of a text leaves.
+/// The bracket that ends the innermost container.
+#[inline]
+const fn end_of(objects: u128) -> u8 {
+    if objects & 1 == 1 { b'}' } else { b']' }
+}
+
+/// The depth behind the bracket that is next.
+#[inline]
+fn deeper(text: &str, rest: &[u8], depth: u8, max_depth: u8) -> Result<u8, JsonError> {
+    if depth == max_depth {
+        return Err(JsonError::TooDeep { at: position(text, rest.len()), limit: max_depth });
+    }
+    Ok(depth + 1)
+}
+
+/// Reads a number or a literal.
+#[inline(never)]
+fn bare(rest: &[u8]) -> Result<(&[u8], Kind), Unfit> {
+    let (rest, kind) = match rest {
+        [b'-' | b'0'..=b'9', ..] => (token::number(rest)?, Kind::Number),
+        [b't', ..] => (token::literal(rest, b"true")?, Kind::Bool),
+        [b'f', ..] => (token::literal(rest, b"false")?, Kind::Bool),
+        _ => (token::literal(rest, b"null")?, Kind::Null),
+    };
+    Ok((rest, kind))
+}
+
+/// A key whose content holds escapes.
 #[cold]
-fn plain_prefix_of_tail(bytes: &[u8]) -> usize {
-    let plain = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
-    bytes.iter().take_while(plain).count()
+fn unescaped_key(content: &[u8]) -> Vec<u8> {
+    let quoted = core::str::from_utf8(content).ok().map(|content| format!("\"{content}\""));
+    quoted.and_then(|quoted| unescaped(&quoted)).map_or_else(|| content.into(), String::into_bytes)
+}
+
+#[cold]
+fn invalid(text: &str, unfit: Unfit) -> JsonError {
+    JsonError::Invalid { at: position(text, unfit.left) }
+}
+
+/// Where `left` bytes are left of a text. Positions beyond 4 GiB are out of reach: [`Scanner::finish`] refuses such a text.
+#[inline]
+fn position(text: &str, left: usize) -> u32 {
+    u32::try_from(text.len() - left).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::format;
     use alloc::string::ToString;
-    use alloc::vec::Vec;
 
     use proptest::prelude::*;
     use serde_json::value::RawValue;
@@ -534,6 +479,28 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json_on_an_event_with_a_piece_replaced(
+            at in any::<prop::sample::Index>(),
+            len in 0_usize..4,
+            piece in prop::sample::select(Vec::from([
+                "\"", "\\", "\\u", "\\ud83d", "{", "}", "[", "]", ",", ":", "-", ".", "e", "0", "1", "t", " ", "\n", "\u{1}", "\u{7f}", "é", "",
+            ])),
+        ) {
+            let event = r#"{"type":"event","payload":{"event":"message.ack","profileId":"profile-\u0031","data":{"messageId":
+                "a longer text, \"quoted\", of more than one block of bytes and \ud83d\ude00 on two lines\n","ack":-1.5e+3,"l":[true,[],{}]}}}"#;
+            // It is ASCII, so every index is a boundary.
+            let event = event.replace('\n', " ");
+            let from = at.index(event.len());
+            let text = [&event[..from], piece, &event[(from + len).min(event.len())..]].concat();
+            let theirs = serde_json::from_str::<&RawValue>(&text).ok().map(|value| value.get());
+            let ours = scan(&text, 64).ok().map(|value| value.raw(&text));
+            prop_assert_eq!(ours, theirs);
+            prop_assert_eq!(crate::session::Message::parse(&text, 64).is_ok(), theirs.is_some());
+        }
+    }
+
     #[test]
     fn depth_is_refused_one_level_past_the_limit() {
         for limit in [1, 2, 64, DEPTH_CEILING] {
@@ -567,14 +534,31 @@ mod tests {
     }
 
     #[test]
-    fn special_bytes_are_found_at_every_offset_of_a_word() {
-        for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
-            for offset in 0..24 {
-                let mut bytes = [b'a'; 24];
-                bytes[offset] = special;
-                assert_eq!(plain_prefix(&bytes), offset);
+    fn special_bytes_are_found_at_every_offset_of_words_and_blocks() {
+        for plain in [b'a', b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
+            for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
+                for offset in 0..200 {
+                    let mut bytes = [plain; 200];
+                    // A second one behind it is not taken for the first.
+                    bytes[offset..(offset + 2).min(200)].fill(special);
+                    assert_eq!(skip_plain(&bytes).len(), bytes.len() - offset, "{special} among {plain}");
+                    assert!(skip_plain(&bytes[..offset]).is_empty());
+                }
             }
         }
-        assert_eq!(plain_prefix("é\u{7f}ÿ 😀!#[]".as_bytes()), "é\u{7f}ÿ 😀!#[]".len());
+    }
+
+    #[test]
+    fn half_an_escape_is_refused_at_the_byte_that_is_missing() {
+        let filler = "x".repeat(70);
+        for lead in ["", "1234567", "12345678", &filler] {
+            for (escape, fits) in
+                [("\\", 1), ("\\u", 2), ("\\u12", 4), ("\\uD8G0", 4), ("\\x", 1), ("\\U0041", 1), ("\u{1f}", 0)]
+            {
+                let at = u32::try_from(1 + lead.len() + fits).unwrap();
+                let text = format!("\"{lead}{escape}\u{7f}\"");
+                assert_eq!(scan(&text, 1), Err(JsonError::Invalid { at }), "{text:?}");
+            }
+        }
     }
 }

@@ -310,12 +310,16 @@ impl ServerSession {
     /// Makes a subscription. `place` is where it stands in the order of the requests.
     fn apply(&mut self, request: Undecided, place: Ticket) -> Result<ServerEvent, Refused> {
         let Undecided { profile, events, mode, events_sent, request_id } = request;
+        let limits = &self.config.subscriptions;
         match mode {
             SubscribeMode::Add => {
-                self.subscriptions.check_room(&profile, &self.config.subscriptions)?;
+                self.subscriptions.check_room(&profile, &events, limits)?;
                 self.subscriptions.add(profile.clone(), events.clone());
             }
-            SubscribeMode::Replace => self.subscriptions.replace(profile.clone(), events.clone()),
+            SubscribeMode::Replace => {
+                SubscriptionSet::default().check_room(&profile, &events, limits)?;
+                self.subscriptions.replace(profile.clone(), events.clone());
+            }
         }
         self.supersede(place, Some(&*profile).filter(|_| mode == SubscribeMode::Add));
         let add = mode == SubscribeMode::Add;
@@ -427,6 +431,10 @@ impl ServerSession {
     pub fn message_sent(&mut self) {
         if let Some(reply) = self.replies.pop_front() {
             self.queued_bytes = self.queued_bytes.saturating_sub(reply.len());
+        }
+        if self.replies.is_empty() {
+            // Most connections never ask again.
+            self.replies = VecDeque::new();
         }
     }
 

@@ -1,8 +1,9 @@
 //! Subscriptions: which events a connection gets (`protocol.md`, Subscriptions and filtering).
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// The event name that matches every event. No other wildcard exists.
 pub const EVERY_EVENT: &str = "*";
@@ -17,11 +18,18 @@ pub struct SubscriptionLimits {
     pub max_event_names: usize,
     /// Bytes in the name of an event or a profile, 256 by default: identifiers are far shorter.
     pub max_name_bytes: usize,
+    /// Bytes of all the names that one connection subscribes by, profiles and events, 1 MiB by default: the limits above
+    /// would allow 64 MiB. Each name counts 32 bytes more than it has, for its place in memory, or a million short ones
+    /// would fit (HPACK counts its entries so, RFC 7541 section 4.1).
+    pub max_total_bytes: usize,
 }
+
+/// What a name counts beside its bytes.
+const NAME_OVERHEAD: usize = 32;
 
 impl Default for SubscriptionLimits {
     fn default() -> Self {
-        Self { max_subscriptions: 256, max_event_names: 1_024, max_name_bytes: 256 }
+        Self { max_subscriptions: 256, max_event_names: 1_024, max_name_bytes: 256, max_total_bytes: 1024 * 1024 }
     }
 }
 
@@ -37,6 +45,9 @@ pub enum SubscriptionLimit {
     /// [`SubscriptionLimits::max_name_bytes`]
     #[error("a name longer than {0} bytes")]
     NameBytes(usize),
+    /// [`SubscriptionLimits::max_total_bytes`]
+    #[error("more than {0} bytes of names in all subscriptions")]
+    TotalBytes(usize),
 }
 
 /// A set of event names, in which `*` stands for all.
@@ -54,8 +65,11 @@ pub enum SubscriptionLimit {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventNames {
-    names: Arc<BTreeSet<Box<str>>>,
+    /// In byte order: one block of memory, however few.
+    names: Arc<[Arc<str>]>,
     every: bool,
+    /// What the names count towards [`SubscriptionLimits::max_total_bytes`].
+    bytes: usize,
 }
 
 impl EventNames {
@@ -68,7 +82,7 @@ impl EventNames {
     /// Whether an event of this name is in the set.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        self.every || self.names.contains(name)
+        self.every || self.names.binary_search_by(|other| (**other).cmp(name)).is_ok()
     }
 
     /// Whether `*` is in the set.
@@ -94,12 +108,18 @@ impl EventNames {
         self.names.is_empty()
     }
 
+    /// The names as [`iter`](Self::iter) gives them, to be shared.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.names.iter()
+    }
+
     /// Collects names until one of them breaks a limit.
     pub(crate) fn collect_within<'n, N: AsRef<str> + 'n>(
         names: impl IntoIterator<Item = N>,
         limits: &SubscriptionLimits,
     ) -> Result<Self, SubscriptionLimit> {
         let mut set = BTreeSet::<Box<str>>::new();
+        let mut bytes = 0_usize;
         for name in names {
             let name = name.as_ref();
             check_name(name, limits)?;
@@ -109,6 +129,8 @@ impl EventNames {
             if set.len() >= limits.max_event_names {
                 return Err(SubscriptionLimit::EventNames(limits.max_event_names));
             }
+            bytes = bytes.saturating_add(counted(name));
+            check_total(bytes, limits)?;
             set.insert(name.into());
         }
         Ok(Self::from(set))
@@ -131,7 +153,8 @@ impl<N: Into<Box<str>>> FromIterator<N> for EventNames {
 impl From<BTreeSet<Box<str>>> for EventNames {
     fn from(names: BTreeSet<Box<str>>) -> Self {
         let every = names.contains(EVERY_EVENT);
-        Self { names: Arc::new(names), every }
+        let bytes = names.iter().map(|name| counted(name)).fold(0, usize::saturating_add);
+        Self { names: names.into_iter().map(Arc::from).collect(), every, bytes }
     }
 }
 
@@ -151,7 +174,10 @@ impl From<BTreeSet<Box<str>>> for EventNames {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionSet {
-    profiles: BTreeMap<Arc<str>, EventNames>,
+    /// In byte order of the profiles. Nearly every connection has one or a few, for which a tree would be mostly empty.
+    profiles: Vec<(Arc<str>, EventNames)>,
+    /// What all names count, kept so that a change costs what has changed.
+    bytes: usize,
 }
 
 impl SubscriptionSet {
@@ -160,41 +186,69 @@ impl SubscriptionSet {
     #[must_use]
     pub fn matches(&self, profile: Option<&str>, name: &str) -> bool {
         match profile {
-            Some(profile) => self.profiles.get(profile).is_some_and(|names| names.matches(name)),
-            None => self.profiles.values().any(|names| names.matches(name)),
+            Some(profile) => self.get(profile).is_some_and(|names| names.matches(name)),
+            None => self.profiles.iter().any(|(_, names)| names.matches(name)),
         }
     }
 
     /// Makes this the only subscription, as a plain `subscribe` does.
     pub fn replace(&mut self, profile: impl Into<Arc<str>>, names: EventNames) {
-        self.profiles.clear();
+        self.clear();
         self.add(profile, names);
     }
 
     /// Adds a subscription or replaces the event names of its profile; other profiles stay, as with `"mode": "add"`.
     pub fn add(&mut self, profile: impl Into<Arc<str>>, names: EventNames) {
-        self.profiles.insert(profile.into(), names);
+        let profile = profile.into();
+        self.bytes = self.bytes.saturating_add(size(&profile, &names));
+        match self.find(&profile) {
+            Ok(index) => {
+                if let Some((_, before)) = self.profiles.get_mut(index) {
+                    self.bytes = self.bytes.saturating_sub(size(&profile, before));
+                    *before = names;
+                }
+            }
+            Err(index) => {
+                // The first one needs room for itself alone.
+                if self.profiles.len() == self.profiles.capacity() {
+                    self.profiles.reserve_exact(self.profiles.len().max(1));
+                }
+                self.profiles.insert(index, (profile, names));
+            }
+        }
     }
 
     /// Removes the subscription of one profile and says whether there was one.
     pub fn remove(&mut self, profile: &str) -> bool {
-        self.profiles.remove(profile).is_some()
+        let Ok(index) = self.find(profile) else { return false };
+        let (profile, names) = self.profiles.remove(index);
+        self.bytes = self.bytes.saturating_sub(size(&profile, &names));
+        if self.profiles.len() <= self.profiles.capacity() / 4 {
+            self.profiles.shrink_to_fit();
+        }
+        true
     }
 
     /// Removes every subscription.
     pub fn clear(&mut self) {
-        self.profiles.clear();
+        *self = Self::default();
     }
 
     /// The event names that this profile is subscribed to with.
     #[must_use]
     pub fn get(&self, profile: &str) -> Option<&EventNames> {
-        self.profiles.get(profile)
+        let index = self.find(profile).ok()?;
+        self.profiles.get(index).map(|(_, names)| names)
     }
 
     /// Profiles with their event names, profiles in byte order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &EventNames)> {
         self.profiles.iter().map(|(profile, names)| (&**profile, names))
+    }
+
+    /// The same, with the names of the profiles to be shared.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (&Arc<str>, &EventNames)> {
+        self.profiles.iter().map(|(profile, names)| (profile, names))
     }
 
     /// How many profiles are subscribed to.
@@ -209,12 +263,23 @@ impl SubscriptionSet {
         self.profiles.is_empty()
     }
 
-    /// Whether one more subscription, to this profile, stays within the limit.
-    pub(crate) fn check_room(&self, profile: &str, limits: &SubscriptionLimits) -> Result<(), SubscriptionLimit> {
-        if self.len() >= limits.max_subscriptions && self.get(profile).is_none() {
+    fn find(&self, profile: &str) -> Result<usize, usize> {
+        self.profiles.binary_search_by(|(other, _)| (**other).cmp(profile))
+    }
+
+    /// Whether the set stays within the limits with this subscription in it.
+    pub(crate) fn check_room(
+        &self,
+        profile: &str,
+        names: &EventNames,
+        limits: &SubscriptionLimits,
+    ) -> Result<(), SubscriptionLimit> {
+        let replaced = self.get(profile);
+        if self.len() >= limits.max_subscriptions && replaced.is_none() {
             return Err(SubscriptionLimit::Subscriptions(limits.max_subscriptions));
         }
-        Ok(())
+        let others = self.bytes.saturating_sub(replaced.map_or(0, |names| size(profile, names)));
+        check_total(others.saturating_add(size(profile, names)), limits)
     }
 }
 
@@ -223,6 +288,22 @@ pub(crate) fn check_name(name: &str, limits: &SubscriptionLimits) -> Result<(), 
         return Err(SubscriptionLimit::NameBytes(limits.max_name_bytes));
     }
     Ok(())
+}
+
+fn check_total(bytes: usize, limits: &SubscriptionLimits) -> Result<(), SubscriptionLimit> {
+    if bytes > limits.max_total_bytes {
+        return Err(SubscriptionLimit::TotalBytes(limits.max_total_bytes));
+    }
+    Ok(())
+}
+
+/// What one subscription counts.
+fn size(profile: &str, names: &EventNames) -> usize {
+    counted(profile).saturating_add(names.bytes)
+}
+
+const fn counted(name: &str) -> usize {
+    name.len().saturating_add(NAME_OVERHEAD)
 }
 
 #[cfg(test)]
@@ -304,10 +385,40 @@ mod tests {
         let mut set = SubscriptionSet::default();
         for index in 0..256 {
             let profile = format!("p{index}");
-            assert_eq!(set.check_room(&profile, &limits), Ok(()));
+            assert_eq!(set.check_room(&profile, &EventNames::every(), &limits), Ok(()));
             set.add(profile, EventNames::every());
         }
-        assert_eq!(set.check_room("p0", &limits), Ok(()));
-        assert_eq!(set.check_room("one more", &limits), Err(SubscriptionLimit::Subscriptions(256)));
+        assert_eq!(set.check_room("p0", &EventNames::every(), &limits), Ok(()));
+        let full = set.check_room("one more", &EventNames::every(), &limits);
+        assert_eq!(full, Err(SubscriptionLimit::Subscriptions(256)));
+    }
+
+    #[test]
+    fn all_names_together_hold_to_the_limit_and_break_one_past_it() {
+        // Two subscriptions of a profile of one byte and an event of three.
+        let exact = 2 * (1 + 32 + 3 + 32);
+        let limits = SubscriptionLimits { max_total_bytes: exact, ..SubscriptionLimits::default() };
+        let tight = SubscriptionLimits { max_total_bytes: exact - 1, ..limits };
+        let mut set = SubscriptionSet::default();
+        set.add("a", names(&["xyz"]));
+        assert_eq!(set.check_room("b", &names(&["xyz"]), &limits), Ok(()));
+        let over = SubscriptionLimit::TotalBytes(exact - 1);
+        assert_eq!(set.check_room("b", &names(&["xyz"]), &tight), Err(over));
+        set.add("b", names(&["xyz"]));
+        // What a subscription replaces makes room, and so does what is removed.
+        assert_eq!(set.check_room("b", &names(&["abc"]), &limits), Ok(()));
+        assert!(set.check_room("b", &names(&["abcd"]), &limits).is_err());
+        set.add("b", names(&["abc"]));
+        assert!(set.check_room("c", &names(&[""]), &limits).is_err());
+        assert!(set.remove("a"));
+        assert_eq!(set.check_room("c", &names(&["xyz"]), &limits), Ok(()));
+        set.replace("d", names(&["xyz"]));
+        assert_eq!(set.check_room("c", &names(&["xyz"]), &limits), Ok(()));
+        set.clear();
+        assert_eq!(set, SubscriptionSet::default());
+        // The names of one subscription alone, duplicates counted once.
+        let collect = |names: &[&str]| EventNames::collect_within(names, &tight);
+        assert_eq!(collect(&["a", "bb", "c", "a"]).unwrap().len(), 3);
+        assert_eq!(collect(&["a", "bb", "c", "dddd"]), Err(over));
     }
 }

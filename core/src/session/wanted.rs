@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::request::RequestId;
+use super::request::{Ask, RequestId};
 use super::subscription::EventNames;
 
 /// One wanted subscription.
@@ -12,6 +12,12 @@ use super::subscription::EventNames;
 pub(crate) struct Wish {
     pub(crate) profile: Arc<str>,
     pub(crate) events: EventNames,
+}
+
+impl Wish {
+    pub(crate) fn ask(&self) -> Ask {
+        Ask::Subscribe { profile: self.profile.clone(), events: self.events.clone() }
+    }
 }
 
 #[derive(Clone, Debug)]

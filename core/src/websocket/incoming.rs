@@ -169,6 +169,15 @@ impl Incoming {
         if !input.is_empty() {
             out.liveness.bytes_arrived(now);
         }
+        // A message that is one plain frame, the common case, is judged and lent where it lies.
+        if self.message.is_none()
+            && let Some((opcode, payload)) = self.decoder.decode_plain(input)
+        {
+            return match self.whole_message(opcode, payload) {
+                Ok(found) => Ok(Some(found)),
+                Err(error) => Err(self.fail(now, input, out, error)),
+            };
+        }
         loop {
             let part = match self.decoder.decode(input) {
                 Ok(Some(part)) => part,
@@ -233,9 +242,9 @@ impl Incoming {
     #[inline]
     fn data_part<'x>(&mut self, now: Instant, part: FramePart<'x>) -> Result<Option<Located<'x>>, ProtocolError> {
         if part.first {
-            // The whole message in one piece, the common case, is judged and lent where it lies.
+            // The whole message in one piece is judged and lent where it lies.
             if part.header.fin && part.is_last() && self.message.is_none() && !self.is_compressed(&part.header) {
-                return self.whole_message(part);
+                return self.whole_message(part.header.opcode, part.payload).map(Some);
             }
             self.start_frame(now, &part.header)?;
         }
@@ -245,14 +254,14 @@ impl Incoming {
     }
 
     #[inline]
-    fn whole_message<'x>(&self, part: FramePart<'x>) -> Result<Option<Located<'x>>, ProtocolError> {
-        match part.header.opcode {
+    fn whole_message<'x>(&self, opcode: OpCode, payload: &'x mut [u8]) -> Result<Located<'x>, ProtocolError> {
+        match opcode {
             // Section 5.4: a continuation continues a message that has begun.
             OpCode::Continuation => Err(ProtocolError::UnexpectedContinuation),
-            _ if part.payload.len() > self.max_message_len => Err(ProtocolError::MessageTooLarge),
+            _ if payload.len() > self.max_message_len => Err(ProtocolError::MessageTooLarge),
             // Section 8.1: text is UTF-8.
-            OpCode::Text => Ok(Some(Located::Text(from_utf8(part.payload)?))),
-            _ => Ok(Some(Located::Binary(part.payload))),
+            OpCode::Text => Ok(Located::Text(from_utf8(payload)?)),
+            _ => Ok(Located::Binary(payload)),
         }
     }
 

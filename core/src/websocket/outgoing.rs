@@ -295,9 +295,12 @@ impl Outgoing {
         self.lifecycle.shut_down();
     }
 
-    /// Gives back the memory of the compression, for a connection that is expected to be idle. The next message allocates it
-    /// anew and starts without context, which costs some of its compression.
+    /// Gives back the memory of the compression and of an empty queue, for a connection that is expected to be idle. The next
+    /// message allocates it anew and starts without context, which costs some of its compression.
+    ///
+    /// The queue's memory is given back without this, too, whenever a keep-alive ping is due.
     pub fn release_memory(&mut self) {
+        self.queue.release();
         if self.fragmented.is_none()
             && let Some(compressor) = &mut self.compressor
         {
@@ -365,6 +368,8 @@ impl Outgoing {
         if self.is_open() {
             match self.liveness.due(now) {
                 Some(Due::Ping) => {
+                    // A connection that was silent for so long is idle.
+                    self.queue.release();
                     // While the previous one is not even written, another would ask nothing new.
                     if self.ping_backlog == 0 {
                         self.pings = self.pings.wrapping_add(1);
@@ -408,7 +413,7 @@ impl Outgoing {
             return self.send_compressed(kind, payload);
         }
         self.admit_message(payload.len())?;
-        self.push_frame(kind.opcode(), true, payload);
+        self.push(FrameHeader::new(kind.opcode(), true, None, payload.len() as u64), payload);
         Ok(())
     }
 
@@ -470,7 +475,6 @@ impl Outgoing {
         self.push_frame(OpCode::Close, true, &body);
     }
 
-    #[inline]
     fn push_frame(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
         self.push(FrameHeader::new(opcode, fin, None, payload.len() as u64), payload);
     }
@@ -482,13 +486,12 @@ impl Outgoing {
         self.push(FrameHeader { reserved, ..header }, payload);
     }
 
-    #[inline]
+    /// Where a message is sent the compiler knows most of its header.
+    #[inline(always)]
     fn push(&mut self, header: FrameHeader, payload: &[u8]) {
         // RFC 6455 section 5.3: a fresh key for each frame, from a source that the peer cannot predict.
         let mask = self.masking.as_mut().map(|random| random.masking_key());
-        let mut buffer = [0; FrameHeader::MAX_LEN];
-        let header = FrameHeader { mask, ..header }.encode(&mut buffer);
-        let queued = self.queue.copy(header, payload);
+        let queued = self.queue.copy(&FrameHeader { mask, ..header }, payload);
         if let Some(key) = mask {
             apply_mask(queued, key, 0);
         }

@@ -6,10 +6,12 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use crate::frame::FrameHeader;
+
 /// A first-in, first-out queue of bytes that is lent for vectored writes and confirmed at any byte.
 ///
 /// `copied` holds bytes that were copied in; `shared` holds buffers that stand between runs of them. An empty queue holds
-/// at most [`KEPT`] bytes of memory.
+/// at most [`KEPT`] bytes of memory, or [`KEPT_BATCH`] after much was sent, until [`release`](Self::release).
 #[derive(Default)]
 pub(crate) struct TransmitQueue {
     copied: Vec<u8>,
@@ -20,8 +22,15 @@ pub(crate) struct TransmitQueue {
     shared_len: usize,
 }
 
-/// What an empty queue keeps allocated: room for a typical event, so that a steady trickle does not allocate.
-const KEPT: usize = 512;
+/// What an empty queue keeps allocated: room for a short message, so that a steady trickle of them does not allocate. Events
+/// go by reference, and the answers to an upgrade and to a subscription are too long and too rare to be kept for.
+const KEPT: usize = 128;
+
+/// What it keeps after a batch of at least [`BATCH`] bytes, which others will follow: room for the next one.
+const KEPT_BATCH: usize = 16 << 10;
+
+/// More than the answers of an idle connection have.
+const BATCH: usize = 1 << 10;
 
 impl TransmitQueue {
     /// Bytes that wait to be written.
@@ -35,12 +44,16 @@ impl TransmitQueue {
         self.len() == 0
     }
 
-    /// Appends by copy: the bytes of `parts` one after the other. Returns where they lie, for masking.
-    #[inline]
-    pub(crate) fn copy(&mut self, header: &[u8], payload: &[u8]) -> &mut [u8] {
-        let start = self.copied.len() + header.len();
-        self.copied.reserve(header.len() + payload.len());
-        self.copied.extend_from_slice(header);
+    /// Appends a frame by copy. Returns where its payload lies, for masking.
+    #[inline(always)]
+    pub(crate) fn copy(&mut self, header: &FrameHeader, payload: &[u8]) -> &mut [u8] {
+        let mut buffer = [0; FrameHeader::MAX_LEN];
+        let header_len = header.encode(&mut buffer).len();
+        let start = self.copied.len() + header_len;
+        self.copied.reserve(buffer.len() + payload.len());
+        // A copy of a length that the compiler knows takes a few instructions; what is too much of it is cut at once.
+        self.copied.extend_from_slice(&buffer);
+        self.copied.truncate(start);
         self.copied.extend_from_slice(payload);
         self.copied.get_mut(start..).unwrap_or_default()
     }
@@ -48,7 +61,7 @@ impl TransmitQueue {
     /// Appends by reference; by copy when the reference would take more memory than the bytes do.
     pub(crate) fn share(&mut self, bytes: Bytes) {
         if bytes.len() <= size_of::<(usize, Bytes)>() {
-            self.copy(&bytes, &[]);
+            self.copied.extend_from_slice(&bytes);
         } else {
             self.shared_len += bytes.len();
             self.shared.push_back((self.copied.len(), bytes));
@@ -108,13 +121,21 @@ impl TransmitQueue {
         *self = Self::default();
     }
 
-    /// Gives memory back: all but [`KEPT`] when the queue is empty, and what lies before `head` once that is the greater
+    /// Gives all memory back when the queue is empty.
+    pub(crate) fn release(&mut self) {
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Gives memory back: all but what is kept when the queue is empty, and what lies before `head` once that is the greater
     /// part, so that a queue that never runs dry moves each byte at most once.
     fn reclaim(&mut self) {
         if self.is_empty() {
             self.shared = VecDeque::new();
             self.head = 0;
-            if self.copied.capacity() > KEPT {
+            let kept = if self.copied.len() < BATCH { KEPT } else { KEPT_BATCH };
+            if self.copied.capacity() > kept {
                 self.copied = Vec::new();
             } else {
                 self.copied.clear();
@@ -141,6 +162,7 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+    use crate::frame::OpCode;
 
     fn contents(queue: &TransmitQueue) -> Vec<u8> {
         let mut slices = [&[][..]; 16];
@@ -154,13 +176,13 @@ mod tests {
         let shared = Bytes::from(bytes.clone());
         let mut queue = TransmitQueue::default();
         queue.share(shared.slice(..60));
-        queue.copy(&bytes[60..61], &bytes[61..62]);
-        queue.copy(b"", &bytes[62..70]);
+        queue.share(shared.slice(60..61));
+        queue.share(shared.slice(61..70));
         queue.share(shared.slice(70..130));
         queue.share(shared.slice(130..250));
         queue.share(Bytes::new());
         queue.share(shared.slice(250..254));
-        queue.copy(&bytes[254..], b"");
+        queue.share(shared.slice(254..));
         (queue, bytes)
     }
 
@@ -176,6 +198,30 @@ mod tests {
             }
             assert!(queue.is_empty() && contents(&queue).is_empty());
         }
+    }
+
+    #[test]
+    fn a_frame_is_its_header_and_its_payload_with_nothing_between() {
+        for len in [0, 1, 125, 126, 65_535, 65_536] {
+            let payload = vec![9; len];
+            let header = FrameHeader::new(OpCode::Binary, true, Some([1, 2, 3, 4]), len as u64);
+            let mut queue = TransmitQueue::default();
+            queue.share(Bytes::from_static(&[7]));
+            assert_eq!(queue.copy(&header, &payload), payload);
+            let mut buffer = [0; FrameHeader::MAX_LEN];
+            assert_eq!(contents(&queue), [&[7], header.encode(&mut buffer), &payload].concat());
+        }
+    }
+
+    #[test]
+    fn an_empty_queue_gives_all_memory_back_when_it_is_told_to() {
+        let (mut queue, bytes) = mixed();
+        queue.release();
+        assert_eq!(queue.len(), bytes.len());
+        queue.consume(bytes.len());
+        assert_ne!((queue.copied.capacity(), queue.shared.capacity()), (0, 0));
+        queue.release();
+        assert_eq!((queue.copied.capacity(), queue.shared.capacity()), (0, 0));
     }
 
     #[test]
@@ -211,15 +257,29 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_kept_for_the_next_batch_and_not_for_an_answer_now_and_then() {
+        let mut queue = TransmitQueue::default();
+        let mut kept_after = |len: usize| {
+            queue.copy(&FrameHeader::new(OpCode::Text, true, None, len as u64), &vec![0; len]);
+            queue.consume(usize::MAX);
+            queue.copied.capacity()
+        };
+        assert!(kept_after(BATCH) >= BATCH);
+        assert_eq!(kept_after(KEPT_BATCH), 0);
+        assert_eq!(kept_after(BATCH / 2), 0);
+        assert!(kept_after(KEPT / 2) > 0);
+    }
+
+    #[test]
     fn a_queue_that_never_runs_dry_keeps_its_memory_in_bounds() {
         let mut queue = TransmitQueue::default();
         for _ in 0..10_000 {
-            queue.copy(b"", &[0; 1000]);
+            queue.copy(&FrameHeader::new(OpCode::Text, true, None, 996), &[0; 996]);
             queue.share(Bytes::from_static(&[1; 100]));
             queue.consume(if queue.len() > 4000 { 1100 } else { 0 });
         }
         assert!(queue.copied.capacity() < 40_000, "{}", queue.copied.capacity());
         queue.consume(usize::MAX);
-        assert!(queue.is_empty() && queue.copied.capacity() <= KEPT);
+        assert!(queue.is_empty() && queue.copied.capacity() <= KEPT_BATCH);
     }
 }

@@ -7,5 +7,4 @@ mod pair;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
-#[cfg(test)]
 mod support;

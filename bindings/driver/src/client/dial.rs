@@ -197,12 +197,14 @@ where
     let Some(Secure { config, name }) = secure else { return Ok(Stream::new::<S, R>(stream)) };
     match R::connect_tls(config, name, stream).await {
         Ok(stream) => Ok(Stream::new::<_, R>(stream)),
-        Err(error) => Err(ConnectorError { loss: loss_of(&error), error }),
+        Err(error) => Err(ConnectorError { loss: tls_loss(&error), error }),
     }
 }
 
-/// A certificate that is bad now is bad at the next attempt too; anything else may be an accident.
-fn loss_of(error: &io::Error) -> Loss {
+/// What the failure of a stream over TLS means: a certificate that is bad now is bad at the next attempt too; anything else may
+/// be an accident.
+#[must_use]
+pub fn tls_loss(error: &io::Error) -> Loss {
     match error.get_ref().and_then(|error| error.downcast_ref()) {
         Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => Loss::TlsCertificate,
         Some(_) => Loss::Tls,

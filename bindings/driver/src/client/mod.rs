@@ -23,6 +23,7 @@ use multiwa_ws_core::session::EventNames;
 
 pub use builder::{BuildError, ClientBuilder};
 pub use connector::{Connector, ConnectorError};
+pub use dial::tls_loss;
 pub use endpoint::{Endpoint, InvalidUrl, KeyPlacement};
 pub use handle::Client;
 pub use proxy::{InvalidProxy, Proxy};

@@ -234,8 +234,10 @@ mod tests {
             "//h2/b?x=1&%61piKey=s3cret&APIKEY=s3cret&apiKey",
         ] {
             let led = led("ws://h:3001/ws?apiKey=s3cret2", location).unwrap();
-            let wire = format!("{}{:?}", led.request.target, led.request.headers.iter().collect::<Vec<_>>());
-            assert!(!wire.contains("s3cret") && !wire.to_lowercase().contains("apikey"), "{location}: {wire}");
+            let target = &led.request.target;
+            assert!(!target.contains("s3cret") && !target.to_lowercase().contains("apikey"), "{location}: {target}");
+            let names: Vec<_> = led.request.headers.iter().map(|(name, _)| name).collect();
+            assert_eq!(names, ["X-A"], "{location}");
             assert_eq!(led.request.headers.get_str("X-A"), Some("b"));
             // Nor on the way back.
             let back = led.redirected(&refusal(307, Some("ws://h:3001/ws")));

@@ -54,7 +54,8 @@ impl<C: Connector, R: Io<C::Stream>> Future for Task<C, R> {
         let mut client = driver.turn(cx.waker());
         // A server that never pauses must not starve the other tasks of the thread.
         for _ in 0..TURNS {
-            if client.is_over() {
+            // A client that gives up still closes the connection: the server is told why.
+            if client.is_over() && matches!(pump.link, Link::None) {
                 return Poll::Ready(());
             }
             if !pump.turn(cx, &mut client) {

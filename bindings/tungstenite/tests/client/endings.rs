@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use multiwa_ws_core::client::Config;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::Rejection;
 use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Loss, Notice, ReconnectConfig};
@@ -176,6 +177,23 @@ fn a_server_that_answers_the_close_frame_and_keeps_the_stream_open_is_not_waited
 }
 
 #[test]
+fn a_server_that_is_closed_for_a_violation_is_not_waited_for_for_ever() {
+    let listener = listen();
+    let mut config = Config::default();
+    config.session.reconnect = never();
+    config.websocket.close_timeout = Duration::from_millis(50);
+    let builder = Client::builder(&listener.url).config(config);
+    let connecting = call(move || builder.connect().unwrap());
+    let peer = listener.accept();
+    let (client, _updates) = connecting.returned();
+    // It reads neither the Close frame nor to the end.
+    peer.write_raw(&[0x83, 0]);
+    let closed = call(move || client.closed()).returned();
+    assert_eq!(closed, CloseCause::Lost(Loss::Violation { code: 1002 }));
+    drop(peer);
+}
+
+#[test]
 fn an_upgrade_that_is_not_answered_ends_with_its_deadline() {
     let listener = listen();
     let config =
@@ -191,7 +209,6 @@ fn an_answer_that_is_no_upgrade_is_told_for_what_it_is() {
     for (answer, expected) in [
         (&b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"[..], Loss::BadUpgrade),
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", Loss::BadUpgrade),
-        (b"HTTP/1.1 101 Switching", Loss::Eof),
         (b"", Loss::Eof),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", Loss::Refused { status: 404, retry_after: None }),
     ] {

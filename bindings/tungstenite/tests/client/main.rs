@@ -1,6 +1,8 @@
 //! The blocking client over real sockets, against our server and against peers that are scripted here.
 #![cfg(test)]
 
+mod connector;
+mod dialling;
 mod endings;
 mod peer;
 mod server;

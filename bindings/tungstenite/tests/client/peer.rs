@@ -120,21 +120,30 @@ impl Listener {
         soon(self.listener.accept()).unwrap().0
     }
 
+    pub(crate) async fn accept_async(&self) -> TcpStream {
+        self.listener.accept().await.unwrap().0
+    }
+
     /// Accepts a client with the greeting of a server that knows subscription sets.
     pub(crate) fn accept(&self) -> Peer {
         self.greet(self.accept_tcp())
     }
 
     pub(crate) fn greet(&self, stream: TcpStream) -> Peer {
+        self.try_greet(stream).unwrap()
+    }
+
+    /// A peer, unless the client has left.
+    pub(crate) fn try_greet(&self, stream: TcpStream) -> Option<Peer> {
         let decide = |_: &_| {
             let mut acceptance = Acceptance::default();
             acceptance.headers.append(Features::HEADER, "subscription-sets").unwrap();
             Ok(acceptance)
         };
-        let (socket, ..) = soon(WebSocket::accept(stream, &Options::default(), decide)).unwrap();
+        let (socket, ..) = soon(WebSocket::accept(stream, &Options::default(), decide)).ok()?;
         let mut peer = Peer { socket };
-        peer.send(r#"{"type":"ack","payload":{"clientId":"c"}}"#);
-        peer
+        soon(peer.socket.send_text(r#"{"type":"ack","payload":{"clientId":"c"}}"#)).ok()?;
+        Some(peer)
     }
 
     /// Refuses a client.

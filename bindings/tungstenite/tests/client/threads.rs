@@ -1,11 +1,10 @@
 //! Threads: one reads, others command.
 
-use std::thread;
 use std::time::Duration;
 
-use multiwa_ws_core::session::{ClientState, CloseCause, Notice};
+use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Notice};
 use multiwa_ws_tokio::Server;
-use multiwa_ws_tungstenite::{Client, TimedOut, Update};
+use multiwa_ws_tungstenite::{Client, RequestError, TimedOut, Update};
 
 use crate::peer::{Call, call, listen, number, numbers, publish, runtime, serve, wait_until};
 
@@ -90,9 +89,6 @@ fn dropping_every_handle_closes_the_connection() {
 
 #[test]
 fn a_request_ends_in_time_when_it_is_not_answered_and_at_once_when_the_connection_is_lost() {
-    use multiwa_ws_core::session::ClientConfig;
-    use multiwa_ws_tungstenite::RequestError;
-
     let listener = listen();
     let config = ClientConfig { request_timeout: Duration::from_millis(50), ..ClientConfig::default() };
     let builder = Client::builder(&listener.url).session(config);
@@ -118,8 +114,6 @@ fn a_request_ends_in_time_when_it_is_not_answered_and_at_once_when_the_connectio
 
 #[test]
 fn a_server_that_refuses_a_request_is_quoted() {
-    use multiwa_ws_tungstenite::RequestError;
-
     let listener = listen();
     let builder = Client::builder(&listener.url);
     let connecting = call(move || builder.connect().unwrap());
@@ -147,5 +141,4 @@ fn a_server_that_refuses_a_request_is_quoted() {
     peer.send("no JSON");
     peer.publish(10);
     assert_eq!(number(&mut updates), 10);
-    thread::yield_now();
 }

@@ -1,15 +1,15 @@
 //! What a message of the server means to the client (`protocol.md`, Envelope and Subscriptions).
 
 use super::{ClientSession, Welcome};
-use crate::session::envelope::{Spans, member};
+use crate::session::envelope::{Address, Spans, member};
 use crate::session::notice::{Located, Refusal, RequestOutcome};
 use crate::session::request::{Ask, Origin, Request, RequestId, RequestKind};
 use crate::session::scanner::Kind;
 
 impl ClientSession {
     pub(super) fn judge_message(&mut self, text: &str, spans: Spans) -> Option<Located> {
-        if spans.is_event(text) {
-            return self.judge_event(text, spans);
+        if let Some(address) = spans.address(text) {
+            return self.judge_event(&address, spans);
         }
         let kind = spans.kind.and_then(|kind| kind.string(text));
         match kind.as_deref() {
@@ -29,10 +29,9 @@ impl ClientSession {
         }
     }
 
-    fn judge_event(&mut self, text: &str, spans: Spans) -> Option<Located> {
-        let profile = spans.profile_id.and_then(|profile| profile.string(text));
-        let name = spans.event.and_then(|name| name.string(text))?;
-        if !self.live.matches(profile.as_deref(), &name) && !self.is_late_proof(profile.as_deref(), &name) {
+    fn judge_event(&mut self, address: &Address<'_>, spans: Spans) -> Option<Located> {
+        let (profile, name) = (address.profile.as_deref(), &*address.name);
+        if !self.live.matches(profile, name) && !self.is_late_proof(profile, name) {
             self.counters.filtered += 1;
             return None;
         }

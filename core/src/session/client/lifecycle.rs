@@ -119,6 +119,7 @@ impl ClientSession {
             self.end_unanswered(&request);
         }
         self.failed.clear();
+        self.held_back.clear();
     }
 
     /// The last thing that a client does.
@@ -185,13 +186,34 @@ impl ClientSession {
         // What an `unsubscribe` that waits for this connection ends is not asked for: it would only stand in the way.
         let current = self.wanted.current();
         let stays = |wish: &&Wish| current.iter().any(|other| other.profile == wish.profile);
-        let wishes = self.wanted.settled().iter().filter(stays);
-        let asks = wishes.map(|wish| Ask::Subscribe { profile: wish.profile.clone(), events: wish.events.clone() });
-        self.requests.renew(asks.collect::<Vec<_>>().into_iter(), self.now + self.config.request_timeout);
+        let (wishes, held_back): (Vec<&Wish>, Vec<_>) = self.wanted.settled().iter().partition(stays);
+        self.held_back.extend(held_back.into_iter().map(|wish| wish.profile.clone()));
+        let asks = wishes.into_iter().map(Wish::ask);
+        self.requests.renew(asks, self.now + self.config.request_timeout);
+    }
+
+    /// Asks for the next profile that was held back and is wanted still, once every request about subscriptions has ended
+    /// and, without sets, the server holds no other profile.
+    fn ask_for_held_back(&mut self) {
+        let sets = self.features.subscription_sets;
+        // A server without sets may have done what it did not answer.
+        let ended = |request: &Request| matches!(request.ask, Ask::Ping) || (sets && request.has_timed_out());
+        if self.held_back.is_empty() || !(sets || self.live.is_empty()) || !self.requests.iter().all(ended) {
+            return;
+        }
+        while let Some(profile) = self.held_back.pop_front() {
+            if let Some(wish) = self.wanted.settled().iter().find(|wish| wish.profile == profile) {
+                self.failed.retain(|failed| failed.profile != profile);
+                let deadline = self.now + self.config.request_timeout;
+                self.requests.push(wish.ask(), Origin::Renewal, Some(deadline));
+                return;
+            }
+        }
     }
 
     /// Does what became possible: the next message to send, and `Ready` once every subscription is settled.
     pub(super) fn progress(&mut self) {
+        self.ask_for_held_back();
         self.fill_front();
         let unsettled = |request: &Request| matches!(request.ask, Ask::Subscribe { .. }) && !request.has_timed_out();
         if self.state != ClientState::AwaitingAck

@@ -46,6 +46,9 @@ impl ClientSession {
                 // `protocol.md`, Subscriptions and filtering: without sets this one would displace the other.
                 if !sets && self.occupant(|other| other.sent.is_some()).is_some_and(|other| *other != **profile) {
                     if self.config.second_profile == SecondProfile::Refuse {
+                        if !self.held_back.contains(profile) {
+                            self.held_back.push_back(profile.clone());
+                        }
                         self.end_here(request, RequestOutcome::Refused(Refusal::SetsUnsupported));
                         return None;
                     }
@@ -53,15 +56,12 @@ impl ClientSession {
                 }
                 Some(encode_subscribe(profile, events, sets, &id))
             }
-            Ask::Unsubscribe { profile: Some(profile) } if !sets => {
-                // Without sets an `unsubscribe` clears everything, so it is sent only when it hits this profile.
-                if self.occupant(|other| other.sent.is_some()) == Some(profile) {
-                    return Some(encode_unsubscribe(None, &id));
-                }
+            // What this connection was not asked for needs no `unsubscribe`, which might be refused.
+            Ask::Unsubscribe { profile: Some(profile) } if !self.may_hold(profile) => {
                 self.end_here(request, RequestOutcome::Acknowledged { after: Duration::ZERO });
                 None
             }
-            Ask::Unsubscribe { profile } => Some(encode_unsubscribe(profile.as_deref(), &id)),
+            Ask::Unsubscribe { profile } => Some(encode_unsubscribe(profile.as_deref().filter(|_| sets), &id)),
             Ask::Ping => Some(encode_ping(&id)),
         }
     }
@@ -71,6 +71,18 @@ impl ClientSession {
         if !request.has_timed_out() {
             self.end_request(request, outcome);
         }
+    }
+
+    /// Whether the server may hold a subscription to this profile, now or after the requests that were sent.
+    fn may_hold(&self, profile: &str) -> bool {
+        if !self.features.subscription_sets {
+            // An `unsubscribe` clears everything, so it must hit this profile.
+            return self.occupant(|other| other.sent.is_some()) == Some(profile);
+        }
+        let asked =
+            |request: &Request| matches!(&request.ask, Ask::Subscribe { profile: asked, .. } if **asked == *profile);
+        let mut sent = self.requests.iter().filter(|request| request.sent.is_some());
+        self.live.get(profile).is_some() || sent.any(asked)
     }
 
     /// The profile that a server without sets holds once it has answered the requests that count.

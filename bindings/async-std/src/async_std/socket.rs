@@ -5,10 +5,10 @@ use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use async_std::net::TcpStream;
+use ::async_std::net::TcpStream;
 #[cfg(unix)]
-use async_std::os::unix::net::UnixStream;
-use futures_io::{AsyncRead, AsyncWrite};
+use ::async_std::os::unix::net::UnixStream;
+use ::futures_io::{AsyncRead, AsyncWrite};
 
 /// A socket of async-std whose `poll_close` ends its write side.
 ///

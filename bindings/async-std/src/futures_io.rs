@@ -1,0 +1,77 @@
+//! What the runtimes over `futures-io` have in common.
+
+use std::sync::OnceLock;
+use std::time;
+
+use multiwa_ws_core::Instant;
+
+/// The present, counted from the first moment that was asked for.
+pub(crate) fn now() -> Instant {
+    static EPOCH: OnceLock<time::Instant> = OnceLock::new();
+    let elapsed = EPOCH.get_or_init(time::Instant::now).elapsed();
+    Instant::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Reads and writes the streams of `futures-io` on `$runtime`, also secured by TLS.
+macro_rules! impl_io {
+    ($runtime:ty) => {
+        impl<S: ::futures_io::AsyncRead + ::futures_io::AsyncWrite> multiwa_ws_driver::Io<S> for $runtime {
+            fn poll_read(
+                stream: std::pin::Pin<&mut S>,
+                cx: &mut std::task::Context<'_>,
+                buffer: &mut [u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                stream.poll_read(cx, buffer)
+            }
+
+            fn poll_write(
+                stream: std::pin::Pin<&mut S>,
+                cx: &mut std::task::Context<'_>,
+                buffers: &[std::io::IoSlice<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                match buffers {
+                    [buffer] => stream.poll_write(cx, buffer),
+                    buffers => stream.poll_write_vectored(cx, buffers),
+                }
+            }
+
+            fn poll_flush(
+                stream: std::pin::Pin<&mut S>,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                stream.poll_flush(cx)
+            }
+
+            fn poll_shutdown(
+                stream: std::pin::Pin<&mut S>,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                stream.poll_close(cx)
+            }
+        }
+
+        impl<S> multiwa_ws_driver::Tls<S> for $runtime
+        where
+            S: ::futures_io::AsyncRead + ::futures_io::AsyncWrite + Unpin + Send + 'static,
+        {
+            type Stream = futures_rustls::TlsStream<S>;
+
+            async fn connect_tls(
+                config: std::sync::Arc<rustls::ClientConfig>,
+                name: rustls::pki_types::ServerName<'static>,
+                stream: S,
+            ) -> std::io::Result<futures_rustls::TlsStream<S>> {
+                futures_rustls::TlsConnector::from(config).connect(name, stream).await.map(Into::into)
+            }
+
+            async fn accept_tls(
+                config: std::sync::Arc<rustls::ServerConfig>,
+                stream: S,
+            ) -> std::io::Result<futures_rustls::TlsStream<S>> {
+                futures_rustls::TlsAcceptor::from(config).accept(stream).await.map(Into::into)
+            }
+        }
+    };
+}
+
+pub(crate) use impl_io;

@@ -1,0 +1,73 @@
+//! A bot with two tasks: one reads events and finds commands in the messages, the other carries them out over a clone of the
+//! same handle and answers when the server has.
+//!
+//! `cargo run --package multiwa-ws-tokio --example bot -- ws://127.0.0.1:3001/ws secret profile-123`, beside
+//! `cargo run -- serve --api-key secret`, with a line such as this on its input:
+//! `{"profileId":"profile-123","event":"message.received","data":{"body":"watch profile-7"}}`
+
+use std::env;
+
+use multiwa_ws_core::session::EventView;
+use multiwa_ws_tokio::{Client, Update};
+use tokio::sync::mpsc;
+
+/// What somebody wants of the bot.
+enum Command {
+    Watch(String),
+    Unwatch(String),
+    Ping,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = env::args().skip(1);
+    let (Some(url), Some(key), Some(profile)) = (args.next(), args.next(), args.next()) else {
+        return Err("usage: bot URL KEY PROFILE".into());
+    };
+    let (client, mut updates) =
+        Client::builder(url).api_key(key).subscribe(profile, ["message.received"]).connect().await?;
+    println!("ready");
+
+    let (sender, commands) = mpsc::channel(16);
+    let answering = tokio::spawn(answer(client, commands));
+    while let Some(update) = updates.next().await {
+        if let Update::Event(event) = update {
+            println!("event {} of {}", event.name(), event.profile_id().as_deref().unwrap_or("every profile"));
+            if let Ok(EventView::MessageReceived(message)) = event.view()
+                && let Some(command) = Command::read(&message.body)
+            {
+                // A full channel drops the command: reading must not wait for the answers.
+                let _ = sender.try_send(command);
+            }
+        }
+    }
+    drop(sender);
+    answering.await?;
+    Ok(())
+}
+
+/// Carries commands out. Acknowledgements arrive while the other task reads, or does not.
+async fn answer(client: Client, mut commands: mpsc::Receiver<Command>) {
+    while let Some(command) = commands.recv().await {
+        let (what, request) = match &command {
+            Command::Watch(profile) => (format!("watching {profile}"), client.subscribe(profile, ["*"])),
+            Command::Unwatch(profile) => (format!("no longer watching {profile}"), client.unsubscribe(Some(profile))),
+            Command::Ping => ("the server answers".to_owned(), client.ping()),
+        };
+        match request.await {
+            Ok(after) => println!("{what}, after {after:?}"),
+            Err(error) => println!("sorry: {error}"),
+        }
+    }
+}
+
+impl Command {
+    fn read(body: &str) -> Option<Self> {
+        match body.split_once(' ') {
+            Some(("watch", profile)) => Some(Self::Watch(profile.to_owned())),
+            Some(("unwatch", profile)) => Some(Self::Unwatch(profile.to_owned())),
+            None if body == "ping" => Some(Self::Ping),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! A program that has a server inside: a counter whose state everybody with the key can follow.
+//!
+//! `cargo run --package multiwa-ws-tokio --example embedded -- 127.0.0.1:3001 secret`, beside
+//! `cargo run -- listen ws://127.0.0.1:3001/ws --api-key secret --profile counter`. Each line of input counts; its end ends the
+//! program.
+
+use std::env;
+use std::io;
+use std::time::Duration;
+
+use multiwa_ws_core::handshake::ApiKey;
+use multiwa_ws_core::session::RawJson;
+use multiwa_ws_tokio::{Grant, Observed, Publisher, Server, SlowReader};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = env::args().skip(1);
+    let (Some(address), Some(key)) = (args.next(), args.next()) else {
+        return Err("usage: embedded ADDR:PORT KEY".into());
+    };
+    let server = Server::builder()
+        .api_keys([ApiKey::new(key)])
+        .authorise(|_| async { Ok(Grant::profiles(["counter"])) })
+        .slow_reader(SlowReader::DropOldest) // who lags behind needs the latest state only
+        .max_connections(100)
+        .observe(|observed| {
+            if let Observed::Opened { peer } = observed {
+                eprintln!("client {} is here", peer.id);
+            }
+        })
+        .bind(address.parse()?)
+        .await?;
+    eprintln!("listening on {:?}", server.local_addr());
+
+    // The program's own work, on a thread of its own: a publisher may be used from anywhere.
+    let publisher = server.publisher();
+    tokio::task::spawn_blocking(move || count(&publisher)).await??;
+    let cut = server.shutdown(Duration::from_secs(5)).await;
+    println!("{cut} clients had to be cut");
+    Ok(())
+}
+
+/// Publishes the number of lines so far.
+fn count(publisher: &Publisher) -> io::Result<()> {
+    for (n, line) in io::stdin().lines().enumerate() {
+        line?;
+        let data = RawJson::parse(&format!(r#"{{"lines":{}}}"#, n + 1)).map_err(io::Error::other)?.into_owned();
+        let receivers = publisher.send("counted", Some("counter"), &data);
+        println!("told {receivers}");
+    }
+    Ok(())
+}

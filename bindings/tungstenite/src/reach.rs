@@ -1,0 +1,278 @@
+//! How a client reaches its server: by TCP or a Unix socket, through a proxy, over TLS. All of it may block.
+
+use std::io::{self, Read, Write};
+use std::net::{self, ToSocketAddrs as _};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+#[cfg(unix)]
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use multiwa_ws_core::handshake::{ClientRequest, Refusal};
+use multiwa_ws_core::session::Loss;
+use multiwa_ws_driver::{
+    BuildError, ClientTls, ConnectorError, Destination, Endpoint, Proxy, RedirectError, RequestSettings, Target,
+    Tunnel, tls_loss,
+};
+use rustls::ClientConnection;
+
+use crate::dial::Connector;
+use crate::race::race;
+use crate::stream::Stream;
+use crate::tls::TlsStream;
+
+/// Opens streams to where the URL, a provider or a redirect leads.
+pub(crate) struct Reach {
+    source: Source,
+    route: Route,
+    tls: Option<ClientTls>,
+    /// How long the way to the server may take.
+    timeout: Duration,
+    /// The target of the latest attempt.
+    latest: Option<Target>,
+}
+
+/// Where the client goes next.
+pub(crate) enum Source {
+    /// To the same server each time.
+    Fixed(Box<Target>),
+    /// To where it is told.
+    Provided(Provider, RequestSettings),
+}
+
+/// Asked before each attempt, with its number.
+pub(crate) type Provider = Arc<dyn Fn(u32) -> Result<Destination, ConnectorError> + Send + Sync>;
+
+/// By which way.
+#[derive(Clone)]
+pub(crate) enum Route {
+    Direct,
+    Proxy(Proxy),
+    /// The proxy that the environment names for each server.
+    ProxyFromEnv,
+    /// A socket that leads to one server alone.
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+impl Reach {
+    /// # Errors
+    /// TLS that a target which is known already asks for and that cannot be set up.
+    pub(crate) fn new(
+        source: Source,
+        route: Route,
+        tls: Option<ClientTls>,
+        timeout: Duration,
+    ) -> Result<Self, BuildError> {
+        let mut reach = Self { source, route, tls, timeout, latest: None };
+        if let Source::Fixed(target) = &reach.source
+            && target.endpoint.is_tls()
+        {
+            target.endpoint.server_name()?;
+            reach.tls = Some(reach.tls.map_or_else(|| ClientTls::builder().build(), Ok)?);
+        }
+        Ok(reach)
+    }
+
+    fn open(&mut self, target: Target) -> Result<(Box<dyn Stream>, ClientRequest), ConnectorError> {
+        let deadline = Instant::now() + self.timeout;
+        let endpoint = &target.endpoint;
+        let stream = match &self.route {
+            Route::Direct => secure(connect(endpoint, None, deadline)?, endpoint, &mut self.tls, deadline)?,
+            Route::Proxy(proxy) => {
+                secure(connect(endpoint, Some(proxy), deadline)?, endpoint, &mut self.tls, deadline)?
+            }
+            Route::ProxyFromEnv => {
+                let proxy = Proxy::from_env(endpoint).map_err(lost(Loss::Stopped))?;
+                secure(connect(endpoint, proxy.as_ref(), deadline)?, endpoint, &mut self.tls, deadline)?
+            }
+            #[cfg(unix)]
+            Route::Unix(path) => {
+                let socket = UnixStream::connect(path).map_err(lost(Loss::Io))?;
+                secure(socket, endpoint, &mut self.tls, deadline)?
+            }
+        };
+        let request = target.request.clone();
+        self.latest = Some(target);
+        Ok((stream, request))
+    }
+
+    fn redirected(&self, refusal: &Refusal) -> Result<Target, RedirectError> {
+        let target = self.latest.as_ref().ok_or(RedirectError::NoLocation)?;
+        let led = target.redirected(refusal)?;
+        #[cfg(unix)]
+        if matches!(self.route, Route::Unix(_)) && !led.endpoint.has_origin_of(&target.endpoint) {
+            return Err(RedirectError::OutOfReach);
+        }
+        Ok(led)
+    }
+}
+
+impl Connector for Reach {
+    type Stream = Box<dyn Stream>;
+
+    fn connect(&mut self, attempt: u32) -> Result<(Box<dyn Stream>, ClientRequest), ConnectorError> {
+        let target = match &self.source {
+            Source::Fixed(target) => (**target).clone(),
+            // What cannot be sent would not become better by itself.
+            Source::Provided(provider, settings) => {
+                settings.target(&provider(attempt)?).map_err(lost(Loss::Stopped))?
+            }
+        };
+        self.open(target)
+    }
+
+    fn redirect(&mut self, refusal: &Refusal) -> Result<(Box<dyn Stream>, ClientRequest), ConnectorError> {
+        let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
+        let target = self.redirected(refusal).map_err(lost(loss))?;
+        self.open(target)
+    }
+}
+
+fn lost<E: Into<Box<dyn std::error::Error + Send + Sync>>>(loss: Loss) -> impl FnOnce(E) -> ConnectorError {
+    move |error| {
+        let error = error.into();
+        // An error of the operating system stays what it is.
+        let error = error.downcast::<io::Error>().map_or_else(io::Error::other, |error| *error);
+        ConnectorError { loss, error }
+    }
+}
+
+/// Connects to `endpoint` by TCP, or to `proxy` and through it.
+fn connect(endpoint: &Endpoint, proxy: Option<&Proxy>, deadline: Instant) -> Result<net::TcpStream, ConnectorError> {
+    let (host, port) = proxy.map_or((endpoint.host(), endpoint.port()), |proxy| (proxy.host(), proxy.port()));
+    let addresses = (host, port).to_socket_addrs().map_err(lost(Loss::Dns))?;
+    let stream = race(addresses, deadline).map_err(lost(Loss::Io))?;
+    // Messages are small and someone waits for each.
+    stream.set_nodelay(true).map_err(lost(Loss::Io))?;
+    match proxy {
+        None => Ok(stream),
+        Some(proxy) => {
+            stream.set_nonblocking(false).map_err(lost(Loss::Io))?;
+            let mut timed = Timed { socket: stream, deadline };
+            open_tunnel(&mut timed, Tunnel::new(proxy, endpoint)).map_err(lost(Loss::Io))?;
+            Ok(timed.socket)
+        }
+    }
+}
+
+fn open_tunnel(stream: &mut (impl Read + Write), mut tunnel: Tunnel) -> io::Result<()> {
+    stream.write_all(tunnel.poll_transmit())?;
+    tunnel.transmitted(usize::MAX);
+    // A byte at a time, once a connection: what follows the answer stays in the stream, for whoever speaks next.
+    let mut byte = [0];
+    loop {
+        let answered = match stream.read(&mut byte)? {
+            0 => Err(tunnel.handle_eof()),
+            _ => tunnel.handle_input(&mut &byte[..]),
+        };
+        if answered.map_err(io::Error::other)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Speaks TLS over `socket` if `endpoint` asks for it.
+fn secure<S: Socket>(
+    socket: S,
+    endpoint: &Endpoint,
+    settings: &mut Option<ClientTls>,
+    deadline: Instant,
+) -> Result<Box<dyn Stream>, ConnectorError> {
+    if !endpoint.is_tls() {
+        return Ok(Box::new(socket.pollable().map_err(lost(Loss::Io))?));
+    }
+    let settings = match settings {
+        Some(settings) => settings,
+        none => none.insert(ClientTls::builder().build().map_err(lost(Loss::Tls))?),
+    };
+    let name = endpoint.server_name().map_err(lost(Loss::Tls))?;
+    let mut tls = ClientConnection::new(settings.config().clone(), name).map_err(lost(Loss::Tls))?;
+    socket.blocking().map_err(lost(Loss::Io))?;
+    let mut timed = Timed { socket, deadline };
+    while tls.is_handshaking() || tls.wants_write() {
+        tls.complete_io(&mut timed).map_err(|error| ConnectorError { loss: tls_loss(&error), error })?;
+    }
+    Ok(Box::new(TlsStream::new(tls, timed.socket.pollable().map_err(lost(Loss::Io))?)))
+}
+
+/// A socket that blocks while it is prepared, and never afterwards.
+trait Socket: Read + Write {
+    /// What becomes of it.
+    type Pollable: Stream;
+
+    fn blocking(&self) -> io::Result<()>;
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()>;
+    fn pollable(self) -> io::Result<Self::Pollable>;
+}
+
+impl Socket for net::TcpStream {
+    type Pollable = mio::net::TcpStream;
+
+    fn blocking(&self) -> io::Result<()> {
+        self.set_nonblocking(false)
+    }
+
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(timeout))?;
+        self.set_write_timeout(Some(timeout))
+    }
+
+    fn pollable(self) -> io::Result<mio::net::TcpStream> {
+        self.set_nonblocking(true)?;
+        Ok(mio::net::TcpStream::from_std(self))
+    }
+}
+
+#[cfg(unix)]
+impl Socket for UnixStream {
+    type Pollable = mio::net::UnixStream;
+
+    fn blocking(&self) -> io::Result<()> {
+        self.set_nonblocking(false)
+    }
+
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(timeout))?;
+        self.set_write_timeout(Some(timeout))
+    }
+
+    fn pollable(self) -> io::Result<mio::net::UnixStream> {
+        self.set_nonblocking(true)?;
+        Ok(mio::net::UnixStream::from_std(self))
+    }
+}
+
+/// A socket that blocks until a deadline and no longer, however little arrives at a time.
+struct Timed<S> {
+    socket: S,
+    deadline: Instant,
+}
+
+impl<S: Socket> Timed<S> {
+    fn arm(&self) -> io::Result<()> {
+        match self.deadline.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => self.socket.set_timeout(left),
+            _ => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+impl<S: Socket> Read for Timed<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.arm()?;
+        self.socket.read(buffer)
+    }
+}
+
+impl<S: Socket> Write for Timed<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.arm()?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}

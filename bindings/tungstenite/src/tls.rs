@@ -1,0 +1,91 @@
+//! TLS over a socket, by `rustls`.
+
+use std::io::{self, Read, Write};
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use rustls::ClientConnection;
+
+/// TLS over a stream that does not block.
+///
+/// Unlike `rustls`'s own stream it reads also while it cannot write: two peers that both wait for the other to read would
+/// wait for ever.
+pub(crate) struct TlsStream<S: Read + Write> {
+    tls: ClientConnection,
+    socket: S,
+}
+
+impl<S: Read + Write> TlsStream<S> {
+    /// Takes over once the handshake is done.
+    pub(crate) fn new(tls: ClientConnection, socket: S) -> Self {
+        Self { tls, socket }
+    }
+
+    fn write_out(&mut self) -> io::Result<()> {
+        while self.tls.wants_write() {
+            if self.tls.write_tls(&mut self.socket)? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S: Read + Write> Read for TlsStream<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.tls.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            // At the end of the stream, `rustls` says above whether the server had announced it.
+            self.tls.read_tls(&mut self.socket)?;
+            let processed = self.tls.process_new_packets();
+            // An alert or an update of keys may wait to be sent. When that fails, the next write tells.
+            let _ = self.write_out();
+            processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        }
+    }
+}
+
+impl<S: Read + Write> Write for TlsStream<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            let taken = self.tls.writer().write(bytes)?;
+            match self.write_out() {
+                // What was taken is written by `flush`.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && taken > 0 => return Ok(taken),
+                Err(error) => return Err(error),
+                Ok(()) if taken > 0 || bytes.is_empty() => return Ok(taken),
+                Ok(()) => {}
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write_out()?;
+        self.socket.flush()
+    }
+}
+
+impl<S: Read + Write + Source> Source for TlsStream<S> {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.socket.register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.socket.reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.socket.deregister(registry)
+    }
+}
+
+/// RFC 8446 section 6.1: the end is announced, as far as the socket still takes it.
+impl<S: Read + Write> Drop for TlsStream<S> {
+    fn drop(&mut self) {
+        self.tls.send_close_notify();
+        let _ = self.write_out();
+    }
+}

@@ -1,0 +1,253 @@
+//! Connectors and streams of the application's own.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use multiwa_ws_core::handshake::ClientRequest;
+use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Loss};
+use multiwa_ws_core::websocket::Event;
+use multiwa_ws_tungstenite::mio::event::Source;
+use multiwa_ws_tungstenite::mio::net::TcpStream;
+use multiwa_ws_tungstenite::mio::{Interest, Registry, Token};
+use multiwa_ws_tungstenite::{Client, Connector, ConnectorError, QueueConfig, RequestError};
+
+use tokio::io::AsyncReadExt as _;
+
+use crate::peer::{Listener, Peer, at_once, call, listen, never, number, soon, wait_until};
+
+/// A connector that is told each attempt.
+struct Told<F>(F);
+
+impl<F, S> Connector for Told<F>
+where
+    F: FnMut(u32) -> Result<(S, ClientRequest), ConnectorError> + Send + 'static,
+    S: multiwa_ws_tungstenite::Stream,
+{
+    type Stream = S;
+
+    fn connect(&mut self, attempt: u32) -> Result<(S, ClientRequest), ConnectorError> {
+        (self.0)(attempt)
+    }
+}
+
+fn dial(listener: &Listener) -> impl Fn() -> (TcpStream, ClientRequest) + Send + use<> {
+    let address = listener.address;
+    move || {
+        let stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        (TcpStream::from_std(stream), ClientRequest::new("h", "/ws"))
+    }
+}
+
+#[test]
+fn a_connector_that_hangs_holds_up_neither_the_client_nor_more_than_one_thread() {
+    let (entered, entering) = channel();
+    let (_let_go, wait): (Sender<()>, Receiver<()>) = channel();
+    let config =
+        ClientConfig { connect_timeout: Duration::from_millis(20), reconnect: at_once(), ..ClientConfig::default() };
+    let connector = Told(move |attempt| -> Result<(TcpStream, ClientRequest), ConnectorError> {
+        entered.send(attempt).unwrap();
+        let _ = wait.recv();
+        Err(ConnectorError::stop("the test is over"))
+    });
+    let (client, _updates) = Client::builder("").session(config).start_with(connector).unwrap();
+    wait_until(|| client.status().attempt >= 3);
+    assert_eq!(client.status().last_loss, Some(Loss::ConnectTimeout));
+    call(move || client.close()).returned();
+    // It is in its first attempt still.
+    assert_eq!(entering.try_iter().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn what_a_connector_brings_too_late_is_dropped_and_the_attempt_of_the_time_is_made() {
+    let listener = listen();
+    let dial = dial(&listener);
+    let (let_go, wait): (Sender<()>, Receiver<()>) = channel();
+    let config =
+        ClientConfig { connect_timeout: Duration::from_millis(20), reconnect: at_once(), ..ClientConfig::default() };
+    let connector = Told(move |attempt| {
+        if attempt == 1 {
+            let _ = wait.recv();
+        }
+        Ok(dial())
+    });
+    let (client, _updates) = Client::builder("").session(config).start_with(connector).unwrap();
+    wait_until(|| client.status().attempt >= 3);
+    let_go.send(()).unwrap();
+    let mut late = listener.accept_tcp();
+    assert_eq!(soon(late.read(&mut [0])).unwrap_or(0), 0, "it was used after all");
+    // The next attempts may have come and gone too, so only the last one is served.
+    let greeted = call(move || {
+        loop {
+            let stream = listener.accept_tcp();
+            if let Some(peer) = listener.try_greet(stream) {
+                return (listener, peer);
+            }
+        }
+    });
+    wait_until(|| client.state() == ClientState::Ready);
+    drop(greeted.returned());
+}
+
+#[test]
+fn a_connector_says_what_becomes_of_the_client() {
+    let connector = Told(|attempt| -> Result<(TcpStream, ClientRequest), ConnectorError> {
+        if attempt < 3 { Err(ConnectorError::retry("not yet")) } else { Err(ConnectorError::stop("enough")) }
+    });
+    let (client, _updates) = Client::builder("").reconnect(at_once()).start_with(connector).unwrap();
+    let ended = client.clone();
+    assert_eq!(call(move || ended.closed()).returned(), CloseCause::Lost(Loss::Stopped));
+    let status = client.status();
+    assert_eq!((status.attempt, status.detail.unwrap().contains("enough")), (3, true));
+}
+
+#[test]
+fn a_connector_that_panics_ends_the_client() {
+    let connector = Told(|_| -> Result<(TcpStream, ClientRequest), ConnectorError> { panic!("as the test wants") });
+    let (client, _updates) = Client::builder("").reconnect(at_once()).start_with(connector).unwrap();
+    let ended = client.clone();
+    assert_eq!(call(move || ended.closed()).returned(), CloseCause::Lost(Loss::Stopped));
+    assert!(client.status().detail.unwrap().contains("panicked"));
+}
+
+/// A stream that counts how often it is asked, and writes only while its gate is open.
+struct Gated {
+    stream: TcpStream,
+    gate: Arc<Gate>,
+}
+
+#[derive(Default)]
+struct Gate {
+    shut: AtomicBool,
+    reads: AtomicUsize,
+    held_up: AtomicUsize,
+    broken: AtomicBool,
+}
+
+impl Read for Gated {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        assert!(!self.gate.broken.load(SeqCst), "as the test wants");
+        self.gate.reads.fetch_add(1, SeqCst);
+        // In small pieces, as they may come.
+        let length = buffer.len().min(7);
+        self.stream.read(&mut buffer[..length])
+    }
+}
+
+impl Write for Gated {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.gate.shut.load(SeqCst) {
+            self.gate.held_up.fetch_add(1, SeqCst);
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.stream.write(&bytes[..bytes.len().min(5)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl Source for Gated {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.stream.register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.stream.reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.stream.deregister(registry)
+    }
+}
+
+fn gated() -> (Client, multiwa_ws_tungstenite::Updates, Peer, Arc<Gate>) {
+    let listener = listen();
+    let gate = Arc::new(Gate::default());
+    let (dial, at) = (dial(&listener), gate.clone());
+    let connector = Told(move |_| {
+        let (stream, request) = dial();
+        Ok((Gated { stream, gate: at.clone() }, request))
+    });
+    let queue = QueueConfig { events: 1, ..QueueConfig::default() };
+    let builder = Client::builder("").reconnect(never()).queue(queue).subscribe("p", ["e"]);
+    let (client, updates) = builder.start_with(connector).unwrap();
+    let mut peer = listener.accept();
+    peer.acknowledge();
+    let ready = client.clone();
+    call(move || ready.ready()).returned().unwrap();
+    (client, updates, peer, gate)
+}
+
+#[test]
+fn a_stream_that_moves_a_few_bytes_at_a_time_is_as_good_as_another() {
+    let (client, mut updates, mut peer, _) = gated();
+    for sent in 0..20 {
+        peer.publish(sent);
+        assert_eq!(number(&mut updates), sent);
+    }
+    let pinging = call(move || client.ping());
+    assert_eq!(peer.acknowledge(), "ping");
+    pinging.returned().unwrap();
+}
+
+#[test]
+fn a_pong_is_not_lost_when_the_stream_would_block() {
+    let (client, mut updates, mut peer, gate) = gated();
+    gate.shut.store(true, SeqCst);
+    peer.write_raw(b"\x89\x05first");
+    wait_until(|| gate.held_up.load(SeqCst) > 0);
+    // What cannot be written does not keep it from reading, up to the one event for which there is room.
+    peer.publish(7);
+    wait_until(|| client.status().counters.events == 1);
+
+    gate.shut.store(false, SeqCst);
+    // The stream being the test's own, nothing tells that it would take more; this wakes whoever asks.
+    drop(client);
+    let answered = soon(async {
+        loop {
+            if let Event::Pong(payload) = peer.socket.next().await.unwrap().unwrap().event {
+                return payload.to_vec();
+            }
+        }
+    });
+    assert_eq!(answered, b"first");
+    assert_eq!(number(&mut updates), 7);
+}
+
+#[test]
+fn a_stream_that_panics_ends_the_client_and_leaves_nobody_waiting() {
+    let (client, _updates, mut peer, gate) = gated();
+    let pinging = client.clone();
+    let pinging = call(move || pinging.ping());
+    assert_eq!(peer.request().0, "ping");
+    gate.broken.store(true, SeqCst);
+    peer.publish(7);
+    assert_eq!(pinging.returned(), Err(RequestError::ConnectionLost));
+    assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(Loss::Stopped));
+}
+
+#[test]
+fn an_idle_client_is_asleep() {
+    let (client, mut updates, mut peer, gate) = gated();
+    peer.publish(1);
+    assert_eq!(number(&mut updates), 1);
+    let waiting = call(move || updates.next().is_some());
+    // What was on its way has come when this request is answered.
+    let pinging = client.clone();
+    let pinging = call(move || pinging.ping());
+    peer.acknowledge();
+    pinging.returned().unwrap();
+
+    let before = gate.reads.load(SeqCst);
+    std::thread::sleep(Duration::from_millis(200));
+    let turns = gate.reads.load(SeqCst) - before;
+    assert!(turns <= 4, "it was asked {turns} times while nothing happened");
+    call(move || drop(client)).returned();
+    drop(peer);
+    assert!(waiting.returned());
+}

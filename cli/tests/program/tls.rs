@@ -1,0 +1,96 @@
+//! `serve` and its clients over TLS.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::support::{Ended, ended, listen, run, serve};
+
+/// Certificates for 127.0.0.1, in files that are gone with the test.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        for name in ["ours", "other"] {
+            let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+            fs::write(files.path(name).with_extension("pem"), made.cert.pem()).unwrap();
+            fs::write(files.path(name).with_extension("key"), made.signing_key.serialize_pem()).unwrap();
+        }
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+}
+
+fn ping(url: &str, args: &[&str]) -> Ended {
+    run(&[&["ping", url, "--api-key", "k", "--count", "1"], args].concat())
+}
+
+#[test]
+fn a_certificate_is_trusted_when_its_authority_is_and_any_is_when_that_is_asked_for() {
+    let files = Files::new();
+    let (chain, key) = (files.text("ours.pem"), files.text("ours.key"));
+    let (mut server, url) = serve(&["--api-key", "k", "--tls-cert", &chain, "--tls-key", &key]);
+    assert!(url.starts_with("wss://"), "{url}");
+
+    let trusting = ping(&url, &["--ca", &chain]);
+    assert_eq!(trusting.code, Some(0), "{trusting:?}");
+    let insecure = ping(&url, &["--insecure"]);
+    assert_eq!(insecure.code, Some(0), "{insecure:?}");
+    assert!(insecure.err.contains("WARNING"), "{}", insecure.err);
+    for args in [&[][..], &["--ca", &files.text("other.pem")]] {
+        let distrusting = ping(&url, args);
+        assert_eq!(distrusting.code, Some(4), "{distrusting:?}");
+        assert!(distrusting.err.contains("--ca"), "{}", distrusting.err);
+    }
+
+    let listener = listen(&url, &["--api-key", "k", "--profile", "p", "--count", "1", "--json", "--ca", &chain]);
+    server.write_line(r#"{"profileId":"p","event":"e","data":7}"#).unwrap();
+    let listener = ended(listener);
+    assert!(listener.code == Some(0) && listener.out.contains(r#""data":7"#), "{listener:?}");
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named() {
+    let files = Files::new();
+    let cases = [
+        (files.text("nowhere.pem"), files.text("ours.key"), "nowhere.pem"),
+        (files.text("ours.key"), files.text("ours.key"), "certificate"),
+        (files.text("ours.pem"), files.text("ours.pem"), "private key"),
+        (files.text("ours.pem"), files.text("other.key"), "cannot be used"),
+    ];
+    for (chain, key, named) in cases {
+        let ended = run(&["serve", "--listen", "127.0.0.1:0", "--tls-cert", &chain, "--tls-key", &key]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.err.contains(named), "{}", ended.err);
+    }
+    for args in [&["--tls-cert", "x.pem"][..], &["--tls-key", "x.pem"]] {
+        assert_eq!(run(&[&["serve", "--listen", "127.0.0.1:0"], args].concat()).code, Some(2));
+    }
+    let ended = ping("wss://127.0.0.1:1/ws", &["--ca", &files.text("nowhere.pem")]);
+    assert!(ended.code == Some(2) && ended.err.contains("nowhere.pem"), "{ended:?}");
+}
+
+#[test]
+fn sec_ap_08_the_password_of_a_proxy_is_not_shown() {
+    let ended = ping("ws://127.0.0.1:1/ws", &["--proxy", "socks://me:s3cret@127.0.0.1:1"]);
+    assert!(ended.code == Some(2) && !ended.err.contains("s3cret"), "{ended:?}");
+    let ended = run(&[
+        "listen",
+        "ws://127.0.0.1:1/ws",
+        "--profile",
+        "p",
+        "--no-reconnect",
+        "--proxy",
+        "http://me:s3cret@127.0.0.1:1",
+    ]);
+    assert!(ended.code == Some(4) && !ended.err.contains("s3cret"), "{ended:?}");
+}

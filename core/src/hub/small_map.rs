@@ -1,0 +1,170 @@
+//! An ordered map that takes no more memory than its entries while they are few.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+
+/// Entries in a row before a tree takes over: to move that many costs less than to follow a tree's pointers.
+const FEW: usize = 8;
+
+/// An ordered map, made for many maps of one or two entries each: a tree would give each of them a node for eleven.
+///
+/// Every operation takes `O(log n)`, as with a tree.
+#[derive(Clone, Debug)]
+pub(super) enum SmallMap<K, V> {
+    /// At most [`FEW`], in order.
+    Few(Vec<(K, V)>),
+    #[expect(
+        clippy::box_collection,
+        reason = "so the enum takes no more than a vector: there are many, and few are trees"
+    )]
+    Many(Box<BTreeMap<K, V>>),
+}
+
+impl<K: Ord, V> SmallMap<K, V> {
+    pub(super) const fn new() -> Self {
+        Self::Few(Vec::new())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Few(entries) => entries.is_empty(),
+            Self::Many(entries) => entries.is_empty(),
+        }
+    }
+
+    pub(super) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        match self {
+            Self::Few(entries) => entries.get(find(entries, key).ok()?).map(|(_, value)| value),
+            Self::Many(entries) => entries.get(key),
+        }
+    }
+
+    pub(super) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        match self {
+            Self::Few(entries) => {
+                let index = find(entries, key).ok()?;
+                entries.get_mut(index).map(|(_, value)| value)
+            }
+            Self::Many(entries) => entries.get_mut(key),
+        }
+    }
+
+    /// The keys in order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        let (few, many) = match self {
+            Self::Few(entries) => (entries.as_slice(), None),
+            Self::Many(entries) => (&[][..], Some(entries.keys())),
+        };
+        few.iter().map(|(key, _)| key).chain(many.into_iter().flatten())
+    }
+
+    /// Changes the value of `key`, which is the default one if there was none.
+    pub(super) fn update(&mut self, key: &K, change: impl FnOnce(&mut V))
+    where
+        K: Clone,
+        V: Default,
+    {
+        if let Some(value) = self.get_mut(key) {
+            return change(value);
+        }
+        let mut value = V::default();
+        change(&mut value);
+        if let Self::Few(entries) = self
+            && entries.len() == FEW
+        {
+            *self = Self::Many(Box::new(core::mem::take(entries).into_iter().collect()));
+        }
+        match self {
+            Self::Few(entries) => {
+                if entries.len() == entries.capacity() {
+                    entries.reserve_exact(entries.len().max(1));
+                }
+                let index = find(entries, key).unwrap_or_else(|index| index);
+                entries.insert(index, (key.clone(), value));
+            }
+            Self::Many(entries) => _ = entries.insert(key.clone(), value),
+        }
+    }
+
+    pub(super) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        match self {
+            Self::Few(entries) => {
+                if let Ok(index) = find(entries, key) {
+                    entries.remove(index);
+                }
+            }
+            Self::Many(entries) => {
+                entries.remove(key);
+                // Half of what made it a tree, so that one that comes and goes does not rebuild it each time.
+                if entries.len() <= FEW / 2 {
+                    *self = Self::Few(core::mem::take(&mut **entries).into_iter().collect());
+                }
+            }
+        }
+    }
+}
+
+impl<K: Ord, V> Default for SmallMap<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn find<K: Borrow<Q>, V, Q: Ord + ?Sized>(entries: &[(K, V)], key: &Q) -> Result<usize, usize> {
+    entries.binary_search_by(|(other, _)| other.borrow().cmp(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_tree_holds_however_many_come_and_go(
+            steps in prop::collection::vec((any::<bool>(), 0_u8..24), 0..200)
+        ) {
+            let mut map = SmallMap::<u8, u32>::new();
+            let mut tree = BTreeMap::<u8, u32>::new();
+            for (adds, key) in steps {
+                if adds {
+                    map.update(&key, |value| *value += 1);
+                    *tree.entry(key).or_default() += 1;
+                } else {
+                    map.remove(&key);
+                    tree.remove(&key);
+                }
+                prop_assert!(map.keys().eq(tree.keys()));
+                prop_assert_eq!((map.get(&key), map.is_empty()), (tree.get(&key), tree.is_empty()));
+                prop_assert_eq!(map.get_mut(&key), tree.get_mut(&key));
+            }
+        }
+    }
+
+    #[test]
+    fn few_entries_lie_in_a_row_and_one_more_makes_a_tree() {
+        let mut map = SmallMap::<u8, u32>::new();
+        for key in 0..8 {
+            map.update(&key, |_| {});
+        }
+        assert!(matches!(&map, SmallMap::Few(entries) if entries.capacity() == 8));
+        map.update(&8, |_| {});
+        assert!(matches!(map, SmallMap::Many(_)));
+        for key in 0..5 {
+            map.remove(&key);
+        }
+        assert!(matches!(&map, SmallMap::Few(entries) if entries.len() == 4));
+    }
+}

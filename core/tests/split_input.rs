@@ -1,0 +1,197 @@
+//! What a peer sends means the same however it arrives cut: frames (layer 1) and whole peers, upgrade included (layer 4).
+//! Messages of a connection (layer 2) have this property in `websocket/properties.rs`.
+#![cfg(test)]
+
+use multiwa_ws_core::client::{self, Client};
+use multiwa_ws_core::frame::{FrameDecoder, FrameError, FrameHeader, FrameRules};
+use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
+use multiwa_ws_core::server::{self, Connection};
+use multiwa_ws_core::session::{EventNames, RawJson, encode_event};
+use multiwa_ws_core::websocket::SharedMessage;
+use multiwa_ws_core::{Instant, WallClock};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+const NOW: Instant = Instant::from_nanos(7);
+
+/// The pieces of `bytes` between these places, and byte by byte without any.
+fn pieces(bytes: &[u8], cuts: &[Index]) -> Vec<Vec<u8>> {
+    if cuts.is_empty() {
+        return bytes.iter().map(|byte| vec![*byte]).collect();
+    }
+    let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+    places.extend([0, bytes.len()]);
+    places.sort_unstable();
+    places.windows(2).map(|ends| bytes[ends[0]..ends[1]].to_vec()).collect()
+}
+
+/// Every frame with the payload that came of it, and what is wrong with the stream.
+fn decode(rules: FrameRules, pieces: Vec<Vec<u8>>) -> (Vec<(FrameHeader, Vec<u8>)>, Option<FrameError>) {
+    let mut decoder = FrameDecoder::new(rules);
+    let mut frames: Vec<(FrameHeader, Vec<u8>)> = Vec::new();
+    for mut piece in pieces {
+        let mut input = &mut piece[..];
+        loop {
+            match decoder.decode(&mut input) {
+                Ok(Some(part)) => {
+                    if part.first {
+                        frames.push((part.header, Vec::new()));
+                    }
+                    frames.last_mut().unwrap().1.extend_from_slice(part.payload);
+                }
+                Ok(None) => break,
+                Err(error) => return (frames, Some(error)),
+            }
+        }
+    }
+    (frames, None)
+}
+
+/// What a client hears and says when it is sent this.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Course {
+    heard: Vec<String>,
+    noticed: Vec<String>,
+    said: Vec<u8>,
+}
+
+fn client() -> Client {
+    let mut client = Client::new(client::Config::default(), [7; 32]);
+    client.commands().subscribe(NOW, "p", &EventNames::every()).unwrap();
+    client.connect(NOW).unwrap();
+    assert!(client.poll_action().is_some());
+    client.connected(NOW, ClientRequest::new("h", "/ws")).unwrap();
+    client
+}
+
+/// Hands the pieces to a client, and writes what it says at the end.
+fn course_of_client(pieces: Vec<Vec<u8>>) -> Course {
+    let (mut client, mut course) = (client(), Course::default());
+    client_says(&mut client, &mut course.said);
+    for mut piece in pieces {
+        let mut input = &mut piece[..];
+        while let Some(received) = client.handle_input(NOW, &mut input) {
+            course.heard.push(format!("{:?}", received.event));
+        }
+        assert!(input.is_empty());
+        course.noticed.extend(std::iter::from_fn(|| client.poll_event()).map(|notice| format!("{notice:?}")));
+    }
+    client_says(&mut client, &mut course.said);
+    course
+}
+
+fn client_says(client: &mut Client, said: &mut Vec<u8>) {
+    loop {
+        let mut slices = [&[][..]; 4];
+        let filled = client.poll_transmit(&mut slices);
+        let bytes = slices[..filled].concat();
+        if bytes.is_empty() {
+            return;
+        }
+        client.transmitted(bytes.len());
+        said.extend(bytes);
+    }
+}
+
+/// Hands the pieces to the server's side, which accepts, and publishes and writes at the end.
+fn course_of_server(pieces: Vec<Vec<u8>>, events: &[String]) -> Course {
+    let mut connection = Connection::new(NOW, &server::Config::default());
+    let mut course = Course::default();
+    for mut piece in pieces {
+        let mut input = &mut piece[..];
+        loop {
+            match connection.handle_input(NOW, &mut input) {
+                Ok(Some(event)) => {
+                    course.heard.push(format!("{event:?}"));
+                    if event == server::Event::Requested {
+                        connection.accept(NOW, Acceptance::default(), "c", WallClock::new(NOW, 0)).unwrap();
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    let error = format!("{error:?}");
+                    // It is told again with each piece.
+                    if course.heard.last() != Some(&error) {
+                        course.heard.push(error);
+                    }
+                    break;
+                }
+            }
+        }
+        course.noticed.extend(std::iter::from_fn(|| connection.poll_event()).map(|event| format!("{event:?}")));
+    }
+    for event in events {
+        _ = connection.publish(&SharedMessage::text(event));
+    }
+    loop {
+        let mut slices = [&[][..]; 4];
+        let filled = connection.poll_transmit(&mut slices);
+        let bytes = slices[..filled].concat();
+        if bytes.is_empty() {
+            return course;
+        }
+        connection.transmitted(bytes.len());
+        course.said.extend(bytes);
+    }
+}
+
+fn any_cuts() -> impl Strategy<Value = Vec<Index>> {
+    prop::collection::vec(any::<Index>(), 0..12)
+}
+
+/// Frames of a client with a masking key of zero, some of them good.
+fn any_frames_of_a_client() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop_oneof![
+        Just(r#"{"type":"ping","requestId":"1"}"#.to_owned()),
+        Just(r#"{"type":"subscribe","payload":{"profileId":"p","events":["*"]}}"#.to_owned()),
+        Just(r#"{"type":"unsubscribe"}"#.to_owned()),
+        "[ -~é€]{0,60}",
+    ];
+    let frame = (prop_oneof![8 => Just(0x81_u8), 1 => Just(0x89), 1 => Just(0x88), 1 => any::<u8>()], text);
+    prop::collection::vec(frame, 0..8).prop_map(|frames| {
+        let frame = |(first, text): (u8, String)| {
+            let len = u8::try_from(text.len().min(125)).unwrap();
+            [&[first, 0x80 | len, 0, 0, 0, 0], &text.as_bytes()[..usize::from(len)]].concat()
+        };
+        frames.into_iter().flat_map(frame).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn frames_are_the_same_in_any_split(
+        bytes in prop_oneof![any_frames_of_a_client(), prop::collection::vec(any::<u8>(), 0..60)],
+        cuts in any_cuts(),
+        as_server in any::<bool>(),
+    ) {
+        let rules = if as_server { FrameRules::for_server() } else { FrameRules::for_client() };
+        prop_assert_eq!(decode(rules, pieces(&bytes, &cuts)), decode(rules, vec![bytes]));
+    }
+
+    #[test]
+    fn a_whole_server_does_the_same_in_any_split(frames in any_frames_of_a_client(), cuts in any_cuts()) {
+        let mut request = Vec::new();
+        client_says(&mut client(), &mut request);
+        let bytes = [request, frames].concat();
+        prop_assert_eq!(course_of_server(pieces(&bytes, &cuts), &[]), course_of_server(vec![bytes], &[]));
+    }
+
+    #[test]
+    fn a_whole_client_does_the_same_in_any_split(
+        events in prop::collection::vec("[a-z.]{1,12}", 0..6),
+        garbage in prop::collection::vec(any::<u8>(), 0..12),
+        cuts in any_cuts(),
+    ) {
+        // The server says what it says to this very client: the same seed makes the same keys and identifiers.
+        let mut upgrade = Vec::new();
+        client_says(&mut client(), &mut upgrade);
+        let greeting = course_of_server(vec![upgrade], &[]).said;
+        let subscribe = course_of_client(vec![greeting]).said;
+        let data = RawJson::parse("{}").unwrap();
+        let texts: Vec<String> = events.iter().map(|name| encode_event(name, Some("p"), &data, "t")).collect();
+        let bytes = [course_of_server(vec![subscribe], &texts).said, garbage].concat();
+        let whole = course_of_client(vec![bytes.clone()]);
+        prop_assert!(whole.heard.iter().filter(|heard| heard.starts_with("Event")).count() == events.len(), "{:?}", whole);
+        prop_assert_eq!(course_of_client(pieces(&bytes, &cuts)), whole);
+    }
+}

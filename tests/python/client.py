@@ -1,0 +1,53 @@
+"""A client on the package `websockets` that sends what it is told and tells what it gets:
+
+    python client.py URL ['NAME: VALUE'...]
+
+It says and takes one JSON object a line: see tests/src/behaviour/programs.rs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+
+def say(said: dict[str, Any]) -> None:
+    print(json.dumps(said), flush=True)
+
+
+async def tell(connection: ClientConnection) -> None:
+    try:
+        async for message in connection:
+            say({"binary": message.hex()} if isinstance(message, bytes) else {"text": message})
+    except ConnectionClosed:
+        pass
+    await connection.wait_closed()
+    say({"closed": connection.close_code, "reason": connection.close_reason})
+
+
+async def main() -> None:
+    url, *lines = sys.argv[1:]
+    headers = dict(line.split(": ") for line in lines)
+    try:
+        connection = await connect(url, additional_headers=headers, proxy=None)
+    except InvalidStatus as refused:
+        say({"refused": refused.response.status_code})
+        return
+    say({"open": {name.lower(): value for name, value in connection.response.headers.raw_items()}})
+    telling = asyncio.create_task(tell(connection))
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        order = json.loads(line)
+        if "send" in order:
+            await connection.send(order["send"])
+        if "close" in order:
+            await connection.close(order["close"])
+    telling.cancel()
+
+
+asyncio.run(main())

@@ -1,0 +1,83 @@
+//! The blocking binding as scenarios see it.
+
+use std::sync::mpsc::channel;
+use std::thread;
+
+use multiwa_ws_tungstenite::{ClientBuilder, Updates};
+
+use super::client::{Answer, Client, ClientBinding, ClientSetup, NotReady, Status, Told};
+use super::driver::{KeyRing, answer, not_ready, queue, status, told};
+use super::{Failure, LIMIT, Outcome};
+
+/// The blocking binding. It has no `permessage-deflate`.
+#[derive(Clone, Copy, Debug)]
+pub struct Blocking;
+
+impl ClientBinding for Blocking {
+    fn name(&self) -> &'static str {
+        "tungstenite"
+    }
+
+    fn start(&self, setup: &ClientSetup) -> Outcome<Box<dyn Client>> {
+        let keys = KeyRing::new(setup);
+        let mut builder =
+            ClientBuilder::with_provider(move |_| Ok(keys.next())).config(setup.config.clone()).queue(queue(setup));
+        if let Some(tls) = &setup.tls {
+            builder = builder.tls(tls.clone());
+        }
+        let (client, updates) = builder.start()?;
+        Ok(Box::new(BlockingClient { client, updates }))
+    }
+}
+
+struct BlockingClient {
+    client: multiwa_ws_tungstenite::Client,
+    updates: Updates,
+}
+
+impl BlockingClient {
+    /// What `call` returns, if it does so in time.
+    #[track_caller]
+    fn within<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&multiwa_ws_tungstenite::Client) -> T + Send + 'static,
+    ) -> Outcome<T> {
+        let (sender, receiver) = channel();
+        let client = self.client.clone();
+        thread::spawn(move || sender.send(call(&client)));
+        receiver.recv_timeout(LIMIT).map_err(|_| Failure::new("it takes too long"))
+    }
+}
+
+impl Client for BlockingClient {
+    fn ready(&self) -> Outcome<Result<(), NotReady>> {
+        Ok(self.within(|client| client.ready())?.map_err(not_ready))
+    }
+
+    fn subscribe(&self, profile: &str, events: &[&str]) -> Outcome<Answer> {
+        let profile = profile.to_owned();
+        let events: Vec<_> = events.iter().map(|event| (*event).to_owned()).collect();
+        self.within(move |client| client.subscribe(&profile, events)).map(answer)
+    }
+
+    fn unsubscribe(&self, profile: Option<&str>) -> Outcome<Answer> {
+        let profile = profile.map(str::to_owned);
+        self.within(move |client| client.unsubscribe(profile.as_deref())).map(answer)
+    }
+
+    fn ping(&self) -> Outcome<Answer> {
+        self.within(|client| client.ping()).map(answer)
+    }
+
+    fn next(&mut self) -> Outcome<Option<Told>> {
+        self.updates.next_timeout(LIMIT)?.map(told).transpose()
+    }
+
+    fn close(&self) -> Outcome {
+        self.within(|client| client.close())
+    }
+
+    fn status(&self) -> Status {
+        status(self.client.status())
+    }
+}

@@ -1,0 +1,227 @@
+//! Servers and clients that other libraries make: programs beside this workspace, told what to do line by line.
+//!
+//! `tests/js` and `tests/python` hold them; `CONTRIBUTING.md` says how to install what they need. Each line that they read
+//! or write is one JSON object.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::peer::{Peer, PeerSetup};
+use super::raw::{RawClient, Refused};
+use super::tls::HOST;
+use super::{Failure, LIMIT, Outcome, ensure};
+use crate::process::{Program, Stream, workspace_root};
+
+/// A library for WebSocket in another language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Library {
+    /// `ws` for Node.js.
+    Ws,
+    /// `websockets` for Python.
+    Websockets,
+}
+
+impl Library {
+    /// Its name in the table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Websockets => "websockets",
+        }
+    }
+
+    /// Runs its server or its client.
+    fn run(self, script: &str, arguments: &[String], environment: &[(&str, &Path)]) -> Outcome<Program> {
+        let (folder, interpreter, extension) = match self {
+            Self::Ws => ("tests/js", Path::new("node").to_owned(), "cjs"),
+            Self::Websockets => ("tests/python", workspace_root().join("tests/python/.venv/bin/python"), "py"),
+        };
+        let mut command = Command::new(interpreter);
+        command.current_dir(workspace_root().join(folder)).arg(format!("{script}.{extension}")).args(arguments);
+        command.envs(environment.iter().copied());
+        Ok(Program::start(command)?)
+    }
+
+    /// Connects to `url` with further headers.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub fn connect(self, url: &str, headers: &[(&str, &str)]) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
+        self.connect_in(url, headers, &[])
+    }
+
+    /// Connects to `url`, trusting an authority whose certificate is in a file.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub fn connect_trusting(self, url: &str, authority: &Path) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
+        // Where Node.js and the OpenSSL of Python look for authorities.
+        self.connect_in(url, &[], &[("NODE_EXTRA_CA_CERTS", authority), ("SSL_CERT_FILE", authority)])
+    }
+
+    fn connect_in(
+        self,
+        url: &str,
+        headers: &[(&str, &str)],
+        environment: &[(&str, &Path)],
+    ) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
+        let mut arguments = vec![url.to_owned()];
+        arguments.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        let mut program = self.run("client", &arguments, environment)?;
+        let opened = hear(&mut program, |said| match said.get("open") {
+            Some(headers) => Some(Ok(headers.clone())),
+            None => code(said, "refused").map(|status| Err(Refused { status: Some(status) })),
+        })?;
+        Ok(opened.map(|headers| Box::new(ClientProgram { program, headers, end: None }) as Box<dyn RawClient>))
+    }
+}
+
+/// What the next line says that the program writes, in which `wanted` finds something.
+fn hear<T>(program: &mut Program, mut wanted: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
+    let mut found = None;
+    program.wait_for_line(LIMIT, |line| {
+        if line.stream == Stream::Out
+            && let Ok(said) = serde_json::from_str(&line.text)
+        {
+            found = wanted(&said);
+        }
+        found.is_some()
+    })?;
+    found.ok_or_else(|| Failure::new("the program said nothing"))
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct ServerProgram {
+    program: Program,
+    url: String,
+    left: VecDeque<u16>,
+}
+
+impl ServerProgram {
+    /// Starts it on a free port.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(library: Library, setup: &PeerSetup) -> Outcome<Self> {
+        let tls = setup.tls.as_ref().map(|tls| json!({"certificate": tls.certificate, "key": tls.key}));
+        let order = json!({"keys": setup.keys, "compression": setup.compression, "tls": tls});
+        let mut program = library.run("server", &[order.to_string()], &[])?;
+        let port = hear(&mut program, |said| said.get("listening").and_then(Value::as_u64))?;
+        let url = match tls {
+            None => format!("ws://127.0.0.1:{port}/ws"),
+            Some(_) => format!("wss://{HOST}:{port}/ws"),
+        };
+        Ok(Self { program, url, left: VecDeque::new() })
+    }
+
+    /// Has it do something, and waits until that is done.
+    fn order(&mut self, order: &Value) -> Outcome {
+        self.program.write_line(&order.to_string())?;
+        let left = &mut self.left;
+        hear(&mut self.program, |said| {
+            left.extend(code(said, "left"));
+            said.get("done").map(drop)
+        })
+    }
+}
+
+/// The close code or HTTP status that a member is.
+fn code(said: &Value, member: &str) -> Option<u16> {
+    said.get(member)?.as_u64()?.try_into().ok()
+}
+
+impl Peer for ServerProgram {
+    fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    fn publish(&mut self, event: &str, profile: Option<&str>, data: &str) -> Outcome {
+        let data: Value = serde_json::from_str(data)?;
+        let mut payload = json!({"event": event, "data": data, "timestamp": "2026-02-05T10:00:00.000Z"});
+        if let (Some(profile), Some(payload)) = (profile, payload.as_object_mut()) {
+            payload.insert("profileId".to_owned(), profile.into());
+        }
+        self.order(&json!({"publish": payload}))
+    }
+
+    fn replace_keys(&mut self, keys: &[&str]) -> Outcome {
+        self.order(&json!({"keys": keys}))
+    }
+
+    fn go_away(&mut self) -> Outcome {
+        self.order(&json!({"goAway": true}))
+    }
+
+    fn crash(&mut self) -> Outcome {
+        self.order(&json!({"crash": true}))
+    }
+
+    fn left_with(&mut self) -> Outcome<u16> {
+        match self.left.front() {
+            Some(code) => Ok(*code),
+            None => hear(&mut self.program, |said| code(said, "left")),
+        }
+    }
+
+    fn compresses(&mut self) -> Outcome<bool> {
+        self.program.write_line(&json!({"compresses": true}).to_string())?;
+        hear(&mut self.program, |said| said.get("compresses").and_then(Value::as_bool))
+    }
+}
+
+/// A client that runs.
+struct ClientProgram {
+    program: Program,
+    /// Those of the 101 response.
+    headers: Value,
+    /// How the connection ended, if that was heard already.
+    end: Option<(u16, String)>,
+}
+
+impl ClientProgram {
+    fn hear<T>(&mut self, mut wanted: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
+        let end = &mut self.end;
+        hear(&mut self.program, |said| {
+            if let Some(code) = code(said, "closed") {
+                let reason = said.get("reason").and_then(Value::as_str).unwrap_or_default();
+                *end = Some((code, reason.to_owned()));
+            }
+            wanted(said)
+        })
+    }
+}
+
+impl RawClient for ClientProgram {
+    fn header(&self, name: &str) -> Option<String> {
+        Some(self.headers.get(name.to_ascii_lowercase())?.as_str()?.to_owned())
+    }
+
+    fn send(&mut self, text: &str) -> Outcome {
+        Ok(self.program.write_line(&json!({"send": text}).to_string())?)
+    }
+
+    fn text(&mut self) -> Outcome<String> {
+        let text = self.hear(|said| match said.get("text") {
+            Some(text) => text.as_str().map(|text| Some(text.to_owned())),
+            None => said.get("closed").map(|_| None),
+        })?;
+        text.ok_or_else(|| Failure::new(format!("the connection ended: {:?}", self.end)))
+    }
+
+    fn close(&mut self, code: u16) -> Outcome {
+        Ok(self.program.write_line(&json!({"close": code}).to_string())?)
+    }
+
+    fn end(&mut self) -> Outcome<(u16, String)> {
+        if self.end.is_none() {
+            self.hear(|said| said.get("closed").map(drop))?;
+        }
+        ensure(self.end.is_some(), || "it ended without a code".to_owned())?;
+        Ok(self.end.clone().unwrap_or_default())
+    }
+}

@@ -1,0 +1,236 @@
+//! Clients that send and show messages as they are.
+
+use std::io::{ErrorKind, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+use tungstenite::client::IntoClientRequest;
+use tungstenite::http::{HeaderMap, HeaderName, HeaderValue};
+use tungstenite::protocol::CloseFrame;
+use tungstenite::{Error, HandshakeError, Message, WebSocket};
+
+use super::programs::Library;
+use super::{Failure, LIMIT, Outcome};
+use crate::reference::RawFrame;
+
+/// What makes such clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RawKind {
+    /// The kit itself, over `tungstenite`.
+    Kit,
+    /// Another library.
+    Program(Library),
+}
+
+/// A client that was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+}
+
+/// An open connection to a server.
+pub trait RawClient: Send {
+    /// What a header of the 101 response says.
+    fn header(&self, name: &str) -> Option<String>;
+
+    /// Sends a text message.
+    ///
+    /// # Errors
+    /// When it cannot.
+    fn send(&mut self, text: &str) -> Outcome;
+
+    /// The next text message.
+    ///
+    /// # Errors
+    /// When none comes.
+    fn text(&mut self) -> Outcome<String>;
+
+    /// Begins the closing handshake.
+    ///
+    /// # Errors
+    /// When it cannot.
+    fn close(&mut self, code: u16) -> Outcome;
+
+    /// Waits for the end of the connection: code and reason of the server's Close frame, 1006 if there was none.
+    ///
+    /// # Errors
+    /// When it does not end.
+    fn end(&mut self) -> Outcome<(u16, String)>;
+
+    /// Sends a message and takes the next one, which is the answer.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn ask(&mut self, text: &str) -> Outcome<Value> {
+        self.send(text)?;
+        Ok(serde_json::from_str(&self.text()?)?)
+    }
+}
+
+impl RawKind {
+    /// Its name in the table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kit => "tungstenite",
+            Self::Program(library) => library.name(),
+        }
+    }
+
+    /// Whether it is a program that has to be installed.
+    #[must_use]
+    pub const fn is_external(self) -> bool {
+        matches!(self, Self::Program(_))
+    }
+
+    /// Connects to `url` with further headers.
+    ///
+    /// # Errors
+    /// When it could not even be tried.
+    pub fn connect(self, url: &str, headers: &[(&str, &str)]) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
+        match self {
+            Self::Kit => Ok(KitClient::connect(url, headers)?.map(|client| Box::new(client) as Box<dyn RawClient>)),
+            Self::Program(library) => library.connect(url, headers),
+        }
+    }
+
+    /// Connects to `url`, which has to let it in, and takes the `ack` of the connection.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn enter(self, url: &str) -> Outcome<Box<dyn RawClient>> {
+        let mut client = self.connect(url, &[])?.map_err(|refused| Failure::new(format!("{refused:?}")))?;
+        client.text()?;
+        Ok(client)
+    }
+}
+
+/// A client over `tungstenite`, which shares no code with ours, and its stream.
+#[derive(Debug)]
+pub struct KitClient {
+    socket: WebSocket<TcpStream>,
+    headers: HeaderMap,
+}
+
+impl KitClient {
+    /// Connects to `url` with further headers.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub fn connect(url: &str, headers: &[(&str, &str)]) -> Outcome<Result<Self, Refused>> {
+        let mut request = url.into_client_request()?;
+        let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        for (name, value) in headers {
+            let name: HeaderName = name.parse()?;
+            request.headers_mut().insert(name, value.parse::<HeaderValue>()?);
+        }
+        match tungstenite::client(request, open(authority.parse()?)?) {
+            Ok((socket, response)) => Ok(Ok(Self { socket, headers: response.headers().clone() })),
+            Err(HandshakeError::Failure(Error::Http(response))) => {
+                Ok(Err(Refused { status: Some(response.status().as_u16()) }))
+            }
+            Err(error) => Err(Failure::new(error)),
+        }
+    }
+
+    /// Connects to `url`, which has to let it in, and takes the `ack` of the connection.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn enter(url: &str) -> Outcome<Self> {
+        let mut client = Self::connect(url, &[])?.map_err(|refused| Failure::new(format!("{refused:?}")))?;
+        client.text()?;
+        Ok(client)
+    }
+
+    /// Sends one frame, masked.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn frame(&mut self, frame: RawFrame) -> Outcome {
+        self.bytes(&frame.masked([1, 2, 3, 4]).encode())
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Outcome {
+        Ok(self.stream().write_all(bytes)?)
+    }
+
+    /// The stream below.
+    pub fn stream(&mut self) -> &mut TcpStream {
+        self.socket.get_mut()
+    }
+
+    /// Has the connection end as one that broke, with RST, once this is dropped.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn reset_on_drop(&self) -> Outcome {
+        Ok(socket2::SockRef::from(self.socket.get_ref()).set_linger(Some(Duration::ZERO))?)
+    }
+
+    /// The message or Close frame that comes next; `None` at the end of the stream.
+    fn next(&mut self) -> Outcome<Option<Message>> {
+        match self.socket.read() {
+            Ok(message) => Ok(Some(message)),
+            Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(Failure::new("nothing comes from the server"))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// A stream to a server that waits for no answer for ever.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub fn open(address: SocketAddr) -> Outcome<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+impl RawClient for KitClient {
+    fn header(&self, name: &str) -> Option<String> {
+        Some(self.headers.get(name)?.to_str().ok()?.to_owned())
+    }
+
+    fn send(&mut self, text: &str) -> Outcome {
+        Ok(self.socket.send(Message::text(text))?)
+    }
+
+    fn text(&mut self) -> Outcome<String> {
+        loop {
+            match self.next()? {
+                Some(Message::Text(text)) => return Ok(text.as_str().to_owned()),
+                Some(Message::Ping(_) | Message::Pong(_)) => {}
+                other => return Err(Failure::new(format!("{other:?} instead of a text"))),
+            }
+        }
+    }
+
+    fn close(&mut self, code: u16) -> Outcome {
+        Ok(self.socket.close(Some(CloseFrame { code: code.into(), reason: "".into() }))?)
+    }
+
+    fn end(&mut self) -> Outcome<(u16, String)> {
+        let mut end = (1006, String::new());
+        while let Some(message) = self.next()? {
+            if let Message::Close(frame) = message {
+                end =
+                    frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.as_str().to_owned()));
+            }
+        }
+        // A connection that broke has nothing to shut down.
+        let _ = self.stream().shutdown(Shutdown::Both);
+        Ok(end)
+    }
+}

@@ -1,0 +1,147 @@
+//! Runs scenarios by binding, and holds the table in the documentation against what they found.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use super::Outcome;
+use crate::process::workspace_root;
+
+/// Set, the table in the documentation is written anew.
+const UPDATE: &str = "UPDATE_DOCS";
+
+/// Trials at once. They wait more than they work.
+const THREADS: usize = 12;
+
+/// The trials of one table.
+pub struct Suite {
+    /// Which table of the page it is.
+    table: &'static str,
+    /// The bindings under test.
+    columns: Vec<&'static str>,
+    rows: Vec<Row>,
+    trials: Vec<Trial>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What was seen, by row and column, with how many trials saw it.
+type Seen = BTreeMap<(usize, &'static str), BTreeMap<String, usize>>;
+
+struct Row {
+    scenario: &'static str,
+    against: Vec<&'static str>,
+}
+
+impl Suite {
+    /// A table of this name, with a column for each binding.
+    #[must_use]
+    pub fn new(table: &'static str, columns: impl IntoIterator<Item = &'static str>) -> Self {
+        let columns = columns.into_iter().collect();
+        Self { table, columns, rows: Vec::new(), trials: Vec::new(), seen: Arc::default() }
+    }
+
+    /// Begins the row of a scenario.
+    pub fn row(&mut self, scenario: &'static str) {
+        self.rows.push(Row { scenario, against: Vec::new() });
+    }
+
+    /// Adds a trial to the row: the binding `column` and what it meets. What `run` returns is what an application sees.
+    /// A trial that is `external` is only run with the feature of that name.
+    pub fn trial(
+        &mut self,
+        column: &'static str,
+        against: &'static str,
+        external: bool,
+        run: impl FnOnce() -> Outcome<&'static str> + Send + 'static,
+    ) {
+        let number = self.rows.len();
+        let Some(row) = self.rows.last_mut() else { return };
+        if !row.against.contains(&against) {
+            row.against.push(against);
+        }
+        let name = format!("{} on {column} against {against}", row.scenario).replace([' ', ','], "_");
+        let seen = self.seen.clone();
+        let trial = Trial::test(name, move || {
+            let found = run().map_err(|failure| Failed::from(format!("{failure:?}")))?;
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            *seen.entry((number, column)).or_default().entry(found.to_owned()).or_default() += 1;
+            Ok(())
+        });
+        self.trials.push(trial.with_ignored_flag(external && !cfg!(feature = "external")));
+    }
+
+    /// Runs the trials that the command line selects. If it selects all, prints the table and compares it with the page.
+    #[must_use]
+    pub fn run(mut self) -> ExitCode {
+        let mut arguments = Arguments::from_args();
+        arguments.test_threads.get_or_insert(THREADS);
+        let conclusion = libtest_mimic::run(&arguments, std::mem::take(&mut self.trials));
+        let is_whole = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.list;
+        if conclusion.has_failed() || !is_whole {
+            return conclusion.exit_code();
+        }
+        match self.compare() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(difference) => {
+                eprintln!("{difference}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn compare(&self) -> Result<(), String> {
+        let (begin, end) = (format!("<!-- {}: begin -->\n", self.table), format!("<!-- {}: end -->\n", self.table));
+        let path = workspace_root().join("docs/bindings.md");
+        let page = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        let parts = page.split_once(&begin).and_then(|(before, rest)| Some((before, rest.split_once(&end)?)));
+        let Some((before, (committed, after))) = parts else {
+            return Err(format!("docs/bindings.md has no table between {begin}and {end}"));
+        };
+        let table = self.table(committed);
+        println!("{table}");
+        if table == committed {
+            return Ok(());
+        }
+        if std::env::var_os(UPDATE).is_some() {
+            return std::fs::write(&path, [before, &begin, &table, &end, after].concat())
+                .map_err(|error| error.to_string());
+        }
+        Err(format!("docs/bindings.md shows another table; {UPDATE}=1 writes it anew:\n{committed}"))
+    }
+
+    /// The table. A row of which nothing ran is taken from the one that is `committed`.
+    fn table(&self, committed: &str) -> String {
+        let mut table = format!("| scenario | against | what is seen | {} |\n", self.columns.join(" | "));
+        let _ = writeln!(table, "| --- | --- | --- |{}", " --- |".repeat(self.columns.len()));
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, row) in (1..).zip(&self.rows) {
+            let cells: Vec<_> = self.columns.iter().map(|column| seen.get(&(number, *column))).collect();
+            let start = format!("| {} | {} | ", row.scenario, row.against.join(", "));
+            let mut counts = BTreeMap::<&str, usize>::new();
+            for (found, count) in cells.iter().copied().flatten().flatten() {
+                *counts.entry(found).or_default() += count;
+            }
+            let Some((common, _)) = counts.iter().max_by_key(|(_, count)| **count) else {
+                let line = committed.lines().find(|line| line.starts_with(&start)).unwrap_or_default();
+                let _ = writeln!(table, "{line}");
+                continue;
+            };
+            let shown = cells.iter().map(|cell| match cell {
+                None => String::new(),
+                Some(found) if found.keys().eq([*common]) => "yes".to_owned(),
+                Some(found) => found.keys().cloned().collect::<Vec<_>>().join(" or "),
+            });
+            let _ = writeln!(table, "{start}{common} | {} |", shown.collect::<Vec<_>>().join(" | "));
+        }
+        table
+    }
+}
+
+impl std::fmt::Debug for Suite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Suite").field("table", &self.table).field("columns", &self.columns).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,379 @@
+//! A client and a server that does what no correct one does.
+
+use std::time::Duration;
+
+use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::session::{ClientState, CloseCause, Loss, Notice, ReconnectConfig};
+use multiwa_ws_tests::behaviour::client::{Answer, Client, ClientBinding, ClientSetup, Overflow, Told};
+use multiwa_ws_tests::behaviour::scripted::{Knock, Link, Scripted, against};
+use multiwa_ws_tests::behaviour::{Outcome, ensure, same, wait_for};
+use multiwa_ws_tests::reference::RawFrame;
+
+/// Short, for waits that have to run out.
+const SHORT: Duration = Duration::from_millis(100);
+
+fn start(client: &dyn ClientBinding, server: &Scripted) -> Outcome<Box<dyn Client>> {
+    start_with(client, server, |_| {})
+}
+
+fn start_with(
+    client: &dyn ClientBinding,
+    server: &Scripted,
+    adapt: impl FnOnce(&mut ClientSetup),
+) -> Outcome<Box<dyn Client>> {
+    let mut setup = ClientSetup::new(server.url());
+    adapt(&mut setup);
+    client.start(&setup)
+}
+
+/// A server that takes a subscription and then does `fault` to the first connection, and serves all others.
+fn at_first(
+    fault: impl Fn(Link) -> Outcome + Send + Sync + 'static,
+) -> impl Fn(usize, Knock) -> Outcome + Send + Sync + 'static {
+    move |number, knock| {
+        let mut link = knock.welcome()?;
+        link.acknowledge()?;
+        if number == 1 { fault(link) } else { link.serve() }
+    }
+}
+
+/// The client loses the first connection by `loss` and is back.
+fn comes_back(client: &mut dyn Client, loss: impl Fn(Loss) -> bool) -> Outcome {
+    client.connected()?;
+    client.subscribed("p", &["*"])?;
+    let seen = client.loss()?;
+    ensure(loss(seen), || format!("{seen:?}"))?;
+    client.back()?;
+    same(client.status().live.len(), 1)
+}
+
+pub(crate) fn reset(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    against(at_first(Link::reset), |server| {
+        comes_back(&mut *start(client, server)?, |loss| matches!(loss, Loss::Io))?;
+        Ok("lost; back, subscribed, and told of the gap")
+    })
+}
+
+pub(crate) fn half_close(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    let script = at_first(|mut link| {
+        link.half_close()?;
+        // The client has to end its own side.
+        same(link.client_left()?, None)
+    });
+    against(script, |server| {
+        comes_back(&mut *start(client, server)?, |loss| loss == Loss::Eof)?;
+        Ok("lost; back, subscribed, and told of the gap")
+    })
+}
+
+/// Does `fault` to the first connection and serves all others, of which a short deadline may end some more on a busy machine.
+fn first_then_serve(
+    fault: impl Fn(Knock) -> Outcome + Send + Sync + 'static,
+) -> impl Fn(usize, Knock) -> Outcome + Send + Sync + 'static {
+    move |number, knock| {
+        if number == 1 {
+            return fault(knock);
+        }
+        match knock.welcome() {
+            Ok(link) => link.serve(),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn no_upgrade(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    against(first_then_serve(Knock::ignore), |server| {
+        let mut client = start_with(client, server, |setup| setup.config.session.upgrade_timeout = SHORT)?;
+        same(client.loss()?, Loss::UpgradeTimeout)?;
+        client.connected()?;
+        Ok("given up at its deadline, and tried again")
+    })
+}
+
+pub(crate) fn silence(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    against(first_then_serve(|knock| knock.welcome()?.ignore()), |server| {
+        let keep_alive = KeepAlive { interval: Some(SHORT), timeout: Some(SHORT) };
+        let mut client = start_with(client, server, |setup| setup.config.session.keep_alive = keep_alive)?;
+        client.connected()?;
+        // What is not answered stays wanted.
+        same(client.subscribe("p", &["*"])?, Answer::ConnectionLost)?;
+        same(client.loss()?, Loss::PongTimeout)?;
+        wait_for("the subscription", || (client.status().live.len() == 1).then_some(()))?;
+        Ok("lost when no `pong` came; back and subscribed")
+    })
+}
+
+pub(crate) fn no_ack(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    let script = |_, knock: Knock| knock.upgrade(None)?.serve();
+    against(script, |server| {
+        let mut client = start_with(client, server, |setup| setup.config.session.ack_timeout = Some(SHORT))?;
+        client.find(|told| matches!(told, Told::Notice(Notice::AckMissing)).then_some(()))?;
+        client.connected()?;
+        client.subscribed("p", &["*"])?;
+        Ok("told, and the connection is used")
+    })
+}
+
+pub(crate) fn no_answer(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    let script = |_, knock: Knock| knock.welcome()?.ignore();
+    against(script, |server| {
+        let client = start_with(client, server, |setup| {
+            setup.config.session.request_timeout = SHORT;
+            // For the end, which this server ignores as well.
+            setup.config.session.close_timeout = SHORT;
+        })?;
+        client.connected()?;
+        same(client.subscribe("p", &["*"])?, Answer::TimedOut)?;
+        same(client.ping()?, Answer::TimedOut)?;
+        Ok("each request times out, and the connection is kept")
+    })
+}
+
+pub(crate) fn no_close_back(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    let script = |_, knock: Knock| knock.welcome()?.ignore();
+    against(script, |server| {
+        let mut client = start_with(client, server, |setup| setup.config.session.close_timeout = SHORT)?;
+        client.connected()?;
+        client.close()?;
+        same(client.end()?, CloseCause::Application)?;
+        Ok("closed at its deadline")
+    })
+}
+
+/// The last number that a server sends to a client that does not read.
+const LAST: usize = 19;
+const CAPACITY: usize = 4;
+
+/// A client with a short queue, to which a server has sent events 0 to `LAST` before it answers a ping.
+fn slow_reader<T>(
+    client: &dyn ClientBinding,
+    overflow: Overflow,
+    scenario: impl FnOnce(Box<dyn Client>) -> Outcome<T>,
+) -> Outcome<T> {
+    let script = |_, knock: Knock| {
+        let mut link = knock.welcome()?;
+        link.acknowledge()?;
+        for number in 0..=LAST {
+            link.event("e", &number.to_string())?;
+        }
+        link.serve()
+    };
+    against(script, |server| {
+        let client = start_with(client, server, |setup| {
+            setup.capacity = CAPACITY;
+            setup.overflow = overflow;
+        })?;
+        client.connected()?;
+        client.subscribed("p", &["*"])?;
+        scenario(client)
+    })
+}
+
+fn numbers(client: &mut dyn Client, count: usize) -> Outcome<Vec<usize>> {
+    (0..count).map(|_| Ok(client.data()?.parse()?)).collect()
+}
+
+pub(crate) fn slow_reader_waits(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    slow_reader(client, Overflow::Wait, |mut client| {
+        same(numbers(&mut *client, LAST + 1)?, (0..=LAST).collect::<Vec<_>>())?;
+        same(client.ping()?, Answer::Done)?;
+        same(client.status().dropped, 0)?;
+        Ok("nothing is lost")
+    })
+}
+
+pub(crate) fn slow_reader_drops_oldest(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    slow_reader(client, Overflow::DropOldest, |mut client| {
+        same(client.ping()?, Answer::Done)?;
+        same(numbers(&mut *client, CAPACITY)?, (LAST + 1 - CAPACITY..=LAST).collect::<Vec<_>>())?;
+        same(client.status().dropped, 16)?;
+        Ok("the newest are kept, the others counted; requests are answered meanwhile")
+    })
+}
+
+pub(crate) fn slow_reader_drops_newest(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    slow_reader(client, Overflow::DropNewest, |mut client| {
+        same(client.ping()?, Answer::Done)?;
+        same(numbers(&mut *client, CAPACITY)?, (0..CAPACITY).collect::<Vec<_>>())?;
+        same(client.status().dropped, 16)?;
+        Ok("the oldest are kept, the others counted; requests are answered meanwhile")
+    })
+}
+
+pub(crate) fn slow_reader_closes(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    slow_reader(client, Overflow::Close, |mut client| {
+        // Whoever reads meanwhile may keep up.
+        wait_for("the end", || (client.status().state == ClientState::Closed).then_some(()))?;
+        same(numbers(&mut *client, CAPACITY)?, (0..CAPACITY).collect::<Vec<_>>())?;
+        same(client.end()?, CloseCause::Application)?;
+        Ok("closed, once what was held is read")
+    })
+}
+
+/// Does `fault` on every connection; the client closes each with `code`, and stops after the third in a row.
+fn misunderstood(
+    client: &dyn ClientBinding,
+    code: u16,
+    loss: Loss,
+    fault: impl Fn(&mut Link) -> Outcome + Send + Sync + 'static,
+) -> Outcome {
+    let script = move |_, knock: Knock| {
+        let mut link = knock.welcome()?;
+        link.acknowledge()?;
+        fault(&mut link)?;
+        same(link.client_left()?, Some(code))
+    };
+    against(script, |server| {
+        let mut client = start(client, server)?;
+        client.connected()?;
+        client.subscribe("p", &["*"])?;
+        same(client.end()?, CloseCause::Lost(loss))?;
+        same(server.connections(), 3)
+    })
+}
+
+pub(crate) fn oversized(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    misunderstood(client, 1009, Loss::Violation { code: 1009 }, |link| {
+        // One byte more than a message may have.
+        link.frame(&RawFrame::text(" ".repeat((1 << 20) + 1)))
+    })?;
+    Ok("closed with 1009; tried twice more")
+}
+
+pub(crate) fn bad_frame(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    misunderstood(client, 1002, Loss::Violation { code: 1002 }, |link| link.frame(&RawFrame::text("{}").rsv(7)))?;
+    Ok("closed with 1002; tried twice more")
+}
+
+pub(crate) fn bad_utf8(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    misunderstood(client, 1007, Loss::Violation { code: 1007 }, |link| link.frame(&RawFrame::text(b"\xff\xfe")))?;
+    Ok("closed with 1007; tried twice more")
+}
+
+pub(crate) fn binary_message(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    misunderstood(client, 1003, Loss::Violation { code: 1003 }, |link| link.frame(&RawFrame::binary(b"{}")))?;
+    Ok("closed with 1003; tried twice more")
+}
+
+pub(crate) fn no_http(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    let script = |number, knock: Knock| match number {
+        1 => knock.answer("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+        2 => knock.answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        3 => knock.answer(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n",
+        ),
+        _ => knock.welcome()?.serve(),
+    };
+    against(script, |server| {
+        let mut client = start(client, server)?;
+        same(client.loss()?, Loss::BadUpgrade)?;
+        same(client.loss()?, Loss::Refused { status: 200, retry_after: None })?;
+        same(client.loss()?, Loss::BadUpgrade)?;
+        client.connected()?;
+        Ok("each attempt fails, and is tried again")
+    })
+}
+
+pub(crate) fn bad_json(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    let script = |_, knock: Knock| {
+        let mut link = knock.welcome()?;
+        link.acknowledge()?;
+        for text in [
+            r#"{"type":"#,
+            r#"{"type":"new.thing","payload":{}}"#,
+            "[]",
+            r#"{"type":"ack","requestId":"of nobody"}"#,
+            r#"{"type":"error","payload":{"error":"by the way"}}"#,
+            r#"{"type":"notification","payload":{"id":"n","title":"t"}}"#,
+            &"[".repeat(65),
+        ] {
+            link.text(text)?;
+        }
+        link.event("e", "1")?;
+        link.serve()
+    };
+    against(script, |server| {
+        let mut client = start(client, server)?;
+        client.connected()?;
+        client.subscribed("p", &["*"])?;
+        let mut told = Vec::new();
+        while told.last() != Some(&"event") {
+            told.extend(client.find(|told| {
+                Some(match told {
+                    Told::Event(_) => Some("event"),
+                    Told::Notification(_) => Some("notification"),
+                    Told::Unknown(_) => Some("unknown"),
+                    Told::Error(_) => Some("error"),
+                    Told::Invalid(_) => Some("invalid"),
+                    Told::Notice(_) => None,
+                })
+            })?);
+        }
+        same(told, ["invalid", "unknown", "unknown", "error", "notification", "invalid", "event"])?;
+        same(client.ping()?, Answer::Done)?;
+        Ok("each is told as what it is, and the connection goes on")
+    })
+}
+
+pub(crate) fn leaking_server(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    let script = |_, knock: Knock| {
+        let mut link = knock.welcome()?;
+        link.event("early", "0")?;
+        link.acknowledge()?;
+        link.event("other", "1")?;
+        link.text(r#"{"type":"event","payload":{"event":"e","profileId":"q","data":2}}"#)?;
+        link.event("e", "3")?;
+        link.serve()
+    };
+    against(script, |server| {
+        let mut client = start(client, server)?;
+        client.connected()?;
+        client.subscribed("p", &["e"])?;
+        same(client.data()?, "3")?;
+        same(client.status().filtered, 3)?;
+        Ok("dropped and counted")
+    })
+}
+
+/// A server that closes each connection with `body`.
+fn closing(body: &[u8]) -> impl Fn(usize, Knock) -> Outcome + Send + Sync + 'static {
+    let frame = RawFrame::close_with_body(body);
+    move |_, knock| {
+        let mut link = knock.welcome()?;
+        link.acknowledge()?;
+        link.frame(&frame)?;
+        link.client_left().map(drop)
+    }
+}
+
+pub(crate) fn close_for_good(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    for code in [1000_u16, 1008] {
+        against(closing(&code.to_be_bytes()), |server| {
+            let mut client = start(client, server)?;
+            client.connected()?;
+            client.subscribe("p", &["*"])?;
+            same(client.end()?, CloseCause::Lost(Loss::ClosedByPeer { code: Some(code) }))?;
+            same(server.connections(), 1)
+        })?;
+    }
+    Ok("over, unless it is set to try again")
+}
+
+pub(crate) fn close_for_now(client: &dyn ClientBinding) -> Outcome<&'static str> {
+    for code in [Some(1001_u16), Some(1011), Some(1012), Some(1013), Some(4000), None] {
+        let body = code.map(u16::to_be_bytes);
+        against(closing(body.as_ref().map_or(&[], |body| &body[..])), |server| {
+            let mut client = start_with(client, server, |setup| {
+                let reconnect = setup.config.session.reconnect;
+                setup.config.session.reconnect = ReconnectConfig { max_attempts: Some(2), ..reconnect };
+            })?;
+            client.connected()?;
+            client.subscribe("p", &["*"])?;
+            same(client.loss()?, Loss::ClosedByPeer { code })?;
+            same(client.end()?, CloseCause::Lost(Loss::ClosedByPeer { code }))?;
+            same(server.connections(), 2)
+        })?;
+    }
+    Ok("tried again")
+}
