@@ -2,6 +2,7 @@
 
 use multiwa_ws_core::session::Loss;
 use multiwa_ws_driver::{Client, Net};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use super::kit::{failure, loopback, once, read_head};
@@ -17,8 +18,8 @@ async fn a_connection_that_ends_without_an_answer_names_the_deployed_gateway<R: 
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             if reset {
-                // What was not read makes the end a reset.
-                stream.readable().await.unwrap();
+                // What has arrived and was not read makes the end a reset.
+                stream.read_u8().await.unwrap();
             } else {
                 read_head(&mut stream).await;
             }
