@@ -2,6 +2,7 @@
 //!
 //! The table that this prints stands in `docs/bindings.md`, and the run fails if it is another; `UPDATE_DOCS=1` writes it
 //! anew. What needs Node.js and Python is ignored without the feature `external`.
+#![cfg(test)]
 
 #[path = "scenarios/faulty.rs"]
 mod faulty;
