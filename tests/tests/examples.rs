@@ -1,5 +1,6 @@
 //! Each example program does what it shows, against the program's server.
-#![cfg(all(test, feature = "external"))]
+#![cfg(test)]
+#![cfg(feature = "external")]
 
 use std::process::Command;
 use std::time::Duration;

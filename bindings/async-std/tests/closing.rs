@@ -1,5 +1,6 @@
 //! How a connection over TCP ends.
-#![cfg(all(test, any(feature = "async-std", feature = "smol")))]
+#![cfg(test)]
+#![cfg(any(feature = "async-std", feature = "smol"))]
 
 use std::future::poll_fn;
 use std::io::{self, Read};

@@ -94,6 +94,13 @@ impl Driven {
         assert_eq!(poll(request.as_mut()), Poll::Ready(Ok(Duration::ZERO)));
     }
 
+    /// Takes what a client that has become ready tells.
+    fn pass_notices(&mut self) {
+        while let Poll::Ready(Some(update)) = poll(pin!(self.updates.next())) {
+            assert!(matches!(update, Update::Notice(_)), "{update:?}");
+        }
+    }
+
     fn calls(&self) -> u32 {
         self.calls.0.load(Ordering::Relaxed)
     }
@@ -122,7 +129,7 @@ fn a_command_calls_the_driver_and_its_answer_ends_the_request() {
 #[test]
 fn a_full_queue_asks_for_a_pause_until_something_is_taken() {
     let mut driven = Driven::ready(1, Overflow::Wait);
-    while !matches!(poll(pin!(driven.updates.next())), Poll::Ready(Some(Update::Notice(Notice::Ready { .. })))) {}
+    driven.pass_notices();
     driven.subscribe();
     driven.receive_event(1);
     assert!(driven.driver.turn(&driven.waker).sides().1.is_full());
