@@ -23,9 +23,9 @@ async fn shut_down<N: Net>() -> io::Result<Vec<u8>> {
     });
     let (mut stream, _) = N::accept(&listener).await?;
     poll_fn(|cx| <N as Io<_>>::poll_shutdown(Pin::new(&mut stream), cx)).await?;
-    let seen = reading.join().expect("the reader does not panic");
+    let seen = reading.join();
     drop(stream);
-    seen
+    seen.unwrap_or_else(|_| Err(io::Error::other("the reader panicked")))
 }
 
 #[cfg(feature = "async-std")]
