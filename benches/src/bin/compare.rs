@@ -50,6 +50,12 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
             verdicts
                 .extend(case.goals.iter().map(|goal| (goal.met, format!("{} {}: {goal}", case.subject, case.name))));
             report.put(case);
+            // At once: a long run that is stopped has still said something.
+            if let Some(file) = &json
+                && let Err(error) = write(file, &report)
+            {
+                eprintln!("{error}");
+            }
         };
         (subject.run)(&mut put, &options);
     }
@@ -58,11 +64,12 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
     for (_, text) in verdicts.iter().filter(|(met, _)| !met) {
         println!("  {text}");
     }
-    if let Some(file) = json {
-        let text = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
-        std::fs::write(&file, text + "\n").map_err(|error| format!("{file}: {error}"))?;
-    }
     Ok(())
+}
+
+fn write(file: &str, report: &Report) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(report).map_err(|error| error.to_string())?;
+    std::fs::write(file, text + "\n").map_err(|error| format!("{file}: {error}"))
 }
 
 fn subject(name: &str) -> Result<&'static Subject, String> {
