@@ -5,7 +5,9 @@
 //! of people's accounts.
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::{ClientEvent, Notice, RequestId, RequestOutcome};
+use multiwa_ws_core::session::{ClientEvent, Notice};
+#[cfg(feature = "tracing")]
+use multiwa_ws_core::session::{RequestId, RequestOutcome};
 
 use crate::Observed;
 
@@ -65,8 +67,8 @@ pub(crate) fn received(event: &ClientEvent<'_>) {
     let _ = event;
 }
 
-pub(crate) fn request_ended(id: RequestId, outcome: &RequestOutcome<'_>) {
-    #[cfg(feature = "tracing")]
+#[cfg(feature = "tracing")]
+fn request_ended(id: RequestId, outcome: &RequestOutcome<'_>) {
     match outcome {
         RequestOutcome::Acknowledged { after } => {
             tracing::debug!(target: TARGET, %id, ?after, "request acknowledged");
@@ -75,8 +77,6 @@ pub(crate) fn request_ended(id: RequestId, outcome: &RequestOutcome<'_>) {
         RequestOutcome::TimedOut => tracing::debug!(target: TARGET, %id, "request timed out"),
         RequestOutcome::ConnectionLost => tracing::debug!(target: TARGET, %id, "request lost with its connection"),
     }
-    #[cfg(not(feature = "tracing"))]
-    let _ = (id, outcome);
 }
 
 /// What happened to the connection of a client.
