@@ -267,12 +267,14 @@ pub fn cargo_example(example: &str) -> Result<PathBuf, ProgramError> {
 fn cargo_build(kind: &str, name: &str) -> Result<PathBuf, ProgramError> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace_root());
-    // All of them, as the tests of the workspace build them: a package alone would be built anew, with other features.
-    cargo.args(["build", "--message-format=json-render-diagnostics", "--workspace", "--bins", "--examples"]);
+    // As the tests of the workspace build them: by itself a program would be built anew, with other features.
+    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics", "--workspace"]);
     let messages = run(cargo, Duration::from_secs(1200))?;
     let mut executables = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
-        let is_ours = message.pointer("/target/name")? == name && message.pointer("/target/kind/0")? == kind;
+        let is_ours = message.pointer("/target/name")? == name
+            && message.pointer("/target/kind/0")? == kind
+            && message.pointer("/profile/test")? == false;
         message.get("executable")?.as_str().filter(|_| is_ours).map(PathBuf::from)
     });
     executables.next_back().ok_or_else(|| ProgramError::NoBinary(name.to_owned()))
