@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_equal_when_every_byte_is() {
+    fn sec_ap_07_keys_are_equal_when_every_byte_is() {
         let key = ApiKey::new("abc");
         assert_eq!(key, ApiKey::new("abc"));
         for other in ["", "ab", "abcd", "abd", "bbc"] {
