@@ -9,6 +9,8 @@ pub mod ours;
 pub mod random;
 
 #[cfg(feature = "peers")]
+pub mod deflate;
+#[cfg(feature = "peers")]
 pub mod goals;
 #[cfg(feature = "peers")]
 pub mod json;
