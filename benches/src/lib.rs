@@ -13,6 +13,8 @@ pub mod deflate;
 #[cfg(feature = "peers")]
 pub mod goals;
 #[cfg(feature = "peers")]
+pub mod growth;
+#[cfg(feature = "peers")]
 pub mod json;
 #[cfg(feature = "peers")]
 pub mod load;

@@ -53,9 +53,9 @@ impl Look for Glance {
 }
 
 /// The seed of every state machine here.
-const SEED: [u8; 32] = [7; 32];
+pub(crate) const SEED: [u8; 32] = [7; 32];
 
-fn socket(reader: Reader) -> WebSocket {
+pub(crate) fn socket(reader: Reader) -> WebSocket {
     socket_with(reader, Compression::default(), &Negotiated::default())
 }
 
@@ -158,7 +158,7 @@ pub fn inflating_decoder(wire: &Wire, terms: Terms, buffer_len: usize, look: imp
     decode(compressing(Reader::Client, terms), wire, buffer_len, look)
 }
 
-fn write(socket: &mut WebSocket, sink: &Sink) {
+pub(crate) fn write(socket: &mut WebSocket, sink: &Sink) {
     loop {
         let mut slices = [&[][..]; 16];
         let filled = socket.outgoing().poll_transmit(&mut slices);
