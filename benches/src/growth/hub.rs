@@ -80,7 +80,7 @@ fn publisher(hub: Hub<usize>, receivers: usize, sockets: Rc<RefCell<Vec<WebSocke
         let event =
             Message::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Message::into_event).expect("it is an event");
         let mut sockets = sockets.borrow_mut();
-        hub.publish(&event, |id, message| {
+        let delivered = hub.publish(&event, |id, message| {
             sockets[id].outgoing().send_shared(message).expect("there is room");
             write(&mut sockets[id], &sink);
         });

@@ -68,13 +68,18 @@ where
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(if rises(measured) { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::UpperRight })
         .label_font((FONT, 13))
         .background_style(WHITE)
         .border_style(BLACK.mix(0.3))
         .draw()?;
     root.present()?;
     Ok(())
+}
+
+/// Whether the right upper corner is where a curve ends.
+fn rises(measured: &[Measured]) -> bool {
+    measured.iter().filter_map(|curve| curve.points.first().zip(curve.points.last())).any(|(a, b)| b.1 > 1.5 * a.1)
 }
 
 /// A number as people write it.
