@@ -4,6 +4,8 @@ use core::ops::BitXor;
 
 use fearless_simd::{Level, Simd, SimdBase, dispatch, u8x16, u8x32};
 
+use crate::simd::widest;
+
 /// Masks or unmasks `payload` in place, which is the same operation.
 ///
 /// `offset` is the position of `payload` in the payload of its frame, so that a frame may be masked in pieces.
@@ -39,15 +41,6 @@ fn in_place_wide(payload: &mut [u8], key: [u8; 4]) {
 #[inline(never)]
 fn copy_wide(to: &mut [u8], payload: &[u8], key: [u8; 4]) {
     dispatch!(widest(), simd => copy::<_, u8x32<_>, 32>(simd, to, payload, key));
-}
-
-/// The vector instructions of the processor; without `std` nobody can ask for them, and those of the target are taken.
-#[inline]
-fn widest() -> Level {
-    #[cfg(feature = "std")]
-    return Level::new();
-    #[cfg(not(feature = "std"))]
-    Level::baseline()
 }
 
 #[inline(always)]

@@ -3,6 +3,11 @@
 //! Each function takes the rest of a text and returns the rest behind what it read. A slice that only gets shorter lets the
 //! compiler keep everything in registers and see most bounds for itself.
 
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x16, u8x64};
+
+use crate::simd::widest;
+
 /// No continuation of the text fits here: `left` bytes before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unfit {
@@ -123,27 +128,27 @@ pub(super) fn literal<'t>(rest: &'t [u8], word: &[u8]) -> Result<&'t [u8], Unfit
 /// Goes to the first byte that cannot stand in a string as it is: a quote, a backslash or a control character.
 #[inline(always)]
 pub(crate) fn skip_plain(rest: &[u8]) -> &[u8] {
-    // Keys and short values end in the first word, without a call.
+    // Keys and most values end in the first block, without a call.
     match rest.split_first_chunk() {
         None => skip_plain_tail(rest),
-        Some((word, behind)) => match specials(*word) {
-            0 => skip_plain_words(behind),
+        Some((block, behind)) => match specials(block) {
+            0 => skip_plain_blocks(behind),
             found => rest.get(lowest(found)..).unwrap_or_default(),
         },
     }
 }
 
-/// Words that are looked at one by one before a string counts as long.
-const NARROW_WORDS: usize = 4;
+/// Bytes that are looked at in one go: what the narrowest vectors hold.
+const BLOCK: usize = 16;
 
-/// Bytes that are looked at in one go once a string is long: the compiler makes vector instructions of it.
-const BLOCK: usize = 32;
+/// Blocks that are looked at before a string counts as long, and wider vectors pay.
+const NARROW_BLOCKS: usize = 4;
 
 #[inline(never)]
-fn skip_plain_words(mut rest: &[u8]) -> &[u8] {
-    for _ in 0..NARROW_WORDS {
-        let Some((word, behind)) = rest.split_first_chunk() else { return skip_plain_tail(rest) };
-        match specials(*word) {
+fn skip_plain_blocks(mut rest: &[u8]) -> &[u8] {
+    for _ in 0..NARROW_BLOCKS {
+        let Some((block, behind)) = rest.split_first_chunk() else { return skip_plain_tail(rest) };
+        match specials(block) {
             0 => rest = behind,
             found => return rest.get(lowest(found)..).unwrap_or_default(),
         }
@@ -153,11 +158,14 @@ fn skip_plain_words(mut rest: &[u8]) -> &[u8] {
 
 #[inline(never)]
 fn skip_plain_wide(rest: &[u8]) -> &[u8] {
-    let is_plain = |block: &&[u8; BLOCK]| !block.iter().fold(false, |found, byte| found | is_special(*byte));
-    let plain = rest.as_chunks().0.iter().take_while(is_plain).count() * BLOCK;
+    const WIDE: usize = 64;
+    let plain = dispatch!(widest(), simd => {
+        let is_plain = |block: &&[u8; WIDE]| !are_special(u8x64::from_slice(simd, *block)).any_true();
+        rest.as_chunks().0.iter().take_while(is_plain).count() * WIDE
+    });
     let mut rest = rest.get(plain..).unwrap_or_default();
-    while let Some((word, behind)) = rest.split_first_chunk() {
-        match specials(*word) {
+    while let Some((block, behind)) = rest.split_first_chunk() {
+        match specials(block) {
             0 => rest = behind,
             found => return rest.get(lowest(found)..).unwrap_or_default(),
         }
@@ -165,36 +173,32 @@ fn skip_plain_wide(rest: &[u8]) -> &[u8] {
     skip_plain_tail(rest)
 }
 
-/// The same for fewer bytes than a word, which only the end of a text leaves.
-#[cold]
-fn skip_plain_tail(mut rest: &[u8]) -> &[u8] {
-    while let [byte, behind @ ..] = rest
-        && !is_special(*byte)
-    {
-        rest = behind;
+/// The same for fewer bytes than a block, which only the end of a text leaves.
+#[inline(never)]
+fn skip_plain_tail(rest: &[u8]) -> &[u8] {
+    // The zeros behind them are control characters: one is found where nothing else is.
+    let mut block = [0; BLOCK];
+    for (to, byte) in block.iter_mut().zip(rest) {
+        *to = *byte;
     }
-    rest
+    rest.get(lowest(specials(&block))..).unwrap_or_default()
+}
+
+/// Marks the bytes of a block that cannot stand in a string as they are, the first in the lowest bit.
+#[inline(always)]
+fn specials(block: &[u8; BLOCK]) -> u64 {
+    dispatch!(Level::baseline(), simd => are_special(u8x16::from_slice(simd, block)).to_bitmask())
 }
 
 /// With its second bit flipped, a quote is 0x20 and control characters stay below, so one comparison finds both.
-#[inline]
-const fn is_special(byte: u8) -> bool {
-    (byte ^ 0x02 < 0x21) | (byte == b'\\')
-}
-
-/// Marks the bytes of a word for which [`is_special`] holds, by their highest bits. The lowest mark is exact: the borrow of
-/// a subtraction can only spoil bytes above one that is marked.
-#[inline]
-const fn specials(word: [u8; 8]) -> u64 {
-    const ONES: u64 = u64::MAX / 0xff;
-    let word = u64::from_le_bytes(word);
-    let below = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
-    let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
-    (below | backslash) & !word & (ONES << 7)
+#[inline(always)]
+fn are_special<S: Simd, V: SimdInt<S, Element = u8>>(bytes: V) -> V::Mask {
+    let flipped = bytes ^ 0x02;
+    flipped.min(0x20).simd_eq(flipped) | bytes.simd_eq(b'\\')
 }
 
 /// The index of the first marked byte.
 #[inline]
 const fn lowest(marks: u64) -> usize {
-    marks.trailing_zeros() as usize / 8
+    marks.trailing_zeros() as usize
 }
