@@ -26,11 +26,14 @@ const GOALS: [Goal; 2] = [Goal::TimesBestPeer(1.0), Goal::OfReference("raw zlib-
 pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
     let texts = stream(EVENTS, LEN, &mut Random::new(1));
     let alone = Terms { takeover: false, ..DEFAULT };
-    for (name, terms) in [("context kept", DEFAULT), ("context dropped", alone)] {
+    for (name, terms) in [
+        ("context kept", DEFAULT),
+        ("context kept, window of 4 KiB", Terms { window_bits: 12, ..DEFAULT }),
+        ("context kept, level 6", Terms { level: 6, ..DEFAULT }),
+        ("context dropped", alone),
+    ] {
         encode(put, options, &format!("encode 300 B, {name}"), encoders(&texts, terms));
     }
-    let small = Terms { level: 6, ..DEFAULT };
-    encode(put, options, "encode 300 B, context kept, level 6", encoders(&texts, small));
     for (name, terms) in [("context kept", DEFAULT), ("context dropped", alone)] {
         let payloads = deflate::payloads(&texts, terms);
         let decoders = decoders(&deflate::wire(&payloads), &payloads, terms);
