@@ -196,7 +196,8 @@ fn find_far(text: &[u8], rest: &[u8]) -> (usize, u64) {
 /// The same for less than a block. It is looked at as the end of a whole one, or copied into one where the text has none.
 fn find_in_tail(text: &[u8], tail: &[u8]) -> (usize, u64) {
     let bits = match text.last_chunk() {
-        Some(block) => marks(block).checked_shr((BLOCK - tail.len()) as u32).unwrap_or(0),
+        // In two steps, since nothing is left of the block when the tail is empty.
+        Some(block) => marks(block) >> 1 >> (BLOCK - 1 - tail.len()),
         None => {
             let mut block = [b' '; BLOCK];
             for (to, byte) in block.iter_mut().zip(tail) {
@@ -237,4 +238,32 @@ fn are_special<S: Simd, V: SimdInt<S, Element = u8>>(bytes: V) -> V::Mask {
 #[inline]
 const fn lowest(marks: u64) -> usize {
     marks.trailing_zeros() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn marks_tell_what_a_look_at_every_byte_tells(
+            text in prop::collection::vec(
+                prop_oneof![30 => any::<u8>(), 60 => Just(b'a'), 1 => prop::sample::select(Vec::from(*b"\"\\\n"))], 0..400
+            ),
+            steps in prop::collection::vec(1_usize..90, 0..30),
+        ) {
+            let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
+            let mut marks = Marks::of(&text);
+            let mut rest = &text[..];
+            for step in steps {
+                let plain = rest.iter().position(is_special).unwrap_or(rest.len());
+                prop_assert_eq!(marks.skip_plain(rest), &rest[plain..]);
+                rest = rest.get(plain + step..).unwrap_or_default();
+            }
+        }
+    }
 }
