@@ -47,12 +47,20 @@ fn skip_spaces(mut rest: &[u8]) -> &[u8] {
     rest
 }
 
-/// Reads one byte that must be there.
+/// Reads one byte that must be there, be it behind white space.
 #[inline]
 pub(super) fn expect(rest: &[u8], byte: u8) -> Result<&[u8], Unfit> {
     match rest {
         [first, behind @ ..] if *first == byte => Ok(behind),
-        _ => Err(Unfit::at(rest)),
+        _ => expect_behind_space(rest, byte),
+    }
+}
+
+#[cold]
+fn expect_behind_space(rest: &[u8], byte: u8) -> Result<&[u8], Unfit> {
+    match skip_spaces(rest) {
+        [first, behind @ ..] if *first == byte => Ok(behind),
+        rest => Err(Unfit::at(rest)),
     }
 }
 
@@ -94,7 +102,7 @@ fn four_hex_digits(mut rest: &[u8]) -> Result<&[u8], Unfit> {
 
 /// Reads a number.
 pub(super) fn number(rest: &[u8]) -> Result<&[u8], Unfit> {
-    let rest = expect(rest, b'-').unwrap_or(rest);
+    let rest = rest.strip_prefix(b"-").unwrap_or(rest);
     // RFC 8259 section 6: no leading zeros.
     let mut rest = match rest {
         [b'0', behind @ ..] => match behind {
