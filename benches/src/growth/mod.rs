@@ -66,8 +66,11 @@ fn steps(first: usize, step: usize, last: usize) -> impl Iterator<Item = usize> 
     std::iter::successors(Some(first), move |x| Some(x * step)).take_while(move |x| *x <= last)
 }
 
+/// Prepares what a plot measures.
+pub type Make = fn() -> Plot;
+
 /// Every plot, by the name of its file.
-pub const PLOTS: &[(&str, fn() -> Plot)] = &[
+pub const PLOTS: &[(&str, Make)] = &[
     ("decode-sizes", input::message_sizes),
     ("decode-fragments", input::fragments),
     ("reassembly-reads", input::reads),
