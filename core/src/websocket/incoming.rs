@@ -26,12 +26,13 @@ pub struct Incoming {
     inflater: Option<Box<Inflater>>,
     /// The data message under way.
     message: Option<Message>,
-    /// The payload of a message that did not lie whole in the input: `text` or `binary`, by its kind.
+    /// The payload of a message that did not lie whole in the input: `text` or `binary`, by its kind. Their memory is kept for
+    /// the next such message, until one comes that needs none or the peer is silent.
     text: String,
     binary: Vec<u8>,
     /// The payload of a control frame that did not lie whole in the input.
     control: Vec<u8>,
-    /// Whether the previous event was lent from the buffers above, which are to be given back.
+    /// Whether the previous event was lent from the buffers above, which are to be emptied.
     lent: bool,
 }
 
@@ -125,7 +126,9 @@ impl Incoming {
         if self.deadline(out).is_some_and(|deadline| deadline <= now) {
             out.fail(now, ProtocolError::MessageTimeout);
         }
-        out.handle_timeout(now);
+        if out.handle_timeout(now) {
+            self.free_buffers();
+        }
     }
 
     /// The caller reads again after [`Outgoing::reading_paused`].
@@ -144,8 +147,9 @@ impl Incoming {
         [out.deadline(), self.deadline(out)].into_iter().flatten().min()
     }
 
-    /// Gives back the memory of the decompression, except for the context that later messages may refer to.
+    /// Gives back the memory of empty buffers and of the decompression, except for the context that later messages may refer to.
     pub fn release_memory(&mut self) {
+        self.free_buffers();
         if let Some(inflater) = &mut self.inflater {
             inflater.release();
         }
@@ -173,6 +177,8 @@ impl Incoming {
         if self.message.is_none()
             && let Some((opcode, payload)) = self.decoder.decode_plain(input)
         {
+            // What a long message took is not held while short ones come.
+            self.free_buffers();
             return match self.whole_message(opcode, payload) {
                 Ok(found) => Ok(Some(found)),
                 Err(error) => Err(self.fail(now, input, out, error)),
@@ -225,7 +231,7 @@ impl Incoming {
         Some(self.message.as_ref()?.started + self.message_timeout?)
     }
 
-    /// Frees what the previous event was lent from, so that an idle connection holds no payload.
+    /// Empties what the previous event was lent from.
     #[inline]
     pub(super) fn give_back(&mut self) {
         if self.lent {
@@ -233,9 +239,20 @@ impl Incoming {
             self.control = Vec::new();
             // A control frame may have come in the middle of a message, whose payload is still needed.
             if self.message.is_none() {
-                self.text = String::new();
-                self.binary = Vec::new();
+                self.text.clear();
+                self.binary.clear();
             }
+        }
+    }
+
+    /// Frees the buffers of a message unless one is under way or lent.
+    #[inline]
+    fn free_buffers(&mut self) {
+        if self.text.is_empty() && self.text.capacity() > 0 {
+            self.text = String::new();
+        }
+        if self.binary.is_empty() && self.binary.capacity() > 0 {
+            self.binary = Vec::new();
         }
     }
 

@@ -211,7 +211,7 @@ impl WebSocket {
         self.out.poll_event()
     }
 
-    /// Gives back the memory of the compression, for a connection that is expected to be idle: see
+    /// Gives back the memory of the compression and of empty buffers, for a connection that is expected to be idle: see
     /// [`Outgoing::release_memory`].
     pub fn release_memory(&mut self) {
         self.recv.release_memory();

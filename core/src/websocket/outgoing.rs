@@ -298,7 +298,8 @@ impl Outgoing {
     /// Gives back the memory of the compression and of an empty queue, for a connection that is expected to be idle. The next
     /// message allocates it anew and starts without context, which costs some of its compression.
     ///
-    /// The queue's memory is given back without this, too, whenever a keep-alive ping is due.
+    /// The memory of the queue and of the receiving side's buffers is given back without this, too, whenever a keep-alive ping
+    /// is due.
     pub fn release_memory(&mut self) {
         self.queue.release();
         if self.fragmented.is_none()
@@ -363,12 +364,14 @@ impl Outgoing {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    /// Acts on the deadlines of this side. Whether the peer was silent for so long that the connection counts as idle.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
+        let mut is_idle = false;
         self.lifecycle.expire(now);
         if self.is_open() {
             match self.liveness.due(now) {
                 Some(Due::Ping) => {
-                    // A connection that was silent for so long is idle.
+                    is_idle = true;
                     self.queue.release();
                     // While the previous one is not even written, another would ask nothing new.
                     if self.ping_backlog == 0 {
@@ -384,6 +387,7 @@ impl Outgoing {
             }
         }
         self.settle();
+        is_idle
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -30,6 +30,7 @@ mod control;
 mod endpoint;
 mod keep_alive;
 mod limits;
+mod memory;
 mod messages;
 mod properties;
 mod sending;

@@ -1,0 +1,67 @@
+//! What a connection keeps allocated between messages.
+
+use std::time::Duration;
+
+use allocation_counter::measure;
+use multiwa_ws_core::websocket::{Config, Event};
+
+use crate::endpoint::Endpoint;
+use crate::wire::{BINARY, FIN, TEXT, frame_to};
+
+/// Longer than any read here.
+const LEN: usize = 10_000;
+
+/// Takes one message in reads of 1,000 bytes and returns its length.
+fn receive(endpoint: &mut Endpoint, wire: &mut [u8]) -> Option<usize> {
+    for read in wire.chunks_mut(1000) {
+        let mut input = read;
+        match endpoint.ws.handle_input(endpoint.now, &mut input).expect("good frames").map(|received| received.event) {
+            Some(Event::Text(text)) => return Some(text.len()),
+            Some(Event::Binary(payload)) => return Some(payload.len()),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The bytes by which the memory of `endpoint` grows with one message, and whether anything was allocated.
+fn grown(endpoint: &mut Endpoint, mut wire: Vec<u8>, len: usize) -> (i64, bool) {
+    let info = measure(|| assert_eq!(receive(endpoint, &mut wire), Some(len)));
+    (info.bytes_current, info.count_total > 0)
+}
+
+twins! {
+    fn the_buffer_of_a_message_serves_the_next_one(role: Role) {
+        for kind in [TEXT, BINARY] {
+            let mut endpoint = Endpoint::with(role, &Config::default());
+            let wire = frame_to(role, FIN | kind, &[b'x'; LEN]);
+            assert_eq!(grown(&mut endpoint, wire.clone(), LEN), (LEN as i64, true));
+            assert_eq!(grown(&mut endpoint, wire, LEN), (0, false));
+        }
+    }
+
+    fn a_message_that_needs_no_buffer_gives_back_that_of_one_before(role: Role) {
+        let mut endpoint = Endpoint::with(role, &Config::default());
+        grown(&mut endpoint, frame_to(role, FIN | TEXT, &[b'x'; LEN]), LEN);
+        assert_eq!(grown(&mut endpoint, frame_to(role, FIN | BINARY, b"short"), 5).0, -(LEN as i64));
+    }
+
+    fn a_silent_connection_gives_the_buffer_of_a_message_back(role: Role) {
+        let mut endpoint = Endpoint::with(role, &Config::default());
+        grown(&mut endpoint, frame_to(role, FIN | BINARY, &[b'x'; LEN]), LEN);
+        endpoint.now += Duration::from_secs(30);
+        let now = endpoint.now;
+        let info = measure(|| endpoint.ws.handle_timeout(now));
+        assert!(info.bytes_current < 256 - LEN as i64, "{}", info.bytes_current);
+    }
+
+    fn memory_that_is_released_comes_back_with_the_next_message(role: Role) {
+        let mut endpoint = Endpoint::with(role, &Config::default());
+        let wire = frame_to(role, FIN | TEXT, &[b'x'; LEN]);
+        grown(&mut endpoint, wire.clone(), LEN);
+        // What was lent last is still there: only the next call takes it back.
+        assert!(endpoint.ws.poll_event().is_none());
+        assert_eq!(measure(|| endpoint.ws.release_memory()).bytes_current, -(LEN as i64));
+        assert_eq!(grown(&mut endpoint, wire, LEN), (LEN as i64, true));
+    }
+}
