@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-/// Connections to one server that ask for echoes.
+/// Connections to one server that ask for echoes or wait for events.
 pub struct Load {
     epoll: OwnedFd,
     connections: Vec<Connection>,
@@ -64,11 +64,9 @@ impl Load {
 
     /// As [`ask`](Self::ask), once, and whether each answer is `answer`.
     pub fn check(&mut self, request: &[u8], answer: &[u8]) -> io::Result<bool> {
-        for connection in &mut self.connections {
-            connection.received = Some(Vec::new());
-        }
+        self.record();
         self.ask(request, answer.len(), 1)?;
-        Ok(self.connections.iter_mut().all(|connection| connection.received.take().as_deref() == Some(answer)))
+        Ok(self.recorded(answer))
     }
 
     /// Waits until `bytes` came on each connection.
@@ -77,6 +75,23 @@ impl Load {
             connection.missing = bytes;
         }
         self.drive(&[], bytes)
+    }
+
+    /// As [`receive`](Self::receive), and whether the same `bytes` came on all.
+    pub fn check_received(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        self.record();
+        self.receive(bytes.len())?;
+        Ok(self.recorded(bytes))
+    }
+
+    fn record(&mut self) {
+        for connection in &mut self.connections {
+            connection.received = Some(Vec::new());
+        }
+    }
+
+    fn recorded(&mut self, bytes: &[u8]) -> bool {
+        self.connections.iter_mut().all(|connection| connection.received.take().as_deref() == Some(bytes))
     }
 
     fn drive(&mut self, request: &[u8], answer: usize) -> io::Result<()> {

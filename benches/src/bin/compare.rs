@@ -18,7 +18,7 @@ fn main() -> ExitCode {
 }
 
 fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
-    let mut options = Options { effort: Effort { rounds: 101, turn: Duration::from_micros(300) } };
+    let mut options = Options { effort: Effort { rounds: 101, turn: Duration::from_micros(300) }, only: String::new() };
     let mut json = None;
     let mut chosen = Vec::new();
     while let Some(arg) = args.next() {
@@ -32,6 +32,7 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
                 let rounds = args.next().ok_or("--rounds needs a number")?;
                 options.effort.rounds = rounds.parse().map_err(|_| "--rounds needs a number")?;
             }
+            "--only" => options.only = args.next().ok_or("--only needs a part of a case's name")?,
             name => chosen.push(subject(name)?),
         }
     }
@@ -85,11 +86,14 @@ fn read(file: &str) -> Result<Report, String> {
 }
 
 fn help() -> String {
-    let mut help = "compare [--json FILE] [--rounds N] [SUBJECT...]\n\nSubjects, all of them by default:\n".to_owned();
+    let mut help =
+        "compare [--json FILE] [--rounds N] [--only TEXT] [SUBJECT...]\n\nSubjects, all of them by default:\n"
+            .to_owned();
     for subject in SUBJECTS {
         help += &format!("  {:<10} {}\n", subject.name, subject.about);
     }
-    help + "\nFILE is added to: the tables of docs/performance.md are made from it."
+    help + "\nFILE is added to: the tables of docs/performance.md are made from it.\n\
+            Only cases with TEXT in their name are measured, as in `compare echo --only async-std`."
 }
 
 fn machine() -> String {

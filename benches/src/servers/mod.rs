@@ -1,9 +1,10 @@
-//! Echo servers, ours and the peers', all on one thread. Their connections begin after the upgrade, so that nothing but
+//! Servers, ours and the peers', all on one thread. Here those that echo; [`broadcast`] has those that publish. Their connections begin after the upgrade, so that nothing but
 //! WebSocket is measured.
 //!
 //! All answer every message that a read brought before they flush.
 
 mod batched;
+pub mod broadcast;
 mod ours;
 mod peers;
 mod raw;
