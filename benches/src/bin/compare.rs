@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use multiwa_ws_benches::race::Effort;
 use multiwa_ws_benches::report::Report;
-use multiwa_ws_benches::subject::{Options, SUBJECTS, Subject};
+use multiwa_ws_benches::servers;
+use multiwa_ws_benches::subject::{Options, SUBJECTS, Subject, idle};
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1)) {
@@ -33,6 +34,10 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
                 options.effort.rounds = rounds.parse().map_err(|_| "--rounds needs a number")?;
             }
             "--only" => options.only = args.next().ok_or("--only needs a part of a case's name")?,
+            idle::SERVE => {
+                let name = args.next().ok_or("it needs the name of a server")?;
+                return servers::idle::serve(&name).map_err(|error| format!("{name}: {error}"));
+            }
             name => chosen.push(subject(name)?),
         }
     }

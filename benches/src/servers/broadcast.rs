@@ -88,10 +88,11 @@ impl Broadcaster {
         let (ready, address) = mpsc::channel();
         let (orders, taken) = unbounded_channel();
         let event = event.to_owned();
-        std::thread::spawn(move || {
+        // The name is for profilers.
+        std::thread::Builder::new().name(self.name.to_owned()).spawn(move || {
             pin(0);
             (self.run)(&event, ready, taken).expect("the server runs");
-        });
+        })?;
         let address = address.recv().map_err(|_| io::ErrorKind::NotConnected)?;
         Ok(Broadcasting { address, orders })
     }

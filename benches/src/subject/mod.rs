@@ -4,6 +4,7 @@ pub mod decode;
 pub mod echo;
 pub mod encode;
 pub mod fanout;
+pub mod idle;
 pub mod route;
 
 use crate::race::Effort;
@@ -44,6 +45,7 @@ pub const SUBJECTS: &[Subject] = &[
         about: "one event to a thousand subscribers, by the server's processor time",
         run: fanout::run,
     },
+    Subject { name: "idle", about: "memory of idle connections", run: idle::run },
     Subject { name: "route", about: "bytes of a wire to wanted events", run: route::run },
 ];
 
