@@ -59,6 +59,7 @@ mod peer;
 mod random;
 pub mod server;
 pub mod session;
+mod simd;
 mod time;
 pub mod websocket;
 

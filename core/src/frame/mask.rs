@@ -1,30 +1,112 @@
 //! Masking: RFC 6455 section 5.3.
 
+use core::ops::BitXor;
+
+use fearless_simd::{Level, Simd, SimdBase, dispatch, u8x16, u8x32};
+
+use crate::simd::widest;
+
 /// Masks or unmasks `payload` in place, which is the same operation.
 ///
 /// `offset` is the position of `payload` in the payload of its frame, so that a frame may be masked in pieces.
 #[inline]
 pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: u64) {
     let key = rotate(key, offset);
-    let wide = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
-    // Words in blocks: the compiler turns a block into vector instructions on every target that has them.
-    let (blocks, rest) = payload.as_chunks_mut::<32>();
-    for block in blocks {
-        for word in block.as_chunks_mut::<8>().0 {
-            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-        }
+    if payload.len() < WIDE_FROM {
+        dispatch!(Level::baseline(), simd => in_place::<_, u8x16<_>, 16>(simd, payload, key));
+    } else {
+        in_place_wide(payload, key);
     }
-    let (words, rest) = rest.as_chunks_mut::<8>();
+}
+
+/// Writes `payload` to `to`, which is as long, as it is masked from the start of a frame. One pass, where a copy that is
+/// masked afterwards takes two.
+#[inline]
+pub(crate) fn copy_masked(to: &mut [u8], payload: &[u8], key: [u8; 4]) {
+    if payload.len() < WIDE_FROM {
+        dispatch!(Level::baseline(), simd => copy::<_, u8x16<_>, 16>(simd, to, payload, key));
+    } else {
+        copy_wide(to, payload, key);
+    }
+}
+
+/// From this length on the widest vectors of the processor save more than it costs to choose them.
+const WIDE_FROM: usize = 512;
+
+#[inline(never)]
+fn in_place_wide(payload: &mut [u8], key: [u8; 4]) {
+    dispatch!(widest(), simd => in_place::<_, u8x32<_>, 32>(simd, payload, key));
+}
+
+#[inline(never)]
+fn copy_wide(to: &mut [u8], payload: &[u8], key: [u8; 4]) {
+    dispatch!(widest(), simd => copy::<_, u8x32<_>, 32>(simd, to, payload, key));
+}
+
+#[inline(always)]
+fn in_place<S: Simd, V: Vector<S, N>, const N: usize>(simd: S, payload: &mut [u8], key: [u8; 4]) {
+    // The last vector overlaps the one before it, in place of a rest of single bytes: it is read before that is masked.
+    let Some(last) = payload.last_chunk::<N>() else { return in_place_short(payload, key) };
+    let last = masked::<S, V, N>(simd, last, rotate(key, payload.len() as u64));
+    for chunk in payload.as_chunks_mut::<N>().0 {
+        masked::<S, V, N>(simd, chunk, key).store_slice(chunk);
+    }
+    if let Some(chunk) = payload.last_chunk_mut::<N>() {
+        last.store_slice(chunk);
+    }
+}
+
+#[inline(always)]
+fn copy<S: Simd, V: Vector<S, N>, const N: usize>(simd: S, to: &mut [u8], payload: &[u8], key: [u8; 4]) {
+    let Some(last) = payload.last_chunk::<N>() else { return copy_short(to, payload, key) };
+    for (to, chunk) in to.as_chunks_mut::<N>().0.iter_mut().zip(payload.as_chunks::<N>().0) {
+        masked::<S, V, N>(simd, chunk, key).store_slice(to);
+    }
+    if let Some(to) = to.last_chunk_mut::<N>() {
+        masked::<S, V, N>(simd, last, rotate(key, payload.len() as u64)).store_slice(to);
+    }
+}
+
+#[inline(always)]
+fn masked<S: Simd, V: Vector<S, N>, const N: usize>(simd: S, chunk: &[u8; N], key: [u8; 4]) -> V {
+    let mut repeated = [0; N];
+    repeated.as_chunks_mut().0.fill(key);
+    V::from_slice(simd, chunk) ^ V::from_slice(simd, &repeated)
+}
+
+/// A vector of `N` bytes.
+trait Vector<S: Simd, const N: usize>: SimdBase<S, Element = u8, Array = [u8; N]> + BitXor<Output = Self> {}
+
+impl<S: Simd, V, const N: usize> Vector<S, N> for V where
+    V: SimdBase<S, Element = u8, Array = [u8; N]> + BitXor<Output = V>
+{
+}
+
+#[inline]
+fn in_place_short(payload: &mut [u8], key: [u8; 4]) {
+    let (words, rest) = payload.as_chunks_mut();
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-    }
-    let (halves, rest) = rest.as_chunks_mut::<4>();
-    for half in halves {
-        *half = (u32::from_ne_bytes(*half) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+        *word = masked_word(*word, key);
     }
     for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
+}
+
+#[inline]
+fn copy_short(to: &mut [u8], payload: &[u8], key: [u8; 4]) {
+    let ((to_words, to_rest), (words, rest)) = (to.as_chunks_mut(), payload.as_chunks());
+    for (to, word) in to_words.iter_mut().zip(words) {
+        *to = masked_word(*word, key);
+    }
+    for ((to, byte), key) in to_rest.iter_mut().zip(rest).zip(key) {
+        *to = byte ^ key;
+    }
+}
+
+#[inline]
+const fn masked_word(word: [u8; 4], key: [u8; 4]) -> [u8; 4] {
+    (u32::from_ne_bytes(word) ^ u32::from_ne_bytes(key)).to_ne_bytes()
 }
 
 /// The key as it applies from `offset` on: byte i of a payload is masked with byte i modulo 4 of the key.
@@ -36,6 +118,7 @@ fn rotate(key: [u8; 4], offset: u64) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
     use alloc::vec::Vec;
 
     use super::*;
@@ -46,13 +129,26 @@ mod tests {
         payload.iter().enumerate().map(|(i, byte)| byte ^ KEY[i % 4]).collect()
     }
 
+    /// Every length around the vectors, and around the one from which wider ones are taken.
+    fn payloads() -> impl Iterator<Item = Vec<u8>> {
+        (0..130).chain(WIDE_FROM - 40..WIDE_FROM + 100).map(|len| (0..len).map(|i| (i * 7) as u8).collect())
+    }
+
     #[test]
     fn rfc6455_5_3_byte_i_is_masked_with_byte_i_modulo_4_of_the_key() {
-        for len in 0..130 {
-            let payload: Vec<u8> = (0..len).collect();
+        for payload in payloads() {
             let mut masked = payload.clone();
             apply_mask(&mut masked, KEY, 0);
-            assert_eq!(masked, masked_by_the_letter(&payload), "length {len}");
+            assert_eq!(masked, masked_by_the_letter(&payload), "length {}", payload.len());
+        }
+    }
+
+    #[test]
+    fn a_copy_is_masked_as_the_payload_would_be() {
+        for payload in payloads() {
+            let mut masked = vec![0; payload.len()];
+            copy_masked(&mut masked, &payload, KEY);
+            assert_eq!(masked, masked_by_the_letter(&payload), "length {}", payload.len());
         }
     }
 

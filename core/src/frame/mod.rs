@@ -28,4 +28,5 @@ pub use close::{CloseCode, CloseFrame, InvalidClose};
 pub use decoder::{FrameDecoder, FramePart, FrameRules, MaskRule};
 pub use header::{FrameError, FrameHeader, OpCode, ReservedBits};
 pub use mask::apply_mask;
+pub(crate) use mask::copy_masked;
 pub use utf8::{InvalidUtf8, Utf8Decoder, from_utf8};

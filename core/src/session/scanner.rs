@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 pub(crate) use token::skip_plain;
-use token::{Spelling, Unfit};
+use token::{Marks, Spelling, Unfit};
 
 /// The deepest nesting that any configuration can allow: one bit of a `u128` stands for each level.
 pub(crate) const DEPTH_CEILING: u8 = 128;
@@ -111,6 +111,7 @@ pub(crate) struct Scanner<'t> {
     text: &'t str,
     /// What was not read yet.
     rest: &'t [u8],
+    marks: Marks<'t>,
     depth: u8,
     max_depth: u8,
     /// A value was completed in the container that the caller entered, so a comma or its end must follow.
@@ -120,7 +121,8 @@ pub(crate) struct Scanner<'t> {
 impl<'t> Scanner<'t> {
     #[inline]
     pub(crate) fn new(text: &'t str, max_depth: u8) -> Self {
-        Self { text, rest: text.as_bytes(), depth: 0, max_depth: max_depth.min(DEPTH_CEILING), after_value: false }
+        let (rest, max_depth) = (text.as_bytes(), max_depth.min(DEPTH_CEILING));
+        Self { text, rest, marks: Marks::of(rest), depth: 0, max_depth, after_value: false }
     }
 
     /// A scanner for text that was checked before, as deep as that may be.
@@ -154,7 +156,8 @@ impl<'t> Scanner<'t> {
             self.skip_space();
         }
         let content = self.fit(token::expect(self.rest, b'"'))?;
-        let (behind, spelling) = self.fit(token::string(content))?;
+        let read = token::string(content, &mut self.marks);
+        let (behind, spelling) = self.fit(read)?;
         self.rest = self.fit(token::expect(token::skip_space(behind), b':'))?;
         let key = content.get(..content.len() - behind.len() - 1).unwrap_or_default();
         Ok(Some(match spelling {
@@ -187,7 +190,8 @@ impl<'t> Scanner<'t> {
         let start = self.at();
         let kind = match self.rest {
             [b'"', content @ ..] => {
-                let (behind, spelling) = self.fit(token::string(content))?;
+                let read = token::string(content, &mut self.marks);
+                let (behind, spelling) = self.fit(read)?;
                 self.rest = behind;
                 match spelling {
                     Spelling::Plain => Kind::PlainString,
@@ -267,16 +271,17 @@ impl<'t> Scanner<'t> {
 
 /// Checks the container that begins here, `depth` levels down, and goes behind it.
 #[inline(never)]
-fn skip_container<'t>(text: &str, mut rest: &'t [u8], depth: u8, max_depth: u8) -> Result<&'t [u8], JsonError> {
+fn skip_container<'t>(text: &'t str, mut rest: &'t [u8], depth: u8, max_depth: u8) -> Result<&'t [u8], JsonError> {
     let outside = depth;
     let mut depth = depth;
     // The containers that stand open, the innermost in the lowest bit: 1 is an object, 0 an array.
     let mut objects = 0_u128;
+    let mut marks = Marks::of(text.as_bytes());
     let unfit = |unfit: Unfit| invalid(text, unfit);
     loop {
         'value: {
             match rest {
-                [b'"', content @ ..] => (rest, _) = token::string(content).map_err(unfit)?,
+                [b'"', content @ ..] => (rest, _) = token::string(content, &mut marks).map_err(unfit)?,
                 [bracket @ (b'{' | b'['), inside @ ..] => {
                     depth = deeper(text, rest, depth, max_depth)?;
                     objects = objects << 1 | u128::from(*bracket == b'{');
@@ -303,7 +308,7 @@ fn skip_container<'t>(text: &str, mut rest: &'t [u8], depth: u8, max_depth: u8) 
         }
         if objects & 1 == 1 {
             let key = token::expect(rest, b'"').map_err(unfit)?;
-            (rest, _) = token::string(key).map_err(unfit)?;
+            (rest, _) = token::string(key, &mut marks).map_err(unfit)?;
             rest = token::expect(token::skip_space(rest), b':').map_err(unfit)?;
             rest = token::skip_space(rest);
         }

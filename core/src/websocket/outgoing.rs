@@ -13,7 +13,7 @@ use super::{
     Cause, Config, DeflateParameters, Event, MessageKind, Negotiated, ProtocolError, Role, SendError, SharedMessage,
 };
 use crate::Instant;
-use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode, ReservedBits, apply_mask};
+use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode, ReservedBits};
 use crate::keep_alive::{Due, Liveness};
 use crate::random::Random;
 
@@ -154,7 +154,7 @@ impl Outgoing {
             match message.compressed_frame() {
                 Some(frame) if self.masking.is_none() && compressor.takes_shared() => {
                     self.admit_message(frame.len())?;
-                    self.queue.share(frame.clone());
+                    self.queue.share(frame);
                     return Ok(());
                 }
                 _ => return self.send_message(message.kind(), message.payload()),
@@ -317,7 +317,7 @@ impl Outgoing {
     /// Queues bytes that must go out before any frame: the rest of the 101 response that opened the connection, which
     /// [`Accepted::unsent`](crate::handshake::Accepted::unsent) holds. Call it before any command.
     pub fn precede(&mut self, bytes: Vec<u8>) {
-        self.queue.share(bytes.into());
+        self.queue.share(&bytes.into());
     }
 
     /// Fails the connection (RFC 6455 section 7.1.7).
@@ -491,10 +491,7 @@ impl Outgoing {
     fn push(&mut self, header: FrameHeader, payload: &[u8]) {
         // RFC 6455 section 5.3: a fresh key for each frame, from a source that the peer cannot predict.
         let mask = self.masking.as_mut().map(|random| random.masking_key());
-        let queued = self.queue.copy(&FrameHeader { mask, ..header }, payload);
-        if let Some(key) = mask {
-            apply_mask(queued, key, 0);
-        }
+        self.queue.copy(&FrameHeader { mask, ..header }, payload);
     }
 }
 

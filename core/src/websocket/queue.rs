@@ -6,20 +6,30 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::frame::FrameHeader;
+use crate::frame::{FrameHeader, copy_masked};
 
 /// A first-in, first-out queue of bytes that is lent for vectored writes and confirmed at any byte.
 ///
-/// `copied` holds bytes that were copied in; `shared` holds buffers that stand between runs of them. An empty queue holds
-/// at most [`KEPT`] bytes of memory, or [`KEPT_BATCH`] after much was sent, until [`release`](Self::release).
+/// `copied` is memory for bytes that are copied in, of which `head..tail` wait; shared buffers stand between runs of them. An
+/// empty queue holds at most [`KEPT`] bytes of memory, or [`KEPT_BATCH`] after much was sent, until
+/// [`release`](Self::release).
 #[derive(Default)]
 pub(crate) struct TransmitQueue {
+    /// Initialised to its end, so that a frame is written into it in one go, without a length to keep at each step.
     copied: Vec<u8>,
-    /// How much of `copied` was written.
     head: usize,
-    /// Shared buffers, each with the position in `copied` that it comes before.
-    shared: VecDeque<(usize, Bytes)>,
+    tail: usize,
+    /// The first shared buffer, which mostly is the only one.
+    next: Option<Shared>,
+    /// Those behind it.
+    later: VecDeque<Shared>,
     shared_len: usize,
+}
+
+/// A shared buffer, and the position in `copied` that it comes before.
+struct Shared {
+    before: usize,
+    bytes: Bytes,
 }
 
 /// What an empty queue keeps allocated: room for a short message, so that a steady trickle of them does not allocate. Events
@@ -27,7 +37,7 @@ pub(crate) struct TransmitQueue {
 const KEPT: usize = 128;
 
 /// What it keeps after a batch of at least [`BATCH`] bytes, which others will follow: room for the next one.
-const KEPT_BATCH: usize = 16 << 10;
+const KEPT_BATCH: usize = 256 << 10;
 
 /// More than the answers of an idle connection have.
 const BATCH: usize = 1 << 10;
@@ -36,7 +46,7 @@ impl TransmitQueue {
     /// Bytes that wait to be written.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.copied.len() - self.head + self.shared_len
+        self.tail - self.head + self.shared_len
     }
 
     #[inline]
@@ -44,35 +54,43 @@ impl TransmitQueue {
         self.len() == 0
     }
 
-    /// Appends a frame by copy. Returns where its payload lies, for masking.
+    /// Appends a frame by copy, masked when its header has a key.
     #[inline(always)]
-    pub(crate) fn copy(&mut self, header: &FrameHeader, payload: &[u8]) -> &mut [u8] {
-        let mut buffer = [0; FrameHeader::MAX_LEN];
-        let header_len = header.encode(&mut buffer).len();
-        let start = self.copied.len() + header_len;
-        self.copied.reserve(buffer.len() + payload.len());
-        // A copy of a length that the compiler knows takes a few instructions; what is too much of it is cut at once.
-        self.copied.extend_from_slice(&buffer);
-        self.copied.truncate(start);
-        self.copied.extend_from_slice(payload);
-        self.copied.get_mut(start..).unwrap_or_default()
+    pub(crate) fn copy(&mut self, header: &FrameHeader, payload: &[u8]) {
+        let Some(room) = self.room(FrameHeader::MAX_LEN + payload.len()) else { return };
+        let Some(field) = room.first_chunk_mut() else { return };
+        let header_len = header.encode(field).len();
+        let Some(to) = room.get_mut(header_len..header_len + payload.len()) else { return };
+        match header.mask {
+            Some(key) => copy_masked(to, payload, key),
+            None => to.copy_from_slice(payload),
+        }
+        self.tail += header_len + payload.len();
     }
 
     /// Appends by reference; by copy when the reference would take more memory than the bytes do.
-    pub(crate) fn share(&mut self, bytes: Bytes) {
-        if bytes.len() <= size_of::<(usize, Bytes)>() {
-            self.copied.extend_from_slice(&bytes);
-        } else {
-            self.shared_len += bytes.len();
-            self.shared.push_back((self.copied.len(), bytes));
+    #[inline]
+    pub(crate) fn share(&mut self, bytes: &Bytes) {
+        if bytes.len() <= size_of::<Shared>() {
+            let Some(to) = self.room(bytes.len()) else { return };
+            to.copy_from_slice(bytes);
+            self.tail += bytes.len();
+            return;
+        }
+        self.shared_len += bytes.len();
+        let shared = Shared { before: self.tail, bytes: bytes.clone() };
+        match self.next {
+            None => self.next = Some(shared),
+            Some(_) => self.later.push_back(shared),
         }
     }
 
     /// Lends the front of the queue in up to `slices.len()` slices and returns how many it filled.
+    #[inline]
     pub(crate) fn lend<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
         let mut filled = 0;
         let mut at = self.head;
-        let mut shared = self.shared.iter();
+        let mut shared = self.next.iter().chain(&self.later);
         let mut put = |bytes: &'q [u8]| match slices.get_mut(filled) {
             Some(slot) => {
                 *slot = bytes;
@@ -83,14 +101,14 @@ impl TransmitQueue {
         };
         loop {
             let next = shared.next();
-            let end = next.map_or(self.copied.len(), |(position, _)| *position);
+            let end = next.map_or(self.tail, |shared| shared.before);
             let copied = self.copied.get(at..end).unwrap_or_default();
             if !copied.is_empty() && !put(copied) {
                 break;
             }
             at = end;
             match next {
-                Some((_, bytes)) if put(bytes) => {}
+                Some(shared) if put(&shared.bytes) => {}
                 _ => break,
             }
         }
@@ -98,21 +116,22 @@ impl TransmitQueue {
     }
 
     /// Drops the first `written` bytes, at most all.
+    #[inline]
     pub(crate) fn consume(&mut self, mut written: usize) {
         while written > 0 {
-            let end = self.shared.front().map_or(self.copied.len(), |(position, _)| *position);
+            let end = self.next.as_ref().map_or(self.tail, |shared| shared.before);
             let copied = (end - self.head).min(written);
             self.head += copied;
             written -= copied;
-            let Some((_, bytes)) = self.shared.front_mut().filter(|_| self.head == end) else { break };
+            let Some(Shared { bytes, .. }) = self.next.as_mut().filter(|_| self.head == end) else { break };
             let taken = bytes.len().min(written);
-            bytes::Buf::advance(bytes, taken);
             self.shared_len -= taken;
             written -= taken;
-            if !bytes.is_empty() {
+            if taken < bytes.len() {
+                bytes::Buf::advance(bytes, taken);
                 break;
             }
-            self.shared.pop_front();
+            self.next = self.later.pop_front();
         }
         self.reclaim();
     }
@@ -128,25 +147,49 @@ impl TransmitQueue {
         }
     }
 
+    /// Exactly `len` bytes behind the last; always there.
+    #[inline]
+    fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+        if self.copied.len() - self.tail < len {
+            self.grow(len);
+        }
+        self.copied.get_mut(self.tail..self.tail + len)
+    }
+
+    #[cold]
+    fn grow(&mut self, len: usize) {
+        // As a vector grows: by as much again, so that each byte is moved a bounded number of times.
+        self.copied.reserve(len);
+        self.copied.resize(self.copied.capacity(), 0);
+    }
+
     /// Gives memory back: all but what is kept when the queue is empty, and what lies before `head` once that is the greater
     /// part, so that a queue that never runs dry moves each byte at most once.
+    #[inline]
     fn reclaim(&mut self) {
         if self.is_empty() {
-            self.shared = VecDeque::new();
-            self.head = 0;
-            let kept = if self.copied.len() < BATCH { KEPT } else { KEPT_BATCH };
-            if self.copied.capacity() > kept {
+            let kept = if self.tail < BATCH { KEPT } else { KEPT_BATCH };
+            if self.copied.len() > kept {
                 self.copied = Vec::new();
-            } else {
-                self.copied.clear();
             }
-        } else if self.head > self.copied.len() / 2 && self.head > KEPT {
-            self.copied.drain(..self.head);
-            for (position, _) in &mut self.shared {
-                *position -= self.head;
+            if self.later.capacity() > 0 {
+                self.later = VecDeque::new();
             }
-            self.head = 0;
+            (self.head, self.tail) = (0, 0);
+        } else if self.head > self.tail / 2 && self.head > KEPT {
+            self.advance();
         }
+    }
+
+    /// Moves the bytes that wait to the front of their memory.
+    #[cold]
+    fn advance(&mut self) {
+        self.copied.copy_within(self.head..self.tail, 0);
+        for shared in self.next.iter_mut().chain(&mut self.later) {
+            shared.before -= self.head;
+        }
+        self.tail -= self.head;
+        self.head = 0;
     }
 }
 
@@ -162,7 +205,7 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::frame::OpCode;
+    use crate::frame::{OpCode, apply_mask};
 
     fn contents(queue: &TransmitQueue) -> Vec<u8> {
         let mut slices = [&[][..]; 16];
@@ -170,19 +213,25 @@ mod tests {
         slices[..filled].concat()
     }
 
+    impl TransmitQueue {
+        fn references(&self) -> usize {
+            self.next.iter().chain(&self.later).count()
+        }
+    }
+
     /// A queue of five slices, and what it holds.
     fn mixed() -> (TransmitQueue, Vec<u8>) {
         let bytes: Vec<u8> = (0..=255).collect();
         let shared = Bytes::from(bytes.clone());
         let mut queue = TransmitQueue::default();
-        queue.share(shared.slice(..60));
-        queue.share(shared.slice(60..61));
-        queue.share(shared.slice(61..70));
-        queue.share(shared.slice(70..130));
-        queue.share(shared.slice(130..250));
-        queue.share(Bytes::new());
-        queue.share(shared.slice(250..254));
-        queue.share(shared.slice(254..));
+        queue.share(&shared.slice(..60));
+        queue.share(&shared.slice(60..61));
+        queue.share(&shared.slice(61..70));
+        queue.share(&shared.slice(70..130));
+        queue.share(&shared.slice(130..250));
+        queue.share(&Bytes::new());
+        queue.share(&shared.slice(250..254));
+        queue.share(&shared.slice(254..));
         (queue, bytes)
     }
 
@@ -202,12 +251,17 @@ mod tests {
 
     #[test]
     fn a_frame_is_its_header_and_its_payload_with_nothing_between() {
-        for len in [0, 1, 125, 126, 65_535, 65_536] {
-            let payload = vec![9; len];
-            let header = FrameHeader::new(OpCode::Binary, true, Some([1, 2, 3, 4]), len as u64);
+        for (len, mask) in
+            [0, 1, 125, 126, 65_535, 65_536].into_iter().flat_map(|len| [(len, None), (len, Some([1, 2, 3, 4]))])
+        {
+            let mut payload = vec![9; len];
+            let header = FrameHeader::new(OpCode::Binary, true, mask, len as u64);
             let mut queue = TransmitQueue::default();
-            queue.share(Bytes::from_static(&[7]));
-            assert_eq!(queue.copy(&header, &payload), payload);
+            queue.share(&Bytes::from_static(&[7]));
+            queue.copy(&header, &payload);
+            if let Some(key) = mask {
+                apply_mask(&mut payload, key, 0);
+            }
             let mut buffer = [0; FrameHeader::MAX_LEN];
             assert_eq!(contents(&queue), [&[7], header.encode(&mut buffer), &payload].concat());
         }
@@ -219,9 +273,9 @@ mod tests {
         queue.release();
         assert_eq!(queue.len(), bytes.len());
         queue.consume(bytes.len());
-        assert_ne!((queue.copied.capacity(), queue.shared.capacity()), (0, 0));
+        assert_ne!(queue.copied.capacity(), 0);
         queue.release();
-        assert_eq!((queue.copied.capacity(), queue.shared.capacity()), (0, 0));
+        assert_eq!((queue.copied.capacity(), queue.later.capacity()), (0, 0));
     }
 
     #[test]
@@ -239,18 +293,18 @@ mod tests {
     fn a_reference_is_not_kept_to_fewer_bytes_than_it_takes_itself() {
         let mut queue = TransmitQueue::default();
         for _ in 0..1000 {
-            queue.share(Bytes::from_static(&[1; size_of::<(usize, Bytes)>()]));
+            queue.share(&Bytes::from_static(&[1; size_of::<(usize, Bytes)>()]));
         }
-        assert_eq!((queue.shared.len(), queue.len()), (0, 1000 * size_of::<(usize, Bytes)>()));
-        queue.share(Bytes::from_static(&[1; size_of::<(usize, Bytes)>() + 1]));
-        assert_eq!(queue.shared.len(), 1);
+        assert_eq!((queue.references(), queue.len()), (0, 1000 * size_of::<Shared>()));
+        queue.share(&Bytes::from_static(&[1; size_of::<(usize, Bytes)>() + 1]));
+        assert_eq!(queue.references(), 1);
     }
 
     #[test]
     fn large_shared_bytes_are_never_copied() {
         let bytes = Bytes::from(vec![7; 100]);
         let mut queue = TransmitQueue::default();
-        queue.share(bytes.clone());
+        queue.share(&bytes);
         let mut slices = [&[][..]; 1];
         assert_eq!(queue.lend(&mut slices), 1);
         assert_eq!(slices[0].as_ptr(), bytes.as_ptr());
@@ -275,7 +329,7 @@ mod tests {
         let mut queue = TransmitQueue::default();
         for _ in 0..10_000 {
             queue.copy(&FrameHeader::new(OpCode::Text, true, None, 996), &[0; 996]);
-            queue.share(Bytes::from_static(&[1; 100]));
+            queue.share(&Bytes::from_static(&[1; 100]));
             queue.consume(if queue.len() > 4000 { 1100 } else { 0 });
         }
         assert!(queue.copied.capacity() < 40_000, "{}", queue.copied.capacity());

@@ -117,8 +117,8 @@ impl SharedMessage {
     }
 
     /// The unmasked frame, in order.
-    pub(crate) fn frame(&self) -> [Bytes; 2] {
-        [self.head.clone(), self.tail.clone()]
+    pub(super) fn frame(&self) -> [&Bytes; 2] {
+        [&self.head, &self.tail]
     }
 
     /// The unmasked frame with a compressed payload.
@@ -169,7 +169,7 @@ mod tests {
         let payload = Bytes::from_static(&[5; 300]);
         let lent = SharedMessage::from_bytes(payload.clone());
         let copied = SharedMessage::binary(&payload);
-        assert_eq!(lent.frame().concat(), copied.frame().concat());
+        assert_eq!(lent.frame().map(|bytes| &bytes[..]).concat(), copied.frame().map(|bytes| &bytes[..]).concat());
         assert_eq!((lent.payload(), copied.payload()), (&payload[..], &payload[..]));
         assert_eq!(lent.payload().as_ptr(), payload.as_ptr());
         assert!(SharedMessage::text("").is_empty() && SharedMessage::text("").payload().is_empty());

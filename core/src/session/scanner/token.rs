@@ -3,6 +3,11 @@
 //! Each function takes the rest of a text and returns the rest behind what it read. A slice that only gets shorter lets the
 //! compiler keep everything in registers and see most bounds for itself.
 
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x64};
+
+use crate::simd::widest;
+
 /// No continuation of the text fits here: `left` bytes before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unfit {
@@ -53,8 +58,8 @@ pub(super) fn expect(rest: &[u8], byte: u8) -> Result<&[u8], Unfit> {
 
 /// Reads a string from behind its opening quote to behind its closing one.
 #[inline(always)]
-pub(super) fn string(content: &[u8]) -> Result<(&[u8], Spelling), Unfit> {
-    match skip_plain(content) {
+pub(super) fn string<'t>(content: &'t [u8], marks: &mut Marks<'t>) -> Result<(&'t [u8], Spelling), Unfit> {
+    match marks.skip_plain(content) {
         [b'"', behind @ ..] => Ok((behind, Spelling::Plain)),
         rest => string_from_escape(rest).map(|behind| (behind, Spelling::Escaped)),
     }
@@ -63,8 +68,9 @@ pub(super) fn string(content: &[u8]) -> Result<(&[u8], Spelling), Unfit> {
 /// The rest of a string, from its first byte that cannot stand as it is.
 #[inline(never)]
 fn string_from_escape(mut rest: &[u8]) -> Result<&[u8], Unfit> {
+    let mut marks = Marks::of(rest);
     loop {
-        rest = skip_plain(match rest {
+        rest = marks.skip_plain(match rest {
             [b'"', behind @ ..] => return Ok(behind),
             [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', behind @ ..] => behind,
             [b'\\', b'u', digits @ ..] => four_hex_digits(digits)?,
@@ -120,81 +126,115 @@ pub(super) fn literal<'t>(rest: &'t [u8], word: &[u8]) -> Result<&'t [u8], Unfit
     rest.strip_prefix(word).ok_or(Unfit::at(rest))
 }
 
-/// Goes to the first byte that cannot stand in a string as it is: a quote, a backslash or a control character.
-#[inline(always)]
+/// Which of the bytes ahead cannot stand in a string as they are: quotes, backslashes and control characters.
+///
+/// They are looked for by blocks, and from one string to the next only the bits of a block are looked at: to load the bytes of
+/// each string by itself would make every string wait for the one before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marks<'t> {
+    text: &'t [u8],
+    /// How much of the text was left where the block begins.
+    left: usize,
+    /// One bit for each byte of the block, the first in the lowest.
+    bits: u64,
+}
+
+/// Bytes in a block: a bit of a word for each.
+const BLOCK: usize = u64::BITS as usize;
+
+impl<'t> Marks<'t> {
+    pub(super) const fn of(text: &'t [u8]) -> Self {
+        Self { text, left: 0, bits: 0 }
+    }
+
+    /// Goes to the first byte that cannot stand in a string as it is. `rest` ends the text, and never gets longer from call to
+    /// call.
+    #[inline(always)]
+    pub(super) fn skip_plain(&mut self, rest: &'t [u8]) -> &'t [u8] {
+        let taken = self.left.wrapping_sub(rest.len());
+        let ahead = if taken < BLOCK { self.bits >> taken } else { 0 };
+        if ahead != 0 {
+            return rest.get(lowest(ahead)..).unwrap_or_default();
+        }
+        let (plain, bits) = find(self.text, rest);
+        (self.left, self.bits) = (rest.len() - plain, bits);
+        rest.get(plain..).unwrap_or_default()
+    }
+}
+
+/// The same for one string by itself.
+#[inline]
 pub(crate) fn skip_plain(rest: &[u8]) -> &[u8] {
-    // Keys and short values end in the first word, without a call.
-    match rest.split_first_chunk() {
-        None => skip_plain_tail(rest),
-        Some((word, behind)) => match specials(*word) {
-            0 => skip_plain_words(behind),
-            found => rest.get(lowest(found)..).unwrap_or_default(),
-        },
+    Marks::of(rest).skip_plain(rest)
+}
+
+/// How many bytes of `rest`, which ends `text`, come before the first that is marked, and the marks from there on; no marks when
+/// that is the end.
+#[inline(never)]
+fn find(text: &[u8], rest: &[u8]) -> (usize, u64) {
+    let Some(block) = rest.first_chunk() else { return find_in_tail(text, rest) };
+    match marks(block) {
+        0 => find_far(text, rest),
+        bits => from_lowest(0, bits),
     }
 }
 
-/// Words that are looked at one by one before a string counts as long.
-const NARROW_WORDS: usize = 4;
-
-/// Bytes that are looked at in one go once a string is long: the compiler makes vector instructions of it.
-const BLOCK: usize = 32;
-
+/// The same where the first block has no mark.
 #[inline(never)]
-fn skip_plain_words(mut rest: &[u8]) -> &[u8] {
-    for _ in 0..NARROW_WORDS {
-        let Some((word, behind)) = rest.split_first_chunk() else { return skip_plain_tail(rest) };
-        match specials(*word) {
-            0 => rest = behind,
-            found => return rest.get(lowest(found)..).unwrap_or_default(),
+fn find_far(text: &[u8], rest: &[u8]) -> (usize, u64) {
+    let (blocks, tail) = rest.as_chunks();
+    let before = count_plain(blocks);
+    match blocks.get(before) {
+        Some(block) => from_lowest(before * BLOCK, marks(block)),
+        None => {
+            let (plain, bits) = find_in_tail(text, tail);
+            (before * BLOCK + plain, bits)
         }
     }
-    skip_plain_wide(rest)
 }
 
-#[inline(never)]
-fn skip_plain_wide(rest: &[u8]) -> &[u8] {
-    let is_plain = |block: &&[u8; BLOCK]| !block.iter().fold(false, |found, byte| found | is_special(*byte));
-    let plain = rest.as_chunks().0.iter().take_while(is_plain).count() * BLOCK;
-    let mut rest = rest.get(plain..).unwrap_or_default();
-    while let Some((word, behind)) = rest.split_first_chunk() {
-        match specials(*word) {
-            0 => rest = behind,
-            found => return rest.get(lowest(found)..).unwrap_or_default(),
+/// The same for less than a block. It is looked at as the end of a whole one, or copied into one where the text has none.
+fn find_in_tail(text: &[u8], tail: &[u8]) -> (usize, u64) {
+    let bits = match text.last_chunk() {
+        Some(block) => marks(block).checked_shr((BLOCK - tail.len()) as u32).unwrap_or(0),
+        None => {
+            let mut block = [b' '; BLOCK];
+            for (to, byte) in block.iter_mut().zip(tail) {
+                *to = *byte;
+            }
+            marks(&block)
         }
-    }
-    skip_plain_tail(rest)
+    };
+    if bits == 0 { (tail.len(), 0) } else { from_lowest(0, bits) }
 }
 
-/// The same for fewer bytes than a word, which only the end of a text leaves.
-#[cold]
-fn skip_plain_tail(mut rest: &[u8]) -> &[u8] {
-    while let [byte, behind @ ..] = rest
-        && !is_special(*byte)
-    {
-        rest = behind;
-    }
-    rest
+#[inline]
+const fn from_lowest(before: usize, bits: u64) -> (usize, u64) {
+    (before + lowest(bits), bits >> lowest(bits))
+}
+
+/// How many blocks at the front have no mark.
+fn count_plain(blocks: &[[u8; BLOCK]]) -> usize {
+    dispatch!(widest(), simd => {
+        let is_plain = |block: &&[u8; BLOCK]| !are_special(u8x64::from_slice(simd, *block)).any_true();
+        blocks.iter().take_while(is_plain).count()
+    })
+}
+
+#[inline]
+fn marks(block: &[u8; BLOCK]) -> u64 {
+    dispatch!(Level::baseline(), simd => are_special(u8x64::from_slice(simd, block)).to_bitmask())
 }
 
 /// With its second bit flipped, a quote is 0x20 and control characters stay below, so one comparison finds both.
-#[inline]
-const fn is_special(byte: u8) -> bool {
-    (byte ^ 0x02 < 0x21) | (byte == b'\\')
-}
-
-/// Marks the bytes of a word for which [`is_special`] holds, by their highest bits. The lowest mark is exact: the borrow of
-/// a subtraction can only spoil bytes above one that is marked.
-#[inline]
-const fn specials(word: [u8; 8]) -> u64 {
-    const ONES: u64 = u64::MAX / 0xff;
-    let word = u64::from_le_bytes(word);
-    let below = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
-    let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
-    (below | backslash) & !word & (ONES << 7)
+#[inline(always)]
+fn are_special<S: Simd, V: SimdInt<S, Element = u8>>(bytes: V) -> V::Mask {
+    let flipped = bytes ^ 0x02;
+    flipped.min(0x20).simd_eq(flipped) | bytes.simd_eq(b'\\')
 }
 
 /// The index of the first marked byte.
 #[inline]
 const fn lowest(marks: u64) -> usize {
-    marks.trailing_zeros() as usize / 8
+    marks.trailing_zeros() as usize
 }
