@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
@@ -70,11 +71,24 @@ impl Load {
     }
 
     /// Waits until `bytes` came on each connection.
+    ///
+    /// It looks now and then: a thread that waits for the first byte would have to be woken by the server, at its expense,
+    /// and the oftener the faster the thread is.
     pub fn receive(&mut self, bytes: usize) -> io::Result<()> {
-        for connection in &mut self.connections {
+        let Self { connections, buffer, .. } = self;
+        for connection in connections.iter_mut() {
             connection.missing = bytes;
         }
-        self.drive(&[], bytes)
+        loop {
+            let mut busy = false;
+            for connection in connections.iter_mut().filter(|connection| connection.missing > 0) {
+                busy |= !connection.progress(&[], bytes, buffer)?;
+            }
+            if !busy {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
     }
 
     /// As [`receive`](Self::receive), and whether the same `bytes` came on all.

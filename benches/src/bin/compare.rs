@@ -7,8 +7,12 @@ use multiwa_ws_benches::race::Effort;
 use multiwa_ws_benches::report::Report;
 use multiwa_ws_benches::servers;
 use multiwa_ws_benches::subject::{Options, SUBJECTS, Subject, idle};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
+    // Fan-out and idle connections take up to 20,000; where the system grants fewer, they say so.
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     match run(std::env::args().skip(1)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -2,7 +2,7 @@
 //!
 //! The clock is the processor time of all threads but the client's, that is of the one server which publishes, for everybody
 //! alike: deliveries per second are those of a server whose processor is busy with nothing else. The kernel's part of each
-//! delivery, up to the receiver's queue, is in it; waking and reading of the receivers is not.
+//! delivery, up to the receiver's queue, is in it; the receivers' reading is not, and nobody has to be woken for it.
 
 use std::io;
 use std::time::Duration;
