@@ -2,7 +2,7 @@
 
 use core::ops::BitXor;
 
-use fearless_simd::{Level, Simd, SimdBase, dispatch, u8x16, u8x32};
+use fearless_simd::{Level, Simd, SimdBase, dispatch, u8x16, u8x64};
 
 use crate::simd::widest;
 
@@ -12,10 +12,10 @@ use crate::simd::widest;
 #[inline]
 pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: u64) {
     let key = rotate(key, offset);
-    if payload.len() < WIDE_FROM {
-        dispatch!(Level::baseline(), simd => in_place::<_, u8x16<_>, 16>(simd, payload, key));
-    } else {
-        in_place_wide(payload, key);
+    match payload.len() {
+        0..LONG => dispatch!(Level::baseline(), simd => in_place::<_, u8x16<_>, 16>(simd, payload, key)),
+        LONG..WIDE_FROM => dispatch!(Level::baseline(), simd => in_place::<_, u8x64<_>, 64>(simd, payload, key)),
+        _ => in_place_wide(payload, key),
     }
 }
 
@@ -23,24 +23,27 @@ pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: u64) {
 /// masked afterwards takes two.
 #[inline]
 pub(crate) fn copy_masked(to: &mut [u8], payload: &[u8], key: [u8; 4]) {
-    if payload.len() < WIDE_FROM {
-        dispatch!(Level::baseline(), simd => copy::<_, u8x16<_>, 16>(simd, to, payload, key));
-    } else {
-        copy_wide(to, payload, key);
+    match payload.len() {
+        0..LONG => dispatch!(Level::baseline(), simd => copy::<_, u8x16<_>, 16>(simd, to, payload, key)),
+        LONG..WIDE_FROM => dispatch!(Level::baseline(), simd => copy::<_, u8x64<_>, 64>(simd, to, payload, key)),
+        _ => copy_wide(to, payload, key),
     }
 }
+
+/// From this length on vectors are taken four at a time.
+const LONG: usize = 64;
 
 /// From this length on the widest vectors of the processor save more than it costs to choose them.
 const WIDE_FROM: usize = 512;
 
 #[inline(never)]
 fn in_place_wide(payload: &mut [u8], key: [u8; 4]) {
-    dispatch!(widest(), simd => in_place::<_, u8x32<_>, 32>(simd, payload, key));
+    dispatch!(widest(), simd => in_place::<_, u8x64<_>, 64>(simd, payload, key));
 }
 
 #[inline(never)]
 fn copy_wide(to: &mut [u8], payload: &[u8], key: [u8; 4]) {
-    dispatch!(widest(), simd => copy::<_, u8x32<_>, 32>(simd, to, payload, key));
+    dispatch!(widest(), simd => copy::<_, u8x64<_>, 64>(simd, to, payload, key));
 }
 
 #[inline(always)]
@@ -131,7 +134,7 @@ mod tests {
 
     /// Every length around the vectors, and around the one from which wider ones are taken.
     fn payloads() -> impl Iterator<Item = Vec<u8>> {
-        (0..130).chain(WIDE_FROM - 40..WIDE_FROM + 100).map(|len| (0..len).map(|i| (i * 7) as u8).collect())
+        (0..130).chain(WIDE_FROM - 40..WIDE_FROM + 100).map(|len| (0..=u8::MAX).cycle().take(len).collect())
     }
 
     #[test]

@@ -146,19 +146,22 @@ impl<'t> Scanner<'t> {
     /// A key that holds half a surrogate pair comes as it was written: it equals no name, since it holds a backslash.
     #[inline(always)]
     pub(crate) fn next_key<N>(&mut self, name: impl FnOnce(&[u8]) -> N) -> Result<Option<N>, JsonError> {
-        self.skip_space();
-        if let [b'}', behind @ ..] = self.rest {
-            self.leave(behind);
-            return Ok(None);
-        }
-        if self.after_value {
-            self.rest = self.fit(token::expect(self.rest, b','))?;
-            self.skip_space();
-        }
-        let content = self.fit(token::expect(self.rest, b'"'))?;
+        let rest = match self.rest {
+            [b',', behind @ ..] if self.after_value => behind,
+            [b'"', ..] if !self.after_value => self.rest,
+            _ => {
+                self.skip_space();
+                if let [b'}', behind @ ..] = self.rest {
+                    self.leave(behind);
+                    return Ok(None);
+                }
+                if self.after_value { self.fit(token::expect(self.rest, b','))? } else { self.rest }
+            }
+        };
+        let content = self.fit(token::expect(rest, b'"'))?;
         let read = token::string(content, &mut self.marks);
         let (behind, spelling) = self.fit(read)?;
-        self.rest = self.fit(token::expect(token::skip_space(behind), b':'))?;
+        self.rest = self.fit(token::expect(behind, b':'))?;
         let key = content.get(..content.len() - behind.len() - 1).unwrap_or_default();
         Ok(Some(match spelling {
             Spelling::Plain => name(key),
@@ -293,12 +296,17 @@ fn skip_container<'t>(text: &'t str, mut rest: &'t [u8], depth: u8, max_depth: u
                 _ => (rest, _) = bare(rest).map_err(unfit)?,
             }
             loop {
-                rest = token::skip_space(rest);
                 if let [b',', behind @ ..] = rest {
                     rest = token::skip_space(behind);
                     break;
                 }
-                rest = token::expect(rest, end_of(objects)).map_err(unfit)?;
+                match token::expect(rest, end_of(objects)) {
+                    Ok(behind) => rest = behind,
+                    Err(_) => {
+                        rest = token::skip_space(token::expect(rest, b',').map_err(unfit)?);
+                        break;
+                    }
+                }
                 objects >>= 1;
                 depth -= 1;
                 if depth == outside {
@@ -309,8 +317,7 @@ fn skip_container<'t>(text: &'t str, mut rest: &'t [u8], depth: u8, max_depth: u
         if objects & 1 == 1 {
             let key = token::expect(rest, b'"').map_err(unfit)?;
             (rest, _) = token::string(key, &mut marks).map_err(unfit)?;
-            rest = token::expect(token::skip_space(rest), b':').map_err(unfit)?;
-            rest = token::skip_space(rest);
+            rest = token::skip_space(token::expect(rest, b':').map_err(unfit)?);
         }
     }
 }

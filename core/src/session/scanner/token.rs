@@ -47,12 +47,20 @@ fn skip_spaces(mut rest: &[u8]) -> &[u8] {
     rest
 }
 
-/// Reads one byte that must be there.
+/// Reads one byte that must be there, be it behind white space.
 #[inline]
 pub(super) fn expect(rest: &[u8], byte: u8) -> Result<&[u8], Unfit> {
     match rest {
         [first, behind @ ..] if *first == byte => Ok(behind),
-        _ => Err(Unfit::at(rest)),
+        _ => expect_behind_space(rest, byte),
+    }
+}
+
+#[cold]
+fn expect_behind_space(rest: &[u8], byte: u8) -> Result<&[u8], Unfit> {
+    match skip_spaces(rest) {
+        [first, behind @ ..] if *first == byte => Ok(behind),
+        rest => Err(Unfit::at(rest)),
     }
 }
 
@@ -94,7 +102,7 @@ fn four_hex_digits(mut rest: &[u8]) -> Result<&[u8], Unfit> {
 
 /// Reads a number.
 pub(super) fn number(rest: &[u8]) -> Result<&[u8], Unfit> {
-    let rest = expect(rest, b'-').unwrap_or(rest);
+    let rest = rest.strip_prefix(b"-").unwrap_or(rest);
     // RFC 8259 section 6: no leading zeros.
     let mut rest = match rest {
         [b'0', behind @ ..] => match behind {
@@ -196,7 +204,8 @@ fn find_far(text: &[u8], rest: &[u8]) -> (usize, u64) {
 /// The same for less than a block. It is looked at as the end of a whole one, or copied into one where the text has none.
 fn find_in_tail(text: &[u8], tail: &[u8]) -> (usize, u64) {
     let bits = match text.last_chunk() {
-        Some(block) => marks(block).checked_shr((BLOCK - tail.len()) as u32).unwrap_or(0),
+        // In two steps, since nothing is left of the block when the tail is empty.
+        Some(block) => marks(block) >> 1 >> (BLOCK - 1 - tail.len()),
         None => {
             let mut block = [b' '; BLOCK];
             for (to, byte) in block.iter_mut().zip(tail) {
@@ -237,4 +246,32 @@ fn are_special<S: Simd, V: SimdInt<S, Element = u8>>(bytes: V) -> V::Mask {
 #[inline]
 const fn lowest(marks: u64) -> usize {
     marks.trailing_zeros() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn marks_tell_what_a_look_at_every_byte_tells(
+            text in prop::collection::vec(
+                prop_oneof![30 => any::<u8>(), 60 => Just(b'a'), 1 => prop::sample::select(Vec::from(*b"\"\\\n"))], 0..400
+            ),
+            steps in prop::collection::vec(1_usize..90, 0..30),
+        ) {
+            let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
+            let mut marks = Marks::of(&text);
+            let mut rest = &text[..];
+            for step in steps {
+                let plain = rest.iter().position(is_special).unwrap_or(rest.len());
+                prop_assert_eq!(marks.skip_plain(rest), &rest[plain..]);
+                rest = rest.get(plain + step..).unwrap_or_default();
+            }
+        }
+    }
 }
