@@ -32,9 +32,12 @@ def section(report, subject):
     cases = [case for case in report["cases"] if case["subject"] == subject]
     if not cases:
         return "Not measured yet.\n"
-    lines = [f"In {cases[0]['unit']}.", "", "| case | ours | best peer | times | next peers | reference | wanted |",
-             "| --- | --- | --- | --- | --- | --- | --- |"]
-    lines += [row(case) for case in cases]
+    head = ["case", "ours", "best peer", "times", "next peers", "reference"]
+    judged = any(case.get("goals") for case in cases)
+    if judged:
+        head.append("wanted")
+    lines = [f"In {cases[0]['unit']}.", "", line(head), line("---" for _ in head)]
+    lines += [line(row(case)[:len(head)]) for case in cases]
     return "\n".join(lines) + "\n"
 
 
@@ -51,6 +54,10 @@ def row(case):
     cells = [case["name"], figure(ours["value"]), *map(name, peers[:1] or [None]), times,
              ", ".join(map(name, peers[1:4])), ", ".join(map(name, by["reference"])),
              "; ".join(map(goal, case.get("goals", [])))]
+    return cells
+
+
+def line(cells):
     return "| " + " | ".join(cells) + " |"
 
 

@@ -122,6 +122,28 @@ pub fn event(keys: Keys, profile: &str, len: usize, random: &mut Random) -> Stri
     write(&body)
 }
 
+/// `count` events of exactly `len` bytes as a gateway sends them one after the other: what tells them apart differs, the
+/// rest repeats.
+pub fn stream(count: usize, len: usize, random: &mut Random) -> Vec<String> {
+    const EVENTS: [&str; 4] = ["message.received", "message.sent", "message.ack", "message.reaction"];
+    (0..count)
+        .map(|index| {
+            let event = EVENTS[random.below(EVENTS.len())];
+            let profile = random.below(8);
+            let id = random.draw();
+            let from = 49_151_000_000_000 + random.below(100_000_000);
+            let (minute, second, millis) = (index / 60 % 60, index % 60, random.below(1000));
+            let write = |body: &str| {
+                format!(
+                    r#"{{"type":"event","payload":{{"event":"{event}","profileId":"profile-{profile}","data":{{"id":"{id:016X}","from":"{from}@c.us","body":"{body}","type":"chat"}},"timestamp":"2026-02-05T10:{minute:02}:{second:02}.{millis:03}Z"}}}}"#
+                )
+            };
+            let body = text(Script::Ascii, len - write("").len(), random);
+            write(&body)
+        })
+        .collect()
+}
+
 /// The bytes of one direction of a connection, a whole number of text messages, each in one frame.
 #[derive(Clone, Debug, Default)]
 pub struct Wire {
@@ -199,6 +221,7 @@ mod tests {
             for keys in [Keys::First, Keys::Last] {
                 assert_eq!(event(keys, WANTED, len, &mut random).len(), len);
             }
+            assert!(stream(9, len, &mut random).iter().all(|event| event.len() == len));
         }
     }
 }

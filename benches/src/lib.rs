@@ -9,7 +9,11 @@ pub mod ours;
 pub mod random;
 
 #[cfg(feature = "peers")]
+pub mod deflate;
+#[cfg(feature = "peers")]
 pub mod goals;
+#[cfg(feature = "peers")]
+pub mod growth;
 #[cfg(feature = "peers")]
 pub mod json;
 #[cfg(feature = "peers")]

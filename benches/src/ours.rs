@@ -6,9 +6,13 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, Config as ClientConfig, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ServerHandshake};
 use multiwa_ws_core::session::{ClientEvent, EventNames};
-use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role, SharedMessage, WebSocket};
+#[cfg(feature = "peers")]
+use multiwa_ws_core::websocket::DeflateParameters;
+use multiwa_ws_core::websocket::{Compression, Config, Event, Negotiated, Role, SharedMessage, WebSocket};
 
 use crate::corpus::{Reader, WANTED, Wire, frame};
+#[cfg(feature = "peers")]
+use crate::deflate::Terms;
 use crate::memory::{Sink, Source};
 
 /// One pass over the work. Returns what was found, the same for every contestant.
@@ -49,22 +53,29 @@ impl Look for Glance {
 }
 
 /// The seed of every state machine here.
-const SEED: [u8; 32] = [7; 32];
+pub(crate) const SEED: [u8; 32] = [7; 32];
 
-fn socket(reader: Reader) -> WebSocket {
+pub(crate) fn socket(reader: Reader) -> WebSocket {
+    socket_with(reader, Compression::default(), &Negotiated::default())
+}
+
+fn socket_with(reader: Reader, compression: Compression, negotiated: &Negotiated) -> WebSocket {
     let role = match reader {
         Reader::Server => Role::Server,
         Reader::Client => Role::Client,
     };
     // The longest message of the subjects is longer than the default limit by its rest of a word.
-    let config = Config { max_message_len: 64 << 20, ..Config::default() };
-    WebSocket::new(Instant::default(), role, &config, &Negotiated::default(), SEED)
+    let config = Config { max_message_len: 64 << 20, compression, ..Config::default() };
+    WebSocket::new(Instant::default(), role, &config, negotiated, SEED)
 }
 
 /// Decodes with [`WebSocket::handle_input`], from a buffer of `buffer_len` bytes.
-pub fn decoder(wire: &Wire, reader: Reader, buffer_len: usize, mut look: impl Look) -> Run {
+pub fn decoder(wire: &Wire, reader: Reader, buffer_len: usize, look: impl Look) -> Run {
+    decode(socket(reader), wire, buffer_len, look)
+}
+
+fn decode(mut socket: WebSocket, wire: &Wire, buffer_len: usize, mut look: impl Look) -> Run {
     let mut source = Source::new(wire);
-    let mut socket = socket(reader);
     let mut buffer = vec![0; buffer_len];
     let now = Instant::from_nanos(1);
     Box::new(move || {
@@ -112,7 +123,42 @@ pub fn shared_encoder(text: &str) -> Run {
     })
 }
 
-fn write(socket: &mut WebSocket, sink: &Sink) {
+/// One side of a connection with compression. The server's direction has these terms.
+#[cfg(feature = "peers")]
+fn compressing(reader: Reader, terms: Terms) -> WebSocket {
+    let deflate = DeflateParameters {
+        server_no_context_takeover: !terms.takeover,
+        server_max_window_bits: terms.window_bits,
+        ..DeflateParameters::default()
+    };
+    let compression = Compression { level: terms.level, ..Compression::default() };
+    socket_with(reader, compression, &Negotiated { deflate: Some(deflate), ..Negotiated::default() })
+}
+
+/// Compresses `texts` and encodes them in batches.
+#[cfg(feature = "peers")]
+pub fn compressing_encoder(texts: &[String], terms: Terms) -> Run {
+    let mut socket = compressing(Reader::Server, terms);
+    let texts = texts.to_vec();
+    let sink = Sink::default();
+    Box::new(move || {
+        for batch in texts.chunks(BATCH) {
+            for text in batch {
+                socket.outgoing().send_text(black_box(text)).expect("there is room");
+            }
+            write(&mut socket, &sink);
+        }
+        sink.taken()
+    })
+}
+
+/// Decodes what a server compressed, from a buffer of `buffer_len` bytes.
+#[cfg(feature = "peers")]
+pub fn inflating_decoder(wire: &Wire, terms: Terms, buffer_len: usize, look: impl Look) -> Run {
+    decode(compressing(Reader::Client, terms), wire, buffer_len, look)
+}
+
+pub(crate) fn write(socket: &mut WebSocket, sink: &Sink) {
     loop {
         let mut slices = [&[][..]; 16];
         let filled = socket.outgoing().poll_transmit(&mut slices);

@@ -43,6 +43,8 @@ pub enum Unit {
     ServerMicrosAMessage,
     #[serde(rename = "thousand deliveries a second")]
     ThousandDeliveriesASecond,
+    #[serde(rename = "bytes a message")]
+    BytesAMessage,
     #[serde(rename = "bytes a connection")]
     BytesAConnection,
 }
@@ -53,6 +55,7 @@ impl Unit {
             Self::NanosAMessage => "ns a message",
             Self::ServerMicrosAMessage => "us of server CPU a message",
             Self::ThousandDeliveriesASecond => "thousand deliveries a second",
+            Self::BytesAMessage => "bytes a message",
             Self::BytesAConnection => "bytes a connection",
         }
     }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+use allocation_counter::measure;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::websocket::{
     Config, DeflateParameters, Event, Message, Negotiated, Role, SharedMessage, WebSocket,
@@ -90,4 +91,51 @@ fn fragments_plain_messages_and_shared_ones_mix() {
     server.outgoing().send_shared(&shared).unwrap();
     let wire = drain(&mut server);
     assert_eq!(texts(&mut client, wire, 3), [&format!("{long}short"), long, long, "", long]);
+}
+
+/// The table in the documentation of `Compression`.
+#[test]
+fn a_connection_holds_the_memory_that_is_stated_and_gives_it_back() {
+    let stated = match cfg!(feature = "std") {
+        true => [(9, 148, 47), (12, 162, 51), (15, 274, 79)],
+        false => [(9, 312, 11), (12, 312, 15), (15, 312, 43)],
+    };
+    // More than the largest window holds, of what changes from message to message.
+    let message = |n: u64| format!("{{\"event\":\"message.received\",\"n\":{}}}", n * n * n * n * n).repeat(4);
+    for (bits, sending, receiving) in stated {
+        let parameters = DeflateParameters { server_max_window_bits: bits, ..DeflateParameters::default() };
+        let mut server = peer(Role::Server, parameters);
+        let mut client = peer(Role::Client, parameters);
+        let (mut held_by_server, mut held_by_client) = (0, 0);
+        for n in 0..300 {
+            let mut sent = Vec::new();
+            let text = message(n);
+            let info = measure(|| {
+                server.send_text(&text).expect("there is room");
+                sent = drain(&mut server);
+            });
+            held_by_server += info.bytes_current - sent.capacity() as i64;
+            let info = measure(|| assert_eq!(receive(&mut client, &mut sent), text.len()));
+            held_by_client += info.bytes_current;
+        }
+        // Beside the codec, buffers of a message: for its compressed form, in the queue, and for the text.
+        let within = |held: i64, kib: i64| (kib << 10) - 1024 < held && held < (kib << 10) + 4096;
+        assert!(within(held_by_server, sending), "{held_by_server} bytes to send with {bits} bits");
+        assert!(within(held_by_client, receiving), "{held_by_client} bytes to receive with {bits} bits");
+        let info = measure(|| {
+            server.release_memory();
+            client.release_memory();
+        });
+        let window = 1 << bits;
+        let left = held_by_server + held_by_client + info.bytes_current;
+        assert!((0..window + 4096).contains(&left), "{left} bytes are left with {bits} bits");
+    }
+}
+
+/// Takes one text and returns its length.
+fn receive(to: &mut WebSocket, bytes: &mut [u8]) -> usize {
+    let mut input = bytes;
+    let received = to.handle_input(NOW, &mut input).expect("valid frames").expect("a whole message");
+    let Event::Text(text) = received.event else { panic!("a text was sent") };
+    text.len()
 }

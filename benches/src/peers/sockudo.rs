@@ -5,12 +5,13 @@ use std::hint::black_box;
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use sockudo_ws::protocol::Protocol;
-use sockudo_ws::{Config, Message, Role, WebSocketStream};
+use sockudo_ws::{CompressedProtocol, Config, DeflateConfig, DeflateWindowBits, Message, Role, WebSocketStream};
 
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
+use crate::deflate::Terms;
 use crate::memory::{Memory, Sink, Source};
-use crate::ours::{Look, Run};
+use crate::ours::{BATCH, Look, Run};
 
 /// How much the caller of the protocol reads at once.
 const READ: usize = 64 << 10;
@@ -41,16 +42,25 @@ pub fn stream_decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
     })
 }
 
-pub fn protocol_decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
-    let mut source = Source::new(wire);
+pub fn protocol_decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
     let mut protocol = Protocol::new(role(reader), LIMIT, LIMIT);
+    decode(wire, look, move |buffer, messages| protocol.process_into(buffer, messages))
+}
+
+/// Decodes with a protocol whose `process` takes messages out of the buffer.
+fn decode(
+    wire: &Wire,
+    mut look: impl Look,
+    mut process: impl FnMut(&mut BytesMut, &mut Vec<Message>) -> sockudo_ws::Result<()> + 'static,
+) -> Run {
+    let mut source = Source::new(wire);
     let mut buffer = BytesMut::with_capacity(READ);
     let mut messages = Vec::new();
     Box::new(move || {
         let mut seen = 0;
         while seen < source.messages() {
             buffer.extend_from_slice(source.take(READ));
-            protocol.process_into(&mut buffer, &mut messages).expect("the wire keeps the rules");
+            process(&mut buffer, &mut messages).expect("the wire keeps the rules");
             for message in messages.drain(..) {
                 if let Message::Text(text) = message {
                     look.bytes(&text);
@@ -88,6 +98,39 @@ pub fn protocol_encoder(writer: Reader, text: &str, batch: usize) -> Run {
         }
         sink.write(&buffer);
         buffer.clear();
+        sink.taken()
+    })
+}
+
+/// What both sides of a connection are told. The server's direction has these terms.
+fn deflate(terms: Terms) -> DeflateConfig {
+    DeflateConfig {
+        server_max_window_bits: DeflateWindowBits::try_from(terms.window_bits).expect("a window it knows"),
+        server_no_context_takeover: !terms.takeover,
+        compression_level: terms.level.into(),
+        ..DeflateConfig::default()
+    }
+}
+
+pub fn inflating_decoder(wire: &Wire, terms: Terms, look: impl Look) -> Run {
+    let mut protocol = CompressedProtocol::client(LIMIT, LIMIT, deflate(terms));
+    decode(wire, look, move |buffer, messages| protocol.process_into(buffer, messages))
+}
+
+pub fn compressing_encoder(texts: &[String], terms: Terms) -> Run {
+    let texts: Vec<_> = texts.iter().map(|text| Bytes::copy_from_slice(text.as_bytes())).collect();
+    let mut protocol = CompressedProtocol::server(LIMIT, LIMIT, deflate(terms));
+    let mut buffer = BytesMut::new();
+    let sink = Sink::default();
+    Box::new(move || {
+        for batch in texts.chunks(BATCH) {
+            for text in batch {
+                let message = Message::Text(black_box(text).clone());
+                protocol.encode_message(&message, &mut buffer).expect("it is open");
+            }
+            sink.write(&buffer);
+            buffer.clear();
+        }
         sink.taken()
     })
 }

@@ -5,12 +5,17 @@ use std::hint::black_box;
 use wtx::collection::Vector;
 use wtx::rng::{Xorshift64, simple_seed};
 use wtx::stream::{StreamReader, StreamWriter};
-use wtx::web_socket::{Frame, OpCode, WebSocket, WebSocketBuffer, WebSocketOwned, WebSocketPayloadOrigin};
+use wtx::web_socket::compression::{Flate2, NegotiatedCompression, NegotiatedFlate2, WindowBits};
+use wtx::web_socket::{
+    Compression, CompressionLevel, DeflateConfig, Frame, OpCode, WebSocket, WebSocketBuffer, WebSocketOwned,
+    WebSocketPayloadOrigin,
+};
 
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
+use crate::deflate::Terms;
 use crate::memory::{Collector, Memory, Sink};
-use crate::ours::{Look, Run};
+use crate::ours::{BATCH, Look, Run};
 
 /// Nothing is read where frames are only written.
 impl StreamReader for Collector {
@@ -49,25 +54,47 @@ impl StreamWriter for Memory {
     }
 }
 
-fn socket<S: StreamReader + StreamWriter, const IS_CLIENT: bool>(
+fn socket<N: NegotiatedCompression, S: StreamReader + StreamWriter, const IS_CLIENT: bool>(
+    compression: N,
     stream: S,
-) -> WebSocketOwned<(), Xorshift64, S, IS_CLIENT> {
+) -> WebSocketOwned<N, Xorshift64, S, IS_CLIENT> {
     let buffer = WebSocketBuffer::with_capacity(128 << 10, 0, 0).expect("there is memory");
-    let mut socket = WebSocket::new((), false, Xorshift64::from(simple_seed()), stream, buffer);
+    let mut socket = WebSocket::new(compression, false, Xorshift64::from(simple_seed()), stream, buffer);
     socket.set_max_payload_len(LIMIT);
     socket
 }
 
+/// What the two sides of a connection agree on. It resets its window after every message, whatever they do.
+fn negotiated<const IS_CLIENT: bool>(terms: Terms) -> Option<NegotiatedFlate2> {
+    assert!(!terms.takeover, "it keeps no context");
+    let window_bits = WindowBits::try_from(terms.window_bits).expect("a window it knows");
+    let compression = Flate2::from(DeflateConfig {
+        client_max_window_bits: window_bits,
+        compression_level: CompressionLevel::try_from(terms.level).expect("a level it knows"),
+        server_max_window_bits: window_bits,
+    });
+    let agreed = [&b"sec-websocket-extensions"[..], b"permessage-deflate"];
+    Compression::<IS_CLIENT>::negotiate(compression, [agreed].into_iter()).expect("it is what it offers")
+}
+
 pub fn decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
     match reader {
-        Reader::Server => decode::<false>(wire, look),
-        Reader::Client => decode::<true>(wire, look),
+        Reader::Server => decode::<_, false>((), wire, look),
+        Reader::Client => decode::<_, true>((), wire, look),
     }
 }
 
-fn decode<const IS_CLIENT: bool>(wire: &Wire, mut look: impl Look) -> Run {
+pub fn inflating_decoder(wire: &Wire, terms: Terms, look: impl Look) -> Run {
+    decode::<_, true>(negotiated::<true>(terms), wire, look)
+}
+
+fn decode<N: NegotiatedCompression + 'static, const IS_CLIENT: bool>(
+    compression: N,
+    wire: &Wire,
+    mut look: impl Look,
+) -> Run {
     let messages = wire.messages;
-    let mut socket = socket::<_, IS_CLIENT>(Memory::new(wire));
+    let mut socket = socket::<_, _, IS_CLIENT>(compression, Memory::new(wire));
     let mut buffer = Vector::new();
     Box::new(move || {
         for _ in 0..messages {
@@ -91,7 +118,7 @@ fn encode<const IS_CLIENT: bool>(text: &str, batch: usize) -> Run {
     let text = text.to_owned();
     let mut scratch = text.clone().into_bytes();
     let sink = Sink::default();
-    let mut socket = socket::<_, IS_CLIENT>(Collector::new(batch, &sink));
+    let mut socket = socket::<_, _, IS_CLIENT>((), Collector::new(batch, &sink));
     Box::new(move || {
         for _ in 0..batch {
             // A client masks where the payload lies: the caller's text must be copied there.
@@ -99,6 +126,19 @@ fn encode<const IS_CLIENT: bool>(text: &str, batch: usize) -> Run {
                 scratch.copy_from_slice(black_box(text.as_bytes()));
             }
             let mut frame = Frame::new_fin(OpCode::Text, &mut scratch[..]);
+            ready(socket.write_frame(&mut frame)).expect("the memory takes it");
+        }
+        sink.taken()
+    })
+}
+
+pub fn compressing_encoder(texts: &[String], terms: Terms) -> Run {
+    let mut texts: Vec<_> = texts.iter().map(|text| text.clone().into_bytes()).collect();
+    let sink = Sink::default();
+    let mut socket = socket::<_, _, false>(negotiated::<false>(terms), Collector::new(BATCH, &sink));
+    Box::new(move || {
+        for text in &mut texts {
+            let mut frame = Frame::new_fin(OpCode::Text, black_box(&mut text[..]));
             ready(socket.write_frame(&mut frame)).expect("the memory takes it");
         }
         sink.taken()

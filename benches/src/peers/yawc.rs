@@ -4,12 +4,13 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
-use yawc::{Frame, OpCode, Options, Role, WebSocket};
+use yawc::{CompressionLevel, Frame, OpCode, Options, Role, WebSocket};
 
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
+use crate::deflate::Terms;
 use crate::memory::Memory;
-use crate::ours::{Look, Run};
+use crate::ours::{BATCH, Look, Run};
 
 pub fn role(reader: Reader) -> Role {
     match reader {
@@ -27,9 +28,24 @@ fn socket(memory: Memory, reader: Reader) -> WebSocket<Memory> {
     WebSocket::from_stream(memory, role(reader), options()).expect("no extension is asked for")
 }
 
-pub fn decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
+/// One side of a connection with compression. The server's direction has these terms.
+fn compressing(memory: Memory, reader: Reader, terms: Terms) -> WebSocket<Memory> {
+    let takeover = if terms.takeover { "" } else { "; server_no_context_takeover" };
+    let agreed = format!("permessage-deflate; server_max_window_bits={}{takeover}", terms.window_bits);
+    let options = options().with_compression_level(CompressionLevel::new(terms.level.into()));
+    WebSocket::from_stream_with_extensions(memory, role(reader), Some(&agreed), options).expect("compression is on")
+}
+
+pub fn decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
+    decode(socket(Memory::new(wire), reader), wire, look)
+}
+
+pub fn inflating_decoder(wire: &Wire, terms: Terms, look: impl Look) -> Run {
+    decode(compressing(Memory::new(wire), Reader::Client, terms), wire, look)
+}
+
+fn decode(mut socket: WebSocket<Memory>, wire: &Wire, mut look: impl Look) -> Run {
     let messages = wire.messages;
-    let mut socket = socket(Memory::new(wire), reader);
     Box::new(move || {
         for _ in 0..messages {
             let frame = ready(socket.next_frame()).expect("the wire keeps the rules");
@@ -51,6 +67,22 @@ pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
             ready(socket.feed(Frame::text(black_box(&text).clone()))).expect("the memory takes it");
         }
         ready(socket.flush()).expect("the memory takes it");
+        sink.taken()
+    })
+}
+
+pub fn compressing_encoder(texts: &[String], terms: Terms) -> Run {
+    let texts: Vec<_> = texts.iter().map(|text| Bytes::copy_from_slice(text.as_bytes())).collect();
+    let memory = Memory::default();
+    let sink = memory.sink.clone();
+    let mut socket = compressing(memory, Reader::Server, terms);
+    Box::new(move || {
+        for batch in texts.chunks(BATCH) {
+            for text in batch {
+                ready(socket.feed(Frame::text(black_box(text).clone()))).expect("the memory takes it");
+            }
+            ready(socket.flush()).expect("the memory takes it");
+        }
         sink.taken()
     })
 }

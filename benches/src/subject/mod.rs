@@ -1,5 +1,6 @@
 //! What is compared: for each subject its cases, who takes part, and what ours must reach.
 
+pub mod compress;
 pub mod decode;
 pub mod echo;
 pub mod encode;
@@ -39,6 +40,7 @@ impl Options {
 pub const SUBJECTS: &[Subject] = &[
     Subject { name: "decode", about: "bytes of a wire to text messages", run: decode::run },
     Subject { name: "encode", about: "text messages to bytes of a wire", run: encode::run },
+    Subject { name: "compress", about: "a stream of events with permessage-deflate, both ways", run: compress::run },
     Subject { name: "echo", about: "messages sent back over loopback, by the server's processor time", run: echo::run },
     Subject {
         name: "fanout",

@@ -481,8 +481,9 @@ impl ClientSession {
             return None;
         }
         self.counters.received += 1;
-        let located = match Spans::locate(text, self.config.max_depth) {
-            Ok(spans) => self.judge_message(text, spans),
+        let mut spans = Spans::default();
+        let located = match spans.read(text, self.config.max_depth) {
+            Ok(()) => self.judge_message(text, &spans),
             Err(error) => {
                 self.counters.invalid += 1;
                 Some(Located::Invalid(error))

@@ -118,18 +118,25 @@ pub(crate) struct Spans {
 impl Spans {
     pub(crate) fn locate(text: &str, max_depth: u8) -> Result<Self, JsonError> {
         let mut spans = Self::default();
+        spans.read(text, max_depth)?;
+        Ok(spans)
+    }
+
+    /// The same into spans that are empty, without a move of them.
+    #[inline]
+    pub(crate) fn read(&mut self, text: &str, max_depth: u8) -> Result<(), JsonError> {
         let mut scanner = Scanner::new(text, max_depth);
-        spans.is_object = scanner.enter_object()?;
-        if spans.is_object {
+        self.is_object = scanner.enter_object()?;
+        if self.is_object {
             // Duplicate members: each one overwrites what the one before it left (`protocol.md`, Envelope).
             while let Some(member) = scanner.next_key(Member::named)? {
                 match member {
-                    Member::Payload => spans.locate_payload(&mut scanner)?,
+                    Member::Payload => self.locate_payload(&mut scanner)?,
                     member => {
                         let value = Some(scanner.value()?);
                         match member {
-                            Member::Kind => spans.kind = value,
-                            Member::RequestId => spans.request_id = value,
+                            Member::Kind => self.kind = value,
+                            Member::RequestId => self.request_id = value,
                             _ => {}
                         }
                     }
@@ -138,8 +145,7 @@ impl Spans {
         } else {
             scanner.value()?;
         }
-        scanner.finish()?;
-        Ok(spans)
+        scanner.finish()
     }
 
     #[inline]

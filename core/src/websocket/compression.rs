@@ -1,6 +1,7 @@
 //! `permessage-deflate` on one connection: who compresses with what, and which messages.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use super::deflate::{DeflateError, Deflater, Inflater};
 use super::{Compression, DeflateParameters, Role};
@@ -25,6 +26,7 @@ impl DeflateParameters {
             deflater: Deflater::new(bits, context_takeover, config.level),
             threshold: config.threshold,
             takes_shared: !context_takeover && bits == SHARED_WINDOW_BITS,
+            spare: Vec::new(),
         }
     }
 }
@@ -38,7 +40,12 @@ pub(super) struct Compressor {
     deflater: Deflater,
     threshold: usize,
     takes_shared: bool,
+    /// An empty buffer for the next message.
+    spare: Vec<u8>,
 }
+
+/// What a buffer holds at most to be kept for the next message. It is little beside what a library holds.
+const MAX_SPARE: usize = 16 << 10;
 
 impl Compressor {
     /// Whether a message of `len` bytes is worth it.
@@ -52,15 +59,24 @@ impl Compressor {
         self.takes_shared
     }
 
-    /// The compressed form of the next piece of a message.
+    /// The compressed form of the next piece of a message, to be handed to [`reuse`](Self::reuse) afterwards.
     pub(super) fn compress(&mut self, piece: &[u8], end: bool) -> Result<Vec<u8>, DeflateError> {
-        let mut compressed = Vec::with_capacity(piece.len() / 2 + 64);
+        let mut compressed = mem::take(&mut self.spare);
         self.deflater.compress(piece, end, &mut compressed)?;
         Ok(compressed)
     }
 
+    /// Takes a buffer back: to allocate one for each message is what costs most beside the library.
+    pub(super) fn reuse(&mut self, mut compressed: Vec<u8>) {
+        if compressed.capacity() <= MAX_SPARE {
+            compressed.clear();
+            self.spare = compressed;
+        }
+    }
+
     pub(super) fn release_memory(&mut self) {
         self.deflater.release();
+        self.spare = Vec::new();
     }
 }
 

@@ -67,6 +67,21 @@ impl Default for Config {
 }
 
 /// How messages are compressed on a connection that negotiated `permessage-deflate` (RFC 7692).
+///
+/// # Memory
+/// Each direction allocates with its first compressed message. From then on it holds this much, in KiB, whatever is sent,
+/// and the sending one up to 16 KiB more for the compressed form of the next message:
+///
+/// | window agreed on | 9 bits | 12 bits | 15 bits |
+/// | --- | --- | --- | --- |
+/// | sending, with feature `std` | 148 | 162 | 274 |
+/// | receiving, with feature `std` | 47 | 51 | 79 |
+/// | sending, without it | 312 | 312 | 312 |
+/// | receiving, without it | 11 | 15 | 43 |
+///
+/// [`WebSocket::release_memory`](super::WebSocket::release_memory) gives it back, but for the window of a receiver that
+/// keeps its context. A server bounds the memory of all its connections by smaller windows: see
+/// [`DeflateConfig`](crate::handshake::DeflateConfig).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
     /// Messages below this many bytes go as they are: they would hardly shrink. Default 64; 0 compresses every message.

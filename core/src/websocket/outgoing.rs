@@ -188,7 +188,7 @@ impl Outgoing {
         match &mut self.compressor {
             Some(compressor) if compressed => {
                 let payload = compressor.compress(payload, end).map_err(|_| SendError::Compression)?;
-                self.push_compressed(opcode, end, &payload);
+                self.push_compressed(opcode, end, payload);
             }
             _ => self.push_frame(opcode, end, payload),
         }
@@ -424,7 +424,7 @@ impl Outgoing {
             _ => None,
         };
         match compressed {
-            Some(compressed) => self.push_compressed(kind.opcode(), true, &compressed),
+            Some(compressed) => self.push_compressed(kind.opcode(), true, compressed),
             None => self.push_frame(kind.opcode(), true, payload),
         }
         Ok(())
@@ -480,10 +480,13 @@ impl Outgoing {
     }
 
     /// RFC 7692 section 6: RSV1 marks the first frame of a compressed message, and no other.
-    fn push_compressed(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
+    fn push_compressed(&mut self, opcode: OpCode, fin: bool, payload: Vec<u8>) {
         let header = FrameHeader::new(opcode, fin, None, payload.len() as u64);
         let reserved = if opcode == OpCode::Continuation { ReservedBits::NONE } else { ReservedBits::RSV1 };
-        self.push(FrameHeader { reserved, ..header }, payload);
+        self.push(FrameHeader { reserved, ..header }, &payload);
+        if let Some(compressor) = &mut self.compressor {
+            compressor.reuse(payload);
+        }
     }
 
     /// Where a message is sent the compiler knows most of its header.

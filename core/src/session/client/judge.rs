@@ -7,7 +7,7 @@ use crate::session::request::{Ask, Origin, Request, RequestId, RequestKind};
 use crate::session::scanner::Kind;
 
 impl ClientSession {
-    pub(super) fn judge_message(&mut self, text: &str, spans: Spans) -> Option<Located> {
+    pub(super) fn judge_message(&mut self, text: &str, spans: &Spans) -> Option<Located> {
         if let Some(address) = spans.address(text) {
             return self.judge_event(&address, spans);
         }
@@ -20,23 +20,23 @@ impl ClientSession {
                 self.answer_ping(spans.request_id.map(|id| id.raw(text)));
                 None
             }
-            Some("notification") => Some(Located::Notification(spans)),
+            Some("notification") => Some(Located::Notification(*spans)),
             // The list of types grows: an unknown one is no error.
             _ => {
                 self.counters.unknown += 1;
-                Some(Located::Unknown(spans))
+                Some(Located::Unknown(*spans))
             }
         }
     }
 
-    fn judge_event(&mut self, address: &Address<'_>, spans: Spans) -> Option<Located> {
+    fn judge_event(&mut self, address: &Address<'_>, spans: &Spans) -> Option<Located> {
         let (profile, name) = (address.profile.as_deref(), &*address.name);
         if !self.live.matches(profile, name) && !self.is_late_proof(profile, name) {
             self.counters.filtered += 1;
             return None;
         }
         self.counters.events += 1;
-        Some(Located::Event(spans))
+        Some(Located::Event(*spans))
     }
 
     /// An event that fits a subscription whose `ack` never came proves that the server took it: as good as a late `ack`.
@@ -52,7 +52,7 @@ impl ClientSession {
         true
     }
 
-    fn judge_ack(&mut self, text: &str, spans: Spans) -> Option<Located> {
+    fn judge_ack(&mut self, text: &str, spans: &Spans) -> Option<Located> {
         if has_request_id(spans) {
             let id = request_id(text, spans);
             let request =
@@ -67,10 +67,10 @@ impl ClientSession {
         if self.welcome != Welcome::Over {
             self.renew();
         }
-        Some(Located::Connected(spans))
+        Some(Located::Connected(*spans))
     }
 
-    fn judge_pong(&mut self, text: &str, spans: Spans) -> Option<Located> {
+    fn judge_pong(&mut self, text: &str, spans: &Spans) -> Option<Located> {
         // Without an identifier it can only answer the oldest ping.
         let unnamed = !has_request_id(spans);
         let id = request_id(text, spans);
@@ -80,10 +80,10 @@ impl ClientSession {
         self.acknowledge(&request)
     }
 
-    fn judge_error(&mut self, text: &str, spans: Spans) -> Option<Located> {
+    fn judge_error(&mut self, text: &str, spans: &Spans) -> Option<Located> {
         let id = request_id(text, spans);
         let refused = self.requests.take(|request| request.sent.is_some() && Some(request.id) == id);
-        let Some(request) = refused else { return Some(Located::Error(spans)) };
+        let Some(request) = refused else { return Some(Located::Error(*spans)) };
         self.wanted.withdraw(request.id);
         let payload = spans.payload.map_or("", |payload| payload.raw(text));
         self.note_end(&request);
@@ -91,7 +91,7 @@ impl ClientSession {
             self.note_failure(&request, || RequestOutcome::Refused(Refusal::read(payload).into_kept()));
         }
         let (id, kind) = (request.id, request.kind());
-        self.is_awaited(&request).then_some(Located::Refused { id, kind, spans })
+        self.is_awaited(&request).then_some(Located::Refused { id, kind, spans: *spans })
     }
 
     /// The server did what the request asks for, told in time or late.
@@ -140,10 +140,10 @@ impl ClientSession {
 }
 
 /// An explicit `null` names no request of ours.
-fn has_request_id(spans: Spans) -> bool {
+fn has_request_id(spans: &Spans) -> bool {
     spans.request_id.is_some_and(|id| id.kind() != Kind::Null)
 }
 
-fn request_id(text: &str, spans: Spans) -> Option<RequestId> {
+fn request_id(text: &str, spans: &Spans) -> Option<RequestId> {
     RequestId::parse(&spans.request_id?.string(text)?)
 }

@@ -1,0 +1,164 @@
+//! A stream of events with `permessage-deflate`: time, bytes on the wire, and memory.
+
+use std::fs;
+
+use super::Options;
+use super::decode::READ;
+use crate::corpus::{Wire, stream};
+use crate::deflate::{self, Terms};
+use crate::goals::Goal;
+use crate::ours::{Glance, Run};
+use crate::race::{self, Contestant, Effort, Standing};
+use crate::random::Random;
+use crate::report::{Case, Unit};
+use crate::{ours, peers};
+
+/// Twice the largest window and more, so that the stream may begin anew without anybody having its beginning in mind.
+const EVENTS: usize = 256;
+const LEN: usize = 300;
+
+/// What an offer without parameters comes to, at the level that ours defaults to.
+const DEFAULT: Terms = Terms { level: 1, window_bits: 15, takeover: true };
+
+/// Every library between a caller and `zlib-rs` may cost this much.
+const GOALS: [Goal; 2] = [Goal::TimesBestPeer(1.0), Goal::OfReference("raw zlib-rs", 1.0 / 1.15)];
+
+pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
+    // A pass is as long as a turn of other subjects: with one alone, it would matter much whether the state and the code of
+    // the neighbour before are still in the caches, which are those of the same library or of another one.
+    let Effort { rounds, turn } = options.effort;
+    let effort = Effort { rounds: rounds / 3, turn: 10 * turn };
+    let texts = stream(EVENTS, LEN, &mut Random::new(1));
+    let alone = Terms { takeover: false, ..DEFAULT };
+    for (name, terms) in [
+        ("context kept", DEFAULT),
+        ("context kept, window of 4 KiB", Terms { window_bits: 12, ..DEFAULT }),
+        ("context kept, level 6", Terms { level: 6, ..DEFAULT }),
+        ("context dropped", alone),
+    ] {
+        let name = format!("encode 300 B, {name}");
+        if options.wants(&name) {
+            encode(put, effort, &name, encoders(&texts, terms));
+        }
+    }
+    for (name, terms) in [("context kept", DEFAULT), ("context dropped", alone)] {
+        let name = format!("decode 300 B, {name}");
+        if !options.wants(&name) {
+            continue;
+        }
+        let payloads = deflate::payloads(&texts, terms);
+        let decoders = decoders(&deflate::wire(&payloads), &payloads, terms);
+        let results = race::run(decoders, EVENTS, effort);
+        put(Case::new("compress", &name, Unit::NanosAMessage, results, &GOALS));
+    }
+    memory(put, options, &texts);
+}
+
+/// Who compresses `texts`. All but `miniz_oxide` do it with `zlib-rs`, so that their time is for the same search.
+fn encoders(texts: &[String], terms: Terms) -> Vec<Contestant> {
+    let mut contestants = vec![
+        Contestant::ours("multiwa-ws", ours::compressing_encoder(texts, terms)),
+        Contestant::peer("sockudo-ws Protocol", peers::sockudo::compressing_encoder(texts, terms)),
+        Contestant::peer("yawc", peers::yawc::compressing_encoder(texts, terms)),
+        Contestant::reference("raw zlib-rs", deflate::zlib_encoder(texts, terms)),
+        Contestant::reference("raw miniz_oxide", deflate::miniz_encoder(texts, terms)),
+    ];
+    if !terms.takeover {
+        contestants.push(Contestant::peer("wtx", peers::wtx::compressing_encoder(texts, terms)));
+    }
+    contestants
+}
+
+fn decoders(wire: &Wire, payloads: &[Vec<u8>], terms: Terms) -> Vec<Contestant> {
+    let look = Glance::default;
+    let mut contestants = vec![
+        Contestant::ours("multiwa-ws", ours::inflating_decoder(wire, terms, READ, look())),
+        Contestant::peer("sockudo-ws Protocol", peers::sockudo::inflating_decoder(wire, terms, look())),
+        Contestant::peer("yawc", peers::yawc::inflating_decoder(wire, terms, look())),
+        Contestant::reference("raw zlib-rs", deflate::zlib_decoder(payloads, terms, look())),
+        Contestant::reference("raw miniz_oxide", deflate::miniz_decoder(payloads, terms, look())),
+    ];
+    if !terms.takeover {
+        contestants.push(Contestant::peer("wtx", peers::wtx::inflating_decoder(wire, terms, look())));
+    }
+    contestants
+}
+
+/// Measures the bytes that go to the wire, which need not be the same for all, and the time that they take.
+fn encode(put: &mut dyn FnMut(Case), effort: Effort, name: &str, contestants: Vec<Contestant>) {
+    let mut bytes = Vec::new();
+    let contestants = contestants
+        .into_iter()
+        .map(|Contestant { name, standing, mut run }| {
+            // The first pass had no context to begin with.
+            run();
+            bytes.push((name.clone(), standing, run() as f64 / EVENTS as f64));
+            let run = Box::new(move || {
+                std::hint::black_box(run());
+                EVENTS as u64
+            });
+            Contestant { name, standing, run }
+        })
+        .collect();
+    put(Case::new("compressed", name, Unit::BytesAMessage, bytes, &[]));
+    let results = race::run(contestants, EVENTS, effort);
+    put(Case::new("compress", name, Unit::NanosAMessage, results, &GOALS));
+}
+
+/// Connections that are open at once while memory is measured.
+const CONNECTIONS: usize = 64;
+
+/// Measures by how much the resident memory grows with a connection that has compressed, or inflated, the stream.
+fn memory(put: &mut dyn FnMut(Case), options: &Options, texts: &[String]) {
+    // A connection holds the texts or the wire as well: a short stream, sent again and again, keeps that small.
+    let texts = &texts[..16];
+    for window_bits in [15, 12] {
+        let terms = Terms { window_bits, ..DEFAULT };
+        let name = |direction| format!("{direction}, window of {} KiB", (1 << window_bits) / 1024);
+        if !options.wants(&name("sending")) && !options.wants(&name("receiving")) {
+            continue;
+        }
+        let results = vec![
+            resident("multiwa-ws", Standing::Ours, &|| ours::compressing_encoder(texts, terms)),
+            resident("sockudo-ws Protocol", Standing::Peer, &|| peers::sockudo::compressing_encoder(texts, terms)),
+            resident("yawc", Standing::Peer, &|| peers::yawc::compressing_encoder(texts, terms)),
+            resident("raw zlib-rs", Standing::Reference, &|| deflate::zlib_encoder(texts, terms)),
+            resident("raw miniz_oxide", Standing::Reference, &|| deflate::miniz_encoder(texts, terms)),
+        ];
+        put(Case::new("compress-memory", &name("sending"), Unit::BytesAConnection, results, &[]));
+        let payloads = deflate::payloads(texts, terms);
+        let wire = deflate::wire(&payloads);
+        let look = Glance::default;
+        let results = vec![
+            resident("multiwa-ws", Standing::Ours, &|| ours::inflating_decoder(&wire, terms, 4096, look())),
+            resident("sockudo-ws Protocol", Standing::Peer, &|| {
+                peers::sockudo::inflating_decoder(&wire, terms, look())
+            }),
+            resident("yawc", Standing::Peer, &|| peers::yawc::inflating_decoder(&wire, terms, look())),
+            resident("raw zlib-rs", Standing::Reference, &|| deflate::zlib_decoder(&payloads, terms, look())),
+            resident("raw miniz_oxide", Standing::Reference, &|| deflate::miniz_decoder(&payloads, terms, look())),
+        ];
+        put(Case::new("compress-memory", &name("receiving"), Unit::BytesAConnection, results, &[]));
+    }
+}
+
+fn resident(name: &str, standing: Standing, open: &dyn Fn() -> Run) -> (String, Standing, f64) {
+    let before = resident_bytes();
+    for _ in 0..CONNECTIONS {
+        let mut run = open();
+        // Past the window.
+        for _ in 0..10 {
+            run();
+        }
+        // Never given back: what the next contestant gets must come from the system, or it would seem to need none.
+        std::mem::forget(run);
+    }
+    (name.to_owned(), standing, (resident_bytes() - before) / CONNECTIONS as f64)
+}
+
+/// The resident set of this process.
+fn resident_bytes() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").expect("this is Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has one");
+    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
+}
