@@ -93,6 +93,93 @@ fn fragments_plain_messages_and_shared_ones_mix() {
     assert_eq!(texts(&mut client, wire, 3), [&format!("{long}short"), long, long, "", long]);
 }
 
+/// Where the lent bytes lie.
+fn lent(from: &WebSocket) -> (*const u8, usize) {
+    let mut slices = [&[][..]; 1];
+    assert_eq!(from.poll_transmit(&mut slices), 1);
+    (slices[0].as_ptr(), slices[0].len())
+}
+
+/// An event worth compressing, in both forms.
+fn shared() -> (String, SharedMessage) {
+    let text = "an event that is worth compressing, ".repeat(20);
+    let message = SharedMessage::text(&text).compressed(1);
+    (text, message)
+}
+
+/// The frames that two servers with these parameters queue for one shared message each, sent twice.
+fn shared_twice(parameters: DeflateParameters) -> [(*const u8, usize); 2] {
+    let (text, message) = shared();
+    // Both live at once, so that no memory of one serves the other.
+    let mut servers = [(); 2].map(|()| peer(Role::Server, parameters));
+    for server in &mut servers {
+        server.outgoing().send_shared(&message).unwrap();
+    }
+    let lent = [lent(&servers[0]), lent(&servers[1])];
+    for mut server in servers {
+        server.outgoing().send_shared(&message).unwrap();
+        assert_eq!(texts(&mut peer(Role::Client, parameters), drain(&mut server), 100), [&*text, &*text]);
+    }
+    lent
+}
+
+#[test]
+fn a_message_compressed_once_is_lent_to_every_connection_that_keeps_no_context() {
+    let [one, other] =
+        shared_twice(DeflateParameters { server_no_context_takeover: true, ..DeflateParameters::default() });
+    assert_eq!(one, other);
+    assert!(one.1 < 100, "{} bytes", one.1);
+}
+
+/// RFC 7692 section 7.1.1: what is compressed by itself would leave the context of the peer without this message.
+#[test]
+fn a_connection_with_a_context_or_a_smaller_window_compresses_a_shared_message_by_itself() {
+    let no_context = DeflateParameters { server_no_context_takeover: true, ..DeflateParameters::default() };
+    for parameters in [
+        DeflateParameters::default(),
+        DeflateParameters { client_no_context_takeover: true, ..DeflateParameters::default() },
+        DeflateParameters { server_max_window_bits: 14, ..no_context },
+    ] {
+        let [one, other] = shared_twice(parameters);
+        assert_ne!(one.0, other.0, "{parameters:?}");
+        assert!(one.1 < 100, "{} bytes, {parameters:?}", one.1);
+    }
+}
+
+/// RFC 6455 section 5.1: a client masks, so it can lend nothing.
+#[test]
+fn a_client_masks_a_shared_message_whatever_form_it_has() {
+    let parameters = DeflateParameters { client_no_context_takeover: true, ..DeflateParameters::default() };
+    let (text, message) = shared();
+    let mut client = peer(Role::Client, parameters);
+    client.outgoing().send_shared(&message).unwrap();
+    assert_eq!(texts(&mut peer(Role::Server, parameters), drain(&mut client), 100), [text]);
+}
+
+#[test]
+fn a_shared_message_below_the_threshold_is_sent_as_it_is() {
+    let parameters = DeflateParameters { server_no_context_takeover: true, ..DeflateParameters::default() };
+    let message = SharedMessage::text("short").compressed(1);
+    let mut server = peer(Role::Server, parameters);
+    server.outgoing().send_shared(&message).unwrap();
+    assert_eq!(drain(&mut server), b"\x81\x05short");
+}
+
+/// RFC 7692 section 6.1: RSV1 stands on the first fragment alone, and speaks for all.
+#[test]
+fn the_first_fragment_says_whether_a_message_is_compressed() {
+    let long = "a fragment that is worth compressing, a fragment that is worth compressing";
+    let first_bytes = |fragments: [&str; 2]| {
+        let mut server = peer(Role::Server, DeflateParameters::default());
+        [false, true].map(|end| {
+            server.outgoing().send_fragment(Message::Text(fragments[usize::from(end)]), end).unwrap();
+            drain(&mut server)[0]
+        })
+    };
+    assert_eq!(first_bytes([long, "short"]), [0x41, 0x80]);
+    assert_eq!(first_bytes(["short", long]), [0x01, 0x80]);
+}
+
 /// The table in the documentation of `Compression`.
 #[test]
 fn a_connection_holds_the_memory_that_is_stated_and_gives_it_back() {
