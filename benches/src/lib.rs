@@ -30,3 +30,5 @@ pub mod report;
 pub mod servers;
 #[cfg(feature = "peers")]
 pub mod subject;
+#[cfg(feature = "peers")]
+pub mod subscriber;

@@ -3,10 +3,11 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-/// Connections to one server that ask for echoes.
+/// Connections to one server that ask for echoes or wait for events.
 pub struct Load {
     epoll: OwnedFd,
     connections: Vec<Connection>,
@@ -64,19 +65,47 @@ impl Load {
 
     /// As [`ask`](Self::ask), once, and whether each answer is `answer`.
     pub fn check(&mut self, request: &[u8], answer: &[u8]) -> io::Result<bool> {
-        for connection in &mut self.connections {
-            connection.received = Some(Vec::new());
-        }
+        self.record();
         self.ask(request, answer.len(), 1)?;
-        Ok(self.connections.iter_mut().all(|connection| connection.received.take().as_deref() == Some(answer)))
+        Ok(self.recorded(answer))
     }
 
     /// Waits until `bytes` came on each connection.
+    ///
+    /// It looks now and then: a thread that waits for the first byte would have to be woken by the server, at its expense,
+    /// and the oftener the faster the thread is.
     pub fn receive(&mut self, bytes: usize) -> io::Result<()> {
-        for connection in &mut self.connections {
+        let Self { connections, buffer, .. } = self;
+        for connection in connections.iter_mut() {
             connection.missing = bytes;
         }
-        self.drive(&[], bytes)
+        loop {
+            let mut busy = false;
+            for connection in connections.iter_mut().filter(|connection| connection.missing > 0) {
+                busy |= !connection.progress(&[], bytes, buffer)?;
+            }
+            if !busy {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+
+    /// As [`receive`](Self::receive), and whether the same `bytes` came on all.
+    pub fn check_received(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        self.record();
+        self.receive(bytes.len())?;
+        Ok(self.recorded(bytes))
+    }
+
+    fn record(&mut self) {
+        for connection in &mut self.connections {
+            connection.received = Some(Vec::new());
+        }
+    }
+
+    fn recorded(&mut self, bytes: &[u8]) -> bool {
+        self.connections.iter_mut().all(|connection| connection.received.take().as_deref() == Some(bytes))
     }
 
     fn drive(&mut self, request: &[u8], answer: usize) -> io::Result<()> {

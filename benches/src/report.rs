@@ -100,8 +100,8 @@ impl Case {
                 Standing::Peer => " ",
                 Standing::Reference => "-",
             };
-            let ratio = best.map_or(f64::NAN, |best| self.unit.better(score.value, best));
-            let _ = writeln!(out, "  {mark} {:<44} {:>12} {ratio:>8.2}x", score.name, figure(score.value));
+            let ratio = best.map_or_else(String::new, |best| format!("{:8.2}x", self.unit.better(score.value, best)));
+            let _ = writeln!(out, "  {mark} {:<44} {:>12} {ratio}", score.name, figure(score.value));
         }
         for goal in &self.goals {
             let _ = writeln!(out, "  {goal}");

@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use multiwa_ws_benches::race::Effort;
 use multiwa_ws_benches::report::Report;
-use multiwa_ws_benches::subject::{Options, SUBJECTS, Subject};
+use multiwa_ws_benches::servers;
+use multiwa_ws_benches::subject::{Options, SUBJECTS, Subject, idle};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
+    // Fan-out and idle connections take up to 20,000; where the system grants fewer, they say so.
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     match run(std::env::args().skip(1)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -18,7 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
-    let mut options = Options { effort: Effort { rounds: 101, turn: Duration::from_micros(300) } };
+    let mut options = Options { effort: Effort { rounds: 101, turn: Duration::from_micros(300) }, only: String::new() };
     let mut json = None;
     let mut chosen = Vec::new();
     while let Some(arg) = args.next() {
@@ -31,6 +36,11 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
             "--rounds" => {
                 let rounds = args.next().ok_or("--rounds needs a number")?;
                 options.effort.rounds = rounds.parse().map_err(|_| "--rounds needs a number")?;
+            }
+            "--only" => options.only = args.next().ok_or("--only needs a part of a case's name")?,
+            idle::SERVE => {
+                let name = args.next().ok_or("it needs the name of a server")?;
+                return servers::idle::serve(&name).map_err(|error| format!("{name}: {error}"));
             }
             name => chosen.push(subject(name)?),
         }
@@ -85,11 +95,14 @@ fn read(file: &str) -> Result<Report, String> {
 }
 
 fn help() -> String {
-    let mut help = "compare [--json FILE] [--rounds N] [SUBJECT...]\n\nSubjects, all of them by default:\n".to_owned();
+    let mut help =
+        "compare [--json FILE] [--rounds N] [--only TEXT] [SUBJECT...]\n\nSubjects, all of them by default:\n"
+            .to_owned();
     for subject in SUBJECTS {
         help += &format!("  {:<10} {}\n", subject.name, subject.about);
     }
-    help + "\nFILE is added to: the tables of docs/performance.md are made from it."
+    help + "\nFILE is added to: the tables of docs/performance.md are made from it.\n\
+            Only cases with TEXT in their name are measured, as in `compare echo --only async-std`."
 }
 
 fn machine() -> String {

@@ -1,9 +1,12 @@
-//! Echo servers, ours and the peers', all on one thread. Their connections begin after the upgrade, so that nothing but
+//! Servers, ours and the peers', all on one thread. Here those that echo; [`broadcast`] has those that
+//! publish, [`idle`] those that are weighed. Their connections begin after the upgrade, so that nothing but
 //! WebSocket is measured.
 //!
 //! All answer every message that a read brought before they flush.
 
 mod batched;
+pub mod broadcast;
+pub mod idle;
 mod ours;
 mod peers;
 mod raw;

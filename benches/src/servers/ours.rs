@@ -2,9 +2,18 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::handshake::DeflateConfig;
+use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Message};
 use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role};
+use multiwa_ws_tokio::{Server, ServerTls};
+
+use super::broadcast::{Orders, Ready, SUBSCRIBERS};
+use super::idle::announce;
+use crate::corpus::{Keys, event};
+use crate::random::Random;
 
 /// Without pings, as all others are.
 fn config() -> Config {
@@ -48,4 +57,53 @@ pub(super) fn async_std(listener: TcpListener) -> io::Result<()> {
             });
         }
     })
+}
+
+/// The whole server: sessions, registry and mailboxes.
+pub(super) fn broadcast(event: &str, ready: Ready, mut orders: Orders) -> io::Result<()> {
+    let event = Message::parse(event, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event().expect("it is an event");
+    super::block_on(async {
+        let server = Server::builder().websocket(config()).bind(([127, 0, 0, 1], 0).into()).await?;
+        // Whoever waits for it has gone only with the process.
+        let _ = ready.send(server.local_addr().expect("it listens"));
+        let publisher = server.publisher();
+        while let Some(events) = orders.recv().await {
+            for _ in 0..events {
+                assert_eq!(publisher.publish(&event), SUBSCRIBERS);
+            }
+        }
+        Ok(())
+    })?
+}
+
+/// The whole server, which publishes an event of 300 B to each of as many profiles as it is told.
+pub(super) fn idle(mut orders: Orders, deflate: bool, tls: bool) -> io::Result<()> {
+    // Each connection has the timer that it has by default; only, no client here answers a ping.
+    let keep_alive = KeepAlive { interval: Some(Duration::from_secs(3600)), timeout: None };
+    let mut builder = Server::builder().websocket(Config { keep_alive, ..Config::default() });
+    let mut certificate = String::new();
+    if deflate {
+        builder = builder.compression(DeflateConfig::default());
+    }
+    if tls {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(io::Error::other)?;
+        certificate = made.cert.pem();
+        let tls = ServerTls::pem(&certificate, made.signing_key.serialize_pem()).build();
+        builder = builder.tls(tls.map_err(io::Error::other)?);
+    }
+    super::block_on(async {
+        let server = builder.bind(([127, 0, 0, 1], 0).into()).await?;
+        announce(server.local_addr().expect("it listens"), certificate.trim_end());
+        let publisher = server.publisher();
+        while let Some(profiles) = orders.recv().await {
+            for profile in 0..profiles {
+                let text = event(Keys::First, &format!("profile-{profile}"), 300, &mut Random::new(1));
+                let event = Message::parse(&text, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event();
+                publisher.publish(&event.expect("it is an event"));
+                // What lies in flight at once is no part of what an idle connection costs.
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    })?
 }

@@ -75,8 +75,17 @@ pub(super) fn sockudo(listener: TcpListener) -> io::Result<()> {
 }
 
 pub(super) fn yawc(listener: TcpListener) -> io::Result<()> {
-    serve(listener, |stream| async {
-        let socket = ::yawc::WebSocket::from_stream(stream, ::yawc::Role::Server, yawc_setup::options());
+    yawc_server(listener, yawc_setup::options)
+}
+
+/// With the buffers that its documentation shows for connections that are mostly idle.
+pub(super) fn yawc_small(listener: TcpListener) -> io::Result<()> {
+    yawc_server(listener, || yawc_setup::options().with_read_buffer_capacity(1024).with_write_buffer_capacity(1024))
+}
+
+fn yawc_server(listener: TcpListener, options: fn() -> ::yawc::Options) -> io::Result<()> {
+    serve(listener, move |stream| async move {
+        let socket = ::yawc::WebSocket::from_stream(stream, ::yawc::Role::Server, options());
         let socket = socket.expect("no extension is asked for");
         echo(socket, |frame: ::yawc::Frame| (frame.opcode() == ::yawc::OpCode::Text).then_some(frame)).await;
     })

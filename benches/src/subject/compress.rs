@@ -36,15 +36,22 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
         ("context kept, level 6", Terms { level: 6, ..DEFAULT }),
         ("context dropped", alone),
     ] {
-        encode(put, effort, &format!("encode 300 B, {name}"), encoders(&texts, terms));
+        let name = format!("encode 300 B, {name}");
+        if options.wants(&name) {
+            encode(put, effort, &name, encoders(&texts, terms));
+        }
     }
     for (name, terms) in [("context kept", DEFAULT), ("context dropped", alone)] {
+        let name = format!("decode 300 B, {name}");
+        if !options.wants(&name) {
+            continue;
+        }
         let payloads = deflate::payloads(&texts, terms);
         let decoders = decoders(&deflate::wire(&payloads), &payloads, terms);
         let results = race::run(decoders, EVENTS, effort);
-        put(Case::new("compress", &format!("decode 300 B, {name}"), Unit::NanosAMessage, results, &GOALS));
+        put(Case::new("compress", &name, Unit::NanosAMessage, results, &GOALS));
     }
-    memory(put, &texts);
+    memory(put, options, &texts);
 }
 
 /// Who compresses `texts`. All but `miniz_oxide` do it with `zlib-rs`, so that their time is for the same search.
@@ -102,12 +109,15 @@ fn encode(put: &mut dyn FnMut(Case), effort: Effort, name: &str, contestants: Ve
 const CONNECTIONS: usize = 64;
 
 /// Measures by how much the resident memory grows with a connection that has compressed, or inflated, the stream.
-fn memory(put: &mut dyn FnMut(Case), texts: &[String]) {
+fn memory(put: &mut dyn FnMut(Case), options: &Options, texts: &[String]) {
     // A connection holds the texts or the wire as well: a short stream, sent again and again, keeps that small.
     let texts = &texts[..16];
     for window_bits in [15, 12] {
         let terms = Terms { window_bits, ..DEFAULT };
         let name = |direction| format!("{direction}, window of {} KiB", (1 << window_bits) / 1024);
+        if !options.wants(&name("sending")) && !options.wants(&name("receiving")) {
+            continue;
+        }
         let results = vec![
             resident("multiwa-ws", Standing::Ours, &|| ours::compressing_encoder(texts, terms)),
             resident("sockudo-ws Protocol", Standing::Peer, &|| peers::sockudo::compressing_encoder(texts, terms)),

@@ -36,6 +36,9 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
         let masked = if reader == Reader::Server { "masked" } else { "unmasked" };
         let script_name = if script == Script::Ascii { "" } else { " mixed scripts" };
         let name = format!("{masked}{script_name} {}", size(len));
+        if !options.wants(&name) {
+            continue;
+        }
         let wire = Wire::of_texts(reader, script, len);
         let results = race::run(contestants(&wire, reader), wire.messages, options.effort);
         put(Case::new("decode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(goal)]));

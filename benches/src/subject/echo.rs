@@ -34,26 +34,30 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
 
 fn run_with(servers: &[Server], runtime: &str, put: &mut dyn FnMut(Case), options: &Options) -> io::Result<()> {
     for connections in CONNECTIONS {
+        let cells = DEPTHS.into_iter().flat_map(|depth| SIZES.map(|len| (depth, len))).map(|(depth, len)| {
+            (depth, len, format!("{runtime}, {connections} connections, depth {depth}, {}", size(len)))
+        });
+        let cells: Vec<_> = cells.filter(|(_, _, name)| options.wants(name)).collect();
+        if cells.is_empty() {
+            continue;
+        }
         // Every server has its connections open all the time; those that are not asked do nothing.
         let mut loads = servers
             .iter()
             .map(|server| Load::open(server.start()?, connections, |_| Ok(())))
             .collect::<io::Result<Vec<_>>>()?;
-        for depth in DEPTHS {
-            for len in SIZES {
-                let results = cell(servers, &mut loads, depth, len, options.effort.rounds / 3)?;
-                let name = format!("{runtime}, {connections} connections, depth {depth}, {}", size(len));
-                let mut goals = Vec::new();
-                if runtime == "tokio" {
-                    goals.push(Goal::TimesBestPeer(1.0 / 1.1));
-                } else {
-                    goals.push(Goal::OfReference("raw async-std", 1.0 / 1.1));
-                }
-                if runtime == "tokio" && depth == 32 && len == 64 {
-                    goals.push(Goal::OfReference("raw epoll", 1.0 / 1.25));
-                }
-                put(Case::new("echo", &name, Unit::ServerMicrosAMessage, results, &goals));
+        for (depth, len, name) in cells {
+            let results = cell(servers, &mut loads, depth, len, options.effort.rounds / 3)?;
+            let mut goals = Vec::new();
+            if runtime == "tokio" {
+                goals.push(Goal::TimesBestPeer(1.0 / 1.1));
+            } else {
+                goals.push(Goal::OfReference("raw async-std", 1.0 / 1.1));
             }
+            if runtime == "tokio" && depth == 32 && len == 64 {
+                goals.push(Goal::OfReference("raw epoll", 1.0 / 1.25));
+            }
+            put(Case::new("echo", &name, Unit::ServerMicrosAMessage, results, &goals));
         }
     }
     Ok(())

@@ -21,21 +21,27 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
         (Reader::Client, 4 << 10, 1.0),
     ] {
         let masked = if writer == Reader::Client { "masked" } else { "unmasked" };
+        let name = format!("{masked} {}", size(len));
+        if !options.wants(&name) {
+            continue;
+        }
         let text = text(Script::Ascii, len, &mut Random::new(1));
         let mut contestants = vec![Contestant::ours("multiwa-ws", ours::encoder(writer, &text, BATCH))];
         contestants.extend(peers(writer, &text, BATCH));
         contestants
             .push(Contestant::reference("header and payload into a buffer", reference::encoder(writer, &text, BATCH)));
         let results = race::run(contestants, BATCH, options.effort);
-        let name = format!("{masked} {}", size(len));
         put(Case::new("encode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(goal)]));
     }
     for len in [64 << 10, 1 << 20] {
+        let name = format!("shared unmasked {}", size(len));
+        if !options.wants(&name) {
+            continue;
+        }
         let text = text(Script::Ascii, len, &mut Random::new(1));
         let mut contestants = vec![Contestant::ours("multiwa-ws, shared", ours::shared_encoder(&text))];
         contestants.extend(peers(Reader::Server, &text, 1));
         let results = race::run(contestants, 1, options.effort);
-        let name = format!("shared unmasked {}", size(len));
         put(Case::new("encode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(1.0)]));
     }
 }

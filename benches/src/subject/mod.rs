@@ -4,6 +4,8 @@ pub mod compress;
 pub mod decode;
 pub mod echo;
 pub mod encode;
+pub mod fanout;
+pub mod idle;
 pub mod route;
 
 use crate::race::Effort;
@@ -20,9 +22,18 @@ pub struct Subject {
 }
 
 /// How to measure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     pub effort: Effort,
+    /// What the name of a case must contain.
+    pub only: String,
+}
+
+impl Options {
+    /// Whether the case of this name is to be measured.
+    pub fn wants(&self, case: &str) -> bool {
+        case.contains(&self.only)
+    }
 }
 
 /// Every subject, in the order of the report.
@@ -31,6 +42,12 @@ pub const SUBJECTS: &[Subject] = &[
     Subject { name: "encode", about: "text messages to bytes of a wire", run: encode::run },
     Subject { name: "compress", about: "a stream of events with permessage-deflate, both ways", run: compress::run },
     Subject { name: "echo", about: "messages sent back over loopback, by the server's processor time", run: echo::run },
+    Subject {
+        name: "fanout",
+        about: "one event to a thousand subscribers, by the server's processor time",
+        run: fanout::run,
+    },
+    Subject { name: "idle", about: "memory of idle connections", run: idle::run },
     Subject { name: "route", about: "bytes of a wire to wanted events", run: route::run },
 ];
 

@@ -13,6 +13,9 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
     for (keys, len) in [(Keys::First, 300), (Keys::Last, 300), (Keys::First, 4 << 10), (Keys::Last, 4 << 10)] {
         let order = if keys == Keys::First { "keys first" } else { "keys last" };
         let name = format!("{}, {order}", size(len));
+        if !options.wants(&name) {
+            continue;
+        }
         let wire = Wire::of_events(keys, len);
         let results = race::run(contestants(&wire), wire.messages, options.effort);
         let mut goals =

@@ -85,6 +85,14 @@ impl Unread<'_> {
     }
 }
 
+/// Lends `work` a buffer of the pool.
+pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut bytes = take();
+    let result = work(&mut bytes);
+    give_back(bytes);
+    result
+}
+
 fn take() -> Box<[u8]> {
     POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; LEN].into())
 }

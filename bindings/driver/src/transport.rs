@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::websocket::Outgoing;
 
-use crate::buffer::ReadBuffer;
+use crate::buffer::{self, ReadBuffer};
 use crate::{Io, Runtime};
 
 /// The sending half of a state machine: the verbs that are the same at every layer.
@@ -52,6 +52,10 @@ transmit!(Outgoing, Outgoing::handle_lost);
 
 /// Slices for one vectored write.
 const SLICES: usize = 16;
+
+/// Several slices of at most this many bytes on average are copied side by side and written as one: for a burst of events the
+/// system takes longer to look at each slice than the copy does.
+const SMALL: usize = 1 << 10;
 
 /// A stream with the error that ended it.
 #[derive(Debug)]
@@ -126,8 +130,15 @@ impl<S: Unpin> Transport<S> {
             if filled == 0 {
                 break;
             }
-            let slices = slices.map(IoSlice::new);
-            let written = ready!(R::poll_write(stream.as_mut(), cx, slices.get(..filled).unwrap_or_default()))?;
+            let lent = slices.get(..filled).unwrap_or_default();
+            let len: usize = lent.iter().map(|slice| slice.len()).sum();
+            let written = if filled > 1 && len <= filled * SMALL {
+                buffer::with_scratch(|scratch| R::poll_write(stream.as_mut(), cx, &[IoSlice::new(join(lent, scratch))]))
+            } else {
+                let slices = slices.map(IoSlice::new);
+                R::poll_write(stream.as_mut(), cx, slices.get(..filled).unwrap_or_default())
+            };
+            let written = ready!(written)?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -151,6 +162,17 @@ impl<S: Unpin> Transport<S> {
         self.error.get_or_insert(error);
         machine.handle_lost(R::now());
     }
+}
+
+/// Copies `slices` to the front of `room`, as far as it goes, and returns them there.
+fn join<'r>(slices: &[&[u8]], room: &'r mut [u8]) -> &'r [u8] {
+    let mut len = 0;
+    for slice in slices {
+        let Some(place) = room.get_mut(len..len + slice.len()) else { break };
+        place.copy_from_slice(slice);
+        len += slice.len();
+    }
+    room.get(..len).unwrap_or_default()
 }
 
 /// A timer that follows a moving deadline, and is armed anew only when it must be.
@@ -180,6 +202,131 @@ impl<R: Runtime> Timer<R> {
             if due {
                 return Poll::Ready(R::now().max(deadline));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Pending, pending};
+    use std::task::Waker;
+
+    use super::*;
+    use crate::Clock;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now() -> Instant {
+            Instant::from_nanos(1)
+        }
+    }
+
+    impl Runtime for Still {
+        type Sleep = Pending<()>;
+
+        fn sleep_until(_: Instant) -> Self::Sleep {
+            pending()
+        }
+    }
+
+    /// Takes so many bytes at once, and notes the slices of each write.
+    struct Writes {
+        at_once: usize,
+        slices: Vec<Vec<(*const u8, usize)>>,
+        bytes: Vec<u8>,
+    }
+
+    impl Io<Writes> for Still {
+        fn poll_read(_: Pin<&mut Writes>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_write(
+            stream: Pin<&mut Writes>,
+            _: &mut Context<'_>,
+            buffers: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let stream = stream.get_mut();
+            stream.slices.push(buffers.iter().map(|buffer| (buffer.as_ptr(), buffer.len())).collect());
+            let bytes: Vec<u8> =
+                buffers.iter().flat_map(|buffer| buffer.iter().copied()).take(stream.at_once).collect();
+            stream.bytes.extend(&bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(_: Pin<&mut Writes>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(_: Pin<&mut Writes>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Pieces to be written, in order.
+    struct Pieces {
+        pieces: Vec<Vec<u8>>,
+        written: usize,
+    }
+
+    impl Transmit for Pieces {
+        fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+            let mut skip = self.written;
+            let rest = self.pieces.iter().filter_map(|piece| {
+                let left = piece.get(skip..).unwrap_or_default();
+                skip = skip.saturating_sub(piece.len());
+                (!left.is_empty()).then_some(left)
+            });
+            slices.iter_mut().zip(rest).map(|(slot, piece)| *slot = piece).count()
+        }
+
+        fn transmitted(&mut self, len: usize) {
+            self.written += len;
+        }
+
+        fn poll_shutdown(&self) -> bool {
+            false
+        }
+
+        fn shutdown_done(&mut self) {}
+
+        fn handle_lost(&mut self, _: Instant) {}
+    }
+
+    /// What a stream that takes `at_once` bytes gets of pieces with these lengths.
+    fn write(at_once: usize, lens: &[usize]) -> (Writes, Pieces) {
+        let mut transport = Transport::new(Writes { at_once, slices: Vec::new(), bytes: Vec::new() });
+        let pieces = (1..).zip(lens).map(|(byte, len)| vec![byte; *len]).collect();
+        let mut pieces = Pieces { pieces, written: 0 };
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(transport.poll_write::<Still>(cx, &mut pieces).is_ready() && transport.error.is_none());
+        assert_eq!(transport.stream.bytes, pieces.pieces.concat());
+        (transport.stream, pieces)
+    }
+
+    #[test]
+    fn slices_that_are_small_on_average_leave_as_one() {
+        let (stream, _) = write(usize::MAX, &[SMALL; SLICES]);
+        assert_eq!(stream.slices.iter().map(Vec::len).collect::<Vec<_>>(), [1]);
+        let (stream, _) = write(usize::MAX, &[SMALL, SMALL + 1]);
+        assert_eq!(stream.slices.iter().map(Vec::len).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn large_slices_and_a_single_one_are_written_where_they_lie() {
+        for lens in [&[4, 100_000][..], &[100_000, 4, 100_000], &[300]] {
+            let (stream, pieces) = write(usize::MAX, lens);
+            let lie: Vec<_> = pieces.pieces.iter().map(|piece| (piece.as_ptr(), piece.len())).collect();
+            assert_eq!(stream.slices, [lie]);
+        }
+    }
+
+    #[test]
+    fn bytes_leave_in_order_whatever_each_write_takes() {
+        for at_once in [1, 7, 300, 301, 5_000] {
+            write(at_once, &[300, 2, 3_000, 1, 1, 300, 2_000]);
+            write(at_once, &[100; 40]);
         }
     }
 }

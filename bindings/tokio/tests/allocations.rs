@@ -1,9 +1,9 @@
-//! What a client allocates while events arrive.
+//! What a client allocates while events arrive, and a server while they are published.
 #![cfg(test)]
 
 use std::time::Duration;
 
-use multiwa_ws_core::session::RawJson;
+use multiwa_ws_core::session::{RawJson, encode_event};
 use multiwa_ws_tokio::{Client, Publisher, Server, Updates};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
@@ -40,4 +40,36 @@ fn an_event_on_its_way_from_the_socket_to_the_application_allocates_nothing() {
     let allocated = allocation_counter::measure(|| runtime.block_on(take(&mut updates)));
     // A queue that has grown long gives room back when it is empty, and takes it again.
     assert!(allocated.count_total < EVENTS as u64 / 50, "{allocated:?}");
+}
+
+/// Clients and connections run on a thread of their own: only what this one allocates is counted, which publishes.
+#[test]
+fn an_event_is_serialised_and_framed_once_for_all_its_receivers() {
+    const RECEIVERS: usize = 20;
+    let data = format!(r#"{{"body":"{}"}}"#, "x".repeat(64 << 10));
+    let data = RawJson::parse(&data).unwrap();
+    let event_len = encode_event("message.received", Some("p"), &data, "2026-02-05T10:00:00.000Z").len() as u64;
+    let elsewhere = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = elsewhere.block_on(Server::builder().bind("127.0.0.1:0".parse().unwrap())).unwrap();
+    let url = format!("ws://{}/ws", server.local_addr().unwrap());
+    let mut clients = Vec::new();
+    let mut allocated = |receivers: usize| {
+        while clients.len() < receivers {
+            let client = elsewhere.block_on(async {
+                let (client, updates) = Client::builder(&url).connect().await.expect("the server lets it in");
+                timeout(Duration::from_secs(30), client.subscribe("p", ["*"])).await.expect("in time").expect("an ack");
+                (client, updates)
+            });
+            clients.push(client);
+        }
+        let mut reached = 0;
+        let info =
+            allocation_counter::measure(|| reached = server.publisher().send("message.received", Some("p"), &data));
+        assert_eq!(reached, receivers);
+        info.bytes_total
+    };
+    let (one, all) = (allocated(1), allocated(RECEIVERS));
+    // A place in each mailbox, and no byte of the event.
+    assert!(one > event_len);
+    assert!(all - one < event_len / 4, "{all} and {one} of {event_len}");
 }
