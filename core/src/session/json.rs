@@ -104,7 +104,12 @@ impl<'o> ObjectWriter<'o> {
 
     /// A member whose value is JSON already.
     pub(crate) fn raw(&mut self, name: &str, json: &str) {
-        self.key(name).push_str(json);
+        /// What follows a long value is short: with room for it the text is not moved once more, to twice the room.
+        const AFTER: usize = 128;
+
+        let out = self.key(name);
+        out.reserve(json.len() + AFTER);
+        out.push_str(json);
     }
 
     pub(crate) fn object(&mut self, name: &str, write: impl FnOnce(&mut ObjectWriter<'_>)) {
