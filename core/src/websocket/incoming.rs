@@ -248,10 +248,17 @@ impl Incoming {
     /// Frees the buffers of a message unless one is under way or lent.
     #[inline]
     fn free_buffers(&mut self) {
-        if self.text.is_empty() && self.text.capacity() > 0 {
+        if self.text.capacity() | self.binary.capacity() != 0 {
+            self.free_empty_buffers();
+        }
+    }
+
+    #[cold]
+    fn free_empty_buffers(&mut self) {
+        if self.text.is_empty() {
             self.text = String::new();
         }
-        if self.binary.is_empty() && self.binary.capacity() > 0 {
+        if self.binary.is_empty() {
             self.binary = Vec::new();
         }
     }
