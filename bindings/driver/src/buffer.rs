@@ -1,11 +1,11 @@
-//! Read buffers: one for each connection that has unread bytes, none for those that are idle.
+//! Buffers of a thread: one for each connection that has unread bytes and for a write under way, none for those that are idle.
 
 use std::cell::RefCell;
 
-/// Size of a read buffer: what one read can take, and the longest message that is never copied.
-const LEN: usize = 64 << 10;
+/// Size of a buffer: what one read can take, and the longest message that is never copied.
+pub(crate) const LEN: usize = 64 << 10;
 
-/// Idle buffers a thread keeps; more than one is in use only while a connection's bytes lie unread.
+/// Idle buffers a thread keeps; more than two are in use only while a connection's bytes lie unread.
 const POOLED: usize = 4;
 
 thread_local! {

@@ -57,6 +57,8 @@ const SLICES: usize = 16;
 /// system takes longer to look at each slice than the copy does.
 const SMALL: usize = 1 << 10;
 
+const _: () = assert!(SLICES * SMALL <= buffer::LEN, "what is joined fits a buffer");
+
 /// A stream with the error that ended it.
 #[derive(Debug)]
 pub(crate) struct Transport<S> {
@@ -65,6 +67,9 @@ pub(crate) struct Transport<S> {
     pub(crate) written: u64,
     /// Whether bytes were written since the stream was last flushed.
     unflushed: bool,
+    /// Whether the stream was offered slices joined to one, and has taken nothing yet: it must not be offered less now. A TLS
+    /// library that has encrypted the first bytes wants to see them all again.
+    joined: bool,
     /// Whether the stream has ended: it would say so again and again.
     ended: bool,
     pub(crate) error: Option<io::Error>,
@@ -72,7 +77,7 @@ pub(crate) struct Transport<S> {
 
 impl<S: Unpin> Transport<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, written: 0, unflushed: false, ended: false, error: None }
+        Self { stream, written: 0, unflushed: false, joined: false, ended: false, error: None }
     }
 
     /// Writes what `machine` has to send, and shuts the write side down when it says so. Ready when nothing is left.
@@ -132,13 +137,15 @@ impl<S: Unpin> Transport<S> {
             }
             let lent = slices.get(..filled).unwrap_or_default();
             let len: usize = lent.iter().map(|slice| slice.len()).sum();
-            let written = if filled > 1 && len <= filled * SMALL {
+            self.joined = filled > 1 && (self.joined || len <= filled * SMALL);
+            let written = if self.joined {
                 buffer::with_scratch(|scratch| R::poll_write(stream.as_mut(), cx, &[IoSlice::new(join(lent, scratch))]))
             } else {
                 let slices = slices.map(IoSlice::new);
                 R::poll_write(stream.as_mut(), cx, slices.get(..filled).unwrap_or_default())
             };
             let written = ready!(written)?;
+            self.joined = false;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -230,9 +237,10 @@ mod tests {
         }
     }
 
-    /// Takes so many bytes at once, and notes the slices of each write.
+    /// Takes so many bytes at once, none for a start if it is told so, and notes the slices of each write.
     struct Writes {
         at_once: usize,
+        not_yet: bool,
         slices: Vec<Vec<(*const u8, usize)>>,
         bytes: Vec<u8>,
     }
@@ -249,6 +257,9 @@ mod tests {
         ) -> Poll<io::Result<usize>> {
             let stream = stream.get_mut();
             stream.slices.push(buffers.iter().map(|buffer| (buffer.as_ptr(), buffer.len())).collect());
+            if std::mem::take(&mut stream.not_yet) {
+                return Poll::Pending;
+            }
             let bytes: Vec<u8> =
                 buffers.iter().flat_map(|buffer| buffer.iter().copied()).take(stream.at_once).collect();
             stream.bytes.extend(&bytes);
@@ -296,7 +307,7 @@ mod tests {
 
     /// What a stream that takes `at_once` bytes gets of pieces with these lengths.
     fn write(at_once: usize, lens: &[usize]) -> (Writes, Pieces) {
-        let mut transport = Transport::new(Writes { at_once, slices: Vec::new(), bytes: Vec::new() });
+        let mut transport = Transport::new(Writes { at_once, not_yet: false, slices: Vec::new(), bytes: Vec::new() });
         let pieces = (1..).zip(lens).map(|(byte, len)| vec![byte; *len]).collect();
         let mut pieces = Pieces { pieces, written: 0 };
         let cx = &mut Context::from_waker(Waker::noop());
@@ -320,6 +331,20 @@ mod tests {
             let lie: Vec<_> = pieces.pieces.iter().map(|piece| (piece.as_ptr(), piece.len())).collect();
             assert_eq!(stream.slices, [lie]);
         }
+    }
+
+    #[test]
+    fn a_stream_that_was_not_ready_is_offered_no_less_when_it_is() {
+        let mut transport =
+            Transport::new(Writes { at_once: usize::MAX, not_yet: true, slices: Vec::new(), bytes: Vec::new() });
+        let mut pieces = Pieces { pieces: vec![vec![1; 300], vec![2; 300]], written: 0 };
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(transport.poll_write::<Still>(cx, &mut pieces).is_pending());
+        // With this one the slices are no longer small on average.
+        pieces.pieces.push(vec![3; 60_000]);
+        assert!(transport.poll_write::<Still>(cx, &mut pieces).is_ready());
+        let offered: Vec<_> = transport.stream.slices.iter().map(|slices| slices[0].1).collect();
+        assert_eq!((&offered[..], transport.stream.bytes), (&[600, 60_600][..], pieces.pieces.concat()));
     }
 
     #[test]

@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_frame_masked_in_pieces_is_as_if_masked_whole_at_every_split() {
-        let payload: Vec<u8> = (0..100).collect();
+        let payload: Vec<u8> = (0..=u8::MAX).cycle().take(WIDE_FROM + 100).collect();
         for cut in 0..=payload.len() {
             let mut masked = payload.clone();
             let (head, tail) = masked.split_at_mut(cut);

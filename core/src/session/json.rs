@@ -108,7 +108,9 @@ impl<'o> ObjectWriter<'o> {
         const AFTER: usize = 128;
 
         let out = self.key(name);
-        out.reserve(json.len() + AFTER);
+        if json.len() > 8 * AFTER {
+            out.reserve(json.len() + AFTER);
+        }
         out.push_str(json);
     }
 

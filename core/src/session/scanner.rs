@@ -26,7 +26,7 @@ pub enum JsonError {
     /// The text breaks the grammar of RFC 8259.
     #[error("not JSON at byte {at}")]
     Invalid {
-        /// The first byte that fits no continuation.
+        /// The first byte that fits no continuation, or the start of a word that is neither `true`, `false` nor `null`.
         at: u32,
     },
     /// Arrays and objects are nested deeper than allowed.

@@ -69,8 +69,9 @@ impl Default for Config {
 /// How messages are compressed on a connection that negotiated `permessage-deflate` (RFC 7692).
 ///
 /// # Memory
-/// Each direction allocates with its first compressed message. From then on it holds this much, in KiB, whatever is sent,
-/// and the sending one up to 16 KiB more for the compressed form of the next message:
+/// Each direction allocates with its first compressed message. From then on its codec holds this much, in KiB, whatever is
+/// sent. Beside it the sending one holds up to 16 KiB for the compressed form of the next message, and after a batch up to
+/// 256 KiB of its queue; the receiving one holds the buffer of a message, at most [`Config::max_message_len`].
 ///
 /// | window agreed on | 9 bits | 12 bits | 15 bits |
 /// | --- | --- | --- | --- |

@@ -26,8 +26,8 @@ pub struct Incoming {
     inflater: Option<Box<Inflater>>,
     /// The data message under way.
     message: Option<Message>,
-    /// The payload of a message that did not lie whole in the input: `text` or `binary`, by its kind. Their memory is kept for
-    /// the next such message, until one comes that needs none or the peer is silent.
+    /// The payload of a message that did not lie whole in the input: `text` or `binary`, by its kind. The memory is kept for the
+    /// next such message, and freed by whatever else comes: a peer pays for what it makes us keep.
     text: String,
     binary: Vec<u8>,
     /// The payload of a control frame that did not lie whole in the input.
@@ -147,8 +147,10 @@ impl Incoming {
         [out.deadline(), self.deadline(out)].into_iter().flatten().min()
     }
 
-    /// Gives back the memory of empty buffers and of the decompression, except for the context that later messages may refer to.
+    /// Gives back the memory of the buffers and of the decompression, except for the message under way and the context that later
+    /// messages may refer to.
     pub fn release_memory(&mut self) {
+        self.give_back();
         self.free_buffers();
         if let Some(inflater) = &mut self.inflater {
             inflater.release();
@@ -177,7 +179,6 @@ impl Incoming {
         if self.message.is_none()
             && let Some((opcode, payload)) = self.decoder.decode_plain(input)
         {
-            // What a long message took is not held while short ones come.
             self.free_buffers();
             return match self.whole_message(opcode, payload) {
                 Ok(found) => Ok(Some(found)),
@@ -239,6 +240,13 @@ impl Incoming {
             self.control = Vec::new();
             // A control frame may have come in the middle of a message, whose payload is still needed.
             if self.message.is_none() {
+                // Memory that a message has hardly used is not kept: the next ones may be as short.
+                if self.text.len() < self.text.capacity() / 4 {
+                    self.text = String::new();
+                }
+                if self.binary.len() < self.binary.capacity() / 4 {
+                    self.binary = Vec::new();
+                }
                 self.text.clear();
                 self.binary.clear();
             }
@@ -268,6 +276,7 @@ impl Incoming {
         if part.first {
             // The whole message in one piece is judged and lent where it lies.
             if part.header.fin && part.is_last() && self.message.is_none() && !self.is_compressed(&part.header) {
+                self.free_buffers();
                 return self.whole_message(part.header.opcode, part.payload).map(Some);
             }
             self.start_frame(now, &part.header)?;
@@ -302,15 +311,22 @@ impl Incoming {
             (Some(_), Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (None, None) => return Err(ProtocolError::UnexpectedContinuation),
             (None, Some(message)) => message,
-            (Some(kind), none) => none.insert(Message {
-                kind,
-                compressed,
-                fragments: 0,
-                len: 0,
-                declared: 0,
-                started: now,
-                utf8: Utf8Decoder::default(),
-            }),
+            (Some(kind), none) => {
+                // What the other kind has left: one message is under way, so one buffer is enough.
+                match kind {
+                    MessageKind::Text => self.binary = Vec::new(),
+                    MessageKind::Binary => self.text = String::new(),
+                }
+                none.insert(Message {
+                    kind,
+                    compressed,
+                    fragments: 0,
+                    len: 0,
+                    declared: 0,
+                    started: now,
+                    utf8: Utf8Decoder::default(),
+                })
+            }
         };
         message.fragments = message.fragments.saturating_add(1);
         if message.fragments > self.max_fragments {
@@ -365,6 +381,9 @@ impl Incoming {
         part: FramePart<'x>,
         out: &mut Outgoing,
     ) -> Result<Option<Located<'x>>, ProtocolError> {
+        if self.message.is_none() {
+            self.free_buffers();
+        }
         let whole = part.first && part.is_last();
         if !whole {
             self.control.extend_from_slice(part.payload);

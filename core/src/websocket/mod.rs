@@ -211,8 +211,8 @@ impl WebSocket {
         self.out.poll_event()
     }
 
-    /// Gives back the memory of the compression and of empty buffers, for a connection that is expected to be idle: see
-    /// [`Outgoing::release_memory`].
+    /// Gives back the memory of the compression and of the buffers, for a connection that is expected to be idle: see
+    /// [`Outgoing::release_memory`] and [`Incoming::release_memory`].
     pub fn release_memory(&mut self) {
         self.recv.release_memory();
         self.out.release_memory();

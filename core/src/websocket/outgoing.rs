@@ -298,8 +298,8 @@ impl Outgoing {
     /// Gives back the memory of the compression and of an empty queue, for a connection that is expected to be idle. The next
     /// message allocates it anew and starts without context, which costs some of its compression.
     ///
-    /// The memory of the queue and of the receiving side's buffers is given back without this, too, whenever a keep-alive ping
-    /// is due.
+    /// The queue's memory is given back without this, too, when less than 1 KiB was written since it was empty, and whenever a
+    /// keep-alive ping is due.
     pub fn release_memory(&mut self) {
         self.queue.release();
         if self.fragmented.is_none()

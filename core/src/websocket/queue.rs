@@ -1,6 +1,7 @@
 //! Bytes on their way out: small frames side by side in one buffer, large and shared ones by reference.
 
 use alloc::collections::VecDeque;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -156,15 +157,26 @@ impl TransmitQueue {
         self.copied.get_mut(self.tail..self.tail + len)
     }
 
+    /// Makes room for `len` bytes behind the last: at the front when as much was written as waits, or else as a vector grows, by
+    /// as much again. Either way each byte is moved a bounded number of times.
     #[cold]
     fn grow(&mut self, len: usize) {
-        // As a vector grows: by as much again, so that each byte is moved a bounded number of times.
-        self.copied.reserve(len);
-        self.copied.resize(self.copied.capacity(), 0);
+        let waiting = self.tail - self.head;
+        let needed = waiting.saturating_add(len);
+        if self.head < waiting || needed > self.copied.len() {
+            let mut grown = vec![0; needed.max(waiting.saturating_mul(2))];
+            if let (Some(to), Some(from)) = (grown.get_mut(..waiting), self.copied.get(self.head..self.tail)) {
+                to.copy_from_slice(from);
+            }
+            self.copied = grown;
+        } else {
+            self.copied.copy_within(self.head..self.tail, 0);
+        }
+        self.rebase();
     }
 
     /// Gives memory back: all but what is kept when the queue is empty, and what lies before `head` once that is the greater
-    /// part, so that a queue that never runs dry moves each byte at most once.
+    /// part, so that a queue that never runs dry moves no more bytes than are written.
     #[inline]
     fn reclaim(&mut self) {
         if self.is_empty() {
@@ -177,14 +189,14 @@ impl TransmitQueue {
             }
             (self.head, self.tail) = (0, 0);
         } else if self.head > self.tail / 2 && self.head > KEPT {
-            self.advance();
+            self.copied.copy_within(self.head..self.tail, 0);
+            self.rebase();
         }
     }
 
-    /// Moves the bytes that wait to the front of their memory.
+    /// The bytes that wait were moved to the front of their memory.
     #[cold]
-    fn advance(&mut self) {
-        self.copied.copy_within(self.head..self.tail, 0);
+    fn rebase(&mut self) {
         for shared in self.next.iter_mut().chain(&mut self.later) {
             shared.before -= self.head;
         }
@@ -202,8 +214,6 @@ impl fmt::Debug for TransmitQueue {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
-
     use super::*;
     use crate::frame::{OpCode, apply_mask};
 
@@ -293,10 +303,10 @@ mod tests {
     fn a_reference_is_not_kept_to_fewer_bytes_than_it_takes_itself() {
         let mut queue = TransmitQueue::default();
         for _ in 0..1000 {
-            queue.share(&Bytes::from_static(&[1; size_of::<(usize, Bytes)>()]));
+            queue.share(&Bytes::from_static(&[1; size_of::<Shared>()]));
         }
         assert_eq!((queue.references(), queue.len()), (0, 1000 * size_of::<Shared>()));
-        queue.share(&Bytes::from_static(&[1; size_of::<(usize, Bytes)>() + 1]));
+        queue.share(&Bytes::from_static(&[1; size_of::<Shared>() + 1]));
         assert_eq!(queue.references(), 1);
     }
 
@@ -322,6 +332,32 @@ mod tests {
         assert_eq!(kept_after(KEPT_BATCH), 0);
         assert_eq!(kept_after(BATCH / 2), 0);
         assert!(kept_after(KEPT / 2) > 0);
+    }
+
+    #[test]
+    fn what_waits_behind_references_is_moved_without_a_change() {
+        let mut queue = TransmitQueue::default();
+        let mut expected = Vec::new();
+        let shared = Bytes::from(vec![9; 100]);
+        for round in 0..2000_usize {
+            let payload = vec![(round % 251).try_into().unwrap_or(0); round * 7 % 500];
+            let header = FrameHeader::new(OpCode::Binary, true, None, payload.len() as u64);
+            queue.copy(&header, &payload);
+            expected.extend_from_slice(header.encode(&mut [0; FrameHeader::MAX_LEN]));
+            expected.extend(payload);
+            if round % 3 == 0 {
+                queue.share(&shared);
+                expected.extend_from_slice(&shared);
+            }
+            // By turns it grows and runs nearly dry.
+            let written = if round / 100 % 2 == 0 { 40 } else { 700 }.min(queue.len().saturating_sub(round % 50));
+            let mut slices = [&[][..]; 400];
+            let filled = queue.lend(&mut slices);
+            assert!(expected.starts_with(&slices[..filled].concat()), "round {round}");
+            queue.consume(written);
+            expected.drain(..written);
+        }
+        assert_eq!(queue.len(), expected.len());
     }
 
     #[test]
