@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,9 @@ def main():
     parser = argparse.ArgumentParser(description="Counts the instructions of the hot paths.")
     parser.add_argument("--update", action="store_true", help=f"write {FIGURES.name} anew")
     arguments = parser.parse_args()
+    if not shutil.which("valgrind"):
+        sys.exit("valgrind is needed: the package of that name has it")
+    environment = {"compiler": run(["rustc", "--version"]).stdout.strip(), "vectors": vectors()}
 
     program = build()
     counts = {}
@@ -37,7 +41,6 @@ def main():
         subject, messages = line.split("\t")
         counts[subject] = round((collected(program, subject, MANY) - collected(program, subject, FEW))
                                 / (MANY - FEW) / int(messages), 1)
-    environment = {"compiler": run(["rustc", "--version"]).stdout.strip(), "vectors": vectors()}
 
     if arguments.update:
         FIGURES.write_text(json.dumps({**environment, "instructions a message": counts}, indent=2) + "\n")
@@ -75,7 +78,9 @@ def build():
     """Builds the program as it is shipped, without the peers."""
     command = ["cargo", "build", "--release", "--locked", "--no-default-features", "--bin", "counts",
                "--message-format", "json-render-diagnostics", "--manifest-path", str(BENCHES / "Cargo.toml")]
-    built = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    built = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if built.returncode != 0:
+        sys.exit("the program that is counted does not build")
     artifacts = (json.loads(line) for line in built.stdout.splitlines())
     return next(path for artifact in artifacts if (path := artifact.get("executable")))
 
@@ -88,13 +93,20 @@ def collected(program, subject, passes):
 
 
 def vectors():
-    flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    try:
+        processor = Path("/proc/cpuinfo").read_text()
+    except OSError as error:
+        sys.exit(f"Linux is needed, which tells the vector instructions of the processor: {error}")
+    flags = re.search(r"^flags\s*:(.*)$", processor, re.MULTILINE)
     known = ["avx2", "avx", "sse4_2"]
     return next((name for name in known if flags and name in flags.group(1).split()), "none known")
 
 
 def run(command, **options):
-    return subprocess.run(command, check=True, capture_output=True, text=True, **options)
+    result = subprocess.run(command, capture_output=True, text=True, **options)
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(command)} ended with {result.returncode}:\n{result.stderr}")
+    return result
 
 
 if __name__ == "__main__":
