@@ -50,10 +50,11 @@ no_std_program_runs() {
     cargo run --locked --release --manifest-path tests/no-std/Cargo.toml
 }
 
-# Checks the comparison with the peers, whose optimised build takes far longer than all other steps, and builds the rest.
+# Checks the comparison with the peers, whose optimised build takes far longer than all other steps; builds and tests the rest.
 benchmarks_build() {
     lints_of_workspace_are_kept benches --locked --all-targets
     cargo build --locked --release --manifest-path benches/Cargo.toml --no-default-features --all-targets
+    cargo test --locked --release --manifest-path benches/Cargo.toml --no-default-features --lib
 }
 
 instruction_counts_hold() {
