@@ -10,6 +10,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::corpus::Wire;
 
+/// What a caller of a decoder without I/O reads at once.
+pub const READ: usize = 64 << 10;
+
 /// Gives the wire again and again.
 #[derive(Clone, Debug, Default)]
 pub struct Source {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::ours::Run;
 
@@ -90,7 +90,15 @@ fn timed(contestant: &mut Contestant, passes: usize) -> f64 {
 }
 
 fn processor_nanos() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    nanos(clock_gettime(ClockId::ThreadCPUTime))
+}
+
+/// The processor time of all threads but this one: those of the server that is asked, since no other has anything to do.
+pub fn others_nanos() -> f64 {
+    nanos(clock_gettime(ClockId::ProcessCPUTime)) - processor_nanos()
+}
+
+fn nanos(time: Timespec) -> f64 {
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 

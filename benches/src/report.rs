@@ -15,6 +15,16 @@ pub struct Report {
     pub cases: Vec<Case>,
 }
 
+impl Report {
+    /// Replaces what it says of a case, or adds it.
+    pub fn put(&mut self, case: Case) {
+        match self.cases.iter_mut().find(|other| other.subject == case.subject && other.name == case.name) {
+            Some(other) => *other = case,
+            None => self.cases.push(case),
+        }
+    }
+}
+
 /// One kind of work at one size.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Case {
@@ -107,6 +117,16 @@ impl Case {
             let _ = writeln!(out, "  {goal}");
         }
         out
+    }
+}
+
+/// A size as people write it.
+pub fn size(len: usize) -> String {
+    const KIB: usize = 1 << 10;
+    match len {
+        mib if mib >= KIB * KIB => format!("{} MiB", mib / KIB / KIB),
+        kib if kib >= KIB => format!("{} KiB", kib / KIB),
+        bytes => format!("{bytes} B"),
     }
 }
 

@@ -4,11 +4,9 @@
 use std::process::ExitCode;
 
 use multiwa_ws_benches::corpus::{Keys, Reader, Script, Wire, text};
+use multiwa_ws_benches::memory::READ;
 use multiwa_ws_benches::ours::{BATCH, Glance, Run, decoder, encoder, router};
 use multiwa_ws_benches::random::Random;
-
-/// What a caller reads at once.
-const READ: usize = 64 << 10;
 
 const SUBJECTS: &[&str] = &[
     "decode masked 64 B",

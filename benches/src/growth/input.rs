@@ -2,10 +2,10 @@
 
 use super::{Curve, Plot, Point, steps};
 use crate::corpus::{Reader, Script, Wire, frame, text};
+use crate::memory::READ;
 use crate::ours::{self, Glance};
 use crate::random::Random;
 use crate::reference;
-use crate::subject::decode::READ;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

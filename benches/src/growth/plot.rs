@@ -8,7 +8,7 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use super::{Measured, Plot};
-use crate::subject::decode::size;
+use crate::report::size;
 
 const SIZE: (u32, u32) = (760, 420);
 const COLOURS: [RGBColor; 3] = [RGBColor(0x1F, 0x5F, 0xA8), RGBColor(0xC4, 0x4E, 0x1C), RGBColor(0x55, 0x55, 0x55)];

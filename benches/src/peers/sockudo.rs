@@ -10,11 +10,8 @@ use sockudo_ws::{CompressedProtocol, Config, DeflateConfig, DeflateWindowBits, M
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
 use crate::deflate::Terms;
-use crate::memory::{Memory, Sink, Source};
+use crate::memory::{Memory, READ, Sink, Source};
 use crate::ours::{BATCH, Look, Run};
-
-/// How much the caller of the protocol reads at once.
-const READ: usize = 64 << 10;
 
 pub fn role(reader: Reader) -> Role {
     match reader {

@@ -3,10 +3,10 @@
 use std::fs;
 
 use super::Options;
-use super::decode::READ;
 use crate::corpus::{Wire, stream};
 use crate::deflate::{self, Terms};
 use crate::goals::Goal;
+use crate::memory::READ;
 use crate::ours::{Glance, Run};
 use crate::race::{self, Contestant, Effort, Standing};
 use crate::random::Random;

@@ -3,16 +3,14 @@
 use super::Options;
 use crate::corpus::{Reader, Script, Wire};
 use crate::goals::Goal;
+use crate::memory::READ;
 use crate::ours::Glance;
 use crate::peers::tokio_tungstenite::Buffers;
 use crate::race::{self, Contestant};
-use crate::report::{Case, Unit};
+use crate::report::{Case, Unit, size};
 use crate::{ours, peers, reference};
 
 const KIB: usize = 1 << 10;
-
-/// What a caller of a decoder without I/O reads at once.
-pub const READ: usize = 64 * KIB;
 
 pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
     for (reader, script, len, goal) in [
@@ -81,13 +79,4 @@ fn contestants(wire: &Wire, reader: Reader) -> Vec<Contestant> {
         ));
     }
     contestants
-}
-
-/// A size as people write it.
-pub fn size(len: usize) -> String {
-    match len {
-        mib if mib >= KIB * KIB => format!("{} MiB", mib / KIB / KIB),
-        kib if kib >= KIB => format!("{} KiB", kib / KIB),
-        bytes => format!("{bytes} B"),
-    }
 }

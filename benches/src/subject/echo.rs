@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
-
 use super::Options;
-use super::decode::size;
 use crate::corpus::{Script, frame, text};
 use crate::goals::Goal;
 use crate::load::Load;
-use crate::race::{Standing, median};
+use crate::race::{Standing, median, others_nanos};
 use crate::random::Random;
-use crate::report::{Case, Unit};
+use crate::report::{Case, Unit, size};
 use crate::servers::{ASYNC_STD_SERVERS, SERVERS, Server, pin};
 
 const CONNECTIONS: [usize; 3] = [1, 32, 256];
@@ -104,10 +101,4 @@ fn cell(
 
 fn of(server: &Server, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", server.name))
-}
-
-/// The processor time of all threads but this one: those of the server that is asked, since no other has anything to do.
-pub fn others_nanos() -> f64 {
-    let nanos = |time: Timespec| time.tv_sec as f64 * 1e9 + time.tv_nsec as f64;
-    nanos(clock_gettime(ClockId::ProcessCPUTime)) - nanos(clock_gettime(ClockId::ThreadCPUTime))
 }

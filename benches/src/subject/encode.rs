@@ -1,14 +1,13 @@
 //! Encoding text messages.
 
 use super::Options;
-use super::decode::size;
 use crate::corpus::{Reader, Script, text};
 use crate::goals::Goal;
 use crate::ours::BATCH;
 use crate::peers::tokio_tungstenite::Buffers;
 use crate::race::{self, Contestant};
 use crate::random::Random;
-use crate::report::{Case, Unit};
+use crate::report::{Case, Unit, size};
 use crate::{ours, peers, reference};
 
 pub fn run(put: &mut dyn FnMut(Case), options: &Options) {

@@ -8,11 +8,10 @@ use std::io;
 use std::time::Duration;
 
 use super::Options;
-use super::echo::others_nanos;
 use crate::corpus::{Keys, WANTED, event, frame};
 use crate::goals::Goal;
 use crate::load::Load;
-use crate::race::{Standing, median};
+use crate::race::{Standing, median, others_nanos};
 use crate::random::Random;
 use crate::report::{Case, Unit};
 use crate::servers::broadcast::{BROADCASTERS, Broadcasting, SUBSCRIBERS};

@@ -9,7 +9,7 @@ pub mod idle;
 pub mod route;
 
 use crate::race::Effort;
-use crate::report::Report;
+use crate::report::Case;
 
 /// A subject that `compare` knows.
 #[derive(Clone, Copy)]
@@ -18,7 +18,7 @@ pub struct Subject {
     /// What it is about, for the help.
     pub about: &'static str,
     /// Measures, and adds each case to the report as soon as it is known.
-    pub run: fn(&mut dyn FnMut(crate::report::Case), &Options),
+    pub run: fn(&mut dyn FnMut(Case), &Options),
 }
 
 /// How to measure.
@@ -50,13 +50,3 @@ pub const SUBJECTS: &[Subject] = &[
     Subject { name: "idle", about: "memory of idle connections", run: idle::run },
     Subject { name: "route", about: "bytes of a wire to wanted events", run: route::run },
 ];
-
-impl Report {
-    /// Replaces what it says of a case, or adds it.
-    pub fn put(&mut self, case: crate::report::Case) {
-        match self.cases.iter_mut().find(|other| other.subject == case.subject && other.name == case.name) {
-            Some(other) => *other = case,
-            None => self.cases.push(case),
-        }
-    }
-}

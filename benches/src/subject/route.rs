@@ -1,12 +1,12 @@
 //! The whole way from bytes to "this event of this profile, wanted or not", as a client goes it.
 
 use super::Options;
-use super::decode::{READ, size};
 use crate::corpus::{Keys, Reader, Wire};
 use crate::goals::Goal;
 use crate::json::{Borrowed, Owned, Router, SimdJson, Sonic, SonicSerde};
+use crate::memory::READ;
 use crate::race::{self, Contestant};
-use crate::report::{Case, Unit};
+use crate::report::{Case, Unit, size};
 use crate::{ours, peers};
 
 pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
