@@ -1,4 +1,5 @@
-//! Each layer of ours by itself, for whoever changes it: `cargo bench --manifest-path benches/Cargo.toml --bench layers`.
+//! Each layer of ours by itself, for whoever changes it:
+//! `cargo bench --manifest-path benches/Cargo.toml --no-default-features --bench layers`.
 
 use std::hint::black_box;
 

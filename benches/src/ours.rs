@@ -64,7 +64,7 @@ fn socket_with(reader: Reader, compression: Compression, negotiated: &Negotiated
         Reader::Server => Role::Server,
         Reader::Client => Role::Client,
     };
-    // The longest message of the subjects is longer than the default limit by its rest of a word.
+    // The longest messages, those of the growth plots, are longer than the default limit.
     let config = Config { max_message_len: 64 << 20, compression, ..Config::default() };
     WebSocket::new(Instant::default(), role, &config, negotiated, SEED)
 }

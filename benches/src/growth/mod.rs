@@ -28,7 +28,7 @@ pub struct Curve {
 /// What is measured for one point of a curve.
 pub struct Point {
     pub x: usize,
-    /// How many of the vertical axis' units of work a pass does.
+    /// What the time of a pass in ns is divided by.
     pub units: f64,
     pub run: Run,
 }

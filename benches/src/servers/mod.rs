@@ -1,8 +1,9 @@
-//! Servers, ours and the peers', all on one thread. Here those that echo; [`broadcast`] has those that
-//! publish, [`idle`] those that are weighed. Their connections begin after the upgrade, so that nothing but
-//! WebSocket is measured.
+//! Servers, ours and the peers', each on one thread; only async-std has threads of its own, which share a processor.
 //!
-//! All answer every message that a read brought before they flush.
+//! Here are those that echo. Their connections begin after the upgrade, so that nothing but WebSocket is measured, and they
+//! answer every message that a read brought before they flush; only `fastwebsockets` and `wtx` write each answer by itself, and
+//! take part a second time, batched. [`broadcast`] has those that publish, [`idle`] those that are weighed: in both,
+//! ours is the whole server behind its upgrade, and in [`idle`] the stream alone as well.
 
 mod batched;
 pub mod broadcast;

@@ -1,4 +1,4 @@
-//! Ours.
+//! Ours: echo on both runtimes, and the whole server that publishes or is weighed.
 
 use std::io;
 use std::net::TcpListener;
