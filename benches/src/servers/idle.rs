@@ -30,10 +30,10 @@ pub enum Exchange {
     /// After the upgrade, the protocol's own ping.
     Ping,
     /// After the upgrade, a subscription and an event.
-    Event { deflate: bool, tls: bool },
+    Event { deflate: bool },
 }
 
-const EVENT: Exchange = Exchange::Event { deflate: false, tls: false };
+const EVENT: Exchange = Exchange::Event { deflate: false };
 
 /// Streams after the upgrade.
 pub const STREAMS: &[Idle] = &[
@@ -53,13 +53,10 @@ pub const SERVER: Idle = server("multiwa-ws-tokio server", EVENT, |orders| ours:
 pub const SERVER_UNSUBSCRIBED: Idle =
     server("multiwa-ws-tokio server, no subscription", Exchange::Ping, |orders| ours::idle(orders, false, false));
 pub const SERVER_DEFLATE: Idle =
-    server("multiwa-ws-tokio server, compression", Exchange::Event { deflate: true, tls: false }, |orders| {
+    server("multiwa-ws-tokio server, compression", Exchange::Event { deflate: true }, |orders| {
         ours::idle(orders, true, false)
     });
-pub const SERVER_TLS: Idle =
-    server("multiwa-ws-tokio server, TLS", Exchange::Event { deflate: false, tls: true }, |orders| {
-        ours::idle(orders, false, true)
-    });
+pub const SERVER_TLS: Idle = server("multiwa-ws-tokio server, TLS", EVENT, |orders| ours::idle(orders, false, true));
 
 const fn echo(name: &'static str, standing: Standing, run: fn(Orders) -> io::Result<()>) -> Idle {
     Idle { name, standing, exchange: Exchange::Echo, run }
