@@ -41,22 +41,23 @@ pub fn stream_decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
 
 pub fn protocol_decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
     let mut protocol = Protocol::new(role(reader), LIMIT, LIMIT);
-    decode(wire, look, move |buffer, messages| protocol.process_into(buffer, messages))
+    decode(wire, READ, look, move |buffer, messages| protocol.process_into(buffer, messages))
 }
 
-/// Decodes with a protocol whose `process` takes messages out of the buffer.
+/// Decodes with a protocol whose `process` takes messages out of the buffer, into which `read` bytes come at once.
 fn decode(
     wire: &Wire,
+    read: usize,
     mut look: impl Look,
     mut process: impl FnMut(&mut BytesMut, &mut Vec<Message>) -> sockudo_ws::Result<()> + 'static,
 ) -> Run {
     let mut source = Source::new(wire);
-    let mut buffer = BytesMut::with_capacity(READ);
+    let mut buffer = BytesMut::with_capacity(read);
     let mut messages = Vec::new();
     Box::new(move || {
         let mut seen = 0;
         while seen < source.messages() {
-            buffer.extend_from_slice(source.take(READ));
+            buffer.extend_from_slice(source.take(read));
             process(&mut buffer, &mut messages).expect("the wire keeps the rules");
             for message in messages.drain(..) {
                 if let Message::Text(text) = message {
@@ -109,9 +110,9 @@ fn deflate(terms: Terms) -> DeflateConfig {
     }
 }
 
-pub fn inflating_decoder(wire: &Wire, terms: Terms, look: impl Look) -> Run {
+pub fn inflating_decoder(wire: &Wire, terms: Terms, read: usize, look: impl Look) -> Run {
     let mut protocol = CompressedProtocol::client(LIMIT, LIMIT, deflate(terms));
-    decode(wire, look, move |buffer, messages| protocol.process_into(buffer, messages))
+    decode(wire, read, look, move |buffer, messages| protocol.process_into(buffer, messages))
 }
 
 pub fn compressing_encoder(texts: &[String], terms: Terms) -> Run {

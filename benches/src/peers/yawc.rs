@@ -1,4 +1,5 @@
-//! `yawc` with `simd`, UTF-8 checks switched on, and the buffers that its own benchmarks use.
+//! `yawc` with `simd`, UTF-8 checks switched on, and the buffers of the benchmarks in its README: 128 KiB to read, and a
+//! boundary of 64 KiB to write. (The example there has a boundary of 128 KiB.)
 
 use std::hint::black_box;
 
@@ -12,6 +13,9 @@ use crate::deflate::Terms;
 use crate::memory::Memory;
 use crate::ours::{BATCH, Look, Run};
 
+/// What it reads at once.
+pub const READ: usize = 128 << 10;
+
 pub fn role(reader: Reader) -> Role {
     match reader {
         Reader::Server => Role::Server,
@@ -21,18 +25,19 @@ pub fn role(reader: Reader) -> Role {
 
 pub fn options() -> Options {
     let options = Options::default().with_limits(LIMIT, 2 * LIMIT).without_compression().with_utf8();
-    options.with_read_buffer_capacity(128 << 10).with_backpressure_boundary(64 << 10)
+    options.with_read_buffer_capacity(READ).with_backpressure_boundary(64 << 10)
 }
 
 fn socket(memory: Memory, reader: Reader) -> WebSocket<Memory> {
     WebSocket::from_stream(memory, role(reader), options()).expect("no extension is asked for")
 }
 
-/// One side of a connection with compression. The server's direction has these terms.
-fn compressing(memory: Memory, reader: Reader, terms: Terms) -> WebSocket<Memory> {
+/// One side of a connection with compression, which reads `read` bytes at once. The server's direction has these terms.
+fn compressing(memory: Memory, reader: Reader, terms: Terms, read: usize) -> WebSocket<Memory> {
     let takeover = if terms.takeover { "" } else { "; server_no_context_takeover" };
     let agreed = format!("permessage-deflate; server_max_window_bits={}{takeover}", terms.window_bits);
     let options = options().with_compression_level(CompressionLevel::new(terms.level.into()));
+    let options = options.with_read_buffer_capacity(read);
     WebSocket::from_stream_with_extensions(memory, role(reader), Some(&agreed), options).expect("compression is on")
 }
 
@@ -40,8 +45,8 @@ pub fn decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
     decode(socket(Memory::new(wire), reader), wire, look)
 }
 
-pub fn inflating_decoder(wire: &Wire, terms: Terms, look: impl Look) -> Run {
-    decode(compressing(Memory::new(wire), Reader::Client, terms), wire, look)
+pub fn inflating_decoder(wire: &Wire, terms: Terms, read: usize, look: impl Look) -> Run {
+    decode(compressing(Memory::new(wire), Reader::Client, terms, read), wire, look)
 }
 
 fn decode(mut socket: WebSocket<Memory>, wire: &Wire, mut look: impl Look) -> Run {
@@ -75,7 +80,7 @@ pub fn compressing_encoder(texts: &[String], terms: Terms) -> Run {
     let texts: Vec<_> = texts.iter().map(|text| Bytes::copy_from_slice(text.as_bytes())).collect();
     let memory = Memory::default();
     let sink = memory.sink.clone();
-    let mut socket = compressing(memory, Reader::Server, terms);
+    let mut socket = compressing(memory, Reader::Server, terms, READ);
     Box::new(move || {
         for batch in texts.chunks(BATCH) {
             for text in batch {

@@ -73,8 +73,8 @@ fn decoders(wire: &Wire, payloads: &[Vec<u8>], terms: Terms) -> Vec<Contestant> 
     let look = Glance::default;
     let mut contestants = vec![
         Contestant::ours("multiwa-ws", ours::inflating_decoder(wire, terms, READ, look())),
-        Contestant::peer("sockudo-ws Protocol", peers::sockudo::inflating_decoder(wire, terms, look())),
-        Contestant::peer("yawc", peers::yawc::inflating_decoder(wire, terms, look())),
+        Contestant::peer("sockudo-ws Protocol", peers::sockudo::inflating_decoder(wire, terms, READ, look())),
+        Contestant::peer("yawc", peers::yawc::inflating_decoder(wire, terms, peers::yawc::READ, look())),
         Contestant::reference("raw zlib-rs", deflate::zlib_decoder(payloads, terms, look())),
         Contestant::reference("raw miniz_oxide", deflate::miniz_decoder(payloads, terms, look())),
     ];
@@ -108,6 +108,9 @@ fn encode(put: &mut dyn FnMut(Case), effort: Effort, name: &str, contestants: Ve
 /// Connections that are open at once while memory is measured.
 const CONNECTIONS: usize = 64;
 
+/// What all read at once meanwhile: whether a caller has larger buffers is no matter of the library.
+const SMALL_READ: usize = 4 << 10;
+
 /// Measures by how much the resident memory grows with a connection that has compressed, or inflated, the stream.
 fn memory(put: &mut dyn FnMut(Case), options: &Options, texts: &[String]) {
     // A connection holds the texts or the wire as well: a short stream, sent again and again, keeps that small.
@@ -130,11 +133,11 @@ fn memory(put: &mut dyn FnMut(Case), options: &Options, texts: &[String]) {
         let wire = deflate::wire(&payloads);
         let look = Glance::default;
         let results = vec![
-            resident("multiwa-ws", Standing::Ours, &|| ours::inflating_decoder(&wire, terms, 4096, look())),
+            resident("multiwa-ws", Standing::Ours, &|| ours::inflating_decoder(&wire, terms, SMALL_READ, look())),
             resident("sockudo-ws Protocol", Standing::Peer, &|| {
-                peers::sockudo::inflating_decoder(&wire, terms, look())
+                peers::sockudo::inflating_decoder(&wire, terms, SMALL_READ, look())
             }),
-            resident("yawc", Standing::Peer, &|| peers::yawc::inflating_decoder(&wire, terms, look())),
+            resident("yawc", Standing::Peer, &|| peers::yawc::inflating_decoder(&wire, terms, SMALL_READ, look())),
             resident("raw zlib-rs", Standing::Reference, &|| deflate::zlib_decoder(&payloads, terms, look())),
             resident("raw miniz_oxide", Standing::Reference, &|| deflate::miniz_decoder(&payloads, terms, look())),
         ];
