@@ -1,7 +1,15 @@
 //! multiwa-ws beside its peers, on the same work in one process.
 //!
-//! [`corpus`] makes the input, [`memory`] is the transport that all contestants share, [`ours`], [`reference`] and [`peers`]
-//! are the contestants, [`subject`] says which of them meet over what, [`race`] measures and [`report`] tells.
+//! [`subject`] says who meets over what, [`race`] measures, [`goals`] judges and [`report`] tells. [`corpus`] makes the input,
+//! from the numbers of [`random`].
+//!
+//! In memory, [`memory`] is the transport that all contestants share, and [`ours`], [`reference`](mod@reference) and [`peers`]
+//! are the contestants; [`json`] is how peers find out whether an event is wanted, [`deflate`] what compresses below them and
+//! by itself. Over sockets, [`servers`] are the contestants and [`load`] and [`subscriber`] their clients; [`process`] asks
+//! the system about them.
+//!
+//! [`growth`] measures ours over sizes and counts. Without the feature `peers` what is left is ours alone in
+//! memory, for `counts` and the criterion benchmarks.
 
 pub mod corpus;
 pub mod memory;
@@ -20,6 +28,8 @@ pub mod json;
 pub mod load;
 #[cfg(feature = "peers")]
 pub mod peers;
+#[cfg(feature = "peers")]
+pub mod process;
 #[cfg(feature = "peers")]
 pub mod race;
 #[cfg(feature = "peers")]

@@ -3,9 +3,26 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+
+/// How long a client waits for a server before it gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Puts the name of a server before what went wrong with it.
+pub fn of(server: &str) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{server}: {error}"))
+}
+
+/// Says of a read that was given up what that means.
+pub fn no_answer(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => io::Error::new(ErrorKind::TimedOut, "no answer"),
+        _ => error,
+    }
+}
 
 /// Connections to one server that ask for echoes or wait for events.
 pub struct Load {
@@ -38,7 +55,8 @@ impl Load {
         for index in 0..count {
             let mut stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
-            prepare(&mut stream)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            prepare(&mut stream).map_err(no_answer)?;
             stream.set_nonblocking(true)?;
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
             epoll::add(&epoll, &stream, EventData::new_u64(index as u64), flags)?;
@@ -79,6 +97,7 @@ impl Load {
         for connection in connections.iter_mut() {
             connection.missing = bytes;
         }
+        let start = Instant::now();
         loop {
             let mut busy = false;
             for connection in connections.iter_mut().filter(|connection| connection.missing > 0) {
@@ -86,6 +105,9 @@ impl Load {
             }
             if !busy {
                 return Ok(());
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(no_answer(ErrorKind::TimedOut.into()));
             }
             std::thread::sleep(Duration::from_micros(500));
         }
@@ -115,8 +137,12 @@ impl Load {
             busy += usize::from(!connection.progress(request, answer, buffer)?);
         }
         let mut events = Vec::with_capacity(1024);
+        let patience = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
         while busy > 0 {
-            epoll::wait(&*epoll, rustix::buffer::spare_capacity(&mut events), None)?;
+            epoll::wait(&*epoll, rustix::buffer::spare_capacity(&mut events), Some(&patience))?;
+            if events.is_empty() {
+                return Err(no_answer(ErrorKind::TimedOut.into()));
+            }
             for event in events.drain(..) {
                 let connection = &mut connections[event.data.u64() as usize];
                 if connection.missing > 0 {

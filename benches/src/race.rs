@@ -46,6 +46,15 @@ pub struct Effort {
     pub turn: Duration,
 }
 
+/// The number of rounds that a person asks for.
+///
+/// # Errors
+/// It is no number, or zero: after no round there is no figure.
+pub fn rounds(text: Option<&str>) -> Result<usize, String> {
+    let rounds = text.and_then(|text| text.parse().ok()).filter(|rounds| *rounds > 0);
+    rounds.ok_or_else(|| "--rounds needs a whole number, at least 1".to_owned())
+}
+
 /// Lets `contestants` run and returns the median time of each for one of the `units` that a pass consists of, in
 /// nanoseconds of processor time, with the name and the standing.
 ///

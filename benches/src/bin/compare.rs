@@ -1,18 +1,18 @@
 //! Ours beside the peers: see `--help`.
 
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use multiwa_ws_benches::race::Effort;
-use multiwa_ws_benches::report::Report;
+use multiwa_ws_benches::process::raise_open_files;
+use multiwa_ws_benches::race::{Effort, rounds};
+use multiwa_ws_benches::report::{Case, Report};
 use multiwa_ws_benches::servers;
 use multiwa_ws_benches::subject::{Options, SUBJECTS, Subject, idle};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
-    // Fan-out and idle connections take up to 20,000; where the system grants fewer, they say so.
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    // Fan-out takes some 18,000, idle connections 10,000 a process; where the system grants fewer, they say so.
+    raise_open_files();
     match run(std::env::args().skip(1)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -33,10 +33,7 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
                 return Ok(());
             }
             "--json" => json = Some(args.next().ok_or("--json needs the name of a file")?),
-            "--rounds" => {
-                let rounds = args.next().ok_or("--rounds needs a number")?;
-                options.effort.rounds = rounds.parse().map_err(|_| "--rounds needs a number")?;
-            }
+            "--rounds" => options.effort.rounds = rounds(args.next().as_deref())?,
             "--only" => options.only = args.next().ok_or("--only needs a part of a case's name")?,
             idle::SERVE => {
                 let name = args.next().ok_or("it needs the name of a server")?;
@@ -53,21 +50,26 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
         None => Report::default(),
     };
     report.machine = machine();
+    let mut cases = 0;
     let mut verdicts = Vec::new();
     for subject in chosen {
-        let mut put = |case: multiwa_ws_benches::report::Case| {
+        let mut put = |case: Case| {
+            cases += 1;
             println!("{}", case.print());
             verdicts
                 .extend(case.goals.iter().map(|goal| (goal.met, format!("{} {}: {goal}", case.subject, case.name))));
             report.put(case);
             // At once: a long run that is stopped has still said something.
-            if let Some(file) = &json
-                && let Err(error) = write(file, &report)
-            {
-                eprintln!("{error}");
-            }
+            json.as_ref().map_or(Ok(()), |file| write(file, &report).map_err(io::Error::other))
         };
-        (subject.run)(&mut put, &options);
+        (subject.run)(&mut put, &options).map_err(|error| format!("{}: {error}", subject.name))?;
+    }
+    if cases == 0 {
+        return Err(format!(
+            "no case of these subjects has \"{}\" in its name: docs/performance.md has all names, and without --only they \
+             are printed as they are measured",
+            options.only
+        ));
     }
     let met = verdicts.iter().filter(|(met, _)| *met).count();
     println!("{met} of {} goals met", verdicts.len());
@@ -90,7 +92,8 @@ fn subject(name: &str) -> Result<&'static Subject, String> {
 fn read(file: &str) -> Result<Report, String> {
     match std::fs::read_to_string(file) {
         Ok(text) => serde_json::from_str(&text).map_err(|error| format!("{file}: {error}")),
-        Err(_) => Ok(Report::default()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Report::default()),
+        Err(error) => Err(format!("{file}: {error}")),
     }
 }
 
@@ -102,7 +105,11 @@ fn help() -> String {
         help += &format!("  {:<10} {}\n", subject.name, subject.about);
     }
     help + "\nFILE is added to: the tables of docs/performance.md are made from it.\n\
-            Only cases with TEXT in their name are measured, as in `compare echo --only async-std`."
+            Only cases with TEXT in their name are measured, as in `compare echo --only async-std`.\n\
+            A figure is the median of N rounds, 101 by default, in each of which every contestant has a turn; subjects\n\
+            whose turns are long do a third of N, and idle, which starts a process a turn, 3 at most.\n\n\
+            It needs Linux, for epoll and /proc. Goals that are missed are printed at the end, and do not change the exit\n\
+            code: it is 2 when something could not be measured or written."
 }
 
 fn machine() -> String {

@@ -1,8 +1,8 @@
 //! A stream of events with `permessage-deflate`: time, bytes on the wire, and memory.
 
-use std::fs;
+use std::io;
 
-use super::Options;
+use super::{Options, Put};
 use crate::corpus::{Wire, stream};
 use crate::deflate::{self, Terms};
 use crate::goals::Goal;
@@ -11,7 +11,7 @@ use crate::ours::{Glance, Run};
 use crate::race::{self, Contestant, Effort, Standing};
 use crate::random::Random;
 use crate::report::{Case, Unit};
-use crate::{ours, peers};
+use crate::{ours, peers, process};
 
 /// Twice the largest window and more, so that the stream may begin anew without anybody having its beginning in mind.
 const EVENTS: usize = 256;
@@ -23,11 +23,11 @@ const DEFAULT: Terms = Terms { level: 1, window_bits: 15, takeover: true };
 /// Every library between a caller and `zlib-rs` may cost this much.
 const GOALS: [Goal; 2] = [Goal::TimesBestPeer(1.0), Goal::OfReference("raw zlib-rs", 1.0 / 1.15)];
 
-pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
+pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     // A pass is as long as a turn of other subjects: with one alone, it would matter much whether the state and the code of
     // the neighbour before are still in the caches, which are those of the same library or of another one.
     let Effort { rounds, turn } = options.effort;
-    let effort = Effort { rounds: rounds / 3, turn: 10 * turn };
+    let effort = Effort { rounds: (rounds / 3).max(1), turn: 10 * turn };
     let texts = stream(EVENTS, LEN, &mut Random::new(1));
     let alone = Terms { takeover: false, ..DEFAULT };
     for (name, terms) in [
@@ -38,7 +38,7 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
     ] {
         let name = format!("encode 300 B, {name}");
         if options.wants(&name) {
-            encode(put, effort, &name, encoders(&texts, terms));
+            encode(put, effort, &name, encoders(&texts, terms))?;
         }
     }
     for (name, terms) in [("context kept", DEFAULT), ("context dropped", alone)] {
@@ -49,9 +49,9 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
         let payloads = deflate::payloads(&texts, terms);
         let decoders = decoders(&deflate::wire(&payloads), &payloads, terms);
         let results = race::run(decoders, EVENTS, effort);
-        put(Case::new("compress", &name, Unit::NanosAMessage, results, &GOALS));
+        put(Case::new("compress", &name, Unit::NanosAMessage, results, &GOALS))?;
     }
-    memory(put, options, &texts);
+    memory(put, options, &texts)
 }
 
 /// Who compresses `texts`. All but `miniz_oxide` do it with `zlib-rs`, so that their time is for the same search.
@@ -85,7 +85,7 @@ fn decoders(wire: &Wire, payloads: &[Vec<u8>], terms: Terms) -> Vec<Contestant> 
 }
 
 /// Measures the bytes that go to the wire, which need not be the same for all, and the time that they take.
-fn encode(put: &mut dyn FnMut(Case), effort: Effort, name: &str, contestants: Vec<Contestant>) {
+fn encode(put: &mut Put<'_>, effort: Effort, name: &str, contestants: Vec<Contestant>) -> io::Result<()> {
     let mut bytes = Vec::new();
     let contestants = contestants
         .into_iter()
@@ -100,9 +100,9 @@ fn encode(put: &mut dyn FnMut(Case), effort: Effort, name: &str, contestants: Ve
             Contestant { name, standing, run }
         })
         .collect();
-    put(Case::new("compressed", name, Unit::BytesAMessage, bytes, &[]));
+    put(Case::new("compressed", name, Unit::BytesAMessage, bytes, &[]))?;
     let results = race::run(contestants, EVENTS, effort);
-    put(Case::new("compress", name, Unit::NanosAMessage, results, &GOALS));
+    put(Case::new("compress", name, Unit::NanosAMessage, results, &GOALS))
 }
 
 /// Connections that are open at once while memory is measured.
@@ -112,7 +112,7 @@ const CONNECTIONS: usize = 64;
 const SMALL_READ: usize = 4 << 10;
 
 /// Measures by how much the resident memory grows with a connection that has compressed, or inflated, the stream.
-fn memory(put: &mut dyn FnMut(Case), options: &Options, texts: &[String]) {
+fn memory(put: &mut Put<'_>, options: &Options, texts: &[String]) -> io::Result<()> {
     // A connection holds the texts or the wire as well: a short stream, sent again and again, keeps that small.
     let texts = &texts[..16];
     for window_bits in [15, 12] {
@@ -122,31 +122,32 @@ fn memory(put: &mut dyn FnMut(Case), options: &Options, texts: &[String]) {
             continue;
         }
         let results = vec![
-            resident("multiwa-ws", Standing::Ours, &|| ours::compressing_encoder(texts, terms)),
-            resident("sockudo-ws Protocol", Standing::Peer, &|| peers::sockudo::compressing_encoder(texts, terms)),
-            resident("yawc", Standing::Peer, &|| peers::yawc::compressing_encoder(texts, terms)),
-            resident("raw zlib-rs", Standing::Reference, &|| deflate::zlib_encoder(texts, terms)),
-            resident("raw miniz_oxide", Standing::Reference, &|| deflate::miniz_encoder(texts, terms)),
+            weigh("multiwa-ws", Standing::Ours, &|| ours::compressing_encoder(texts, terms))?,
+            weigh("sockudo-ws Protocol", Standing::Peer, &|| peers::sockudo::compressing_encoder(texts, terms))?,
+            weigh("yawc", Standing::Peer, &|| peers::yawc::compressing_encoder(texts, terms))?,
+            weigh("raw zlib-rs", Standing::Reference, &|| deflate::zlib_encoder(texts, terms))?,
+            weigh("raw miniz_oxide", Standing::Reference, &|| deflate::miniz_encoder(texts, terms))?,
         ];
-        put(Case::new("compress-memory", &name("sending"), Unit::BytesAConnection, results, &[]));
+        put(Case::new("compress-memory", &name("sending"), Unit::BytesAConnection, results, &[]))?;
         let payloads = deflate::payloads(texts, terms);
         let wire = deflate::wire(&payloads);
         let look = Glance::default;
         let results = vec![
-            resident("multiwa-ws", Standing::Ours, &|| ours::inflating_decoder(&wire, terms, SMALL_READ, look())),
-            resident("sockudo-ws Protocol", Standing::Peer, &|| {
+            weigh("multiwa-ws", Standing::Ours, &|| ours::inflating_decoder(&wire, terms, SMALL_READ, look()))?,
+            weigh("sockudo-ws Protocol", Standing::Peer, &|| {
                 peers::sockudo::inflating_decoder(&wire, terms, SMALL_READ, look())
-            }),
-            resident("yawc", Standing::Peer, &|| peers::yawc::inflating_decoder(&wire, terms, SMALL_READ, look())),
-            resident("raw zlib-rs", Standing::Reference, &|| deflate::zlib_decoder(&payloads, terms, look())),
-            resident("raw miniz_oxide", Standing::Reference, &|| deflate::miniz_decoder(&payloads, terms, look())),
+            })?,
+            weigh("yawc", Standing::Peer, &|| peers::yawc::inflating_decoder(&wire, terms, SMALL_READ, look()))?,
+            weigh("raw zlib-rs", Standing::Reference, &|| deflate::zlib_decoder(&payloads, terms, look()))?,
+            weigh("raw miniz_oxide", Standing::Reference, &|| deflate::miniz_decoder(&payloads, terms, look()))?,
         ];
-        put(Case::new("compress-memory", &name("receiving"), Unit::BytesAConnection, results, &[]));
+        put(Case::new("compress-memory", &name("receiving"), Unit::BytesAConnection, results, &[]))?;
     }
+    Ok(())
 }
 
-fn resident(name: &str, standing: Standing, open: &dyn Fn() -> Run) -> (String, Standing, f64) {
-    let before = resident_bytes();
+fn weigh(name: &str, standing: Standing, open: &dyn Fn() -> Run) -> io::Result<(String, Standing, f64)> {
+    let before = process::resident("self")?;
     for _ in 0..CONNECTIONS {
         let mut run = open();
         // Past the window.
@@ -156,12 +157,6 @@ fn resident(name: &str, standing: Standing, open: &dyn Fn() -> Run) -> (String, 
         // Never given back: what the next contestant gets must come from the system, or it would seem to need none.
         std::mem::forget(run);
     }
-    (name.to_owned(), standing, (resident_bytes() - before) / CONNECTIONS as f64)
-}
-
-/// The resident set of this process.
-fn resident_bytes() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").expect("this is Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has one");
-    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
+    let grown = process::resident("self")? as f64 - before as f64;
+    Ok((name.to_owned(), standing, grown / CONNECTIONS as f64))
 }

@@ -1,6 +1,8 @@
 //! Decoding text messages.
 
-use super::Options;
+use std::io;
+
+use super::{Options, Put};
 use crate::corpus::{Reader, Script, Wire};
 use crate::goals::Goal;
 use crate::memory::READ;
@@ -12,7 +14,7 @@ use crate::{ours, peers, reference};
 
 const KIB: usize = 1 << 10;
 
-pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
+pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     for (reader, script, len, goal) in [
         (Reader::Server, Script::Ascii, 64, 2.5),
         (Reader::Server, Script::Ascii, 300, 2.5),
@@ -39,8 +41,9 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
         }
         let wire = Wire::of_texts(reader, script, len);
         let results = race::run(contestants(&wire, reader), wire.messages, options.effort);
-        put(Case::new("decode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(goal)]));
+        put(Case::new("decode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(goal)]))?;
     }
+    Ok(())
 }
 
 /// Who decodes `wire`.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::Options;
+use super::{Options, Put};
 use crate::corpus::{Script, frame, text};
 use crate::goals::Goal;
-use crate::load::Load;
+use crate::load::{Load, of};
+use crate::process::need_open_files;
 use crate::race::{Standing, median, others_nanos};
 use crate::random::Random;
 use crate::report::{Case, Unit, size};
@@ -23,13 +24,13 @@ const TURN_BYTES: usize = 16 << 20;
 /// And how often the client waits for answers in it: on a busy machine each wait is long.
 const TURN_WAITS: usize = 100;
 
-pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
+pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     pin(1);
-    run_with(SERVERS, "tokio", put, options).expect("loopback works");
-    run_with(ASYNC_STD_SERVERS, "async-std", put, options).expect("loopback works");
+    run_with(SERVERS, "tokio", put, options)?;
+    run_with(ASYNC_STD_SERVERS, "async-std", put, options)
 }
 
-fn run_with(servers: &[Server], runtime: &str, put: &mut dyn FnMut(Case), options: &Options) -> io::Result<()> {
+fn run_with(servers: &[Server], runtime: &str, put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     for connections in CONNECTIONS {
         let cells = DEPTHS.into_iter().flat_map(|depth| SIZES.map(|len| (depth, len))).map(|(depth, len)| {
             (depth, len, format!("{runtime}, {connections} connections, depth {depth}, {}", size(len)))
@@ -38,10 +39,14 @@ fn run_with(servers: &[Server], runtime: &str, put: &mut dyn FnMut(Case), option
         if cells.is_empty() {
             continue;
         }
+        // Both ends are in this process, and of the connections before, the servers may not have closed theirs yet.
+        need_open_files(servers.len() * (2 * connections + CONNECTIONS[1]))?;
         // Every server has its connections open all the time; those that are not asked do nothing.
         let mut loads = servers
             .iter()
-            .map(|server| Load::open(server.start()?, connections, |_| Ok(())))
+            .map(|server| {
+                server.start().and_then(|at| Load::open(at, connections, |_| Ok(()))).map_err(of(server.name))
+            })
             .collect::<io::Result<Vec<_>>>()?;
         for (depth, len, name) in cells {
             let results = cell(servers, &mut loads, depth, len, options.effort.rounds / 3)?;
@@ -54,7 +59,7 @@ fn run_with(servers: &[Server], runtime: &str, put: &mut dyn FnMut(Case), option
             if runtime == "tokio" && depth == 32 && len == 64 {
                 goals.push(Goal::OfReference("raw epoll", 1.0 / 1.25));
             }
-            put(Case::new("echo", &name, Unit::ServerMicrosAMessage, results, &goals));
+            put(Case::new("echo", &name, Unit::ServerMicrosAMessage, results, &goals))?;
         }
     }
     Ok(())
@@ -76,7 +81,7 @@ fn cell(
     }
     let mut times = BTreeMap::<usize, Vec<f64>>::new();
     for (server, load) in servers.iter().zip(loads.iter_mut()) {
-        let same = load.check(&request, &answer).map_err(|error| of(server, error))?;
+        let same = load.check(&request, &answer).map_err(of(server.name))?;
         assert!(same, "{} sends something else back", server.name);
     }
     for round in 0..rounds.max(1) {
@@ -86,7 +91,7 @@ fn cell(
             let batch = depth * load.len();
             let batches = TURN_MESSAGES.min(TURN_BYTES / len).div_ceil(batch).min(TURN_WAITS);
             let before = others_nanos();
-            load.ask(&request, answer.len(), batches).map_err(|error| of(&servers[index], error))?;
+            load.ask(&request, answer.len(), batches).map_err(of(servers[index].name))?;
             // The server may still be on its way to its next wait.
             std::thread::sleep(std::time::Duration::from_micros(200));
             let messages = (batches * batch) as f64;
@@ -97,8 +102,4 @@ fn cell(
         .into_iter()
         .map(|(index, mut times)| (servers[index].name.to_owned(), servers[index].standing, median(&mut times)))
         .collect())
-}
-
-fn of(server: &Server, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", server.name))
 }

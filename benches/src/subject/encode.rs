@@ -1,6 +1,8 @@
 //! Encoding text messages.
 
-use super::Options;
+use std::io;
+
+use super::{Options, Put};
 use crate::corpus::{Reader, Script, text};
 use crate::goals::Goal;
 use crate::ours::BATCH;
@@ -10,7 +12,7 @@ use crate::random::Random;
 use crate::report::{Case, Unit, size};
 use crate::{ours, peers, reference};
 
-pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
+pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     for (writer, len, goal) in [
         (Reader::Server, 64, 1.4),
         (Reader::Server, 300, 1.4),
@@ -30,7 +32,7 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
         contestants
             .push(Contestant::reference("header and payload into a buffer", reference::encoder(writer, &text, BATCH)));
         let results = race::run(contestants, BATCH, options.effort);
-        put(Case::new("encode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(goal)]));
+        put(Case::new("encode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(goal)]))?;
     }
     for len in [64 << 10, 1 << 20] {
         let name = format!("shared unmasked {}", size(len));
@@ -41,8 +43,9 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
         let mut contestants = vec![Contestant::ours("multiwa-ws, shared", ours::shared_encoder(&text))];
         contestants.extend(peers(Reader::Server, &text, 1));
         let results = race::run(contestants, 1, options.effort);
-        put(Case::new("encode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(1.0)]));
+        put(Case::new("encode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(1.0)]))?;
     }
+    Ok(())
 }
 
 fn peers(writer: Reader, text: &str, batch: usize) -> Vec<Contestant> {

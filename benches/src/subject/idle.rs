@@ -4,20 +4,21 @@
 //! that another has left behind: this program, started anew. Some connections come and go first, so that what a process
 //! allocates once is not counted.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::Options;
+use super::{Options, Put};
 use crate::corpus::{Script, text};
 use crate::goals::Goal;
+use crate::load::{PATIENCE, no_answer, of};
+use crate::process::{need_open_files, resident};
 use crate::race::{Standing, median};
 use crate::random::Random;
 use crate::report::{Case, Unit};
@@ -28,7 +29,7 @@ use crate::subscriber;
 pub const SERVE: &str = "serve-idle";
 
 const CONNECTIONS: usize = 5000;
-/// Connections that come and go before.
+/// One of so many connections comes and goes before: were it more, what these leave behind would hide what the others take.
 const WARM_UP: usize = 100;
 /// How often each server is weighed, with the default number of rounds.
 const ROUNDS: usize = 3;
@@ -36,19 +37,17 @@ const ROUNDS: usize = 3;
 /// Bytes a connection: 2.5 KiB.
 const BOUND: f64 = 2560.0;
 
-pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
-    compare(put, options).expect("loopback works, with 20,000 open files");
-}
-
-fn compare(put: &mut dyn FnMut(Case), options: &Options) -> io::Result<()> {
+pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     let rounds = (options.effort.rounds / 33).clamp(1, ROUNDS);
     let bounds = [Goal::AtMost(BOUND), Goal::TimesBestPeer(1.0)];
-    let case = |servers: &[Idle], connections: usize, what: &str, goals: &[Goal], put: &mut dyn FnMut(Case)| {
+    let case = |servers: &[Idle], connections: usize, what: &str, goals: &[Goal], put: &mut Put<'_>| {
         let name = format!("{connections} connections, {what}");
-        if options.wants(&name) {
-            put(Case::new("idle", &name, Unit::BytesAConnection, weigh(servers, connections, rounds)?, goals));
+        if !options.wants(&name) {
+            return Ok(());
         }
-        io::Result::Ok(())
+        // One end of each is in this process, the other in that of the server.
+        need_open_files(connections)?;
+        put(Case::new("idle", &name, Unit::BytesAConnection, weigh(servers, connections, rounds)?, goals))
     };
     case(STREAMS, CONNECTIONS, "streams after the upgrade, an echo each", &bounds[1..], put)?;
     // The same peers: what they would need besides, upgrade, session and registry, is not counted against them.
@@ -67,16 +66,21 @@ fn weigh(servers: &[Idle], connections: usize, rounds: usize) -> io::Result<Vec<
     let mut weights = vec![Vec::with_capacity(rounds); servers.len()];
     for _ in 0..rounds {
         for (server, weights) in servers.iter().zip(&mut weights) {
-            let mut process = Process::start(server)?;
-            drop(process.connect(WARM_UP)?);
-            let before = process.settled()?;
-            let open = process.connect(connections)?;
-            weights.push((process.settled()? - before) / connections as f64);
-            drop(open);
+            weights.push(weigh_once(server, connections).map_err(of(server.name))?);
         }
     }
     let weights = weights.iter_mut().map(|weights| median(weights));
     Ok(servers.iter().zip(weights).map(|(server, weight)| (server.name.to_owned(), server.standing, weight)).collect())
+}
+
+fn weigh_once(server: &Idle, connections: usize) -> io::Result<f64> {
+    let mut process = Process::start(server)?;
+    drop(process.connect((connections / WARM_UP).max(1)).map_err(no_answer)?);
+    let before = process.settled()?;
+    let open = process.connect(connections).map_err(no_answer)?;
+    let grown = process.settled()? - before;
+    drop(open);
+    Ok(grown / connections as f64)
 }
 
 /// A server in a process of its own, which ends with this.
@@ -125,6 +129,7 @@ impl Process {
     fn open(&self, index: usize) -> io::Result<Connection> {
         let stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let stream: Box<dyn Stream> = match &self.tls {
             None => Box::new(stream),
             Some(config) => {
@@ -140,7 +145,7 @@ impl Process {
                 subscriber::upgrade(&mut stream, false)?;
                 subscriber::ask(&mut stream, r#"{"type":"ping"}"#)?;
             }
-            Exchange::Event { deflate, .. } => {
+            Exchange::Event { deflate } => {
                 subscriber::upgrade(&mut stream, deflate)?;
                 subscriber::subscribe(&mut stream, &format!("profile-{index}"))?;
             }
@@ -150,22 +155,18 @@ impl Process {
 
     /// Its resident bytes, once they stay the same.
     fn settled(&self) -> io::Result<f64> {
-        let mut before = self.resident()?;
-        loop {
+        let process = self.child.id().to_string();
+        let start = Instant::now();
+        let mut before = resident(&process)?;
+        while start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(200));
-            let now = self.resident()?;
+            let now = resident(&process)?;
             if now == before {
                 return Ok(now as f64);
             }
             before = now;
         }
-    }
-
-    fn resident(&self) -> io::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or(io::ErrorKind::NotFound)?;
-        let kib: u64 = field.trim().trim_end_matches(" kB").parse().map_err(io::Error::other)?;
-        Ok(kib << 10)
+        Err(io::Error::new(io::ErrorKind::TimedOut, "its memory does not come to rest"))
     }
 }
 

@@ -8,8 +8,13 @@ pub mod fanout;
 pub mod idle;
 pub mod route;
 
+use std::io;
+
 use crate::race::Effort;
 use crate::report::Case;
+
+/// Takes each case as soon as it is known. When it fails, the measuring ends.
+pub type Put<'a> = dyn FnMut(Case) -> io::Result<()> + 'a;
 
 /// A subject that `compare` knows.
 #[derive(Clone, Copy)]
@@ -17,8 +22,8 @@ pub struct Subject {
     pub name: &'static str,
     /// What it is about, for the help.
     pub about: &'static str,
-    /// Measures, and adds each case to the report as soon as it is known.
-    pub run: fn(&mut dyn FnMut(Case), &Options),
+    /// Measures.
+    pub run: fn(&mut Put<'_>, &Options) -> io::Result<()>,
 }
 
 /// How to measure.

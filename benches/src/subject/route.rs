@@ -1,6 +1,8 @@
 //! The whole way from bytes to "this event of this profile, wanted or not", as a client goes it.
 
-use super::Options;
+use std::io;
+
+use super::{Options, Put};
 use crate::corpus::{Keys, Reader, Wire};
 use crate::goals::Goal;
 use crate::json::{Borrowed, Owned, Router, SimdJson, Sonic, SonicSerde};
@@ -9,7 +11,7 @@ use crate::race::{self, Contestant};
 use crate::report::{Case, Unit, size};
 use crate::{ours, peers};
 
-pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
+pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     for (keys, len) in [(Keys::First, 300), (Keys::Last, 300), (Keys::First, 4 << 10), (Keys::Last, 4 << 10)] {
         let order = if keys == Keys::First { "keys first" } else { "keys last" };
         let name = format!("{}, {order}", size(len));
@@ -23,8 +25,9 @@ pub fn run(put: &mut dyn FnMut(Case), options: &Options) {
         if len == 300 {
             goals.push(Goal::AtMost(200.0));
         }
-        put(Case::new("route", &name, Unit::NanosAMessage, results, &goals));
+        put(Case::new("route", &name, Unit::NanosAMessage, results, &goals))?;
     }
+    Ok(())
 }
 
 fn contestants(wire: &Wire) -> Vec<Contestant> {
