@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes the tables of docs/performance.md from what `compare --json FILE` measured.
 
-    python3 benches/tables.py FILE
+    python3 benches/tables.py FILE [NATIVE]
 
-Each stands between `<!-- table: SUBJECT -->` and `<!-- end -->`; what is there is replaced.
+NATIVE is what a build for this machine measured (`RUSTFLAGS="-C target-cpu=native"`): the tables `native SUBJECT`. Each stands
+between `<!-- table: SUBJECT -->` and `<!-- end -->`; what is there is replaced.
 """
 
 import json
@@ -12,18 +13,23 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-MARKS = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKS = re.compile(r"(<!-- table: (native )?(\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # Everything but this is better when it is smaller.
 MORE_IS_BETTER = "thousand deliveries a second"
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    report = json.loads(Path(sys.argv[1]).read_text())
-    page = MARKS.sub(lambda match: match[1] + section(report, match[2]) + match[3], PAGE.read_text())
-    PAGE.write_text(page)
+    reports = [json.loads(Path(file).read_text()) for file in sys.argv[1:]]
+
+    def table(match):
+        if match[2] and len(reports) == 1:
+            return match[0]
+        return match[1] + section(reports[1 if match[2] else 0], match[3]) + match[4]
+
+    PAGE.write_text(MARKS.sub(table, PAGE.read_text()))
 
 
 def section(report, subject):
@@ -51,7 +57,9 @@ def row(case):
     if peers:
         ratio = ours["value"] / peers[0]["value"] if more else peers[0]["value"] / ours["value"]
         times = f"{ratio:.2f}"
-    cells = [case["name"], figure(ours["value"]), *map(name, peers[:1] or [None]), times,
+    # Who of ours it is, where several take part.
+    shown = ", ".join(map(name, by["ours"])) if len(by["ours"]) > 1 else figure(ours["value"])
+    cells = [case["name"], shown, *map(name, peers[:1] or [None]), times,
              ", ".join(map(name, peers[1:4])), ", ".join(map(name, by["reference"])),
              "; ".join(map(goal, case.get("goals", [])))]
     return cells

@@ -2,6 +2,8 @@
 
 use std::hint::black_box;
 
+use multiwa_ws_core::frame::apply_mask;
+
 use crate::corpus::{Reader, Wire};
 use crate::memory::{Sink, Source};
 use crate::ours::{Look, Run};
@@ -65,21 +67,9 @@ fn payload(frame: &mut [u8], reader: Reader) -> &str {
     let (_, header) = header(frame, reader).expect("the frame is whole");
     let (head, payload) = frame.split_at_mut(header);
     if reader == Reader::Server {
-        unmask(payload, *head.last_chunk().expect("the key ends the header"));
+        apply_mask(payload, *head.last_chunk().expect("the key ends the header"), 0);
     }
     simdutf8::basic::from_utf8(payload).expect("it is text")
-}
-
-fn unmask(payload: &mut [u8], key: [u8; 4]) {
-    let (words, rest) = payload.as_chunks_mut::<16>();
-    for word in words {
-        for (byte, key) in word.iter_mut().zip(key.iter().cycle()) {
-            *byte ^= key;
-        }
-    }
-    for (byte, key) in rest.iter_mut().zip(key.iter().cycle()) {
-        *byte ^= key;
-    }
 }
 
 /// Writes header and payload side by side into one buffer, masked for a client.
@@ -111,7 +101,7 @@ pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
             buffer.extend_from_slice(&key);
             let start = buffer.len();
             buffer.extend_from_slice(text);
-            unmask(&mut buffer[start..], key);
+            apply_mask(&mut buffer[start..], key, 0);
         }
         sink.write(&buffer);
         buffer.clear();

@@ -1,4 +1,5 @@
-//! `tokio-websockets`; its SIMD is chosen at run time. Frames are never split by its own choice.
+//! `tokio-websockets`; its SIMD is chosen at run time. Frames are never split by its own choice, and a batch of up to 64 KiB is
+//! written at once.
 
 use std::hint::black_box;
 
@@ -12,7 +13,7 @@ use crate::memory::Memory;
 use crate::ours::{Look, Run};
 
 pub fn config() -> Config {
-    Config::default().frame_size(usize::MAX)
+    Config::default().frame_size(usize::MAX).flush_threshold(64 << 10)
 }
 
 fn socket(memory: Memory, reader: Reader) -> WebSocketStream<Memory> {

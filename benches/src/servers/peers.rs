@@ -125,7 +125,8 @@ pub(super) fn wtx_batched(listener: TcpListener) -> io::Result<()> {
 
 async fn wtx_echo(stream: impl WtxStream) {
     let rng = Xorshift64::from(simple_seed());
-    let mut socket = WtxWebSocket::<_, _, _, _, false>::new((), false, rng, stream, WebSocketBuffer::new());
+    let buffer = WebSocketBuffer::with_capacity(64 << 10, 0, 0).expect("there is memory");
+    let mut socket = WtxWebSocket::<_, _, _, _, false>::new((), false, rng, stream, buffer);
     let mut buffer = Vector::new();
     loop {
         let (mut common, mut reader, mut writer) = socket.split_mut();
