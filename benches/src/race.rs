@@ -1,5 +1,6 @@
 //! Measuring: every contestant does the same work in the same process, in short turns one after the other.
 
+use std::io;
 use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -102,8 +103,17 @@ fn processor_nanos() -> f64 {
     nanos(clock_gettime(ClockId::ThreadCPUTime))
 }
 
-/// The processor time of all threads but this one: those of the server that is asked, since no other has anything to do.
-pub fn others_nanos() -> f64 {
+/// What `work` takes of the processor time of all threads but this one: those of the server that is asked, since no other has
+/// anything to do.
+pub fn others_during(work: impl FnOnce() -> io::Result<()>) -> io::Result<f64> {
+    let before = others_nanos();
+    work()?;
+    // The server may still be on its way to its next wait.
+    std::thread::sleep(Duration::from_micros(200));
+    Ok(others_nanos() - before)
+}
+
+fn others_nanos() -> f64 {
     nanos(clock_gettime(ClockId::ProcessCPUTime)) - processor_nanos()
 }
 

@@ -8,7 +8,7 @@ use crate::corpus::{Script, frame, text};
 use crate::goals::Goal;
 use crate::load::{Load, of};
 use crate::process::need_open_files;
-use crate::race::{Standing, median, others_nanos};
+use crate::race::{Standing, median, others_during};
 use crate::random::Random;
 use crate::report::{Case, Unit, size};
 use crate::servers::{ASYNC_STD_SERVERS, SERVERS, Server, pin};
@@ -90,12 +90,9 @@ fn cell(
             let load = &mut loads[index];
             let batch = depth * load.len();
             let batches = TURN_MESSAGES.min(TURN_BYTES / len).div_ceil(batch).min(TURN_WAITS);
-            let before = others_nanos();
-            load.ask(&request, answer.len(), batches).map_err(of(servers[index].name))?;
-            // The server may still be on its way to its next wait.
-            std::thread::sleep(std::time::Duration::from_micros(200));
+            let time = others_during(|| load.ask(&request, answer.len(), batches)).map_err(of(servers[index].name))?;
             let messages = (batches * batch) as f64;
-            times.entry(index).or_default().push((others_nanos() - before) / messages / 1e3);
+            times.entry(index).or_default().push(time / messages / 1e3);
         }
     }
     Ok(times

@@ -5,14 +5,13 @@
 //! delivery, up to the receiver's queue, is in it; the receivers' reading is not, and nobody has to be woken for it.
 
 use std::io;
-use std::time::Duration;
 
 use super::{Options, Put};
 use crate::corpus::{Keys, WANTED, event, frame};
 use crate::goals::Goal;
 use crate::load::{Load, of};
 use crate::process::need_open_files;
-use crate::race::{Standing, median, others_nanos};
+use crate::race::{Standing, median, others_during};
 use crate::random::Random;
 use crate::report::{Case, Unit};
 use crate::servers::broadcast::{BROADCASTERS, Broadcasting, SUBSCRIBERS};
@@ -76,15 +75,15 @@ fn race(
         for turn in 0..field.len() {
             let index = (round + turn) % field.len();
             let (broadcasting, load) = &mut field[index];
-            let before = others_nanos();
-            for _ in 0..TURN_BURSTS {
-                broadcasting.publish(burst);
-                load.receive(bytes.len()).map_err(of(BROADCASTERS[index].name))?;
-            }
-            // The server may still be on its way to its next wait.
-            std::thread::sleep(Duration::from_micros(200));
+            let time = others_during(|| {
+                for _ in 0..TURN_BURSTS {
+                    broadcasting.publish(burst);
+                    load.receive(bytes.len())?;
+                }
+                Ok(())
+            });
             let deliveries = (TURN_BURSTS * burst * SUBSCRIBERS) as f64;
-            rates[index].push(deliveries / (others_nanos() - before) * 1e6);
+            rates[index].push(deliveries / time.map_err(of(BROADCASTERS[index].name))? * 1e6);
         }
     }
     let rates = rates.iter_mut().map(|rates| median(rates));
