@@ -35,60 +35,73 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut transport = None;
     let mut buffer = vec![0; 64 << 10];
     loop {
-        // First what the client says, in this order: actions, bytes, news.
+        // First what the client says, in this order: actions, bytes, events.
         while let Some(action) = client.poll_action() {
             transport = None;
-            if let TransportAction::Connect { .. } = action {
-                match TcpStream::connect(address) {
+            match action {
+                TransportAction::Connect { .. } => match TcpStream::connect(address) {
                     Ok(stream) => {
                         client.connected(clock.now(), request.clone())?;
                         transport = Some(stream);
                     }
                     Err(_) => client.connect_failed(clock.now(), Loss::Io),
+                },
+                // This program knows one server.
+                TransportAction::Redirect(refusal) => {
+                    let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
+                    client.connect_failed(clock.now(), loss);
                 }
+                TransportAction::Disconnect => {}
             }
         }
         if let Some(stream) = &mut transport
-            && write(&mut client, stream).is_err()
+            && write(&clock, &mut client, stream).is_err()
         {
             client.handle_lost(clock.now(), Loss::Io);
         }
-        while let Some(notice) = client.poll_event() {
-            if let Notice::Closed(cause) = notice {
-                return Err(format!("{cause:?}").into());
-            }
+        while let Some(event) = client.poll_event() {
+            show(&event)?;
         }
 
         // Then sleep until bytes come or the deadline does.
-        let wait = client.poll_timeout().map(|at| at.saturating_duration_since(clock.now()));
-        if wait.is_some_and(|wait| wait.is_zero()) {
+        let wait = client.poll_timeout().map_or(LONGEST_SLEEP, |at| at.saturating_duration_since(clock.now()));
+        let Some(stream) = &mut transport else {
+            std::thread::sleep(wait);
             client.handle_timeout(clock.now());
             continue;
-        }
-        let Some(stream) = &mut transport else {
-            std::thread::sleep(wait.unwrap_or(LONGEST_SLEEP));
-            continue;
         };
-        stream.set_read_timeout(wait)?;
+        // What has arrived comes before a deadline, so there is always a read between.
+        stream.set_read_timeout(Some(wait.max(SHORTEST_SLEEP)))?;
         match stream.read(&mut buffer) {
             Ok(0) => client.handle_eof(clock.now()),
             Ok(len) => {
                 let mut input = buffer.get_mut(..len).unwrap_or_default();
                 // Each event is lent from `buffer`.
                 while let Some(received) = client.handle_input(clock.now(), &mut input) {
-                    if let ClientEvent::Event(event) = received.event {
-                        println!("{} {}", event.name(), event.data().unwrap_or("null"));
-                    }
+                    show(&received.event)?;
+                }
+                // There was no more than that to read.
+                if len < buffer.len() {
+                    client.handle_timeout(clock.now());
                 }
             }
-            Err(error) if is_timeout(&error) => {}
+            Err(error) if is_timeout(&error) => client.handle_timeout(clock.now()),
             Err(_) => client.handle_lost(clock.now(), Loss::Io),
         }
     }
 }
 
+fn show(event: &ClientEvent<'_>) -> Result<(), Box<dyn Error>> {
+    match event {
+        ClientEvent::Event(event) => println!("{} {}", event.name(), event.data().unwrap_or("null")),
+        ClientEvent::Notice(Notice::Closed(cause)) => return Err(format!("{cause:?}").into()),
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Writes all that the client has to say, one vectored write at a time.
-fn write(client: &mut Client, stream: &mut TcpStream) -> io::Result<()> {
+fn write(clock: &Clock, client: &mut Client, stream: &mut TcpStream) -> io::Result<()> {
     loop {
         let mut lent = [&[][..]; 8];
         let filled = client.poll_transmit(&mut lent);
@@ -97,7 +110,7 @@ fn write(client: &mut Client, stream: &mut TcpStream) -> io::Result<()> {
         }
         let lent = lent.map(IoSlice::new);
         let written = stream.write_vectored(lent.get(..filled).unwrap_or_default())?;
-        client.transmitted(written);
+        client.transmitted(clock.now(), written);
     }
     if client.poll_shutdown() {
         stream.shutdown(Shutdown::Write)?;
@@ -110,8 +123,10 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-/// Without a transport there is a deadline; this is for the case that there is none.
+/// For a client without a deadline.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// A read that waits not at all cannot be asked for.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
 /// The monotonic clock of the system, as the core counts time.
 struct Clock(std::time::Instant);

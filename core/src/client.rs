@@ -8,10 +8,10 @@ use crate::handshake::{
 use crate::peer;
 use crate::random::Random;
 use crate::session::{
-    Action, ClientConfig, ClientEvent, ClientSession, ClientState, CommandError, EventNames, Features, Loss, Notice,
+    Action, ClientConfig, ClientEvent, ClientSession, ClientState, CommandError, EventNames, Features, Located, Loss,
     RequestId,
 };
-use crate::websocket::{self, Cause, Closed, Outgoing, ProtocolError, Role, WebSocket};
+use crate::websocket::{self, Cause, Closed, ProtocolError, Role, Sender, WebSocket};
 use crate::{Instant, KeepAlive};
 
 /// What a [`Client`] is told at its start.
@@ -48,8 +48,8 @@ impl Default for Config {
 ///   [`shutdown_done`](Self::shutdown_done), [`poll_event`](Self::poll_event) and
 ///   [`poll_timeout`](Self::poll_timeout).
 ///
-/// After any input or command drain the output methods, the actions first. A violation of the server shows as the loss
-/// that it leads to.
+/// After any input or command drain the output methods, the actions first. Events come in one order, which is that of the wire,
+/// from `handle_input` and `poll_event` alike. A violation of the server shows as the loss that it leads to.
 #[derive(Debug)]
 pub struct Client {
     session: ClientSession,
@@ -160,7 +160,7 @@ impl Client {
     /// The commands of the client.
     pub fn commands(&mut self) -> Commands<'_> {
         let out = match &mut self.link {
-            Link::Open(connection) => Some(connection.outgoing()),
+            Link::Open(connection) => Some(connection.sender()),
             _ => None,
         };
         Commands { session: &mut self.session, out }
@@ -190,25 +190,45 @@ impl Client {
     /// The transport could not be opened.
     pub fn connect_failed(&mut self, now: Instant, loss: Loss) {
         if matches!(self.link, Link::Connecting) {
+            // There is no transport to drop.
+            self.link = Link::None;
             self.failure = None;
             self.lose(now, loss);
         }
     }
 
-    /// Takes bytes of the server from the front of `input` up to the next event, and advances `input` past them.
+    /// Takes bytes of the server from the front of `input` up to the next event, and advances `input` past them; none while
+    /// there is something to tell from before.
     ///
-    /// Call it until it returns `None`: then all of `input` was taken. What a message means is lent from `input`, or from
-    /// inside when the message did not lie there whole.
+    /// Call it until it returns `None`: then all of `input` was taken, and all that came of it was told. What a message means is
+    /// lent from `input`, or from inside when the message did not lie there whole.
     pub fn handle_input<'e, 'x: 'e>(&'e mut self, now: Instant, input: &mut &'x mut [u8]) -> Option<Received<'e>> {
+        if let Some(event) = self.session.poll_event() {
+            return Some(Received { event, commands: self.commands() });
+        }
         if let Link::Upgrading(handshake) = &mut self.link {
             let answer = handshake.handle_input(now, input);
             self.answered(now, answer);
+        } else if let Some(located) = self.handle_frames(now, input) {
+            return self.lend(located);
         }
-        let Link::Open(connection) = &mut self.link else {
-            // Bytes of a transport that was given up; an upgrade under way took what it needs.
-            *input = &mut [];
-            return None;
-        };
+        match self.link {
+            // The upgrade is told of before what follows it.
+            Link::Open(_) | Link::Upgrading(_) => {}
+            // Bytes of a transport that was given up.
+            Link::None | Link::Connecting => *input = &mut [],
+        }
+        let event = self.session.poll_event()?;
+        Some(Received { event, commands: self.commands() })
+    }
+
+    /// Takes frames up to the next message with a meaning, or to one that the session has something to tell about.
+    fn handle_frames<'x>(
+        &mut self,
+        now: Instant,
+        input: &mut &'x mut [u8],
+    ) -> Option<(websocket::Located<'x>, Located)> {
+        let Link::Open(connection) = &mut self.link else { return None };
         let (recv, out) = connection.sides();
         let mut arrived = !input.is_empty();
         let found = loop {
@@ -217,13 +237,18 @@ impl Client {
                     websocket::Event::Text(text) => {
                         arrived = false;
                         let judged = self.session.judge(now, text);
-                        peer::send_messages(&mut self.session, out);
-                        if let Some(judged) = judged {
-                            break Some((located, judged));
+                        peer::send_messages(&mut self.session, &mut Sender::new(out));
+                        match judged {
+                            Some(judged) => break Some((located, judged)),
+                            None if self.session.has_events() => break None,
+                            None => {}
                         }
                     }
                     // `protocol.md`, Transport: a binary message has no meaning.
-                    websocket::Event::Binary(_) => self.session.handle_binary(now),
+                    websocket::Event::Binary(_) => {
+                        self.session.handle_binary(now);
+                        break None;
+                    }
                     _ => {}
                 },
                 // A violation is seen when the connection has ended, after the server was told.
@@ -233,14 +258,17 @@ impl Client {
         if arrived {
             self.session.handle_traffic(now);
         }
-        let Some((located, judged)) = found else {
+        if found.is_none() {
             self.settle(now);
-            return None;
-        };
+        }
+        found
+    }
+
+    fn lend<'e, 'x: 'e>(&'e mut self, (located, judged): (websocket::Located<'x>, Located)) -> Option<Received<'e>> {
         let Link::Open(connection) = &mut self.link else { return None };
         let (recv, out) = connection.sides();
         let websocket::Event::Text(text) = recv.lend(located) else { return None };
-        let commands = Commands { session: &mut self.session, out: Some(out) };
+        let commands = Commands { session: &mut self.session, out: Some(Sender::new(out)) };
         Some(Received { event: judged.lend(text), commands })
     }
 
@@ -318,7 +346,7 @@ impl Client {
         self.connect.take().map(|attempt| TransportAction::Connect { attempt })
     }
 
-    /// Lends bytes to write: see [`Outgoing::poll_transmit`].
+    /// Lends bytes to write: see [`WebSocket::poll_transmit`].
     #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
     pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
         match self.link() {
@@ -329,16 +357,25 @@ impl Client {
     }
 
     /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
-    pub fn transmitted(&mut self, len: usize) {
+    pub fn transmitted(&mut self, now: Instant, len: usize) {
         match &mut self.link {
-            Link::Upgrading(handshake) => handshake.transmitted(len),
-            Link::Open(connection) => connection.transmitted(len),
+            Link::Upgrading(handshake) => {
+                // The wait for the answer begins when the request has left.
+                if handshake.transmitted(now, len) {
+                    self.session.connected(now);
+                }
+            }
+            Link::Open(connection) => {
+                let len = len.min(connection.queued());
+                connection.transmitted(now, len);
+                self.session.handle_progress(now, len, connection.queued());
+            }
             Link::None | Link::Connecting => {}
         }
-        self.settle(self.now);
+        self.settle(now);
     }
 
-    /// Whether the write side of the transport is to be shut down now: see [`Outgoing::poll_shutdown`].
+    /// Whether the write side of the transport is to be shut down now: see [`WebSocket::poll_shutdown`].
     #[must_use = "shut the write side down, then call `shutdown_done`"]
     pub fn poll_shutdown(&self) -> bool {
         matches!(&self.link, Link::Open(connection) if connection.poll_shutdown())
@@ -351,9 +388,9 @@ impl Client {
         }
     }
 
-    /// The next event that no message of the server brings.
-    #[must_use = "states, time-outs and the end of the client are reported here"]
-    pub fn poll_event(&mut self) -> Option<Notice> {
+    /// The next event: [`handle_input`](Self::handle_input) without input.
+    #[must_use = "states, timeouts and the end of the client are reported here"]
+    pub fn poll_event(&mut self) -> Option<ClientEvent<'static>> {
         self.session.poll_event()
     }
 
@@ -411,7 +448,7 @@ impl Client {
         self.now = self.now.max(now);
         loop {
             if let Link::Open(connection) = &mut self.link {
-                peer::send_messages(&mut self.session, connection.outgoing());
+                peer::send_messages(&mut self.session, &mut connection.sender());
                 if let Some(websocket::Event::Closed(closed)) = connection.poll_event() {
                     self.failure = match closed.cause {
                         Cause::Violation(error) => Some(Failure::Violation(error)),
@@ -429,7 +466,7 @@ impl Client {
                 }
                 Some(Action::Close { code, reason }) => {
                     if let Link::Open(connection) = &mut self.link {
-                        peer::close(now, connection.outgoing(), code, reason);
+                        peer::close(now, &mut connection.sender(), code, reason);
                     }
                 }
                 Some(Action::Abort) => {
@@ -447,12 +484,15 @@ impl Client {
     }
 
     fn drop_link(&mut self) {
-        if !matches!(self.link, Link::None) {
-            self.link = Link::None;
-            self.connect = None;
-            self.redirect = None;
-            self.disconnect = true;
-        }
+        let begun = match core::mem::replace(&mut self.link, Link::None) {
+            Link::None => return,
+            // Nobody has been asked to open one.
+            Link::Connecting => self.connect.is_none() && self.redirect.is_none(),
+            Link::Upgrading(_) | Link::Open(_) => true,
+        };
+        self.connect = None;
+        // A redirect drops the transport that it was answered on.
+        self.disconnect |= begun || self.redirect.take().is_some();
     }
 }
 
@@ -461,7 +501,7 @@ impl Client {
 pub struct Commands<'c> {
     session: &'c mut ClientSession,
     /// The connection, while there is one.
-    out: Option<&'c mut Outgoing>,
+    out: Option<Sender<'c>>,
 }
 
 impl Commands<'_> {

@@ -9,7 +9,11 @@ use crate::Instant;
 pub struct KeepAlive {
     /// Silence of the peer after which a ping is sent. Default 30 s; `None` sends none.
     pub interval: Option<Duration>,
-    /// Silence after that ping at which the peer counts as lost. Default 10 s; `None` waits for ever.
+    /// How long the peer may be silent once that ping was written. Default 10 s; `None` waits indefinitely.
+    ///
+    /// On a line that is slower than what is sent, what the operating system still holds is allowed for: the wait grows by
+    /// 256 KiB divided by the rate of the line, to 60 s at most. While bytes that wait before the ping are being written, the
+    /// peer counts as alive.
     pub timeout: Option<Duration>,
 }
 
@@ -24,24 +28,35 @@ impl Default for KeepAlive {
     }
 }
 
-/// Watches the traffic of the peer and says when a ping is due and when its answer is overdue.
+/// Watches the traffic with the peer and says when a ping is due and when its answer is overdue.
 ///
-/// Bytes that arrive restart the wait for the next ping and extend the wait for a pong. Time in which the caller did not
-/// read is added to both waits (`protocol.md`, Keep-alive). Both ping protocols use it: WebSocket's and MultiWA's.
+/// Bytes that arrive restart the wait for the next ping and extend the wait for a pong. A ping that waits behind other bytes
+/// is not answered before they are taken: until it is written, bytes that leave are a sign of life. Time in which the caller
+/// did not read is added to both waits (`protocol.md`, Keep-alive). Both ping protocols use it: WebSocket's and MultiWA's.
 #[derive(Clone, Debug)]
 pub(crate) struct Liveness {
     config: KeepAlive,
     /// When the peer was last heard, moved on by pauses.
     heard: Instant,
-    /// When the ping went out whose answer is awaited, moved on by pauses.
-    waiting_since: Option<Instant>,
+    ping: Ping,
     paused_at: Option<Instant>,
+    line: Line,
+}
+
+/// The ping whose answer is awaited. Its time is moved on by pauses.
+#[derive(Clone, Copy, Debug)]
+enum Ping {
+    None,
+    /// It waits to be written: since this time no byte has left.
+    Queued(Instant),
+    /// It was written at this time.
+    Written(Instant),
 }
 
 /// What [`Liveness`] found due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// Send a ping, and say so with [`Liveness::ping_sent`].
+    /// Send a ping, and report it with [`Liveness::ping_queued`] and [`Liveness::ping_written`].
     Ping,
     /// The peer is lost.
     Lost,
@@ -63,7 +78,7 @@ impl Pause {
 
 impl Liveness {
     pub(crate) fn new(now: Instant, config: KeepAlive) -> Self {
-        Self { config, heard: now, waiting_since: None, paused_at: None }
+        Self { config, heard: now, ping: Ping::None, paused_at: None, line: Line::new(now) }
     }
 
     #[inline]
@@ -71,12 +86,30 @@ impl Liveness {
         self.heard = self.heard.max(now);
     }
 
-    pub(crate) fn ping_sent(&mut self, now: Instant) {
-        self.waiting_since = Some(now);
+    /// `len` bytes have left, and `waiting` more wait to.
+    #[inline]
+    pub(crate) fn bytes_left(&mut self, now: Instant, len: usize, waiting: usize) {
+        self.line.bytes_left(now, len, waiting);
+        if let Ping::Queued(since) = &mut self.ping
+            && len > 0
+        {
+            *since = now.max(*since);
+        }
+    }
+
+    pub(crate) fn ping_queued(&mut self, now: Instant) {
+        self.ping = Ping::Queued(now);
+    }
+
+    /// The last byte of the ping has left.
+    pub(crate) fn ping_written(&mut self, now: Instant) {
+        if let Ping::Queued(_) = self.ping {
+            self.ping = Ping::Written(now);
+        }
     }
 
     pub(crate) fn pong_received(&mut self) {
-        self.waiting_since = None;
+        self.ping = Ping::None;
     }
 
     pub(crate) fn paused(&mut self, now: Instant) {
@@ -87,7 +120,7 @@ impl Liveness {
     pub(crate) fn resumed(&mut self, now: Instant) -> Option<Pause> {
         let pause = Pause { since: self.paused_at.take()?, until: now };
         pause.skip(&mut self.heard);
-        if let Some(since) = &mut self.waiting_since {
+        if let Ping::Queued(since) | Ping::Written(since) = &mut self.ping {
             pause.skip(since);
         }
         Some(pause)
@@ -110,11 +143,80 @@ impl Liveness {
         if self.is_paused() {
             return None;
         }
-        let after = |since: Instant, wait: Option<Duration>, due| wait.map(|wait| (since + wait, due));
-        match self.waiting_since {
-            Some(since) => after(since.max(self.heard), self.config.timeout, Due::Lost),
-            None => after(self.heard, self.config.interval, Due::Ping),
+        match self.ping {
+            Ping::None => Some((self.heard + self.config.interval?, Due::Ping)),
+            Ping::Queued(since) | Ping::Written(since) => {
+                let timeout = self.config.timeout?;
+                // A timeout above the longest wait is as the application chose it.
+                let wait = timeout.saturating_add(self.line.drain_time()).min(LONGEST_WAIT.max(timeout));
+                Some((since.max(self.heard) + wait, Due::Lost))
+            }
         }
+    }
+}
+
+/// The longest wait for a pong, whatever the line (`protocol.md`, Keep-alive).
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What the operating system may still hold of what was written: its unsent backlog, kept short by the bindings, and what is
+/// on its way (`protocol.md`, Keep-alive).
+const IN_KERNEL: u32 = 256 << 10;
+
+/// The rate of the line is that of the last two spans of this length: 30 s.
+const SPAN: Duration = Duration::from_secs(15);
+
+/// How fast bytes leave while more of them wait.
+///
+/// Only time in which bytes wait counts: what leaves at once says nothing of how fast the line is.
+#[derive(Clone, Debug)]
+struct Line {
+    /// When the current span began.
+    since: Instant,
+    /// Since when bytes wait although the transport was offered them.
+    waiting_since: Option<Instant>,
+    spans: [Span; 2],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    bytes: u32,
+    /// Milliseconds in which they waited to leave.
+    millis: u32,
+}
+
+impl Line {
+    fn new(now: Instant) -> Self {
+        Self { since: now, waiting_since: None, spans: [Span::default(); 2] }
+    }
+
+    #[inline]
+    fn bytes_left(&mut self, now: Instant, len: usize, waiting: usize) {
+        if let Some(since) = self.waiting_since {
+            self.count(now, since, len);
+        }
+        self.waiting_since = (waiting > 0).then_some(now);
+    }
+
+    #[cold]
+    fn count(&mut self, now: Instant, since: Instant, len: usize) {
+        let age = now.saturating_duration_since(self.since);
+        if age >= SPAN {
+            let [current, _] = self.spans;
+            self.spans = [Span::default(), if age < SPAN * 2 { current } else { Span::default() }];
+            self.since = now;
+        }
+        let [current, _] = &mut self.spans;
+        let millis = now.saturating_duration_since(since).as_millis();
+        current.bytes = current.bytes.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+        current.millis = current.millis.saturating_add(u32::try_from(millis).unwrap_or(u32::MAX));
+    }
+
+    /// How long the line takes for what the operating system may hold.
+    fn drain_time(&self) -> Duration {
+        let [current, earlier] = self.spans;
+        let bytes = current.bytes.saturating_add(earlier.bytes);
+        let waited = Duration::from_millis(u64::from(current.millis.saturating_add(earlier.millis)));
+        if bytes == 0 { Duration::ZERO } else { waited.saturating_mul(IN_KERNEL) / bytes }
     }
 }
 
@@ -131,7 +233,8 @@ mod tests {
         let mut liveness = Liveness::new(at(0), KeepAlive::default());
         assert_eq!((liveness.deadline(), liveness.due(at(29))), (Some(at(30)), None));
         assert_eq!(liveness.due(at(30)), Some(Due::Ping));
-        liveness.ping_sent(at(30));
+        liveness.ping_queued(at(30));
+        liveness.ping_written(at(30));
         assert_eq!((liveness.deadline(), liveness.due(at(39))), (Some(at(40)), None));
         assert_eq!(liveness.due(at(40)), Some(Due::Lost));
     }
@@ -141,7 +244,8 @@ mod tests {
         let mut liveness = Liveness::new(at(0), KeepAlive::default());
         liveness.bytes_arrived(at(20));
         assert_eq!(liveness.deadline(), Some(at(50)));
-        liveness.ping_sent(at(50));
+        liveness.ping_queued(at(50));
+        liveness.ping_written(at(50));
         liveness.bytes_arrived(at(55));
         assert_eq!(liveness.deadline(), Some(at(65)));
         liveness.pong_received();
@@ -151,7 +255,8 @@ mod tests {
     #[test]
     fn time_without_reading_counts_for_neither_wait() {
         let mut liveness = Liveness::new(at(0), KeepAlive::default());
-        liveness.ping_sent(at(30));
+        liveness.ping_queued(at(30));
+        liveness.ping_written(at(30));
         liveness.paused(at(32));
         liveness.paused(at(33));
         assert_eq!((liveness.deadline(), liveness.due(at(1000))), (None, None));
@@ -161,10 +266,64 @@ mod tests {
     }
 
     #[test]
+    fn f_05_a_ping_behind_a_backlog_waits_for_it_while_bytes_leave() {
+        let mut liveness = Liveness::new(at(0), KeepAlive::default());
+        liveness.ping_queued(at(30));
+        for second in 31..=60 {
+            liveness.bytes_left(at(second), 64 << 10, 1 << 20);
+            assert_eq!(liveness.due(at(second)), None, "{second}");
+        }
+        // 64 KiB a second: what the operating system may hold takes four.
+        assert_eq!(liveness.deadline(), Some(at(74)));
+        liveness.bytes_left(at(61), 64 << 10, 1 << 20);
+        liveness.ping_written(at(61));
+        liveness.bytes_left(at(62), 64 << 10, 1 << 20);
+        assert_eq!(liveness.deadline(), Some(at(75)));
+    }
+
+    #[test]
+    fn a_backlog_that_does_not_move_is_silence() {
+        let mut liveness = Liveness::new(at(0), KeepAlive::default());
+        liveness.bytes_left(at(1), 64 << 10, 1 << 20);
+        liveness.ping_queued(at(30));
+        liveness.bytes_left(at(35), 0, 1 << 20);
+        assert_eq!(liveness.due(at(40)), Some(Due::Lost));
+    }
+
+    #[test]
+    fn the_wait_for_a_pong_on_a_slow_line_has_an_end() {
+        let mut liveness = Liveness::new(at(0), KeepAlive::default());
+        liveness.bytes_left(at(0), 0, 1 << 20);
+        liveness.bytes_left(at(10), 1, 1 << 20);
+        liveness.ping_queued(at(30));
+        liveness.ping_written(at(30));
+        assert_eq!(liveness.deadline(), Some(at(90)));
+        let patient = KeepAlive { timeout: Some(Duration::from_secs(100)), ..KeepAlive::default() };
+        let mut liveness = Liveness { config: patient, ..liveness };
+        assert_eq!(liveness.deadline(), Some(at(130)));
+        // After 30 s the rate of back then says nothing any more.
+        liveness.bytes_left(at(31), 0, 1);
+        liveness.bytes_left(at(61), 1 << 20, 0);
+        assert_eq!(liveness.deadline(), Some(at(130)));
+    }
+
+    #[test]
+    fn what_leaves_at_once_does_not_make_the_line_slow() {
+        let mut liveness = Liveness::new(at(0), KeepAlive::default());
+        for second in 1..30 {
+            liveness.bytes_left(at(second), 10, 0);
+        }
+        liveness.ping_queued(at(30));
+        liveness.ping_written(at(30));
+        assert_eq!(liveness.deadline(), Some(at(40)));
+    }
+
+    #[test]
     fn every_period_can_be_switched_off() {
         let mut liveness = Liveness::new(at(0), KeepAlive::OFF);
         assert_eq!(liveness.deadline(), None);
-        liveness.ping_sent(at(1));
+        liveness.ping_queued(at(1));
+        liveness.ping_written(at(1));
         assert_eq!(liveness.deadline(), None);
     }
 }

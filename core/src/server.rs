@@ -9,7 +9,7 @@ use crate::handshake::{
 use crate::session::{
     Features, ServerConfig, ServerCounters, ServerEvent, ServerSession, SubscriptionSet, Ticket, UnknownTicket,
 };
-use crate::websocket::{self, Closed, ProtocolError, Role, SendError, SharedMessage, WebSocket};
+use crate::websocket::{self, Closed, ProtocolError, Role, SendError, Sender, SharedMessage, WebSocket};
 use crate::{Instant, WallClock, peer};
 
 /// What a [`Connection`] is told at its start.
@@ -171,6 +171,7 @@ impl Connection {
         let Open { connection, session, .. } = &mut **open;
         let (recv, out) = connection.sides();
         while let Some(located) = recv.advance(now, input, out)? {
+            let out = &mut Sender::new(out);
             let event = match recv.lend(located) {
                 websocket::Event::Text(text) => session.handle_message(now, text),
                 websocket::Event::Binary(_) => {
@@ -257,8 +258,8 @@ impl Connection {
         // A server draws nothing from the seed: it does not mask.
         let negotiated = &accepted.upgraded.negotiated;
         let mut connection = WebSocket::new(now, Role::Server, &handshake.websocket, negotiated, [0; 32]);
-        connection.outgoing().precede(accepted.unsent);
-        peer::send_messages(&mut session, connection.outgoing());
+        connection.queue_raw(accepted.unsent);
+        peer::send_messages(&mut session, &mut connection.sender());
         let Accepted { request, upgraded, .. } = accepted;
         let handshake = Some(Box::new((request, upgraded)));
         self.phase = Phase::Open(Box::new(Open { handshake, connection, session }));
@@ -290,7 +291,7 @@ impl Connection {
     /// [`SendError::QueueFull`] when the client reads too slowly, [`SendError::Closed`] when the connection is not open.
     pub fn publish(&mut self, message: &SharedMessage) -> Result<(), SendError> {
         let Open { session, connection, .. } = self.open_mut().ok_or(SendError::Closed)?;
-        let out = connection.outgoing();
+        let mut out = connection.sender();
         // A reply that still waits goes first: no event may overtake the `ack` of its subscription (`protocol.md`,
         // Subscriptions and filtering).
         if out.is_open() && session.poll_message().is_some() {
@@ -306,8 +307,9 @@ impl Connection {
     pub fn allow(&mut self, now: Instant, ticket: Ticket) -> Result<ServerEvent, UnknownTicket> {
         let Open { session, connection, .. } = self.open_mut().ok_or(UnknownTicket)?;
         let event = session.accept(ticket)?;
-        peer::send_messages(session, connection.outgoing());
-        peer::act(now, session, connection.outgoing());
+        let mut out = connection.sender();
+        peer::send_messages(session, &mut out);
+        peer::act(now, session, &mut out);
         Ok(event)
     }
 
@@ -318,15 +320,16 @@ impl Connection {
     pub fn refuse(&mut self, now: Instant, ticket: Ticket, error: &str) -> Result<(), UnknownTicket> {
         let Open { session, connection, .. } = self.open_mut().ok_or(UnknownTicket)?;
         session.refuse(ticket, error)?;
-        peer::send_messages(session, connection.outgoing());
-        peer::act(now, session, connection.outgoing());
+        let mut out = connection.sender();
+        peer::send_messages(session, &mut out);
+        peer::act(now, session, &mut out);
         Ok(())
     }
 
-    /// Starts the closing handshake of an open connection: see [`websocket::Outgoing::close`].
+    /// Starts the closing handshake of an open connection: see [`websocket::Sender::close`].
     ///
     /// # Errors
-    /// Those of [`websocket::Outgoing::close`].
+    /// Those of [`websocket::Sender::close`].
     pub fn close(&mut self, now: Instant, code: crate::frame::CloseCode, reason: &str) -> Result<(), SendError> {
         self.open_mut().ok_or(SendError::Closed)?.connection.close(now, code, reason)
     }
@@ -339,7 +342,7 @@ impl Connection {
         }
     }
 
-    /// Lends bytes to write: see [`websocket::Outgoing::poll_transmit`].
+    /// Lends bytes to write: see [`WebSocket::poll_transmit`].
     #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
     pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
         match &self.phase {
@@ -349,17 +352,17 @@ impl Connection {
     }
 
     /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
-    pub fn transmitted(&mut self, len: usize) {
+    pub fn transmitted(&mut self, now: Instant, len: usize) {
         match &mut self.phase {
-            Phase::Handshake(handshake) => handshake.machine.transmitted(len),
+            Phase::Handshake(handshake) => handshake.machine.transmitted(now, len),
             Phase::Open(open) => {
-                open.connection.transmitted(len);
-                peer::send_messages(&mut open.session, open.connection.outgoing());
+                open.connection.transmitted(now, len);
+                peer::send_messages(&mut open.session, &mut open.connection.sender());
             }
         }
     }
 
-    /// Whether the write side of the transport is to be shut down now: see [`websocket::Outgoing::poll_shutdown`].
+    /// Whether the write side of the transport is to be shut down now: see [`WebSocket::poll_shutdown`].
     #[must_use = "shut the write side down, then call `shutdown_done`"]
     pub fn poll_shutdown(&self) -> bool {
         match &self.phase {

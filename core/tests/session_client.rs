@@ -8,7 +8,7 @@ use core::time::Duration;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::session::{
     Action, ClientConfig, ClientEvent, ClientState, CloseCause, CommandError, EventNames, JsonError, Loss, Notice,
-    Refusal, RequestKind, RequestOutcome, SecondProfile, SubscriptionLimit,
+    Refusal, RequestKind, RequestOutcome, SecondProfile, SubscriptionLimit, SubscriptionLimits,
 };
 use serde_json::json;
 use session_kit::{HELLO, Kit, NO_SETS, SETS, seconds};
@@ -22,12 +22,12 @@ fn quiet() -> ClientConfig {
     ClientConfig { keep_alive: KeepAlive::OFF, ..config() }
 }
 
-fn outcomes(notices: Vec<Notice>) -> Vec<RequestOutcome<'static>> {
-    let outcome = |notice| match notice {
-        Notice::RequestEnded { outcome, .. } => Some(outcome),
+fn outcomes(events: Vec<ClientEvent<'static>>) -> Vec<RequestOutcome<'static>> {
+    let outcome = |event| match event {
+        ClientEvent::RequestEnded { outcome, .. } => Some(outcome),
         _ => None,
     };
-    notices.into_iter().filter_map(outcome).collect()
+    events.into_iter().filter_map(outcome).collect()
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn nothing_is_sent_before_the_connection_is_greeted() {
     assert_eq!(kit.sent(), [json!(null); 0]);
     kit.client.opened(kit.now, NO_SETS);
     assert_eq!(kit.sent(), [json!(null); 0]);
-    let _ = kit.client.handle_message(kit.now, HELLO);
+    let _ = kit.receive(HELLO);
     assert_eq!(kit.sent().len(), 1);
 }
 
@@ -79,7 +79,7 @@ fn a_greeting_is_not_waited_for_once_another_message_came() {
     assert_eq!(kit.client.state(), ClientState::Ready);
     assert!(kit.notices().contains(&Notice::AckMissing));
     // Late, it is still told.
-    assert!(matches!(kit.client.handle_message(kit.now, HELLO), Some(ClientEvent::Connected(_))));
+    assert!(matches!(kit.receive(HELLO), Some(ClientEvent::Connected(_))));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn ready_follows_a_refusal_and_tells_it() {
         kind: RequestKind::Subscribe,
         outcome: RequestOutcome::Refused(refusal.clone()),
     };
-    assert_eq!(kit.client.handle_message(kit.now, &text), Some(event));
+    assert_eq!(kit.receive(&text), Some(event));
     let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
     assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(refusal)));
     // One that is refused changes nothing.
@@ -121,10 +121,10 @@ fn ready_follows_a_time_out_and_tells_it() {
     kit.sent();
     kit.pass(seconds(10));
     assert_eq!(kit.client.state(), ClientState::Ready);
-    let notices = kit.notices();
-    let Some(Notice::Ready { failed, .. }) = notices.last() else { panic!("ready") };
+    let events = kit.events();
+    let Some(ClientEvent::Notice(Notice::Ready { failed, .. })) = events.last() else { panic!("ready") };
     assert_eq!(failed[0].outcome, RequestOutcome::TimedOut);
-    assert_eq!(outcomes(notices), [RequestOutcome::TimedOut]);
+    assert_eq!(outcomes(events), [RequestOutcome::TimedOut]);
     assert_eq!(kit.client.wanted().len(), 1);
 }
 
@@ -170,10 +170,7 @@ fn the_round_trip_time_runs_from_handing_over_to_the_answer() {
     let text = json!({"type": "pong", "requestId": ping["requestId"]}).to_string();
     let after = Duration::from_millis(30);
     let outcome = RequestOutcome::Acknowledged { after };
-    assert_eq!(
-        kit.client.handle_message(kit.now, &text),
-        Some(ClientEvent::RequestEnded { id, kind: RequestKind::Ping, outcome })
-    );
+    assert_eq!(kit.receive(&text), Some(ClientEvent::RequestEnded { id, kind: RequestKind::Ping, outcome }));
     assert_eq!(kit.client.rtt(), Some(after));
 }
 
@@ -195,10 +192,10 @@ fn sec_ap_04_an_answer_to_no_request_ends_none() {
     ];
     for guess in guesses {
         let text = json!({"type": "ack", "payload": {"action": "subscribed"}, "requestId": guess}).to_string();
-        assert_eq!(kit.client.handle_message(kit.now, &text), None, "{guess}");
+        assert_eq!(kit.receive(&text), None, "{guess}");
     }
     let nameless = r#"{"type":"ack","payload":{"action":"subscribed"}}"#;
-    assert_eq!(kit.client.handle_message(kit.now, nameless), None);
+    assert_eq!(kit.receive(nameless), None);
     // A pong is no answer to a subscribe.
     assert!(!kit.answer(&json!({"requestId": id}), "pong", &json!({})));
     assert!(!kit.delivers(Some("a"), "x"));
@@ -224,7 +221,7 @@ fn sec_ap_04_an_answer_of_an_earlier_connection_fits_nothing() {
     kit.subscribe("a", &["x"]);
     let old = kit.sent().remove(0);
     kit.client.lost(kit.now, Loss::Io);
-    assert_eq!(outcomes(kit.notices()), [RequestOutcome::ConnectionLost]);
+    assert_eq!(outcomes(kit.events()), [RequestOutcome::ConnectionLost]);
     kit.back_off();
     kit.greet(NO_SETS);
     let new = kit.sent().remove(0);
@@ -241,9 +238,9 @@ fn a_pong_without_an_identifier_answers_the_oldest_ping() {
     let first = kit.client.ping(kit.now).unwrap();
     kit.client.ping(kit.now).unwrap();
     let pong = r#"{"type":"pong"}"#;
-    assert_eq!(kit.client.handle_message(kit.now, pong), None);
+    assert_eq!(kit.receive(pong), None);
     kit.sent();
-    let Some(ClientEvent::RequestEnded { id, .. }) = kit.client.handle_message(kit.now, pong) else { panic!("an end") };
+    let Some(ClientEvent::RequestEnded { id, .. }) = kit.receive(pong) else { panic!("an end") };
     assert_eq!(id, first);
     assert_eq!(kit.client.counters().unsolicited, 1);
 }
@@ -256,12 +253,9 @@ fn an_error_that_answers_nothing_reaches_the_application() {
         r#"{"requestId":"x","payload":{"code":"c","error":"e"},"type":"error"}"#,
     ] {
         let event = ClientEvent::Error { error: "e".into(), code: Some("c".into()) };
-        assert_eq!(kit.client.handle_message(kit.now, text), Some(event));
+        assert_eq!(kit.receive(text), Some(event));
     }
-    assert_eq!(
-        kit.client.handle_message(kit.now, r#"{"type":"error"}"#),
-        Some(ClientEvent::Error { error: "".into(), code: None })
-    );
+    assert_eq!(kit.receive(r#"{"type":"error"}"#), Some(ClientEvent::Error { error: "".into(), code: None }));
 }
 
 #[test]
@@ -276,15 +270,15 @@ fn odd_messages_reach_the_application_and_are_counted() {
         r#"{"type":"event"}"#,
         r#"{"type":"event","payload":{"event":1}}"#,
     ] {
-        let Some(ClientEvent::Unknown(message)) = kit.client.handle_message(kit.now, text) else { panic!("{text}") };
+        let Some(ClientEvent::Unknown(message)) = kit.receive(text) else { panic!("{text}") };
         assert_eq!(message.as_str(), text);
     }
     for (text, error) in [("{", JsonError::Invalid { at: 1 }), ("", JsonError::Invalid { at: 0 })] {
-        assert_eq!(kit.client.handle_message(kit.now, text), Some(ClientEvent::Invalid(error)));
+        assert_eq!(kit.receive(text), Some(ClientEvent::Invalid(error)));
     }
     let notification =
         r#"{"type":"notification","payload":{"id":"n","type":"t","title":"T","body":"B","createdAt":"c"}}"#;
-    let Some(ClientEvent::Notification(message)) = kit.client.handle_message(kit.now, notification) else { panic!() };
+    let Some(ClientEvent::Notification(message)) = kit.receive(notification) else { panic!() };
     assert_eq!(message.payload_text("body").as_deref(), Some("B"));
     let counters = kit.client.counters();
     assert_eq!((counters.unknown, counters.invalid, counters.received), (7, 2, 11));
@@ -296,16 +290,16 @@ fn a_ping_of_the_server_is_answered_with_its_identifier() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     let long = format!("\"{}\"", "x".repeat(8 * 1_024 - 2));
     for id in ["\"a\"", "null", "{ \"b\" : 1 }", &long] {
-        assert_eq!(kit.client.handle_message(kit.now, &format!(r#"{{"type":"ping","requestId":{id}}}"#)), None);
+        assert_eq!(kit.receive(&format!(r#"{{"type":"ping","requestId":{id}}}"#)), None);
         assert_eq!(kit.client.poll_message().unwrap(), format!(r#"{{"type":"pong","requestId":{id}}}"#));
-        kit.client.message_sent();
+        kit.client.message_sent(0);
     }
     // One byte longer is left out.
     let longer = long.replacen('x', "xx", 1);
     for text in [r#"{"type":"ping"}"#.to_owned(), format!(r#"{{"type":"ping","requestId":{longer}}}"#)] {
-        assert_eq!(kit.client.handle_message(kit.now, &text), None);
+        assert_eq!(kit.receive(&text), None);
         assert_eq!(kit.client.poll_message(), Some(r#"{"type":"pong"}"#));
-        kit.client.message_sent();
+        kit.client.message_sent(0);
     }
 }
 
@@ -313,7 +307,7 @@ fn a_ping_of_the_server_is_answered_with_its_identifier() {
 fn answers_to_a_flood_of_pings_are_bounded() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     for number in 0..1_000 {
-        let _ = kit.client.handle_message(kit.now, &format!(r#"{{"type":"ping","requestId":{number}}}"#));
+        let _ = kit.receive(&format!(r#"{{"type":"ping","requestId":{number}}}"#));
     }
     let sent = kit.sent();
     // The one that was lent already, and the latest.
@@ -389,14 +383,14 @@ fn two_profiles_wanted_before_a_server_without_sets_answers_leave_the_first() {
     kit.client.connect(kit.now).unwrap();
     kit.greet(NO_SETS);
     assert_eq!(kit.settle().len(), 1);
-    let notices = kit.notices();
+    let events = kit.events();
     let refused = RequestOutcome::Refused(Refusal::SetsUnsupported);
-    assert!(notices.contains(&Notice::RequestEnded {
+    assert!(events.contains(&ClientEvent::RequestEnded {
         id: second,
         kind: RequestKind::Subscribe,
         outcome: refused.clone()
     }));
-    let Some(Notice::Ready { failed, .. }) = notices.last() else { panic!("ready") };
+    let Some(ClientEvent::Notice(Notice::Ready { failed, .. })) = events.last() else { panic!("ready") };
     assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &refused));
     assert!(kit.delivers(Some("b"), "x"));
 }
@@ -431,7 +425,7 @@ fn a_late_ack_still_makes_the_subscription_live() {
     kit.subscribe("a", &["x"]);
     let request = kit.sent().remove(0);
     kit.pass(seconds(10));
-    assert_eq!(outcomes(kit.notices()), [RequestOutcome::TimedOut]);
+    assert_eq!(outcomes(kit.events()), [RequestOutcome::TimedOut]);
     assert!(kit.client.live().is_empty());
     // The application heard of the end already.
     assert!(!kit.answer(&request, "ack", &json!({})));
@@ -453,7 +447,8 @@ fn an_event_proves_a_subscription_whose_ack_never_came() {
 
 #[test]
 fn a_refused_command_has_changed_nothing() {
-    let mut kit = Kit::new(ClientConfig { max_requests: 2, ..quiet() });
+    let subscriptions = SubscriptionLimits { max_subscriptions: 1, ..SubscriptionLimits::default() };
+    let mut kit = Kit::new(ClientConfig { max_requests: 1, subscriptions, ..quiet() });
     let every = EventNames::every();
     let none = std::iter::empty::<&str>().collect::<EventNames>();
     assert_eq!(kit.client.ping(kit.now), Err(CommandError::NotConnected));
@@ -468,7 +463,7 @@ fn a_refused_command_has_changed_nothing() {
     assert_eq!(kit.client.poll_timeout(), None);
     kit.subscribe("a", &["*"]);
     kit.subscribe("a", &["x"]);
-    assert_eq!(kit.client.subscribe(kit.now, "b", &every), Err(CommandError::TooManyRequests));
+    assert_eq!(kit.client.subscribe(kit.now, "a", &every), Err(CommandError::TooManyRequests));
     assert_eq!(kit.client.wanted().len(), 1);
     kit.client.connect(kit.now).unwrap();
     assert_eq!(kit.client.connect(kit.now), Err(CommandError::AlreadyConnecting));
@@ -640,7 +635,7 @@ fn requests_time_out_even_while_nobody_reads() {
     kit.notices();
     kit.client.reading_paused(kit.now);
     kit.pass(seconds(10));
-    assert_eq!(outcomes(kit.notices()), [RequestOutcome::TimedOut]);
+    assert_eq!(outcomes(kit.events()), [RequestOutcome::TimedOut]);
 }
 
 #[test]
@@ -671,8 +666,9 @@ fn a_close_is_a_handshake_with_a_deadline() {
     kit.pass(seconds(5));
     assert_eq!(kit.client.state(), ClientState::Closed);
     assert_eq!(kit.actions(), [Action::Abort]);
-    let lost = |id| Notice::RequestEnded { id, kind: RequestKind::Ping, outcome: RequestOutcome::ConnectionLost };
-    assert_eq!(kit.notices(), [Notice::Closing, lost(ping), lost(unsent), Notice::Closed(CloseCause::Application)]);
+    let lost = |id| ClientEvent::RequestEnded { id, kind: RequestKind::Ping, outcome: RequestOutcome::ConnectionLost };
+    let [closing, closed] = [Notice::Closing, Notice::Closed(CloseCause::Application)].map(ClientEvent::Notice);
+    assert_eq!(kit.events(), [closing, lost(ping), lost(unsent), closed]);
     assert_eq!(kit.client.poll_timeout(), None);
     kit.client.lost(kit.now, Loss::Io);
     kit.client.handle_timeout(kit.now);
@@ -708,8 +704,8 @@ fn a_close_without_a_connection_is_done_at_once() {
     kit.actions();
     kit.client.close(kit.now);
     assert_eq!(kit.actions(), [Action::Abort]);
-    let lost = Notice::RequestEnded { id, kind: RequestKind::Subscribe, outcome: RequestOutcome::ConnectionLost };
-    assert_eq!(kit.notices()[1..], [lost, Notice::Closed(CloseCause::Application)]);
+    let lost = ClientEvent::RequestEnded { id, kind: RequestKind::Subscribe, outcome: RequestOutcome::ConnectionLost };
+    assert_eq!(kit.events()[1..], [lost, ClientEvent::Notice(Notice::Closed(CloseCause::Application))]);
 }
 
 #[test]

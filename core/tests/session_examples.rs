@@ -3,7 +3,8 @@
 
 use multiwa_ws_core::session::{
     ClientConfig, ClientEvent, ClientSession, DEFAULT_MAX_DEPTH, Event, EventNames, EventView, Features, Message,
-    MessageReceived, RawJson, ServerConfig, ServerEvent, ServerSession, SessionStatus, encode_event, encode_message,
+    MessageReceived, Notice, RawJson, ServerConfig, ServerEvent, ServerSession, SessionStatus, encode_event,
+    encode_message,
 };
 use multiwa_ws_core::{Instant, WallClock};
 use serde_json::Value;
@@ -181,21 +182,25 @@ fn the_client_says_and_understands_what_the_document_shows() {
     client.subscribe(now, "profile-123", &events).unwrap();
     client.connect(now).unwrap();
     client.opened(now, Features::default());
-    let Some(ClientEvent::Connected(ack)) = client.handle_message(now, ACK) else { panic!("an ack") };
+    let connecting = [Notice::Connecting { attempt: 1 }, Notice::Opened].map(ClientEvent::Notice);
+    assert!(connecting.into_iter().eq(std::iter::from_fn(|| client.poll_event())));
+    let Some(ClientEvent::Connected(ack)) = client.handle_message(now, &mut Some(ACK)) else { panic!("an ack") };
     assert_eq!(ack.payload_text("clientId").as_deref(), Some("abc123"));
     let mut said = Vec::new();
     for _ in 0..3 {
         let text = client.poll_message().unwrap().to_owned();
-        client.message_sent();
+        client.message_sent(0);
         server.handle_message(now, &text);
         for reply in replies(&mut server) {
-            let _ = client.handle_message(now, &reply);
+            let reply = &mut Some(reply.as_str());
+            while client.handle_message(now, reply).is_some() {}
         }
         said.push(text);
         match said.len() {
             1 => {
                 for text in [MESSAGE_RECEIVED, SESSION_STATUS] {
-                    assert_eq!(client.handle_message(now, text), Some(ClientEvent::Event(event(text))));
+                    let meant = client.handle_message(now, &mut Some(text));
+                    assert_eq!(meant, Some(ClientEvent::Event(event(text))));
                 }
                 client.ping(now).unwrap();
             }

@@ -175,7 +175,7 @@ impl Model {
             Operation::Send => {
                 if let Some(text) = client.poll_message() {
                     self.sent.push(serde_json::from_str(text).unwrap());
-                    client.message_sent();
+                    client.message_sent(0);
                 }
             }
             Operation::Act => {
@@ -204,7 +204,10 @@ impl Model {
             }
         };
         let live_before = self.client.live().clone();
-        let event = self.client.handle_message(self.now, &text);
+        self.drain();
+        let taken = &mut Some(text.as_str());
+        let event = self.client.handle_message(self.now, taken);
+        assert_eq!(*taken, None);
         match &event {
             Some(ClientEvent::Event(event)) => {
                 let (profile, name) = (event.profile_id(), event.name());
@@ -214,6 +217,7 @@ impl Model {
                 let ends = self.requests.get_mut(id).expect("a request of the application");
                 *ends += 1;
             }
+            Some(ClientEvent::Notice(Notice::Closed(_))) => self.closed += 1,
             None if matches!(message, Message::Event(..)) => assert_eq!(*self.client.live(), live_before),
             _ => {}
         }
@@ -221,14 +225,14 @@ impl Model {
     }
 
     fn drain(&mut self) {
-        while let Some(notice) = self.client.poll_event() {
+        while let Some(event) = self.client.poll_event() {
             assert_eq!(self.closed, 0, "nothing after Closed");
-            match &notice {
-                Notice::Closed(_) => self.closed += 1,
-                Notice::RequestEnded { id, .. } => *self.requests.get_mut(id).expect("a request") += 1,
+            match &event {
+                ClientEvent::Notice(Notice::Closed(_)) => self.closed += 1,
+                ClientEvent::RequestEnded { id, .. } => *self.requests.get_mut(id).expect("a request") += 1,
                 _ => {}
             }
-            self.trace += &format!("{notice:?}\n");
+            self.trace += &format!("{event:?}\n");
         }
     }
 
@@ -302,9 +306,10 @@ proptest! {
             loop {
                 if let Some(text) = model.client.poll_message() {
                     server.handle_message(model.now, text);
-                    model.client.message_sent();
+                    model.client.message_sent(0);
                 } else if let Some(text) = server.poll_message() {
-                    let _ = model.client.handle_message(model.now, text);
+                    let text = &mut Some(text);
+                    while model.client.handle_message(model.now, text).is_some() {}
                     server.message_sent();
                 } else {
                     break;

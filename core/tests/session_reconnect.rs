@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::session::{
-    Action, ClientConfig, ClientState, CloseCause, CommandError, EventNames, Gap, Loss, Notice, ReconnectConfig,
-    Refusal, RequestKind, RequestOutcome, SecondProfile,
+    Action, ClientConfig, ClientEvent, ClientState, CloseCause, CommandError, EventNames, Gap, Loss, Notice,
+    ReconnectConfig, Refusal, RequestKind, RequestOutcome, SecondProfile,
 };
 use serde_json::json;
 use session_kit::{Kit, NO_SETS, SETS, seconds};
@@ -86,7 +86,7 @@ fn a_loss_is_told_as_a_gap() {
     kit.subscribe("a", &["y"]);
     for _ in 0..2 {
         let text = kit.client.poll_message().map(str::to_owned);
-        kit.client.message_sent();
+        kit.client.message_sent(0);
         if kit.client.live().is_empty() {
             kit.answer(&serde_json::from_str(&text.unwrap()).unwrap(), "ack", &json!({}));
         }
@@ -223,7 +223,7 @@ fn a_request_that_was_not_sent_goes_over_the_next_connection() {
     assert_eq!(sent[0]["requestId"], id.to_string());
     assert_eq!(sent.len(), 1);
     assert!(kit.answer(&sent[0], "ack", &json!({})));
-    assert!(kit.notices().iter().all(|notice| !matches!(notice, Notice::RequestEnded { .. })));
+    assert!(kit.events().iter().all(|event| !matches!(event, ClientEvent::RequestEnded { .. })));
 }
 
 #[test]
@@ -231,8 +231,8 @@ fn a_ping_that_was_not_sent_ends_with_its_connection() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     let id = kit.client.ping(kit.now).unwrap();
     kit.client.lost(kit.now, Loss::Io);
-    let lost = Notice::RequestEnded { id, kind: RequestKind::Ping, outcome: RequestOutcome::ConnectionLost };
-    assert!(kit.notices().contains(&lost));
+    let lost = ClientEvent::RequestEnded { id, kind: RequestKind::Ping, outcome: RequestOutcome::ConnectionLost };
+    assert!(kit.events().contains(&lost));
     kit.back_off();
     kit.greet(NO_SETS);
     assert!(kit.sent().is_empty());
@@ -243,7 +243,7 @@ fn a_request_that_timed_out_before_a_connection_was_open_is_asked_once() {
     let mut kit = Kit::new(quiet());
     let id = kit.subscribe("a", &["x"]);
     kit.pass(seconds(10));
-    assert!(matches!(kit.notices()[..], [Notice::RequestEnded { outcome: RequestOutcome::TimedOut, .. }]));
+    assert!(matches!(kit.events()[..], [ClientEvent::RequestEnded { outcome: RequestOutcome::TimedOut, .. }]));
     kit.client.connect(kit.now).unwrap();
     kit.greet(NO_SETS);
     let sent = kit.sent();
@@ -290,7 +290,10 @@ fn a_server_that_lost_its_sets_gets_the_first_profile_and_the_others_stay_wanted
     assert_eq!(another, Err(CommandError::SetsUnsupported));
     assert_eq!(kit.sent()[0]["type"], "ping");
     assert!(kit.sent().is_empty());
-    assert!(matches!(kit.notices()[..], [Notice::RequestEnded { outcome: RequestOutcome::Acknowledged { .. }, .. }]));
+    assert!(matches!(
+        kit.events()[..],
+        [ClientEvent::RequestEnded { outcome: RequestOutcome::Acknowledged { .. }, .. }]
+    ));
     assert!(kit.delivers(Some("b"), "x"));
     assert_eq!(kit.client.wanted().len(), 1);
 }
@@ -335,8 +338,8 @@ fn what_a_connection_was_not_asked_for_is_unsubscribed_from_without_a_message() 
         kit.greet(features);
         assert_eq!(profiles(&kit.settle()), ["a"]);
         let outcome = RequestOutcome::Acknowledged { after: Duration::ZERO };
-        let ended = Notice::RequestEnded { id: ended, kind: RequestKind::Unsubscribe, outcome };
-        assert!(kit.notices().contains(&ended), "{features:?}");
+        let ended = ClientEvent::RequestEnded { id: ended, kind: RequestKind::Unsubscribe, outcome };
+        assert!(kit.events().contains(&ended), "{features:?}");
         assert_eq!((kit.client.live().len(), kit.client.live()), (1, &kit.client.wanted()));
     }
 }
@@ -441,13 +444,13 @@ fn after_any_loss_each_wanted_subscription_is_live_exactly_once() {
     for round in 0..10_000 {
         kit.actions();
         kit.client.opened(kit.now, SETS);
-        let _ = kit.client.handle_message(kit.now, session_kit::HELLO);
+        let _ = kit.receive(session_kit::HELLO);
         let mut live = Vec::new();
         for _ in 0..round % 7 {
             // Sent and answered in turns, so that the cut falls on either side of each answer.
             if let Some(text) = kit.client.poll_message() {
                 live.push(serde_json::from_str::<serde_json::Value>(text).unwrap());
-                kit.client.message_sent();
+                kit.client.message_sent(0);
             } else if let Some(request) = live.pop() {
                 kit.answer(&request, "ack", &json!({}));
             }

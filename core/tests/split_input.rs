@@ -47,12 +47,11 @@ fn decode(rules: FrameRules, pieces: Vec<Vec<u8>>) -> (Vec<(FrameHeader, Vec<u8>
     (frames, None)
 }
 
-/// What a client hears and says when it is sent this.
+/// What a peer returns, in the order it does, and what it sends.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Course {
-    heard: Vec<String>,
-    noticed: Vec<String>,
-    said: Vec<u8>,
+    returned: Vec<String>,
+    sent: Vec<u8>,
 }
 
 fn client() -> Client {
@@ -67,20 +66,20 @@ fn client() -> Client {
 /// Hands the pieces to a client, and writes what it says at the end.
 fn course_of_client(pieces: Vec<Vec<u8>>) -> Course {
     let (mut client, mut course) = (client(), Course::default());
-    client_says(&mut client, &mut course.said);
+    client_sends(&mut client, &mut course.sent);
     for mut piece in pieces {
         let mut input = &mut piece[..];
         while let Some(received) = client.handle_input(NOW, &mut input) {
-            course.heard.push(format!("{:?}", received.event));
+            course.returned.push(format!("{:?}", received.event));
         }
         assert!(input.is_empty());
-        course.noticed.extend(std::iter::from_fn(|| client.poll_event()).map(|notice| format!("{notice:?}")));
+        course.returned.extend(std::iter::from_fn(|| client.poll_event()).map(|event| format!("{event:?}")));
     }
-    client_says(&mut client, &mut course.said);
+    client_sends(&mut client, &mut course.sent);
     course
 }
 
-fn client_says(client: &mut Client, said: &mut Vec<u8>) {
+fn client_sends(client: &mut Client, sent: &mut Vec<u8>) {
     loop {
         let mut slices = [&[][..]; 4];
         let filled = client.poll_transmit(&mut slices);
@@ -88,8 +87,8 @@ fn client_says(client: &mut Client, said: &mut Vec<u8>) {
         if bytes.is_empty() {
             return;
         }
-        client.transmitted(bytes.len());
-        said.extend(bytes);
+        client.transmitted(NOW, bytes.len());
+        sent.extend(bytes);
     }
 }
 
@@ -102,7 +101,7 @@ fn course_of_server(pieces: Vec<Vec<u8>>, events: &[String]) -> Course {
         loop {
             match connection.handle_input(NOW, &mut input) {
                 Ok(Some(event)) => {
-                    course.heard.push(format!("{event:?}"));
+                    course.returned.push(format!("{event:?}"));
                     if event == server::Event::Requested {
                         connection.accept(NOW, Acceptance::default(), "c", WallClock::new(NOW, 0)).unwrap();
                     }
@@ -111,14 +110,14 @@ fn course_of_server(pieces: Vec<Vec<u8>>, events: &[String]) -> Course {
                 Err(error) => {
                     let error = format!("{error:?}");
                     // It is told again with each piece.
-                    if course.heard.last() != Some(&error) {
-                        course.heard.push(error);
+                    if course.returned.last() != Some(&error) {
+                        course.returned.push(error);
                     }
                     break;
                 }
             }
         }
-        course.noticed.extend(std::iter::from_fn(|| connection.poll_event()).map(|event| format!("{event:?}")));
+        course.returned.extend(std::iter::from_fn(|| connection.poll_event()).map(|event| format!("{event:?}")));
     }
     for event in events {
         _ = connection.publish(&SharedMessage::text(event));
@@ -130,8 +129,8 @@ fn course_of_server(pieces: Vec<Vec<u8>>, events: &[String]) -> Course {
         if bytes.is_empty() {
             return course;
         }
-        connection.transmitted(bytes.len());
-        course.said.extend(bytes);
+        connection.transmitted(NOW, bytes.len());
+        course.sent.extend(bytes);
     }
 }
 
@@ -169,29 +168,29 @@ proptest! {
     }
 
     #[test]
-    fn a_whole_server_does_the_same_in_any_split(frames in any_frames_of_a_client(), cuts in any_cuts()) {
+    fn f_02_a_whole_server_does_the_same_in_the_same_order_in_any_split(frames in any_frames_of_a_client(), cuts in any_cuts()) {
         let mut request = Vec::new();
-        client_says(&mut client(), &mut request);
+        client_sends(&mut client(), &mut request);
         let bytes = [request, frames].concat();
         prop_assert_eq!(course_of_server(pieces(&bytes, &cuts), &[]), course_of_server(vec![bytes], &[]));
     }
 
     #[test]
-    fn a_whole_client_does_the_same_in_any_split(
+    fn f_02_a_whole_client_does_the_same_in_the_same_order_in_any_split(
         events in prop::collection::vec("[a-z.]{1,12}", 0..6),
         garbage in prop::collection::vec(any::<u8>(), 0..12),
         cuts in any_cuts(),
     ) {
         // The server says what it says to this very client: the same seed makes the same keys and identifiers.
         let mut upgrade = Vec::new();
-        client_says(&mut client(), &mut upgrade);
-        let greeting = course_of_server(vec![upgrade], &[]).said;
-        let subscribe = course_of_client(vec![greeting]).said;
+        client_sends(&mut client(), &mut upgrade);
+        let greeting = course_of_server(vec![upgrade], &[]).sent;
+        let subscribe = course_of_client(vec![greeting]).sent;
         let data = RawJson::parse("{}").unwrap();
         let texts: Vec<String> = events.iter().map(|name| encode_event(name, Some("p"), &data, "t")).collect();
-        let bytes = [course_of_server(vec![subscribe], &texts).said, garbage].concat();
+        let bytes = [course_of_server(vec![subscribe], &texts).sent, garbage].concat();
         let whole = course_of_client(vec![bytes.clone()]);
-        prop_assert!(whole.heard.iter().filter(|heard| heard.starts_with("Event")).count() == events.len(), "{:?}", whole);
+        prop_assert!(whole.returned.iter().filter(|returned| returned.starts_with("Event")).count() == events.len(), "{:?}", whole);
         prop_assert_eq!(course_of_client(pieces(&bytes, &cuts)), whole);
     }
 }

@@ -24,7 +24,7 @@ fn drain(from: &mut WebSocket) -> Vec<u8> {
             return bytes;
         }
         let lent = slices[..filled].concat();
-        from.transmitted(lent.len());
+        from.transmitted(NOW, lent.len());
         bytes.extend(lent);
     }
 }
@@ -82,13 +82,13 @@ fn fragments_plain_messages_and_shared_ones_mix() {
     let (mut server, mut client) = (peer(Role::Server, parameters), peer(Role::Client, parameters));
     let long = "an event that is worth compressing, an event that is worth compressing, an event";
     let shared = SharedMessage::text(long).compressed(1);
-    server.outgoing().send_fragment(Message::Text(long), false).unwrap();
-    server.outgoing().send_fragment(Message::Text(""), false).unwrap();
-    server.outgoing().send_fragment(Message::Text("short"), true).unwrap();
-    server.outgoing().send_uncompressed(Message::Text(long)).unwrap();
-    server.outgoing().send_shared(&shared).unwrap();
+    server.sender().send_fragment(Message::Text(long), false).unwrap();
+    server.sender().send_fragment(Message::Text(""), false).unwrap();
+    server.sender().send_fragment(Message::Text("short"), true).unwrap();
+    server.sender().send_uncompressed(Message::Text(long)).unwrap();
+    server.sender().send_shared(&shared).unwrap();
     server.send_text("").unwrap();
-    server.outgoing().send_shared(&shared).unwrap();
+    server.sender().send_shared(&shared).unwrap();
     let wire = drain(&mut server);
     assert_eq!(texts(&mut client, wire, 3), [&format!("{long}short"), long, long, "", long]);
 }
@@ -113,11 +113,11 @@ fn shared_twice(parameters: DeflateParameters) -> [(*const u8, usize); 2] {
     // Both live at once, so that no memory of one serves the other.
     let mut servers = [(); 2].map(|()| peer(Role::Server, parameters));
     for server in &mut servers {
-        server.outgoing().send_shared(&message).unwrap();
+        server.sender().send_shared(&message).unwrap();
     }
     let lent = [lent(&servers[0]), lent(&servers[1])];
     for mut server in servers {
-        server.outgoing().send_shared(&message).unwrap();
+        server.sender().send_shared(&message).unwrap();
         assert_eq!(texts(&mut peer(Role::Client, parameters), drain(&mut server), 100), [&*text, &*text]);
     }
     lent
@@ -152,7 +152,7 @@ fn a_client_masks_a_shared_message_whatever_form_it_has() {
     let parameters = DeflateParameters { client_no_context_takeover: true, ..DeflateParameters::default() };
     let (text, message) = shared();
     let mut client = peer(Role::Client, parameters);
-    client.outgoing().send_shared(&message).unwrap();
+    client.sender().send_shared(&message).unwrap();
     assert_eq!(texts(&mut peer(Role::Server, parameters), drain(&mut client), 100), [text]);
 }
 
@@ -161,7 +161,7 @@ fn a_shared_message_below_the_threshold_is_sent_as_it_is() {
     let parameters = DeflateParameters { server_no_context_takeover: true, ..DeflateParameters::default() };
     let message = SharedMessage::text("short").compressed(1);
     let mut server = peer(Role::Server, parameters);
-    server.outgoing().send_shared(&message).unwrap();
+    server.sender().send_shared(&message).unwrap();
     assert_eq!(drain(&mut server), b"\x81\x05short");
 }
 
@@ -172,7 +172,7 @@ fn the_first_fragment_says_whether_a_message_is_compressed() {
     let first_bytes = |fragments: [&str; 2]| {
         let mut server = peer(Role::Server, DeflateParameters::default());
         [false, true].map(|end| {
-            server.outgoing().send_fragment(Message::Text(fragments[usize::from(end)]), end).unwrap();
+            server.sender().send_fragment(Message::Text(fragments[usize::from(end)]), end).unwrap();
             drain(&mut server)[0]
         })
     };

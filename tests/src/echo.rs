@@ -54,10 +54,10 @@ pub fn request(host: &str, target: &str) -> ClientRequest {
 /// # Errors
 /// How it ended, unless by a closing handshake.
 pub async fn echo<S: Unpin, R: Io<S>>(socket: &mut WebSocket<S, R>) -> Result<(), multiwa_ws_driver::Error> {
-    while let Some(Received { event, out }) = socket.next().await? {
+    while let Some(Received { event, mut sender }) = socket.next().await? {
         match event {
-            Event::Text(text) => out.send_text(text)?,
-            Event::Binary(payload) => out.send_binary(payload)?,
+            Event::Text(text) => sender.send_text(text)?,
+            Event::Binary(payload) => sender.send_binary(payload)?,
             _ => {}
         }
     }

@@ -175,7 +175,7 @@ fn sent(ws: &mut WebSocket) -> Vec<u8> {
         if bytes.is_empty() {
             return sent;
         }
-        ws.transmitted(bytes.len());
+        ws.transmitted(NOW, bytes.len());
         sent.extend(bytes);
     }
 }
@@ -288,7 +288,7 @@ fn rfc6455_4_1_responses_are_judged_alike_or_the_difference_is_explained() {
         let mut slices = [&b""[..]; 4];
         let filled = ours.poll_transmit(&mut slices);
         let request = String::from_utf8(slices[..filled].concat()).unwrap();
-        ours.transmitted(request.len());
+        ours.transmitted(NOW, request.len());
         // Both sides send the same key.
         let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
         let theirs = tungstenite::http::Request::get("ws://h/ws")
@@ -333,7 +333,7 @@ fn our_server_upgrades_their_client_and_our_client_their_server() {
     let mut slices = [&b""[..]; 4];
     let filled = client.poll_transmit(&mut slices);
     let pipe = Pipe { incoming: slices[..filled].concat(), outgoing: Vec::new() };
-    client.transmitted(usize::MAX);
+    client.transmitted(NOW, usize::MAX);
     let mut theirs = tungstenite::accept(pipe).unwrap();
     let answer = client.handle_input(NOW, &mut theirs.get_mut().outgoing.as_mut_slice()).unwrap();
     assert!(matches!(answer, Some(Answer::Upgraded(_))), "{answer:?}");

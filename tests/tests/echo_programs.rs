@@ -43,7 +43,7 @@ async fn the_server_tells_its_port_and_sends_back_on_any_path_what_it_gets_compr
         let (mut socket, upgraded) = connected.unwrap();
         assert!(upgraded.negotiated.deflate.is_some());
         let text = "0123456789abcdef".repeat(1 << 20);
-        socket.outgoing().send_text(&text).unwrap();
+        socket.sender().send_text(&text).unwrap();
         let Received { event, .. } = within(socket.next()).await.unwrap().unwrap();
         assert!(event == Event::Text(&text), "the echo is another");
         within(socket.close(CloseCode::NORMAL, "")).await.unwrap();
@@ -64,10 +64,10 @@ async fn the_client_runs_every_case_and_asks_for_the_reports() {
         let query = request.query_pairs().map(|(name, value)| format!("{name}={value}"));
         let query = query.collect::<Vec<_>>().join(" ");
         if path == "/getCaseCount" {
-            socket.outgoing().send_text("2").unwrap();
+            socket.sender().send_text("2").unwrap();
         }
         if path == "/runCase" {
-            socket.outgoing().send_text(&query).unwrap();
+            socket.sender().send_text(&query).unwrap();
             let Received { event, .. } = within(socket.next()).await.unwrap().unwrap();
             assert_eq!(event, Event::Text(&query));
         }

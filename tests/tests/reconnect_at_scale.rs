@@ -83,9 +83,7 @@ impl World {
         } else {
             return false;
         }
-        while let Some(notice) = self.client.poll_event() {
-            self.notices.push(notice);
-        }
+        self.take_notices();
         true
     }
 
@@ -94,12 +92,12 @@ impl World {
         let mut slices = [&[][..]; 8];
         let filled = self.client.poll_transmit(&mut slices);
         let bytes = slices[..filled].concat();
-        self.client.transmitted(bytes.len());
+        self.client.transmitted(self.now, bytes.len());
         self.up.extend(bytes);
         let mut slices = [&[][..]; 8];
         let filled = self.server.poll_transmit(&mut slices);
         let bytes = slices[..filled].concat();
-        self.server.transmitted(bytes.len());
+        self.server.transmitted(self.now, bytes.len());
         self.down.extend(bytes);
     }
 
@@ -132,8 +130,17 @@ impl World {
         while let Some(received) = self.client.handle_input(self.now, &mut unit) {
             match received.event {
                 ClientEvent::Event(event) => self.events.push(event.profile_id().unwrap().into_owned()),
+                ClientEvent::Notice(notice) => self.notices.push(notice),
                 ClientEvent::Connected(_) | ClientEvent::RequestEnded { .. } => {}
                 other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn take_notices(&mut self) {
+        while let Some(event) = self.client.poll_event() {
+            if let ClientEvent::Notice(notice) = event {
+                self.notices.push(notice);
             }
         }
     }

@@ -78,7 +78,7 @@ fn drain(from: &mut WebSocket) -> Vec<u8> {
         }
         bytes.extend(slices[..filled].concat());
         let lent = slices[..filled].iter().map(|slice| slice.len()).sum();
-        from.transmitted(lent);
+        from.transmitted(NOW, lent);
     }
 }
 
@@ -266,7 +266,7 @@ fn judged(offer: Option<DeflateOffer>, answer: &str) -> Result<Option<Answer>, R
     let mut slices = [&b""[..]];
     assert_eq!(client.poll_transmit(&mut slices), 1);
     let sent = String::from_utf8(slices[0].to_vec()).unwrap();
-    client.transmitted(sent.len());
+    client.transmitted(NOW, sent.len());
     let headers = sent.lines().skip(1).filter_map(|line| line.split_once(": "));
     let upgraded = UpgradeRequest::from_http("GET", "/ws", headers).unwrap().accept(&Acceptance::default()).unwrap();
     let accept = upgraded.headers.get_str("Sec-WebSocket-Accept").unwrap();
@@ -438,7 +438,7 @@ fn sec_pd_05_uncompressed_messages_between_compressed_ones_keep_the_window_right
         let mut lens = Vec::new();
         let mut bytes = Vec::new();
         for payload in [&text, &text, &secret] {
-            sender.outgoing().send_uncompressed(Message::Binary(&secret)).unwrap();
+            sender.sender().send_uncompressed(Message::Binary(&secret)).unwrap();
             bytes.extend(drain(&mut sender));
             sender.send_binary(payload).unwrap();
             let sent = drain(&mut sender);
@@ -592,7 +592,7 @@ fn sec_pd_09_the_length_of_an_uncompressed_message_tells_nothing_of_its_content(
                 let mut ws = sender(role, DeflateParameters::default());
                 let reflected = format!("{guess} {secret}");
                 let sent = match uncompressed {
-                    true => ws.outgoing().send_uncompressed(Message::Text(&reflected)),
+                    true => ws.sender().send_uncompressed(Message::Text(&reflected)),
                     false => ws.send_text(&reflected),
                 };
                 sent.unwrap();
@@ -606,7 +606,7 @@ fn sec_pd_09_the_length_of_an_uncompressed_message_tells_nothing_of_its_content(
         assert_eq!(plain[0], plain[1]);
         // The frame says so, and holds what was given. Nothing of it helps a later message either.
         let mut ws = sender(role, DeflateParameters::default());
-        ws.outgoing().send_uncompressed(Message::Text(secret)).unwrap();
+        ws.sender().send_uncompressed(Message::Text(secret)).unwrap();
         let frames = frames_from(role, &drain(&mut ws));
         assert_eq!((frames[0].first, &frames[0].payload[..]), (FIN | TEXT, secret.as_bytes()));
         ws.send_text(secret).unwrap();

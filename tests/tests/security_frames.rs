@@ -8,7 +8,7 @@ use std::time::Duration;
 use allocation_counter::measure;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::{CloseCode, FrameError, InvalidClose};
-use multiwa_ws_core::websocket::{Config, Negotiated, Outgoing, ProtocolError, Role, SendError, State, WebSocket};
+use multiwa_ws_core::websocket::{Config, Negotiated, ProtocolError, Role, SendError, State, WebSocket};
 
 use endpoint::{Endpoint, Heard, heard_in_any_split, untimed};
 use wire::{
@@ -240,7 +240,7 @@ fn sec_fr_07_a_masking_key_is_drawn_for_each_frame_of_each_kind_and_never_reused
     for _ in 0..500 {
         client.ws.send_text("secret").unwrap();
         client.ws.send_binary(b"secret").unwrap();
-        client.ws.outgoing().ping(b"secret").unwrap();
+        client.ws.sender().ping(b"secret").unwrap();
         client.feed(&frame_to(Role::Client, FIN | PING, b"secret"));
         client.flush();
     }
@@ -317,7 +317,7 @@ fn sec_fr_10_nothing_after_a_close_frame_is_handled_or_kept() {
     for role in ROLES {
         let mut ws = websocket(role, &untimed());
         assert_eq!(take(&mut ws, &mut close_to(role, 1000, "")), None);
-        let queued = ws.outgoing().queued();
+        let queued = ws.sender().queued();
         let frame = frame_to(role, BINARY, &[1; 1000]);
         let mut chunk = frame.clone();
         let peak = peak_of(|| {
@@ -327,7 +327,7 @@ fn sec_fr_10_nothing_after_a_close_frame_is_handled_or_kept() {
             }
         });
         assert!(peak < NOISE, "{peak}");
-        assert_eq!((ws.outgoing().queued(), ws.state()), (queued, State::Flushing));
+        assert_eq!((ws.sender().queued(), ws.state()), (queued, State::Flushing));
     }
 }
 
@@ -337,8 +337,8 @@ fn sec_fr_11_control_frames_hold_what_was_given_and_nothing_else() {
         for len in 0..=125 {
             let given: Vec<u8> = (0..len).map(|i| i ^ 0xA5).collect();
             let mut endpoint = Endpoint::new(role);
-            endpoint.ws.outgoing().ping(&given).unwrap();
-            endpoint.ws.outgoing().pong(&given).unwrap();
+            endpoint.ws.sender().ping(&given).unwrap();
+            endpoint.ws.sender().pong(&given).unwrap();
             let ping = frame_to(role, FIN | PING, &given);
             let (head, tail) = ping.split_at(ping.len() / 2);
             endpoint.feed(head);
@@ -356,9 +356,9 @@ fn sec_fr_11_control_frames_hold_what_was_given_and_nothing_else() {
             );
         }
         let mut endpoint = Endpoint::new(role);
-        type Control = fn(&mut Outgoing, &[u8]) -> Result<(), SendError>;
-        for control in [Outgoing::ping as Control, Outgoing::pong as Control] {
-            assert_eq!(control(endpoint.ws.outgoing(), &[0; 126]), Err(SendError::ControlTooLong));
+        let mut sender = endpoint.ws.sender();
+        for refused in [sender.ping(&[0; 126]), sender.pong(&[0; 126])] {
+            assert_eq!(refused, Err(SendError::ControlTooLong));
         }
         assert_eq!(endpoint.told(), []);
     }
@@ -376,7 +376,7 @@ fn sec_fr_12_a_flood_of_pings_holds_a_bounded_queue() {
                 assert_eq!(take(&mut ws, &mut chunk), None);
             }
         });
-        assert!(ws.outgoing().queued() <= 64 * 131, "{}", ws.outgoing().queued());
+        assert!(ws.sender().queued() <= 64 * 131, "{}", ws.sender().queued());
         assert!(peak <= 3 * 64 * 131 + NOISE, "{peak}");
         let mut slices = [&[][..]; 2];
         let filled = ws.poll_transmit(&mut slices);

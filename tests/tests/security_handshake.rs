@@ -71,7 +71,7 @@ mod support {
         let mut slices = [&b""[..]];
         assert_eq!(client.poll_transmit(&mut slices), 1);
         let mut bytes = slices[0].to_vec();
-        client.transmitted(bytes.len());
+        client.transmitted(NOW, bytes.len());
         let mut server = server();
         server.handle_input(NOW, &mut bytes.as_mut_slice()).unwrap();
         server.accept(NOW, &Acceptance::default()).unwrap();
@@ -241,7 +241,7 @@ fn sec_hs_06_bytes_after_a_refused_upgrade_are_ignored() {
         assert_eq!(server.handle_input(NOW, &mut input), Ok(None));
         assert!(input.is_empty());
         match step {
-            0 => server.transmitted(usize::MAX),
+            0 => server.transmitted(NOW, usize::MAX),
             _ => server.shutdown_done(),
         }
     }
@@ -259,7 +259,7 @@ fn sec_hs_06_bytes_after_an_accepted_upgrade_are_left_for_the_connection() {
     assert_eq!(server.handle_input(NOW, &mut input), Ok(None));
     server.accept(NOW, &Acceptance::default()).unwrap();
     assert_eq!(server.handle_input(NOW, &mut input), Ok(None));
-    server.transmitted(usize::MAX);
+    server.transmitted(NOW, usize::MAX);
     assert_eq!(server.handle_input(NOW, &mut input), Ok(None));
     assert!(server.poll_accepted().is_some());
     assert_eq!(server.handle_input(NOW, &mut input), Ok(None));

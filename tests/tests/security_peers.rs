@@ -51,7 +51,7 @@ fn drain(connection: &mut Connection) -> Vec<u8> {
             return bytes;
         }
         let lent = slices[..filled].concat();
-        connection.transmitted(lent.len());
+        connection.transmitted(NOW, lent.len());
         bytes.extend(lent);
     }
 }
@@ -318,7 +318,7 @@ fn sec_ap_08_debug_output_shows_no_secret_of_the_upgrade_nor_what_was_said() {
             let (head, tail) = bytes.split_at_mut(12);
             for mut input in [head, tail] {
                 while ws.handle_input(NOW, &mut input).unwrap().is_some() {}
-                ws.outgoing().ping(b"s3cret").unwrap();
+                ws.sender().ping(b"s3cret").unwrap();
                 shown.push(format!("{ws:?} {ws:#?}"));
             }
         }

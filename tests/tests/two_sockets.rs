@@ -33,7 +33,7 @@ fn messages_of_every_kind_arrive_whole_and_in_order_whatever_the_link_does_to_th
         let mut expected = Vec::new();
         for number in 0..20_u8 {
             for end in [&mut pair.client, &mut pair.server] {
-                let out = end.socket.outgoing();
+                let mut out = end.socket.sender();
                 out.send_text(&"é".repeat(number.into())).unwrap();
                 out.send_fragment(Message::Binary(&[number; 200]), false).unwrap();
                 out.ping(&[number]).unwrap();

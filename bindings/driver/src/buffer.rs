@@ -31,6 +31,27 @@ impl ReadBuffer {
         self.start == self.end
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Appends bytes that were read, in memory of its own where the buffer has no room.
+    pub(crate) fn extend(&mut self, more: &[u8]) {
+        if self.bytes.len() - self.end < more.len() {
+            let (bytes, len) = (std::mem::take(&mut self.bytes), self.len());
+            let mut grown = vec![0; (len + more.len()).max(2 * len)].into_boxed_slice();
+            if let (Some(to), Some(from)) = (grown.get_mut(..len), bytes.get(self.start..self.end)) {
+                to.copy_from_slice(from);
+            }
+            give_back(bytes);
+            (self.bytes, self.start, self.end) = (grown, 0, len);
+        }
+        if let Some(room) = self.bytes.get_mut(self.end..self.end + more.len()) {
+            room.copy_from_slice(more);
+            self.end += more.len();
+        }
+    }
+
     /// Lets `process` take bytes from the front.
     pub(crate) fn consume<T>(&mut self, process: impl FnOnce(&mut &mut [u8]) -> T) -> T {
         let (mut input, unread) = self.unread();

@@ -21,9 +21,13 @@ pub enum Error {
     /// The peer did not answer a ping in time.
     #[error("the peer does not answer")]
     Unresponsive,
-    /// The command was refused.
+    /// The command was refused, or the connection ended before what it queued was written.
     #[error(transparent)]
     Send(#[from] SendError),
+    /// Both sides send and neither reads: as many bytes of the peer as may be kept are unread. Take events, which writes too, or
+    /// [split](crate::WebSocket::split) the connection.
+    #[error("the peer sends as well, and what it sent is not read: take events with `next`, or split the connection")]
+    Unread,
 }
 
 /// Why an upgrade opened no connection.

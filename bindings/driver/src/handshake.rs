@@ -13,7 +13,7 @@ use multiwa_ws_core::websocket::{Config, Role};
 
 use crate::buffer::ReadBuffer;
 use crate::error::HandshakeError;
-use crate::transport::{Timer, Transmit, Transport, transmit};
+use crate::transport::{Read, Timer, Transmit, Transport, transmit};
 use crate::{Io, Runtime, WebSocket, seed};
 
 /// What a [`WebSocket`] is told at its start.
@@ -38,10 +38,9 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         let mut handshake = ClientHandshake::new(R::now(), request, options.handshake, seed()?)?;
         let mut upgrade = Upgrade::<S, R>::new(stream);
         let answer = loop {
-            let now = R::now();
             let answer = match upgrade.progress(&mut handshake).await {
-                Progress::Input => upgrade.buffer.consume(|input| handshake.handle_input(now, input)),
-                Progress::Eof => handshake.handle_eof(now),
+                Progress::Input => upgrade.buffer.consume(|input| handshake.handle_input(R::now(), input)),
+                Progress::Eof => handshake.handle_eof(R::now()),
                 Progress::Timeout(now) => handshake.handle_timeout(now),
             };
             match (upgrade.transport.error.take(), answer) {
@@ -75,19 +74,20 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         let mut upgrade = Upgrade::<S, R>::new(stream);
         let mut decide = Some(decide);
         let accepted = loop {
-            let now = R::now();
             // What the client did wrong is answered, and reported once the answer is written.
             match upgrade.progress(&mut handshake).await {
-                Progress::Input => drop(upgrade.buffer.consume(|input| handshake.handle_input(now, input).is_ok())),
-                Progress::Eof => drop(handshake.handle_eof(now)),
+                Progress::Input => {
+                    let _ = upgrade.buffer.consume(|input| handshake.handle_input(R::now(), input).is_ok());
+                }
+                Progress::Eof => drop(handshake.handle_eof(R::now())),
                 Progress::Timeout(now) => drop(handshake.handle_timeout(now)),
             }
             if let Some(request) = handshake.request()
                 && let Some(decide) = decide.take()
             {
                 match decide(request) {
-                    Ok(acceptance) => handshake.accept(now, &acceptance)?,
-                    Err(rejection) => handshake.reject(now, &rejection)?,
+                    Ok(acceptance) => handshake.accept(R::now(), &acceptance)?,
+                    Err(rejection) => handshake.reject(R::now(), &rejection)?,
                 }
             }
             if handshake.state() == ServerState::Accepting {
@@ -157,9 +157,9 @@ impl<S: Unpin, R: Io<S>> Upgrade<S, R> {
             return Poll::Ready(Progress::Eof);
         }
         self.buffer.release();
-        match self.transport.poll_read::<R>(cx, &mut self.buffer, handshake) {
-            Poll::Ready(true) => return Poll::Ready(Progress::Input),
-            Poll::Ready(false) => return Poll::Ready(Progress::Eof),
+        match self.transport.poll_read::<R>(cx, &mut self.buffer) {
+            Poll::Ready(Read::Bytes) => return Poll::Ready(Progress::Input),
+            Poll::Ready(Read::Eof | Read::Failed) => return Poll::Ready(Progress::Eof),
             Poll::Pending => {}
         }
         self.timer.poll(cx, handshake.deadline()).map(Progress::Timeout)
@@ -188,8 +188,8 @@ impl Transmit for ClientHandshake {
         self.poll_transmit(slices)
     }
 
-    fn transmitted(&mut self, len: usize) {
-        self.transmitted(len);
+    fn transmitted(&mut self, now: Instant, len: usize) {
+        self.transmitted(now, len);
     }
 
     fn poll_shutdown(&self) -> bool {

@@ -5,9 +5,9 @@
 //! of people's accounts.
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::{ClientEvent, Notice};
+use multiwa_ws_core::session::ClientEvent;
 #[cfg(feature = "tracing")]
-use multiwa_ws_core::session::{RequestId, RequestOutcome};
+use multiwa_ws_core::session::{Notice, RequestId, RequestOutcome};
 
 use crate::Observed;
 
@@ -51,10 +51,11 @@ pub(crate) struct Entered {
     _span: tracing::span::EnteredSpan,
 }
 
-/// A message of the server, which is not shown.
-pub(crate) fn received(event: &ClientEvent<'_>) {
+/// What happened to a client. A message of the server is not shown.
+pub(crate) fn received(now: Instant, event: &ClientEvent<'_>) {
     #[cfg(feature = "tracing")]
     match event {
+        ClientEvent::Notice(notice) => notified(now, notice),
         ClientEvent::Event(event) => tracing::trace!(target: TARGET, bytes = event.as_str().len(), "event received"),
         ClientEvent::RequestEnded { id, outcome, .. } => request_ended(*id, outcome),
         ClientEvent::Connected(_) => tracing::debug!(target: TARGET, "greeted by the server"),
@@ -64,7 +65,7 @@ pub(crate) fn received(event: &ClientEvent<'_>) {
         ClientEvent::Invalid(error) => tracing::warn!(target: TARGET, %error, "invalid message received"),
     }
     #[cfg(not(feature = "tracing"))]
-    let _ = event;
+    let _ = (now, event);
 }
 
 #[cfg(feature = "tracing")]
@@ -80,8 +81,8 @@ fn request_ended(id: RequestId, outcome: &RequestOutcome<'_>) {
 }
 
 /// What happened to the connection of a client.
-pub(crate) fn notice(now: Instant, notice: &Notice) {
-    #[cfg(feature = "tracing")]
+#[cfg(feature = "tracing")]
+fn notified(now: Instant, notice: &Notice) {
     match notice {
         Notice::Connecting { attempt } => tracing::debug!(target: TARGET, attempt, "connecting"),
         Notice::Opened => tracing::debug!(target: TARGET, "connection open"),
@@ -94,12 +95,9 @@ pub(crate) fn notice(now: Instant, notice: &Notice) {
             let wait = until.saturating_duration_since(now);
             tracing::warn!(target: TARGET, %loss, ?wait, "connection lost, to be tried again");
         }
-        Notice::RequestEnded { id, outcome, .. } => request_ended(*id, outcome),
         Notice::Closing => tracing::debug!(target: TARGET, "closing"),
         Notice::Closed(cause) => tracing::info!(target: TARGET, ?cause, "closed"),
     }
-    #[cfg(not(feature = "tracing"))]
-    let _ = (now, notice);
 }
 
 /// An application that does not take its events has lost some, `dropped` in all.

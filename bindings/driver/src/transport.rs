@@ -3,9 +3,10 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::websocket::Outgoing;
+use multiwa_ws_core::websocket::WebSocket;
 
 use crate::buffer::{self, ReadBuffer};
 use crate::{Io, Runtime};
@@ -13,7 +14,7 @@ use crate::{Io, Runtime};
 /// The sending half of a state machine: the verbs that are the same at every layer.
 pub(crate) trait Transmit {
     fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize;
-    fn transmitted(&mut self, len: usize);
+    fn transmitted(&mut self, now: Instant, len: usize);
     fn poll_shutdown(&self) -> bool;
     fn shutdown_done(&mut self);
     fn handle_lost(&mut self, now: Instant);
@@ -27,8 +28,8 @@ macro_rules! transmit {
                 self.poll_transmit(slices)
             }
 
-            fn transmitted(&mut self, len: usize) {
-                self.transmitted(len);
+            fn transmitted(&mut self, now: Instant, len: usize) {
+                self.transmitted(now, len);
             }
 
             fn poll_shutdown(&self) -> bool {
@@ -48,7 +49,7 @@ macro_rules! transmit {
 }
 pub(crate) use transmit;
 
-transmit!(Outgoing, Outgoing::handle_lost);
+transmit!(WebSocket, WebSocket::handle_lost);
 
 /// Slices for one vectored write.
 const SLICES: usize = 16;
@@ -58,6 +59,17 @@ const SLICES: usize = 16;
 const SMALL: usize = 1 << 10;
 
 const _: () = assert!(SLICES * SMALL <= buffer::LEN, "what is joined fits a buffer");
+
+/// What a read of a stream gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Bytes, which are in the buffer.
+    Bytes,
+    /// Its end.
+    Eof,
+    /// An error, which is kept in [`Transport::error`].
+    Failed,
+}
 
 /// A stream with the error that ended it.
 #[derive(Debug)]
@@ -91,35 +103,39 @@ impl<S: Unpin> Transport<S> {
         Poll::Ready(())
     }
 
-    /// Reads into `buffer`, which is empty. Ready with whether there were bytes; without them the stream has ended, which is
-    /// told once.
-    pub(crate) fn poll_read<R: Io<S>>(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuffer,
-        machine: &mut impl Transmit,
-    ) -> Poll<bool> {
+    /// Reads into `buffer`, which is empty. The end of the stream, and an error of it, is reported once.
+    pub(crate) fn poll_read<R: Io<S>>(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuffer) -> Poll<Read> {
+        buffer.fill(|bytes| {
+            let read = self.poll_read_some::<R>(cx, bytes);
+            (if let Poll::Ready((_, len)) = read { len } else { 0 }, read.map(|(read, _)| read))
+        })
+    }
+
+    /// Reads behind what is in `buffer`, as [`poll_read`](Self::poll_read) does.
+    pub(crate) fn poll_read_behind<R: Io<S>>(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuffer) -> Poll<Read> {
+        buffer::with_scratch(|scratch| {
+            let (read, len) = ready!(self.poll_read_some::<R>(cx, scratch));
+            buffer.extend(scratch.get(..len).unwrap_or_default());
+            Poll::Ready(read)
+        })
+    }
+
+    fn poll_read_some<R: Io<S>>(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<(Read, usize)> {
         if self.ended {
             return Poll::Pending;
         }
-        let read = buffer.fill(|bytes| match R::poll_read(Pin::new(&mut self.stream), cx, bytes) {
-            Poll::Ready(Ok(len)) => (len, Poll::Ready(Ok(len > 0))),
+        let read = match ready!(R::poll_read(Pin::new(&mut self.stream), cx, bytes)) {
+            Ok(len @ 1..) => return Poll::Ready((Read::Bytes, len)),
+            Ok(0) => Read::Eof,
             // TLS without a farewell. That it could have been cut is no news: whether all was said the Close frame tells.
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => (0, Poll::Ready(Ok(false))),
-            Poll::Ready(Err(error)) => (0, Poll::Ready(Err(error))),
-            Poll::Pending => (0, Poll::Pending),
-        });
-        match ready!(read) {
-            Ok(more) => {
-                self.ended = !more;
-                Poll::Ready(more)
-            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Read::Eof,
             Err(error) => {
-                self.ended = true;
-                self.lose::<R>(error, machine);
-                Poll::Ready(false)
+                self.error.get_or_insert(error);
+                Read::Failed
             }
-        }
+        };
+        self.ended = true;
+        Poll::Ready((read, 0))
     }
 
     /// Ends the write side without waiting for it: nothing is left to be said.
@@ -151,7 +167,7 @@ impl<S: Unpin> Transport<S> {
             }
             self.written += written as u64;
             self.unflushed = true;
-            machine.transmitted(written);
+            machine.transmitted(R::now(), written);
         }
         if self.unflushed {
             ready!(R::poll_flush(stream.as_mut(), cx))?;
@@ -183,31 +199,47 @@ fn join<'r>(slices: &[&[u8]], room: &'r mut [u8]) -> &'r [u8] {
 }
 
 /// A timer that follows a moving deadline, and is armed anew only when it must be.
+///
+/// Input that has arrived comes before a deadline. A deadline that has come is therefore followed by one more turn of the
+/// runtime, in which the task reads: a stream may say that it is not ready although bytes wait, and a process that was stopped
+/// wakes up with timers that are long due.
 #[derive(Debug)]
 pub(crate) struct Timer<R: Runtime> {
     /// The timer and the time it fires at, at or before the deadline.
     armed: Option<(Instant, Pin<Box<R::Sleep>>)>,
+    /// The deadline that has come, and when the turn that follows it is over.
+    turn: Option<(Instant, Instant)>,
 }
+
+/// How long that turn is. It is a wait, and no yield, since a task that yields may run again before the runtime has looked
+/// at its sockets.
+const TURN: Duration = Duration::from_millis(1);
 
 impl<R: Runtime> Timer<R> {
     pub(crate) fn new() -> Self {
-        Self { armed: None }
+        Self { armed: None, turn: None }
     }
 
-    /// Ready with the present once `deadline` has come.
+    /// Ready with the present once `deadline` has come and the caller has polled its stream since. Poll the stream before this.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<Instant> {
         let Some(deadline) = deadline else { return Poll::Pending };
         loop {
+            let turn = self.turn.filter(|(due, _)| *due == deadline);
+            let until = turn.map_or(deadline, |(_, until)| until);
             // A timer that fires early is as good: deadlines mostly move on, and arming costs more than one wake-up.
             let (at, sleep) = match &mut self.armed {
-                Some(armed) if armed.0 <= deadline => armed,
-                armed => armed.insert((deadline, Box::pin(R::sleep_until(deadline)))),
+                Some(armed) if armed.0 <= until => armed,
+                armed => armed.insert((until, Box::pin(R::sleep_until(until)))),
             };
             ready!(sleep.as_mut().poll(cx));
-            let due = *at >= deadline;
+            let due = *at >= until;
             self.armed = None;
-            if due {
+            if due && turn.is_some() {
+                self.turn = None;
                 return Poll::Ready(R::now().max(deadline));
+            }
+            if due {
+                self.turn = Some((deadline, R::now().max(deadline) + TURN));
             }
         }
     }
@@ -292,7 +324,7 @@ mod tests {
             slices.iter_mut().zip(rest).map(|(slot, piece)| *slot = piece).count()
         }
 
-        fn transmitted(&mut self, len: usize) {
+        fn transmitted(&mut self, _: Instant, len: usize) {
             self.written += len;
         }
 

@@ -69,8 +69,9 @@ impl Driven {
     fn receive(&self, text: &str) {
         let mut turn = self.driver.turn(&self.waker);
         let (session, inbox) = turn.sides();
-        if let Some(event) = session.handle_message(NOW, text) {
-            inbox.receive(event);
+        let message = &mut Some(text);
+        while let Some(event) = session.handle_message(NOW, message) {
+            inbox.receive(NOW, event);
         }
         turn.settle(NOW);
     }
@@ -83,7 +84,7 @@ impl Driven {
     fn send(&self) -> String {
         let mut turn = self.driver.turn(&self.waker);
         let message = turn.machine().poll_message().expect("a message").to_owned();
-        turn.machine().message_sent();
+        turn.machine().message_sent(0);
         message.split_once(r#""requestId":""#).unwrap().1.split('"').next().unwrap().to_owned()
     }
 

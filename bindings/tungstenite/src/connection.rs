@@ -75,6 +75,11 @@ impl<S: Stream> Connection<S> {
         self.socket.get_mut().take_arrived()
     }
 
+    /// How many bytes were written since the last call, and how many wait at least.
+    pub(crate) fn take_progress(&mut self) -> (usize, usize) {
+        (self.socket.get_mut().take_written(), usize::from(self.unflushed))
+    }
+
     /// Whether a message would be taken now: the earlier ones are written, and the end has not begun.
     pub(crate) fn can_send(&self) -> bool {
         !self.unflushed && self.write_error.is_none() && self.ending.is_none()

@@ -11,21 +11,28 @@ pub trait Stream: Read + Write + Source + Send + 'static {}
 
 impl<S: Read + Write + Source + Send + 'static> Stream for S {}
 
-/// A stream that notices whether bytes arrived: those of a message that is not whole yet are a sign of life too.
+/// A stream that notices whether bytes arrived, those of a message that is not whole yet included, and how many left: both are
+/// signs of life.
 #[derive(Debug)]
 pub(crate) struct Watched<S> {
     pub(crate) stream: S,
     arrived: bool,
+    written: usize,
 }
 
 impl<S> Watched<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, arrived: false }
+        Self { stream, arrived: false, written: 0 }
     }
 
     /// Whether bytes arrived since the last call.
     pub(crate) fn take_arrived(&mut self) -> bool {
         std::mem::take(&mut self.arrived)
+    }
+
+    /// How many bytes were written since the last call.
+    pub(crate) fn take_written(&mut self) -> usize {
+        std::mem::take(&mut self.written)
     }
 }
 
@@ -42,7 +49,10 @@ impl<S: Write> Write for Watched<S> {
         match retry(|| self.stream.write(bytes))? {
             // `tungstenite` panics over it during the upgrade.
             0 if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
-            written => Ok(written),
+            written => {
+                self.written += written;
+                Ok(written)
+            }
         }
     }
 

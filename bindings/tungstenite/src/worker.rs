@@ -140,7 +140,9 @@ impl<C: Connector> Pump<C> {
             && let Some(text) = session.poll_message()
             && connection.send(text)
         {
-            session.message_sent();
+            // At least; that all was written `take_progress` tells.
+            let waiting = text.len();
+            session.message_sent(waiting);
         }
     }
 
@@ -253,6 +255,10 @@ impl<C: Connector> Pump<C> {
     fn exchange(&mut self, client: &Handle) -> bool {
         let Link::Open(connection) = &mut self.link else { return false };
         let mut moved = connection.flush();
+        let (written, waiting) = connection.take_progress();
+        if written > 0 {
+            client.lock().machine().handle_progress(Std::now(), written, waiting);
+        }
         // On the way to its end a connection brings no events to wait for.
         if self.paused && connection.deadline().is_none() {
             return moved;
@@ -295,8 +301,9 @@ impl<C: Connector> Pump<C> {
 /// Hands on what a message means; whether the queue is full with it.
 fn deliver(client: &mut Turn<'_, ClientSession>, now: Instant, text: &str) -> bool {
     let (session, inbox) = client.sides();
-    if let Some(event) = session.handle_message(now, text) {
-        inbox.receive(event);
+    let message = &mut Some(text);
+    while let Some(event) = session.handle_message(now, message) {
+        inbox.receive(now, event);
     }
     let full = inbox.is_full();
     // What this message caused is told before what the next one brings.

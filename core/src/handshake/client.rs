@@ -180,7 +180,7 @@ pub enum Answer {
 /// assert_eq!(handshake.poll_transmit(&mut slices), 1);
 /// assert!(slices[0].starts_with(b"GET /ws?apiKey=k%201 HTTP/1.1\r\nHost: gateway:3001\r\n"));
 /// let written = slices[0].len();
-/// handshake.transmitted(written);
+/// handshake.transmitted(now, written);
 ///
 /// let mut bytes = *b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\nwho?";
 /// let Some(Answer::Refused(refusal)) = handshake.handle_input(now, &mut &mut bytes[..])? else { panic!() };
@@ -321,9 +321,18 @@ impl ClientHandshake {
         self.outgoing.poll_transmit(slices)
     }
 
-    /// Confirms that the transport took `count` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
-    pub fn transmitted(&mut self, count: usize) {
+    /// Confirms that the transport took `count` bytes of what [`poll_transmit`](Self::poll_transmit) lent, and returns whether
+    /// the last of the request was among them: then the wait for the answer begins.
+    pub fn transmitted(&mut self, now: Instant, count: usize) -> bool {
+        if self.outgoing.is_empty() {
+            return false;
+        }
         self.outgoing.transmitted(count);
+        if !self.outgoing.is_empty() {
+            return false;
+        }
+        self.deadline = self.deadline.max(now + self.limits.timeout);
+        true
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None` once the handshake is over.

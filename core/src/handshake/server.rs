@@ -244,7 +244,7 @@ impl ServerHandshake {
     }
 
     /// Confirms that the transport took `count` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
-    pub fn transmitted(&mut self, count: usize) {
+    pub fn transmitted(&mut self, _: Instant, count: usize) {
         if self.outgoing.is_empty() {
             return;
         }

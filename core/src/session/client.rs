@@ -24,8 +24,8 @@ use crate::Instant;
 use crate::keep_alive::Liveness;
 use crate::random::Random;
 
-/// Notices that wait to be polled; from here on commands are refused and no further attempt begins.
-const MAX_NOTICES: usize = 256;
+/// Events that wait to be polled; from here on commands are refused and no further attempt begins.
+const MAX_EVENTS: usize = 256;
 
 /// One client of a MultiWA server, over any transport of text messages, with its whole lifecycle.
 ///
@@ -35,19 +35,22 @@ const MAX_NOTICES: usize = 256;
 /// - **Getters**, at any time: [`state`](Self::state), [`live`](Self::live), [`wanted`](Self::wanted),
 ///   [`counters`](Self::counters) and the others.
 /// - **`handle_*`**, [`connected`](Self::connected), [`redirected`](Self::redirected), [`opened`](Self::opened),
-///   [`lost`](Self::lost) and [`reading_paused`](Self::reading_paused) tell what happened on the transport or that time passed.
+///   [`lost`](Self::lost) and [`reading_paused`](Self::reading_paused) report what happened on the transport or that time
+///   passed.
 /// - **Commands**: [`connect`](Self::connect), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe),
 ///   [`ping`](Self::ping), [`close`](Self::close). They take effect before they return; a refused one changed nothing.
 /// - **`poll_*`**: after any of the above, send what [`poll_message`](Self::poll_message) lends and confirm each with
 ///   [`message_sent`](Self::message_sent), then do what [`poll_action`](Self::poll_action) says, take
 ///   [`poll_event`](Self::poll_event) until it is empty, and sleep until [`poll_timeout`](Self::poll_timeout).
 ///
+/// Events come in one order, which is that of the wire: no message is taken while one waits to be told.
+///
 /// Calls may come in any order; what makes no sense in the present state is ignored. Time never runs backwards inside: an
 /// earlier `now` counts as the latest one given.
 ///
 /// ```
 /// use multiwa_ws_core::Instant;
-/// use multiwa_ws_core::session::{Action, ClientConfig, ClientEvent, ClientSession, EventNames, Features};
+/// use multiwa_ws_core::session::{Action, ClientConfig, ClientEvent, ClientSession, EventNames, Features, Notice};
 ///
 /// let now = Instant::from_nanos(0);
 /// let mut client = ClientSession::new(ClientConfig::default(), [7; 32]);
@@ -57,10 +60,13 @@ const MAX_NOTICES: usize = 256;
 ///
 /// // The transport is open, and the server greets.
 /// client.opened(now, Features::default());
-/// let hello = r#"{"type":"ack","payload":{"clientId":"c"}}"#;
-/// assert!(matches!(client.handle_message(now, hello), Some(ClientEvent::Connected(_))));
+/// let mut hello = Some(r#"{"type":"ack","payload":{"clientId":"c"}}"#);
+/// assert_eq!(client.handle_message(now, &mut hello), Some(ClientEvent::Notice(Notice::Connecting { attempt: 1 })));
+/// assert_eq!(client.handle_message(now, &mut hello), Some(ClientEvent::Notice(Notice::Opened)));
+/// assert!(matches!(client.handle_message(now, &mut hello), Some(ClientEvent::Connected(_))));
+/// assert_eq!(client.handle_message(now, &mut hello), None);
 /// assert!(client.poll_message().is_some_and(|text| text.starts_with(r#"{"type":"subscribe""#)));
-/// client.message_sent();
+/// client.message_sent(0);
 /// # Ok::<(), multiwa_ws_core::session::CommandError>(())
 /// ```
 #[derive(Debug)]
@@ -98,9 +104,14 @@ pub struct ClientSession {
 
     /// What [`ClientSession::poll_message`] lends, and the request that it is.
     front: Option<(Option<RequestId>, String)>,
+    /// Requests that the transport took and has not written yet, each with the position of its last byte.
+    unwritten: VecDeque<(RequestId, u64)>,
+    /// Bytes that this connection's transport has written.
+    written: u64,
     pongs: VecDeque<String>,
     actions: Actions,
-    notices: VecDeque<Notice>,
+    /// What the application was not told yet. No message is taken before it has been.
+    events: VecDeque<ClientEvent<'static>>,
     counters: ClientCounters,
 }
 
@@ -170,11 +181,12 @@ pub enum CommandError {
     /// A limit of [`ClientConfig::subscriptions`].
     #[error("a subscription would have {0}")]
     Limit(SubscriptionLimit),
-    /// As many requests as [`ClientConfig::max_requests`] have no answer: wait for one to end.
+    /// As many requests wait as there may be, [`ClientConfig::max_requests`] beside one for each subscription: wait for one to
+    /// end.
     #[error("too many requests have no answer: wait for one to end")]
     TooManyRequests,
-    /// Notices pile up: take them from [`ClientSession::poll_event`].
-    #[error("notices pile up: take them from `poll_event`")]
+    /// Events pile up: take them from [`ClientSession::poll_event`].
+    #[error("events pile up: take them from `poll_event`")]
     Undrained,
 }
 
@@ -209,9 +221,11 @@ impl ClientSession {
             rtt: None,
             gap_from: None,
             front: None,
+            unwritten: VecDeque::new(),
+            written: 0,
             pongs: VecDeque::new(),
             actions: Actions::default(),
-            notices: VecDeque::new(),
+            events: VecDeque::new(),
             counters: ClientCounters::default(),
         }
     }
@@ -391,21 +405,23 @@ impl ClientSession {
         self.welcome = Welcome::Over;
         self.actions.close = Some((1000, ""));
         self.state_due = Some(self.now + self.config.close_timeout);
-        self.notices.push_back(Notice::Closing);
+        self.notify(Notice::Closing);
     }
 
     fn check_open(&self) -> Result<(), CommandError> {
         if matches!(self.state, ClientState::Closing | ClientState::Closed) {
             return Err(CommandError::Closed);
         }
-        if self.notices.len() >= MAX_NOTICES {
+        if self.events.len() >= MAX_EVENTS {
             return Err(CommandError::Undrained);
         }
         Ok(())
     }
 
     fn request(&mut self, ask: Ask) -> Result<RequestId, CommandError> {
-        if !self.requests.make_room(self.config.max_requests) {
+        // What is desired is bounded by the subscriptions; what is asked for at a time, where it is sent.
+        let max = self.config.max_requests.saturating_add(self.config.subscriptions.max_subscriptions);
+        if !self.requests.make_room(max) {
             return Err(CommandError::TooManyRequests);
         }
         let deadline = self.now + self.config.request_timeout;
@@ -416,7 +432,8 @@ impl ClientSession {
 /// # What happened
 impl ClientSession {
     /// The transport is connected and the upgrade begins: from here on
-    /// [`ClientConfig::upgrade_timeout`] holds in place of [`ClientConfig::connect_timeout`].
+    /// [`ClientConfig::upgrade_timeout`] holds in place of [`ClientConfig::connect_timeout`]. It begins anew when this is called
+    /// again, once the request has left.
     pub fn connected(&mut self, now: Instant) {
         self.advance(now);
         if self.state == ClientState::Connecting {
@@ -458,7 +475,7 @@ impl ClientSession {
         self.liveness = Some(liveness);
         // A pause that began on an earlier connection counts on this one from its start.
         self.reading_paused = self.reading_paused.map(|_| self.now);
-        self.notices.push_back(Notice::Opened);
+        self.notify(Notice::Opened);
         match self.config.ack_timeout {
             Some(timeout) => self.welcome = Welcome::Awaited { due: self.now + timeout },
             None => self.renew(),
@@ -466,14 +483,24 @@ impl ClientSession {
         self.progress();
     }
 
-    /// A text message arrived. What it means is lent from `text`; `None` when it concerns the session alone.
+    /// Takes the text message that arrived out of `message`, unless there is something to tell from before, and returns the
+    /// next event. What the message means is lent from its text.
     ///
-    /// A second event that the message causes comes from [`poll_event`](Self::poll_event).
-    pub fn handle_message<'t>(&mut self, now: Instant, text: &'t str) -> Option<ClientEvent<'t>> {
-        self.judge(now, text).map(|located| located.lend(text))
+    /// Call it until it returns `None`: then the message was taken, and all that came of it was told.
+    pub fn handle_message<'t>(&mut self, now: Instant, message: &mut Option<&'t str>) -> Option<ClientEvent<'t>> {
+        self.advance(now);
+        if let Some(event) = self.poll_event() {
+            return Some(event);
+        }
+        let text = message.take()?;
+        match self.judge(now, text) {
+            Some(located) => Some(located.lend(text)),
+            None => self.poll_event(),
+        }
     }
 
-    /// As [`handle_message`](Self::handle_message), for a caller that owns the buffer and lends from it later.
+    /// As [`handle_message`](Self::handle_message), for a caller that owns the buffer and lends from it later. There must be no
+    /// event to tell.
     pub(crate) fn judge(&mut self, now: Instant, text: &str) -> Option<Located> {
         self.handle_traffic(now);
         if !self.state.is_open() {
@@ -515,6 +542,31 @@ impl ClientSession {
         }
     }
 
+    /// `len` bytes of the transport's queue were written, and `waiting` more wait to be.
+    ///
+    /// What waits for an answer waits from when its last byte has left: it cannot be answered before. Until then its time begins
+    /// anew with each write.
+    pub fn handle_progress(&mut self, now: Instant, len: usize, waiting: usize) {
+        self.advance(now);
+        self.written += len as u64;
+        if let Some(liveness) = &mut self.liveness {
+            liveness.bytes_left(self.now, len, waiting);
+        }
+        if self.unwritten.is_empty() {
+            return;
+        }
+        while let Some((request, end)) = self.unwritten.front()
+            && (waiting == 0 || *end <= self.written)
+        {
+            let request = *request;
+            self.unwritten.pop_front();
+            self.written_whole(request);
+        }
+        if len > 0 {
+            self.requests.restart_unwritten(self.now + self.config.request_timeout);
+        }
+    }
+
     /// The caller stops reading: what the server sends cannot arrive, so its silence does not count.
     pub fn reading_paused(&mut self, now: Instant) {
         self.advance(now);
@@ -545,7 +597,7 @@ impl ClientSession {
         self.lose(loss);
     }
 
-    /// Time passed. Does nothing before [`poll_timeout`](Self::poll_timeout).
+    /// Time passed. Does nothing before [`poll_timeout`](Self::poll_timeout). Input that has arrived comes first.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
         let due = self.state_due.is_some_and(|due| due <= self.now);
@@ -570,12 +622,25 @@ impl ClientSession {
         self.front.as_ref().map(|(_, text)| text.as_str())
     }
 
-    /// The layer below took what [`poll_message`](Self::poll_message) lent.
-    pub fn message_sent(&mut self) {
+    /// The transport took what [`poll_message`](Self::poll_message) lent. `waiting` bytes are to be written until its last one
+    /// has left, 0 when it has; [`handle_progress`](Self::handle_progress) reports how they leave.
+    pub fn message_sent(&mut self, waiting: usize) {
         if let Some((Some(request), _)) = self.front.take() {
-            self.requests.mark_sent(request, self.now);
+            self.requests.mark_sent(request, self.now + self.config.request_timeout);
+            if waiting == 0 {
+                self.written_whole(request);
+            } else {
+                self.unwritten.push_back((request, self.written + waiting as u64));
+            }
         }
         self.progress();
+    }
+
+    fn written_whole(&mut self, request: RequestId) {
+        let is_ping = self.requests.mark_written(request, self.now, self.config.request_timeout);
+        if is_ping && let Some(liveness) = &mut self.liveness {
+            liveness.ping_written(self.now);
+        }
     }
 
     /// What to do with the transport next.
@@ -590,11 +655,11 @@ impl ClientSession {
         self.actions.connect.take().map(|attempt| Action::Connect { attempt })
     }
 
-    /// What happened without a message, or besides its event. While 256 of these wait, commands are refused and no attempt
-    /// begins.
+    /// The next event: [`handle_message`](Self::handle_message) without a message. While 256 of them wait, commands are
+    /// refused and no attempt begins.
     #[must_use]
-    pub fn poll_event(&mut self) -> Option<Notice> {
-        self.notices.pop_front()
+    pub fn poll_event(&mut self) -> Option<ClientEvent<'static>> {
+        self.events.pop_front()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -615,7 +680,11 @@ impl ClientSession {
         [state, silence, self.requests.next_deadline()].into_iter().flatten().min()
     }
 
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     fn is_stalled(&self) -> bool {
-        self.state == ClientState::Backoff && self.notices.len() >= MAX_NOTICES
+        self.state == ClientState::Backoff && self.events.len() >= MAX_EVENTS
     }
 }

@@ -32,8 +32,8 @@ pub struct ClientConfig {
     pub second_profile: SecondProfile,
     /// Subscriptions that may be wanted, the defaults being those of the server, which would refuse more.
     pub subscriptions: SubscriptionLimits,
-    /// Requests that have not been answered, 64 by default: their memory is bounded, while no person or program waits for
-    /// more at once.
+    /// Requests of the application that are sent and not answered, 64 by default; further ones wait for their turn. As many,
+    /// and one for each subscription that there may be, may be under way in all: so their memory is bounded.
     pub max_requests: usize,
     /// Nesting of a message, 64 by default and 128 at most, so that applications that recurse over data are safe.
     pub max_depth: u8,

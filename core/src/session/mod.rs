@@ -27,6 +27,7 @@ pub use envelope::{Message, encode_event, encode_message};
 pub use event::{Event, EventView, MemberError, MessageAck, MessageReceived, QrUpdated, SessionStatus};
 pub use features::Features;
 pub use json::{DEFAULT_MAX_DEPTH, RawJson};
+pub(crate) use notice::Located;
 pub use notice::{Action, ClientEvent, CloseCause, FailedSubscription, Gap, Notice, Refusal, RequestOutcome};
 pub use outline::Outline;
 pub use request::{RequestId, RequestKind};

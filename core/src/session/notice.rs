@@ -13,9 +13,13 @@ use super::retry::Loss;
 use super::scanner::JsonError;
 use crate::Instant;
 
-/// What one message of the server means, lent from the text of that message.
+/// What happened to a client: all of it, in one order, which is that of the wire.
+///
+/// What a message means is lent from its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientEvent<'t> {
+    /// What happened without a message, or because of one.
+    Notice(Notice),
     /// An event that a live subscription asked for.
     Event(Event<'t>),
     /// The connection's `ack`: the payload has `message`, `clientId` and `timestamp`.
@@ -26,7 +30,7 @@ pub enum ClientEvent<'t> {
         id: RequestId,
         /// What it asked for.
         kind: RequestKind,
-        /// How it ended: here, by an answer.
+        /// How it ended.
         outcome: RequestOutcome<'t>,
     },
     /// An `error` that answers no request.
@@ -49,7 +53,7 @@ pub enum ClientEvent<'t> {
 pub enum RequestOutcome<'t> {
     /// The server did as asked.
     Acknowledged {
-        /// From handing the request to the transport to its answer: for a `ping`, the round-trip time.
+        /// From when the request was written to its answer: for a `ping`, the round-trip time.
         after: Duration,
     },
     /// It was refused, and changed nothing.
@@ -77,7 +81,7 @@ pub enum Refusal<'t> {
     Displaced,
 }
 
-/// What happened without a message, or besides the event that a message already is.
+/// What happened to the client and its connection, apart from what the server wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// An attempt begins.
@@ -102,15 +106,6 @@ pub enum Notice {
         loss: Loss,
         /// When the next attempt begins.
         until: Instant,
-    },
-    /// A request of the application ended without an answer.
-    RequestEnded {
-        /// What its command returned.
-        id: RequestId,
-        /// What it asked for.
-        kind: RequestKind,
-        /// How it ended.
-        outcome: RequestOutcome<'static>,
     },
     /// The application closed; the end of the transport is awaited.
     Closing,

@@ -70,8 +70,10 @@ pub(crate) struct Request {
     pub(crate) origin: Origin,
     /// When it times out. It did when this is `None`, but for a `ping` of the keep-alive, which has its own wait.
     pub(crate) deadline: Option<Instant>,
-    /// When it was handed to the transport.
-    pub(crate) sent: Option<Instant>,
+    /// Whether it was handed to the transport.
+    pub(crate) sent: bool,
+    /// When its last byte was written.
+    pub(crate) written: Option<Instant>,
 }
 
 impl Request {
@@ -88,8 +90,15 @@ impl Request {
         self.deadline.is_none() && self.origin != Origin::KeepAlive
     }
 
+    /// Unless its time has passed or does not count.
+    fn restart(&mut self, deadline: Instant) {
+        if let Some(due) = &mut self.deadline {
+            *due = deadline.max(*due);
+        }
+    }
+
     pub(crate) fn took(&self, now: Instant) -> Duration {
-        self.sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent))
+        self.written.map_or(Duration::ZERO, |written| now.saturating_duration_since(written))
     }
 }
 
@@ -111,7 +120,7 @@ impl Requests {
 
     pub(crate) fn push(&mut self, ask: Ask, origin: Origin, deadline: Option<Instant>) -> RequestId {
         let id = self.id();
-        self.queue.push_back(Request { id, ask, origin, deadline, sent: None });
+        self.queue.push_back(Request { id, ask, origin, deadline, sent: false, written: None });
         id
     }
 
@@ -119,7 +128,7 @@ impl Requests {
     pub(crate) fn renew(&mut self, asks: impl DoubleEndedIterator<Item = Ask>, deadline: Instant) {
         for ask in asks.rev() {
             let (id, deadline) = (self.id(), Some(deadline));
-            self.queue.push_front(Request { id, ask, origin: Origin::Renewal, deadline, sent: None });
+            self.queue.push_front(Request { id, ask, origin: Origin::Renewal, deadline, sent: false, written: None });
         }
     }
 
@@ -129,22 +138,49 @@ impl Requests {
         if self.queue.iter().filter(ours).count() < max {
             return true;
         }
-        let forgettable = |request: &Request| {
-            request.origin == Origin::Application && request.has_timed_out() && request.sent.is_some()
-        };
+        let forgettable =
+            |request: &Request| request.origin == Origin::Application && request.has_timed_out() && request.sent;
         let Some(index) = self.queue.iter().position(forgettable) else { return false };
         self.queue.remove(index);
         true
     }
 
-    pub(crate) fn next_unsent(&self, may_go: impl Fn(&Ask) -> bool) -> Option<Request> {
-        self.queue.iter().find(|request| request.sent.is_none() && may_go(&request.ask)).cloned()
+    /// The next one to send of those that may go: of the application's, `max` may be without an answer at a time.
+    pub(crate) fn next_unsent(&self, max: usize, may_go: impl Fn(&Request) -> bool) -> Option<Request> {
+        let asked =
+            |request: &&Request| request.sent && request.origin == Origin::Application && !request.has_timed_out();
+        let has_room = self.queue.iter().filter(asked).count() < max;
+        let next = |request: &&Request| {
+            !request.sent && (has_room || request.origin != Origin::Application) && may_go(request)
+        };
+        self.queue.iter().find(next).cloned()
     }
 
-    pub(crate) fn mark_sent(&mut self, id: RequestId, now: Instant) {
-        if let Some(request) = self.queue.iter_mut().find(|request| request.id == id) {
-            request.sent = Some(now);
+    /// The transport took it, to write it. Its time begins anew.
+    pub(crate) fn mark_sent(&mut self, id: RequestId, deadline: Instant) {
+        if let Some(request) = self.find(id) {
+            request.sent = true;
+            request.restart(deadline);
         }
+    }
+
+    /// It was written: its time begins. Whether it is a `ping` of the keep-alive.
+    pub(crate) fn mark_written(&mut self, id: RequestId, now: Instant, timeout: Duration) -> bool {
+        let Some(request) = self.find(id) else { return false };
+        request.written = Some(now);
+        request.restart(now + timeout);
+        request.origin == Origin::KeepAlive
+    }
+
+    /// What is before them moves on: the time of all that were not written begins anew.
+    pub(crate) fn restart_unwritten(&mut self, deadline: Instant) {
+        for request in self.queue.iter_mut().filter(|request| request.written.is_none()) {
+            request.restart(deadline);
+        }
+    }
+
+    fn find(&mut self, id: RequestId) -> Option<&mut Request> {
+        self.queue.iter_mut().find(|request| request.id == id)
     }
 
     /// Takes the first request that fits off the list.

@@ -40,10 +40,13 @@ pub struct Config {
     /// header of 14 bytes; Close, Pong and keep-alive pings always fit, since only a few of them are ever queued. Default
     /// 4 MiB: some thousand events for a reader that stalls for a moment.
     pub max_queued: usize,
-    /// How long one incoming message may take from its first byte to its last; then it is refused with 1008. Keeps a peer
-    /// from holding a partial message for ever by keeping the line alive. Default 60 s; `None` switches it off.
+    /// How long one incoming message may take from its first byte to its last, and a second more for each 4 KiB that
+    /// arrived, so that a large message on a slow line is no offense; then it is refused with 1008. Keeps a peer from holding a
+    /// partial message indefinitely by keeping the line alive. Default 60 s; `None` switches it off.
     pub message_timeout: Option<Duration>,
-    /// How long the closing handshake may take, writing included. Then the connection is closed as it is. Default 5 s.
+    /// How long the closing handshake may take once our Close frame was written. Then the connection is closed as it is.
+    /// Default 5 s. What was queued before that frame must leave first: while it does, each write restarts the wait, unless
+    /// the peer broke a rule.
     pub close_timeout: Duration,
     /// WebSocket pings of our own.
     pub keep_alive: KeepAlive,

@@ -1,6 +1,6 @@
 //! What a connection tells its caller.
 
-use super::{Outgoing, ProtocolError};
+use super::{ProtocolError, Sender};
 use crate::frame::{CloseCode, CloseFrame};
 
 /// What happened on a connection. Payloads are lent from the caller's input or from the connection.
@@ -21,13 +21,13 @@ pub enum Event<'e> {
     Closed(Closed),
 }
 
-/// An [`Event`] with the sending side of the same connection, so that an answer needs no copy of what it answers.
+/// An [`Event`] with the commands of the same connection, so that an answer needs no copy of what it answers.
 #[derive(Debug)]
 pub struct Received<'e> {
     /// What arrived.
     pub event: Event<'e>,
-    /// Sends on the connection it arrived on.
-    pub out: &'e mut Outgoing,
+    /// Commands to the connection it arrived on.
+    pub sender: Sender<'e>,
 }
 
 /// How a connection ended.

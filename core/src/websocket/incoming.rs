@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use core::time::Duration;
+use core::{fmt, mem};
 
 use super::deflate::Inflater;
 use super::{Config, Event, MessageKind, Negotiated, Outgoing, ProtocolError, Role};
@@ -16,9 +16,8 @@ use crate::frame::{
 
 /// The receiving side of a [`WebSocket`](super::WebSocket): assembles messages from frames.
 ///
-/// What lies whole in the caller's input is lent from there; only the rest is kept here. It stands apart from
-/// [`Outgoing`] so that one task may read while another writes: see [`WebSocket::into_split`](super::WebSocket::into_split).
-pub struct Incoming {
+/// What lies whole in the caller's input is lent from there; only the rest is kept here.
+pub(crate) struct Incoming {
     decoder: FrameDecoder,
     max_message_len: usize,
     max_fragments: u32,
@@ -56,6 +55,8 @@ struct Message {
     len: usize,
     /// Bytes of payload that the frames so far declare.
     declared: u64,
+    /// Bytes of payload so far, as they arrived.
+    received: u64,
     started: Instant,
     utf8: Utf8Decoder,
 }
@@ -77,6 +78,51 @@ pub(crate) enum Located<'x> {
     /// A Close frame with this code, whose reason lies behind the first two kept bytes.
     KeptClose(CloseCode),
 }
+
+impl<'x> Located<'x> {
+    /// The event, whose payload lies in the input or in one of these.
+    #[inline]
+    fn event<'e>(self, text: &'e str, binary: &'e [u8], control: &'e [u8]) -> Event<'e>
+    where
+        'x: 'e,
+    {
+        match self {
+            Self::Text(text) => Event::Text(text),
+            Self::Binary(payload) => Event::Binary(payload),
+            Self::Ping(payload) => Event::Ping(payload),
+            Self::Pong(payload) => Event::Pong(payload),
+            Self::Close(frame) => Event::Close(frame),
+            Self::KeptText => Event::Text(text),
+            Self::KeptBinary => Event::Binary(binary),
+            Self::KeptPing => Event::Ping(control),
+            Self::KeptPong => Event::Pong(control),
+            Self::KeptClose(code) => {
+                let reason = control.get(2..).and_then(|reason| from_utf8(reason).ok()).unwrap_or_default();
+                Event::Close(Some(CloseFrame { code, reason }))
+            }
+        }
+    }
+}
+
+/// Where a message is lent from that did not lie whole in the input, for a caller of
+/// [`WebSocket::handle_input_apart`](super::WebSocket::handle_input_apart). It holds nothing but memory.
+#[derive(Default)]
+pub struct MessageBuffer {
+    text: String,
+    binary: Vec<u8>,
+    control: Vec<u8>,
+}
+
+/// Never the payloads.
+impl fmt::Debug for MessageBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let capacity = self.text.capacity() + self.binary.capacity() + self.control.capacity();
+        f.debug_struct("MessageBuffer").field("capacity", &capacity).finish()
+    }
+}
+
+/// Bytes of a message a second that never run into the limit of its time: slower lines than that carry no event stream.
+const SLOWEST_PACE: u64 = 4 << 10;
 
 impl Incoming {
     pub(super) fn new(role: Role, config: &Config, negotiated: &Negotiated) -> Self {
@@ -103,24 +149,8 @@ impl Incoming {
         }
     }
 
-    /// Takes bytes of the peer from the front of `input` up to the next event: see
-    /// [`WebSocket::handle_input`](super::WebSocket::handle_input). `out` is the other side of the same connection.
-    ///
-    /// # Errors
-    /// The rule that the peer broke.
-    #[inline]
-    pub fn handle_input<'e, 'x: 'e>(
-        &'e mut self,
-        now: Instant,
-        input: &mut &'x mut [u8],
-        out: &mut Outgoing,
-    ) -> Result<Option<Event<'e>>, ProtocolError> {
-        let located = self.advance(now, input, out)?;
-        Ok(located.map(|located| self.lend(located)))
-    }
-
     /// Acts on every deadline that has come by `now`, on both sides of the connection.
-    pub fn handle_timeout(&mut self, now: Instant, out: &mut Outgoing) {
+    pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Outgoing) {
         let now = out.lifecycle.clock(now);
         self.give_back();
         if self.deadline(out).is_some_and(|deadline| deadline <= now) {
@@ -131,8 +161,8 @@ impl Incoming {
         }
     }
 
-    /// The caller reads again after [`Outgoing::reading_paused`].
-    pub fn reading_resumed(&mut self, now: Instant, out: &mut Outgoing) {
+    /// The caller reads again.
+    pub(super) fn reading_resumed(&mut self, now: Instant, out: &mut Outgoing) {
         let now = out.lifecycle.clock(now);
         let Some(pause) = out.liveness.resumed(now) else { return };
         out.lifecycle.resumed(pause);
@@ -141,15 +171,11 @@ impl Incoming {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
-    #[must_use = "without a timer a silent peer is never noticed"]
-    pub fn poll_timeout(&self, out: &Outgoing) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self, out: &Outgoing) -> Option<Instant> {
         [out.deadline(), self.deadline(out)].into_iter().flatten().min()
     }
 
-    /// Gives back the memory of the buffers and of the decompression, except for the message under way and the context that later
-    /// messages may refer to.
-    pub fn release_memory(&mut self) {
+    pub(super) fn release_memory(&mut self) {
         self.give_back();
         self.free_buffers();
         if let Some(inflater) = &mut self.inflater {
@@ -207,29 +233,53 @@ impl Incoming {
     /// The event that was located, borrowed from the input or from the buffers here.
     #[inline]
     pub(crate) fn lend<'e, 'x: 'e>(&'e self, located: Located<'x>) -> Event<'e> {
+        located.event(&self.text, &self.binary, &self.control)
+    }
+
+    /// Lends as [`lend`](Self::lend) does, from `buffer` what would be lent from the buffers here, so that nothing here is
+    /// borrowed.
+    #[inline]
+    pub(super) fn lend_apart<'e, 'x: 'e>(&mut self, located: Located<'x>, buffer: &'e mut MessageBuffer) -> Event<'e> {
         match located {
-            Located::Text(text) => Event::Text(text),
-            Located::Binary(payload) => Event::Binary(payload),
-            Located::Ping(payload) => Event::Ping(payload),
-            Located::Pong(payload) => Event::Pong(payload),
-            Located::Close(frame) => Event::Close(frame),
-            Located::KeptText => Event::Text(&self.text),
-            Located::KeptBinary => Event::Binary(&self.binary),
-            Located::KeptPing => Event::Ping(&self.control),
-            Located::KeptPong => Event::Pong(&self.control),
-            Located::KeptClose(code) => {
-                let reason = self.control.get(2..).and_then(|reason| from_utf8(reason).ok()).unwrap_or_default();
-                Event::Close(Some(CloseFrame { code, reason }))
+            Located::Text(_) | Located::Binary(_) | Located::Ping(_) | Located::Pong(_) | Located::Close(_) => {}
+            Located::KeptText => {
+                buffer.text.clear();
+                mem::swap(&mut self.text, &mut buffer.text);
+            }
+            Located::KeptBinary => {
+                buffer.binary.clear();
+                mem::swap(&mut self.binary, &mut buffer.binary);
+            }
+            Located::KeptPing | Located::KeptPong | Located::KeptClose(_) => {
+                buffer.control = mem::take(&mut self.control);
+            }
+        }
+        located.event(&buffer.text, &buffer.binary, &buffer.control)
+    }
+
+    /// Takes the memory of the latest message back from the buffer that it was lent from.
+    #[inline]
+    pub(super) fn take_back(&mut self, buffer: &mut MessageBuffer) {
+        if self.lent {
+            buffer.control = Vec::new();
+            if self.message.is_none() {
+                if !buffer.text.is_empty() {
+                    mem::swap(&mut self.text, &mut buffer.text);
+                }
+                if !buffer.binary.is_empty() {
+                    mem::swap(&mut self.binary, &mut buffer.binary);
+                }
             }
         }
     }
 
-    /// When the message under way must be complete.
+    /// When the message under way must be complete: what arrived at a fair pace is given its time.
     fn deadline(&self, out: &Outgoing) -> Option<Instant> {
         if !out.state().reads() || out.liveness.is_paused() {
             return None;
         }
-        Some(self.message.as_ref()?.started + self.message_timeout?)
+        let message = self.message.as_ref()?;
+        Some(message.started + self.message_timeout? + Duration::from_secs(message.received / SLOWEST_PACE))
     }
 
     /// Empties what the previous event was lent from.
@@ -323,6 +373,7 @@ impl Incoming {
                     fragments: 0,
                     len: 0,
                     declared: 0,
+                    received: 0,
                     started: now,
                     utf8: Utf8Decoder::default(),
                 })
@@ -347,6 +398,7 @@ impl Incoming {
     fn keep(&mut self, part: &FramePart<'_>, end: bool) -> Result<(), ProtocolError> {
         let Self { message, inflater, text, binary, max_message_len, .. } = self;
         let Some(message) = message else { return Ok(()) };
+        message.received += part.payload.len() as u64;
         match inflater {
             Some(inflater) if message.compressed => inflater.inflate(part.payload, end, |piece: &[u8]| {
                 // Section 10.4 of RFC 6455: the limit holds for what comes out, before it is kept.

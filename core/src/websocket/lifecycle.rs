@@ -16,7 +16,7 @@ pub(crate) struct Lifecycle {
     /// The latest time that was told: time never runs backwards in here.
     now: Instant,
     close_timeout: Duration,
-    /// When the wait for the end began.
+    /// When the wait for the end began, or what is queued before our Close frame last made progress.
     ending_since: Option<Instant>,
     cause: Option<Cause>,
     /// The first rule that the peer broke, be it the cause or not.
@@ -62,6 +62,16 @@ impl Lifecycle {
     /// When the closing handshake is given up.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.ending_since.map(|since| since + self.close_timeout)
+    }
+
+    /// Bytes were written. The peer cannot answer our Close frame before it has that, so the wait for the end begins anew:
+    /// not for a peer that broke a rule, whose end is not to be put off by reading slowly.
+    pub(crate) fn bytes_left(&mut self, now: Instant) {
+        if let Some(since) = &mut self.ending_since
+            && self.state != State::Failing
+        {
+            *since = now;
+        }
     }
 
     /// The caller did not read for a while. That counts only against a peer whose messages are still read: it could else

@@ -12,17 +12,22 @@ mod lifecycle;
 mod negotiated;
 mod outgoing;
 mod queue;
+mod sender;
 mod shared;
 mod state;
 
 pub use config::{Compression, Config, Role};
 pub use error::{ProtocolError, SendError};
 pub use event::{Cause, Closed, Event, Received};
-pub use incoming::Incoming;
+pub use incoming::MessageBuffer;
+pub(crate) use incoming::{Incoming, Located};
 pub use negotiated::{DeflateParameters, Negotiated};
-pub use outgoing::{Message, Outgoing};
+pub(crate) use outgoing::Outgoing;
+pub use sender::{Message, Sender};
 pub use shared::{MessageKind, SharedMessage};
 pub use state::{Input, State};
+
+use alloc::vec::Vec;
 
 use crate::Instant;
 use crate::frame::CloseCode;
@@ -31,11 +36,11 @@ use crate::frame::CloseCode;
 ///
 /// Its methods are of four kinds:
 ///
-/// - Getters: [`state`](Self::state), [`outgoing`](Self::outgoing).
-/// - Input: [`handle_input`](Self::handle_input) with bytes from the transport, [`handle_eof`](Self::handle_eof) at their
-///   end, [`handle_lost`](Self::handle_lost) when the transport fails, [`handle_timeout`](Self::handle_timeout) when a
+/// - Getters: [`state`](Self::state), [`is_open`](Self::is_open), [`queued`](Self::queued).
+/// - Input: [`handle_input`](Self::handle_input) with bytes from the transport, or
+///   [`handle_traffic`](Self::handle_traffic) when they are to wait, [`handle_eof`](Self::handle_eof) at their end, [`handle_lost`](Self::handle_lost) when the transport fails, [`handle_timeout`](Self::handle_timeout) when a
 ///   deadline has come, [`reading_paused`](Self::reading_paused) and [`reading_resumed`](Self::reading_resumed).
-/// - Commands: those of [`Outgoing`], of which the usual ones stand here as well, and [`abort`](Self::abort).
+/// - Commands: those of [`Sender`], which [`sender`](Self::sender) and each event lend; the usual ones stand here as well.
 /// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted),
 ///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
 ///   [`poll_event`](Self::poll_event) and [`poll_timeout`](Self::poll_timeout).
@@ -57,12 +62,12 @@ use crate::frame::CloseCode;
 /// let mut lent = [&[][..]; 4];
 /// let filled = client.poll_transmit(&mut lent);
 /// let mut wire = lent[..filled].concat();
-/// client.transmitted(wire.len());
+/// client.transmitted(now, wire.len());
 ///
 /// let mut input = &mut wire[..];
-/// let received = server.handle_input(now, &mut input)?.expect("a whole message");
+/// let mut received = server.handle_input(now, &mut input)?.expect("a whole message");
 /// assert_eq!(received.event, Event::Text("hello"));
-/// received.out.send_text("hello yourself")?;
+/// received.sender.send_text("hello yourself")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -86,9 +91,15 @@ impl WebSocket {
         self.out.state()
     }
 
-    /// The sending side.
-    pub fn outgoing(&mut self) -> &mut Outgoing {
-        &mut self.out
+    /// Whether messages can be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.out.is_open()
+    }
+
+    /// The commands of the connection.
+    pub fn sender(&mut self) -> Sender<'_> {
+        Sender::new(&mut self.out)
     }
 
     /// Bytes that wait to be written.
@@ -97,13 +108,7 @@ impl WebSocket {
         self.out.queued()
     }
 
-    /// Both sides by themselves, for one task that reads and another that writes: every method of this type stands on one
-    /// of them.
-    #[must_use]
-    pub fn into_split(self) -> (Incoming, Outgoing) {
-        (self.recv, self.out)
-    }
-
+    /// Both sides, for a layer that looks at a located event and goes on.
     pub(crate) fn sides(&mut self) -> (&mut Incoming, &mut Outgoing) {
         (&mut self.recv, &mut self.out)
     }
@@ -123,7 +128,25 @@ impl WebSocket {
         input: &mut &'x mut [u8],
     ) -> Result<Option<Received<'e>>, ProtocolError> {
         let located = self.recv.advance(now, input, &mut self.out)?;
-        Ok(located.map(|located| Received { event: self.recv.lend(located), out: &mut self.out }))
+        Ok(located.map(|located| Received { event: self.recv.lend(located), sender: Sender::new(&mut self.out) }))
+    }
+
+    /// As [`handle_input`](Self::handle_input), for a caller that must be able to use the connection while an event is lent, such
+    /// as one that shares it with another task under a lock. A message that does not lie whole in `input` is lent from
+    /// `buffer`, which is to be the same one at each call: its memory is used again.
+    ///
+    /// # Errors
+    /// Those of [`handle_input`](Self::handle_input).
+    #[inline]
+    pub fn handle_input_apart<'e, 'x: 'e>(
+        &mut self,
+        now: Instant,
+        input: &mut &'x mut [u8],
+        buffer: &'e mut MessageBuffer,
+    ) -> Result<Option<Event<'e>>, ProtocolError> {
+        self.recv.take_back(buffer);
+        let located = self.recv.advance(now, input, &mut self.out)?;
+        Ok(located.map(|located| self.recv.lend_apart(located, buffer)))
     }
 
     /// The peer ended its side of the transport: no more bytes will come.
@@ -136,7 +159,14 @@ impl WebSocket {
         self.out.handle_lost(now);
     }
 
+    /// Bytes arrived that will be handed over later: the peer lives.
+    pub fn handle_traffic(&mut self, now: Instant) {
+        self.out.handle_traffic(now);
+    }
+
     /// Acts on every deadline that has come by `now`. Does nothing when none has.
+    ///
+    /// Input that has arrived comes first: read until there is none, then call this.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.recv.handle_timeout(now, &mut self.out);
     }
@@ -151,49 +181,61 @@ impl WebSocket {
         self.recv.reading_resumed(now, &mut self.out);
     }
 
-    /// Sends a text message: see [`Outgoing::send_text`].
+    /// Sends a text message: see [`Sender::send_text`].
     ///
     /// # Errors
-    /// Those of [`Outgoing::send_text`].
+    /// Those of [`Sender::send_text`].
     #[inline]
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.out.send_text(text)
+        self.sender().send_text(text)
     }
 
-    /// Sends a binary message: see [`Outgoing::send_binary`].
+    /// Sends a binary message: see [`Sender::send_binary`].
     ///
     /// # Errors
-    /// Those of [`Outgoing::send_binary`].
+    /// Those of [`Sender::send_binary`].
     #[inline]
     pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.out.send_binary(payload)
+        self.sender().send_binary(payload)
     }
 
-    /// Starts the closing handshake: see [`Outgoing::close`].
+    /// Starts the closing handshake: see [`Sender::close`].
     ///
     /// # Errors
-    /// Those of [`Outgoing::close`].
+    /// Those of [`Sender::close`].
     pub fn close(&mut self, now: Instant, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.out.close(now, code, reason)
+        self.sender().close(now, code, reason)
     }
 
-    /// Ends the connection without a closing handshake: see [`Outgoing::abort`].
+    /// Ends the connection without a closing handshake: see [`Sender::abort`].
     pub fn abort(&mut self, now: Instant) {
-        self.out.abort(now);
+        self.sender().abort(now);
     }
 
-    /// Lends bytes to write: see [`Outgoing::poll_transmit`].
+    /// Queues bytes that must go out before any frame: the rest of the 101 response that opened the connection, which
+    /// [`Accepted::unsent`](crate::handshake::Accepted::unsent) holds. Call it before any command.
+    pub fn queue_raw(&mut self, bytes: Vec<u8>) {
+        self.out.queue_raw(bytes);
+    }
+
+    /// Lends bytes to write, in up to `slices.len()` slices for one vectored write, and returns how many it filled.
+    ///
+    /// The bytes stay until [`transmitted`](Self::transmitted) confirms them: a write that fails, is partial or is
+    /// cancelled loses nothing.
     #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
     pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
         self.out.poll_transmit(slices)
     }
 
     /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
-    pub fn transmitted(&mut self, len: usize) {
-        self.out.transmitted(len);
+    ///
+    /// What waits for an answer of the peer waits from here on: a pong, and the peer's Close frame.
+    pub fn transmitted(&mut self, now: Instant, len: usize) {
+        self.out.transmitted(now, len);
     }
 
-    /// Whether the write side of the transport is to be shut down now: see [`Outgoing::poll_shutdown`].
+    /// Whether the write side of the transport is to be shut down now (a TCP FIN, a TLS `close_notify`), while reading
+    /// goes on until its end.
     #[must_use = "shut the write side down, then call `shutdown_done`"]
     pub fn poll_shutdown(&self) -> bool {
         self.out.poll_shutdown()
@@ -211,8 +253,12 @@ impl WebSocket {
         self.out.poll_event()
     }
 
-    /// Gives back the memory of the compression and of the buffers, for a connection that is expected to be idle: see
-    /// [`Outgoing::release_memory`] and [`Incoming::release_memory`].
+    /// Gives back the memory of the compression and of the buffers, for a connection that is expected to be idle. A message
+    /// under way stays, and so does the context that later messages of the peer may refer to. The next message to send allocates
+    /// its compression anew and starts without context, which costs some of it.
+    ///
+    /// The queue's memory is given back without this, too, when less than 1 KiB was written since it was empty, and whenever
+    /// a keep-alive ping is due.
     pub fn release_memory(&mut self) {
         self.recv.release_memory();
         self.out.release_memory();

@@ -26,7 +26,7 @@ fn client() -> ClientHandshake {
 /// A client whose request is out.
 fn awaiting() -> ClientHandshake {
     let mut client = client();
-    client.transmitted(sent_by_client(&client).len());
+    client.transmitted(NOW, sent_by_client(&client).len());
     client
 }
 
@@ -138,7 +138,7 @@ fn the_request_can_leave_in_pieces_of_any_size() {
             }
             let count = size.min(bytes.len());
             seen.extend_from_slice(&bytes[..count]);
-            client.transmitted(count);
+            client.transmitted(NOW, count);
         }
         assert_eq!(seen, whole);
     }
@@ -317,7 +317,7 @@ fn an_answer_that_does_not_arrive_in_time_is_given_up() {
 #[test]
 fn only_a_refusal_can_come_before_the_whole_request_is_out() {
     let mut early = client();
-    early.transmitted(sent_by_client(&early).len() - 1);
+    early.transmitted(NOW, sent_by_client(&early).len() - 1);
     let answer = early.handle_input(NOW, &mut good().into_bytes().as_mut_slice());
     assert_eq!(answer, Err(ResponseError::Premature));
 

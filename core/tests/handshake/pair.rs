@@ -19,7 +19,7 @@ fn meet(
     while server.request().is_none() {
         let mut bytes = sent_by_client(&client);
         bytes.truncate(size);
-        client.transmitted(bytes.len());
+        client.transmitted(NOW, bytes.len());
         server.handle_input(NOW, &mut bytes.as_mut_slice()).unwrap();
     }
     decide(&mut server);
@@ -27,7 +27,7 @@ fn meet(
         let mut bytes = sent_by_server(&server).into_bytes();
         let last = bytes.len() <= size;
         bytes.truncate(size);
-        server.transmitted(bytes.len());
+        server.transmitted(NOW, bytes.len());
         if last {
             bytes.extend_from_slice(tail);
         }

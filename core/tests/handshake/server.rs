@@ -238,7 +238,7 @@ fn an_accepted_connection_is_handed_over_with_what_was_not_sent() {
         let mut server = deciding();
         assert!(server.poll_accepted().is_none());
         server.accept(NOW, &Acceptance::default()).unwrap();
-        server.transmitted(sent);
+        server.transmitted(NOW, sent);
         let expected = if sent == whole.len() { ServerState::Accepted } else { ServerState::Accepting };
         assert_eq!(server.state(), expected);
         assert_eq!(server.poll_timeout().is_some(), sent < whole.len());
@@ -294,12 +294,12 @@ fn a_refusal_is_sent_then_shut_down_then_drained() {
     assert!(response.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{response}");
     assert!(response.contains("\r\nWWW-Authenticate: Bearer\r\n"), "{response}");
     for _ in 1..response.len() {
-        server.transmitted(1);
+        server.transmitted(NOW, 1);
         assert!(!server.poll_shutdown());
     }
     server.shutdown_done();
     assert_eq!(server.state(), ServerState::Rejecting);
-    server.transmitted(1);
+    server.transmitted(NOW, 1);
     assert!(server.poll_shutdown() && !server.is_closed());
     server.shutdown_done();
     assert!(!server.poll_shutdown() && !server.is_closed());
@@ -316,7 +316,7 @@ fn a_client_that_only_half_closed_reads_why_it_was_refused() {
     let mut server = deciding();
     server.reject(NOW, &Rejection::not_found()).unwrap();
     assert_eq!(server.handle_eof(NOW), Ok(()));
-    server.transmitted(usize::MAX);
+    server.transmitted(NOW, usize::MAX);
     assert!(server.poll_shutdown());
     server.shutdown_done();
     assert!(server.is_closed());
@@ -365,7 +365,7 @@ fn every_step_of_a_refusal_ends_at_its_deadline() {
         let mut server = deciding();
         server.reject(seconds(5), &Rejection::forbidden()).unwrap();
         if steps > 0 {
-            server.transmitted(usize::MAX);
+            server.transmitted(NOW, usize::MAX);
         }
         if steps > 1 {
             server.shutdown_done();

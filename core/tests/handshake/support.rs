@@ -47,7 +47,7 @@ pub(crate) fn serve(
 pub(crate) fn dial(request: ClientRequest, pieces: &[&[u8]]) -> (Option<Result<Answer, ResponseError>>, Vec<u8>) {
     let mut client = ClientHandshake::new(NOW, request, HandshakeLimits::default(), SEED).unwrap();
     let sent = sent_by_client(&client);
-    client.transmitted(sent.len());
+    client.transmitted(NOW, sent.len());
     feed(pieces, |input| client.handle_input(NOW, input).transpose())
 }
 

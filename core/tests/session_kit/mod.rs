@@ -14,12 +14,14 @@ pub(crate) const HELLO: &str = r#"{"type":"ack","payload":{"message":"m","client
 
 pub(crate) struct Kit {
     pub(crate) client: ClientSession,
+    /// Events that came before a message, until they are asked for.
+    told: Vec<ClientEvent<'static>>,
     pub(crate) now: Instant,
 }
 
 impl Kit {
     pub(crate) fn new(config: ClientConfig) -> Self {
-        Self { client: ClientSession::new(config, [7; 32]), now: Instant::from_nanos(1_000_000_000) }
+        Self { client: ClientSession::new(config, [7; 32]), told: Vec::new(), now: Instant::from_nanos(1_000_000_000) }
     }
 
     /// A client whose connection was greeted.
@@ -34,7 +36,23 @@ impl Kit {
     pub(crate) fn greet(&mut self, features: Features) {
         assert!(matches!(self.actions()[..], [Action::Connect { .. }] | [Action::Abort, Action::Connect { .. }]));
         self.client.opened(self.now, features);
-        assert!(matches!(self.client.handle_message(self.now, HELLO), Some(ClientEvent::Connected(_))));
+        assert!(matches!(self.receive(HELLO), Some(ClientEvent::Connected(_))));
+    }
+
+    /// What a message means, behind whatever there was to tell before.
+    pub(crate) fn receive<'t>(&mut self, text: &'t str) -> Option<ClientEvent<'t>> {
+        self.told.extend(core::iter::from_fn(|| self.client.poll_event()));
+        let message = &mut Some(text);
+        let event = self.client.handle_message(self.now, message);
+        assert_eq!(*message, None, "it is taken");
+        // What the message does not mean itself comes of it.
+        match event {
+            Some(ClientEvent::Notice(notice)) => {
+                self.told.push(ClientEvent::Notice(notice));
+                None
+            }
+            event => event,
+        }
     }
 
     pub(crate) fn subscribe(&mut self, profile: &str, events: &[&str]) -> RequestId {
@@ -47,7 +65,7 @@ impl Kit {
         let mut sent = Vec::new();
         while let Some(text) = self.client.poll_message() {
             sent.push(serde_json::from_str(text).unwrap());
-            self.client.message_sent();
+            self.client.message_sent(0);
         }
         sent
     }
@@ -71,7 +89,7 @@ impl Kit {
     pub(crate) fn answer(&mut self, request: &Value, kind: &str, payload: &Value) -> bool {
         let kind = if request["type"] == "ping" && kind == "ack" { "pong" } else { kind };
         let text = json!({"type": kind, "payload": payload, "requestId": request["requestId"]}).to_string();
-        self.client.handle_message(self.now, &text).is_some()
+        self.receive(&text).is_some()
     }
 
     /// Hands an event over, and says whether the application gets it.
@@ -81,15 +99,22 @@ impl Kit {
             payload["profileId"] = profile.into();
         }
         let text = json!({"type": "event", "payload": payload}).to_string();
-        matches!(self.client.handle_message(self.now, &text), Some(ClientEvent::Event(_)))
+        matches!(self.receive(&text), Some(ClientEvent::Event(_)))
     }
 
     pub(crate) fn actions(&mut self) -> Vec<Action> {
         core::iter::from_fn(|| self.client.poll_action()).collect()
     }
 
+    /// What the client has told and was not asked for, apart from what messages mean.
+    pub(crate) fn events(&mut self) -> Vec<ClientEvent<'static>> {
+        let told = core::mem::take(&mut self.told);
+        told.into_iter().chain(core::iter::from_fn(|| self.client.poll_event())).collect()
+    }
+
     pub(crate) fn notices(&mut self) -> Vec<Notice> {
-        core::iter::from_fn(|| self.client.poll_event()).collect()
+        let notice = |event| if let ClientEvent::Notice(notice) = event { Some(notice) } else { None };
+        self.events().into_iter().filter_map(notice).collect()
     }
 
     /// Lets time pass, waking the client at each of its deadlines.

@@ -69,7 +69,7 @@ fn live_states() -> impl Iterator<Item = State> {
 /// Plays the rest of an orderly end: the server ends the transport, the client waits for it.
 #[track_caller]
 fn end_in_order(endpoint: &mut Endpoint) {
-    let unwritten = endpoint.ws.outgoing().queued() > 0;
+    let unwritten = endpoint.ws.sender().queued() > 0;
     assert!(!(unwritten && endpoint.ws.poll_shutdown()), "our Close frame is to be written first");
     endpoint.flush();
     assert_eq!(endpoint.ws.poll_shutdown(), endpoint.role == Role::Server);
@@ -129,7 +129,7 @@ twins! {
     fn rfc6455_5_5_1_what_was_sent_before_goes_out_before_the_close_frame(role: Role) {
         let mut endpoint = Endpoint::new(role);
         endpoint.ws.send_text("first").unwrap();
-        endpoint.ws.outgoing().send_shared(&SharedMessage::binary(&[1; 300])).unwrap();
+        endpoint.ws.sender().send_shared(&SharedMessage::binary(&[1; 300])).unwrap();
         endpoint.feed(&close_to(role, 1000, ""));
         assert_eq!(
             endpoint.told(),
@@ -147,7 +147,7 @@ twins! {
             endpoint.flush();
             let written = endpoint.wire.len();
             let now = endpoint.now;
-            let out = endpoint.ws.outgoing();
+            let mut out = endpoint.ws.sender();
             for refused in [
                 out.send_text("a"),
                 out.send_binary(b"a"),
@@ -167,7 +167,7 @@ twins! {
     fn rfc6455_5_5_1_the_write_side_stays_open_to_the_last_byte_of_the_close_frame(role: Role) {
         let mut endpoint = Endpoint::new(role);
         endpoint.feed(&close_to(role, 1000, ""));
-        while endpoint.ws.outgoing().queued() > 0 {
+        while endpoint.ws.sender().queued() > 0 {
             assert!(!endpoint.ws.poll_shutdown());
             assert_eq!((endpoint.ws.state(), endpoint.transmit(1)), (State::Flushing, 1));
         }
@@ -248,6 +248,7 @@ twins! {
     fn the_deadline_of_a_close_does_not_move_whatever_happens_meanwhile(role: Role) {
         let mut endpoint = Endpoint::new(role);
         endpoint.close(1000);
+        endpoint.flush();
         let deadline = endpoint.ws.poll_timeout();
         assert_eq!(deadline, Some(endpoint.now + Duration::from_secs(5)));
         endpoint.pass(1);
@@ -260,11 +261,35 @@ twins! {
         endpoint.pass(1);
         endpoint.feed(&close_to(role, 1000, ""));
         assert_eq!(endpoint.ws.poll_timeout(), deadline);
-        endpoint.flush();
         endpoint.ws.shutdown_done();
         assert_eq!(endpoint.ws.poll_timeout(), deadline);
         endpoint.pass(2);
         endpoint.assert_closed(Cause::Local, 1000, true);
+    }
+
+    fn f_05_the_deadline_of_a_close_begins_when_its_frame_was_written(role: Role) {
+        let mut endpoint = Endpoint::new(role);
+        endpoint.ws.send_binary(&[0; 100_000]).unwrap();
+        endpoint.close(1000);
+        for _ in 0..25 {
+            endpoint.pass(4);
+            endpoint.transmit(4_000);
+            assert_eq!(endpoint.ws.state(), State::Closing);
+        }
+        endpoint.flush();
+        assert_eq!(endpoint.ws.poll_timeout(), Some(endpoint.now + Duration::from_secs(5)));
+        endpoint.pass(5);
+        endpoint.assert_closed(Cause::Local, 1006, false);
+    }
+
+    fn a_peer_that_broke_a_rule_does_not_put_the_end_off_by_reading_slowly(role: Role) {
+        let mut endpoint = Endpoint::new(role);
+        endpoint.ws.send_binary(&[0; 100_000]).unwrap();
+        endpoint.feed(&frame_to(role, 0x83, b""));
+        endpoint.pass(4);
+        endpoint.transmit(4_000);
+        endpoint.pass(1);
+        assert_eq!(endpoint.ws.state(), State::Closed);
     }
 
     fn a_close_that_is_never_written_ends_at_its_deadline_too(role: Role) {

@@ -132,7 +132,7 @@ twins! {
             // A steady stream: something is always left over for the next write.
             endpoint.ws.send_binary(&[0; 1000]).unwrap();
             endpoint.feed(&frame_to(role, FIN | PING, &i.to_be_bytes()));
-            let queued = endpoint.ws.outgoing().queued();
+            let queued = endpoint.ws.sender().queued();
             endpoint.transmit(queued - 1);
         }
         let pongs: Vec<_> = endpoint.told().into_iter().filter(|(first, _)| *first == FIN | PONG).collect();

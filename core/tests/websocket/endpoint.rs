@@ -99,7 +99,7 @@ impl Endpoint {
         let lent = slices[..filled].concat();
         let len = lent.len().min(max);
         self.wire.extend_from_slice(&lent[..len]);
-        self.ws.transmitted(len);
+        self.ws.transmitted(self.now, len);
         len
     }
 

@@ -42,10 +42,10 @@ twins! {
         let mut endpoint = endpoint(role);
         sleep(&mut endpoint);
         let (_, payload) = endpoint.told().remove(0);
-        assert_eq!(endpoint.ws.outgoing().round_trip(), None);
+        assert_eq!(endpoint.ws.sender().round_trip(), None);
         endpoint.now += Duration::from_millis(70);
         assert_eq!(endpoint.feed(&frame_to(role, FIN | PONG, &payload)), [Heard::Pong(payload)]);
-        assert_eq!(endpoint.ws.outgoing().round_trip(), Some(Duration::from_millis(70)));
+        assert_eq!(endpoint.ws.sender().round_trip(), Some(Duration::from_millis(70)));
         assert_eq!(sleep(&mut endpoint), Some(seconds(30)));
         assert_eq!((endpoint.sent().len(), endpoint.ws.state()), (1, State::Open));
     }
@@ -67,7 +67,7 @@ twins! {
         sleep(&mut endpoint);
         endpoint.now += seconds(1);
         endpoint.feed(&frame_to(role, FIN | PONG, b"other"));
-        assert_eq!(endpoint.ws.outgoing().round_trip(), None);
+        assert_eq!(endpoint.ws.sender().round_trip(), None);
         assert_eq!(sleep(&mut endpoint), Some(seconds(30)));
         assert_eq!(endpoint.ws.state(), State::Open);
     }
@@ -117,6 +117,7 @@ twins! {
                 seconds(10)
             } else {
                 endpoint.pass(30);
+                endpoint.flush();
                 endpoint.pass(4);
                 seconds(6)
             };

@@ -113,35 +113,35 @@ twins! {
         let sends: [Send; 4] = [
             |endpoint, payload| endpoint.ws.send_text(std::str::from_utf8(payload).unwrap()),
             |endpoint, payload| endpoint.ws.send_binary(payload),
-            |endpoint, payload| endpoint.ws.outgoing().send_shared(&SharedMessage::binary(payload)),
-            |endpoint, payload| endpoint.ws.outgoing().send_fragment(Message::Binary(payload), true),
+            |endpoint, payload| endpoint.ws.sender().send_shared(&SharedMessage::binary(payload)),
+            |endpoint, payload| endpoint.ws.sender().send_fragment(Message::Binary(payload), true),
         ];
         let config = Config { max_queued: 1000 + HEADER, ..untimed() };
         for send in sends {
             let mut endpoint = Endpoint::with(role, &config);
             let refused = Err(SendError::QueueFull { queued: 0, limit: 1000 + HEADER });
             assert_eq!(send(&mut endpoint, &[b'x'; 1001]), refused);
-            assert_eq!(endpoint.ws.outgoing().queued(), 0);
+            assert_eq!(endpoint.ws.sender().queued(), 0);
             assert_eq!(send(&mut endpoint, &[b'x'; 1000]), Ok(()));
-            let queued = endpoint.ws.outgoing().queued();
+            let queued = endpoint.ws.sender().queued();
             assert_eq!(send(&mut endpoint, b""), Err(SendError::QueueFull { queued, limit: 1000 + HEADER }));
             assert_eq!(endpoint.sent().len(), 1);
             assert_eq!(send(&mut endpoint, b""), Ok(()));
         }
         let mut endpoint = Endpoint::with(role, &config);
-        let refused = endpoint.ws.outgoing().send_shared(&shared(&[b'x'; 1001]));
+        let refused = endpoint.ws.sender().send_shared(&shared(&[b'x'; 1001]));
         assert_eq!(refused, Err(SendError::QueueFull { queued: 0, limit: 1000 + HEADER }));
-        assert_eq!(endpoint.ws.outgoing().send_shared(&shared(&[b'x'; 1000])), Ok(()));
+        assert_eq!(endpoint.ws.sender().send_shared(&shared(&[b'x'; 1000])), Ok(()));
     }
 
     fn a_refused_fragment_leaves_the_message_under_way_as_it_was(role: Role) {
         let mut endpoint = Endpoint::with(role, &Config { max_queued: 100, ..untimed() });
-        let out = endpoint.ws.outgoing();
+        let mut out = endpoint.ws.sender();
         assert!(out.send_fragment(Message::Text(&"x".repeat(100)), false).is_err());
         out.send_text("no message is under way").unwrap();
         assert!(out.send_fragment(Message::Text(&"x".repeat(100)), false).is_err());
         endpoint.flush();
-        let out = endpoint.ws.outgoing();
+        let mut out = endpoint.ws.sender();
         out.send_fragment(Message::Text("a"), false).unwrap();
         assert!(out.send_fragment(Message::Text(&"x".repeat(100)), true).is_err());
         assert_eq!(out.send_text(""), Err(SendError::MessageUnderWay));
@@ -151,7 +151,7 @@ twins! {
 
     fn pings_and_pongs_of_the_application_count_for_the_queue(role: Role) {
         let mut endpoint = Endpoint::with(role, &Config { max_queued: 50, ..untimed() });
-        let out = endpoint.ws.outgoing();
+        let mut out = endpoint.ws.sender();
         out.ping(&[1; 36]).unwrap();
         assert!(matches!(out.ping(b""), Err(SendError::QueueFull { .. })));
         assert!(matches!(out.pong(b""), Err(SendError::QueueFull { .. })));
@@ -183,12 +183,12 @@ twins! {
         for _ in 0..20_000 {
             endpoint.feed(&ping);
         }
-        assert!(endpoint.ws.outgoing().queued() <= 64 * (125 + 6), "{}", endpoint.ws.outgoing().queued());
+        assert!(endpoint.ws.sender().queued() <= 64 * (125 + 6), "{}", endpoint.ws.sender().queued());
         // Nor does a peer gain anything by reading a little at a time.
         for _ in 0..2000 {
             endpoint.transmit(200);
             endpoint.feed(&ping.repeat(10));
-            assert!(endpoint.ws.outgoing().queued() <= 65 * (125 + 6));
+            assert!(endpoint.ws.sender().queued() <= 65 * (125 + 6));
         }
     }
 

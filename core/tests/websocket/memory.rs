@@ -50,7 +50,7 @@ twins! {
             (frame_to(role, FIN | BINARY, &[7; 1200]), "one of the other kind"),
         ] {
             let mut endpoint = Endpoint::with(role, &Config::default());
-            endpoint.ws.outgoing().ping(b"").unwrap();
+            endpoint.ws.sender().ping(b"").unwrap();
             endpoint.flush();
             let mut wire = frame_to(role, FIN | TEXT, &long);
             let before = measure(|| assert_eq!(receive(&mut endpoint, &mut wire), Some(LEN))).bytes_current;

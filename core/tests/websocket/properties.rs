@@ -157,9 +157,9 @@ fn place(state: State) -> usize {
 /// Does one thing and asserts what holds after anything.
 fn apply(endpoint: &mut Endpoint, op: &Op, heard: &mut Vec<Heard>) {
     let before = endpoint.ws.state();
-    let queued = endpoint.ws.outgoing().queued();
+    let queued = endpoint.ws.sender().queued();
     let now = endpoint.now;
-    let out = endpoint.ws.outgoing();
+    let mut out = endpoint.ws.sender();
     let mut sent = Ok(());
     match op {
         Op::Receive(bytes) => heard.extend(endpoint.feed(bytes)),
@@ -177,7 +177,7 @@ fn apply(endpoint: &mut Endpoint, op: &Op, heard: &mut Vec<Heard>) {
         }
         Op::Flush => endpoint.flush(),
         // No driver confirms what it did not write: here nothing was.
-        Op::Confirm(times) => (0..*times).for_each(|_| endpoint.ws.transmitted(0)),
+        Op::Confirm(times) => (0..*times).for_each(|_| endpoint.ws.transmitted(now, 0)),
         Op::Pass(time) => {
             endpoint.now += *time;
             endpoint.ws.handle_timeout(endpoint.now);
@@ -188,7 +188,7 @@ fn apply(endpoint: &mut Endpoint, op: &Op, heard: &mut Vec<Heard>) {
             let deadline = endpoint.ws.poll_timeout();
             endpoint.ws.handle_timeout(past);
             assert_eq!(endpoint.ws.poll_timeout(), deadline);
-            assert_eq!((endpoint.ws.state(), endpoint.ws.outgoing().queued()), (before, queued));
+            assert_eq!((endpoint.ws.state(), endpoint.ws.sender().queued()), (before, queued));
         }
         Op::Pause => endpoint.ws.reading_paused(now),
         Op::Resume => endpoint.ws.reading_resumed(now),
@@ -198,7 +198,7 @@ fn apply(endpoint: &mut Endpoint, op: &Op, heard: &mut Vec<Heard>) {
         Op::Lost => endpoint.ws.handle_lost(now),
         Op::Abort => endpoint.ws.abort(now),
     }
-    let (after, left) = (endpoint.ws.state(), endpoint.ws.outgoing().queued());
+    let (after, left) = (endpoint.ws.state(), endpoint.ws.sender().queued());
     assert!(place(before) <= place(after), "{before:?} to {after:?} by {op:?}");
     assert!(left <= small_limits().max_queued + PAST_THE_LIMIT, "{left} bytes queued after {op:?}");
     if sent.is_err() {
@@ -215,10 +215,10 @@ fn apply(endpoint: &mut Endpoint, op: &Op, heard: &mut Vec<Heard>) {
 fn sleep(endpoint: &mut Endpoint) {
     let Some(deadline) = endpoint.ws.poll_timeout() else { return };
     endpoint.now = endpoint.now.max(deadline);
-    let (state, queued) = (endpoint.ws.state(), endpoint.ws.outgoing().queued());
+    let (state, queued) = (endpoint.ws.state(), endpoint.ws.sender().queued());
     endpoint.ws.handle_timeout(endpoint.now);
     let moved = endpoint.ws.poll_timeout().is_none_or(|next| next > deadline);
-    let acted = endpoint.ws.state() != state || endpoint.ws.outgoing().queued() > queued;
+    let acted = endpoint.ws.state() != state || endpoint.ws.sender().queued() > queued;
     assert!(moved || acted, "woken at {deadline:?} for nothing");
 }
 
@@ -303,7 +303,7 @@ proptest! {
                 Err(_) => {
                     for (i, piece) in payload.chunks(payload.len().div_ceil(*pieces)).enumerate() {
                         let end = (i + 1) * payload.len().div_ceil(*pieces) >= payload.len();
-                        from.ws.outgoing().send_fragment(Message::Binary(piece), end).unwrap();
+                        from.ws.sender().send_fragment(Message::Binary(piece), end).unwrap();
                     }
                     expected.push(Heard::Binary(payload.clone()));
                 }

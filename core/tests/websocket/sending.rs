@@ -12,7 +12,7 @@ use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body
 /// One of everything that can be sent, with what a peer reads.
 fn send_one_of_each(endpoint: &mut Endpoint) -> Vec<(u8, Vec<u8>)> {
     let now = endpoint.now;
-    let out = endpoint.ws.outgoing();
+    let mut out = endpoint.ws.sender();
     out.send_text("text").unwrap();
     out.send_binary(b"\xFF\xFE").unwrap();
     out.ping(b"are you there").unwrap();
@@ -57,7 +57,7 @@ twins! {
             send_one_of_each(&mut endpoint);
             while endpoint.transmit(step) > 0 {}
             assert_eq!(endpoint.wire, whole.wire, "{step} at a time");
-            assert_eq!(endpoint.ws.outgoing().queued(), 0);
+            assert_eq!(endpoint.ws.sender().queued(), 0);
         }
     }
 
@@ -71,18 +71,18 @@ twins! {
         };
         let first = lend(&endpoint);
         assert_eq!(lend(&endpoint), first);
-        endpoint.ws.transmitted(0);
+        endpoint.ws.transmitted(endpoint.now, 0);
         assert_eq!(lend(&endpoint), first);
-        endpoint.ws.transmitted(3);
+        endpoint.ws.transmitted(endpoint.now, 3);
         assert_eq!(lend(&endpoint), first[3..]);
-        assert_eq!(endpoint.ws.outgoing().queued(), first.len() - 3);
+        assert_eq!(endpoint.ws.sender().queued(), first.len() - 3);
     }
 
     fn no_more_is_confirmed_than_was_queued(role: Role) {
         let mut endpoint = Endpoint::new(role);
         endpoint.ws.send_text("a").unwrap();
-        endpoint.ws.transmitted(usize::MAX);
-        assert_eq!(endpoint.ws.outgoing().queued(), 0);
+        endpoint.ws.transmitted(endpoint.now, usize::MAX);
+        assert_eq!(endpoint.ws.sender().queued(), 0);
         endpoint.ws.send_text("b").unwrap();
         assert_eq!(endpoint.told(), [(FIN | TEXT, b"b".into())]);
     }
@@ -91,7 +91,7 @@ twins! {
         let mut endpoint = Endpoint::new(role);
         endpoint.ws.send_text("a").unwrap();
         assert_eq!(endpoint.ws.poll_transmit(&mut []), 0);
-        assert!(endpoint.ws.outgoing().queued() > 0);
+        assert!(endpoint.ws.sender().queued() > 0);
     }
 
     fn rfc6455_5_2_lengths_are_written_in_the_fewest_bytes(role: Role) {
@@ -116,7 +116,7 @@ twins! {
 
     fn rfc6455_5_4_a_fragmented_message_keeps_its_kind_and_its_place(role: Role) {
         let mut endpoint = Endpoint::new(role);
-        let out = endpoint.ws.outgoing();
+        let mut out = endpoint.ws.sender();
         out.send_fragment(Message::Text("a"), false).unwrap();
         for refused in [out.send_text("b"), out.send_binary(b"b"), out.send_shared(&SharedMessage::text("b"))] {
             assert_eq!(refused, Err(SendError::MessageUnderWay));
@@ -141,14 +141,14 @@ twins! {
 
     fn rfc6455_5_4_a_close_may_be_sent_between_fragments(role: Role) {
         let mut endpoint = Endpoint::new(role);
-        endpoint.ws.outgoing().send_fragment(Message::Text("a"), false).unwrap();
+        endpoint.ws.sender().send_fragment(Message::Text("a"), false).unwrap();
         endpoint.close(1000);
         assert_eq!(endpoint.told(), [(TEXT, b"a".into()), (FIN | CLOSE, close_body(1000, ""))]);
     }
 
     fn rfc6455_5_5_a_ping_or_pong_of_126_bytes_is_refused(role: Role) {
         let mut endpoint = Endpoint::new(role);
-        let out = endpoint.ws.outgoing();
+        let mut out = endpoint.ws.sender();
         out.ping(&[1; 125]).unwrap();
         out.pong(&[2; 125]).unwrap();
         assert_eq!(out.ping(&[1; 126]), Err(SendError::ControlTooLong));
@@ -161,7 +161,7 @@ twins! {
         let now = endpoint.now;
         let refused = endpoint.ws.close(now, CloseCode::NORMAL, &"x".repeat(124));
         assert_eq!(refused, Err(SendError::ReasonTooLong));
-        assert!(endpoint.ws.outgoing().is_open());
+        assert!(endpoint.ws.sender().is_open());
         endpoint.ws.close(now, CloseCode::NORMAL, &"x".repeat(123)).unwrap();
         assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1000, &"x".repeat(123)))]);
     }
@@ -170,17 +170,17 @@ twins! {
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
             let mut endpoint = Endpoint::new(role);
             assert_eq!(endpoint.ws.close(endpoint.now, CloseCode::new(code), ""), Err(SendError::CloseCode));
-            assert!(endpoint.ws.outgoing().is_open());
+            assert!(endpoint.ws.sender().is_open());
             assert_eq!(endpoint.told(), []);
         }
     }
 
     fn a_closed_connection_says_so_whatever_else_is_wrong(role: Role) {
         let mut endpoint = Endpoint::with(role, &Config { max_queued: 100, ..untimed() });
-        endpoint.ws.outgoing().send_fragment(Message::Text("a"), false).unwrap();
+        endpoint.ws.sender().send_fragment(Message::Text("a"), false).unwrap();
         endpoint.feed(&close_to(role, 1000, ""));
         let now = endpoint.now;
-        let out = endpoint.ws.outgoing();
+        let mut out = endpoint.ws.sender();
         for refused in [
             out.send_text(&"x".repeat(200)),
             out.send_fragment(Message::Binary(b""), true),
@@ -221,8 +221,8 @@ fn a_shared_message_leaves_a_server_from_the_buffer_it_was_made_in() {
     let message = SharedMessage::from_bytes(payload.clone());
     for _ in 0..3 {
         let mut server = Endpoint::new(Role::Server);
-        server.ws.outgoing().send_shared(&message).unwrap();
-        server.ws.outgoing().send_shared(&message.clone()).unwrap();
+        server.ws.sender().send_shared(&message).unwrap();
+        server.ws.sender().send_shared(&message.clone()).unwrap();
         let mut slices = [&[][..]; 8];
         let filled = server.ws.poll_transmit(&mut slices);
         let lent = slices[..filled].iter().filter(|slice| slice.as_ptr() == payload.as_ptr() && slice.len() == 1000);
@@ -240,8 +240,8 @@ fn a_shared_text_is_framed_once_for_all_servers() {
         slices[0].as_ptr()
     };
     let (mut one, mut other) = (Endpoint::new(Role::Server), Endpoint::new(Role::Server));
-    one.ws.outgoing().send_shared(&message).unwrap();
-    other.ws.outgoing().send_shared(&message).unwrap();
+    one.ws.sender().send_shared(&message).unwrap();
+    other.ws.sender().send_shared(&message).unwrap();
     assert_eq!(lent(&one), lent(&other));
 }
 
@@ -249,8 +249,8 @@ fn a_shared_text_is_framed_once_for_all_servers() {
 fn a_shared_message_is_masked_for_each_client_and_stays_as_it_was() {
     let message = SharedMessage::from_bytes(Bytes::from_static(b"for everyone"));
     let mut client = Endpoint::new(Role::Client);
-    client.ws.outgoing().send_shared(&message).unwrap();
-    client.ws.outgoing().send_shared(&message).unwrap();
+    client.ws.sender().send_shared(&message).unwrap();
+    client.ws.sender().send_shared(&message).unwrap();
     let sent = client.sent();
     assert_ne!(sent[0].mask, sent[1].mask);
     assert_eq!((&sent[0].payload[..], &sent[1].payload[..]), (&b"for everyone"[..], &b"for everyone"[..]));

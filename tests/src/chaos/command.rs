@@ -4,7 +4,7 @@ use std::fmt;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{Message, MessageKind, Outgoing, SendError, SharedMessage, State};
+use multiwa_ws_core::websocket::{Message, MessageKind, SendError, Sender, SharedMessage, State};
 
 use super::ledger::{Ledger, Limits};
 use super::{Snapshot, draw};
@@ -53,7 +53,7 @@ impl Command {
         }
     }
 
-    pub(super) fn give(&self, now: Instant, out: &mut Outgoing) -> Result<(), SendError> {
+    pub(super) fn give(&self, now: Instant, out: &mut Sender<'_>) -> Result<(), SendError> {
         match self {
             Self::Whole(MessageKind::Text, payload) => out.send_text(&text(payload)),
             Self::Whole(MessageKind::Binary, payload) => out.send_binary(payload),

@@ -141,7 +141,7 @@ impl Sockets {
         let command = Command::draw(random, &side.ledger);
         let (now, end, ..) = pair.side(role);
         let before = Snapshot::of(&end.socket);
-        let result = command.give(Instant::from_nanos(now), end.socket.outgoing());
+        let result = command.give(Instant::from_nanos(now), &mut end.socket.sender());
         let after = Snapshot::of(&end.socket);
         transcript.record(now, who(role), format_args!("{command}: {result:?}"));
         command.check(before, side.ledger.under_way(), &side.limits, result)?;
@@ -238,7 +238,7 @@ impl Sockets {
             1 => {
                 // Nobody asked.
                 end.socket.shutdown_done();
-                end.socket.transmitted(0);
+                end.socket.transmitted(Instant::from_nanos(now), 0);
                 "confirms what nobody asked for".into()
             }
             _ => {

@@ -164,7 +164,7 @@ impl Run {
     }
 
     fn perform(&mut self, operation: &Operation) -> Result<(), SendError> {
-        let out = self.ws.outgoing();
+        let mut out = self.ws.sender();
         match operation {
             Operation::Receive(bytes) => self.receive(bytes),
             Operation::ReceiveFrame { opcode, fin, rsv1, payload } => {
@@ -206,7 +206,7 @@ impl Run {
             Operation::Ping(payload) => out.ping(payload)?,
             Operation::Pong(payload) => out.pong(payload)?,
             Operation::Close(code, reason) => self.ws.close(self.now, CloseCode::new(*code), reason)?,
-            Operation::Transmit(max) => self.wire.extend(transmit(&mut self.ws, (*max).into())),
+            Operation::Transmit(max) => self.wire.extend(transmit(&mut self.ws, self.now, (*max).into())),
             Operation::TransmitAll => self.flush(),
             Operation::Pass(millis) => {
                 self.now += Duration::from_millis((*millis).into());
@@ -243,7 +243,7 @@ impl Run {
 
     fn flush(&mut self) {
         loop {
-            let bytes = transmit(&mut self.ws, usize::MAX);
+            let bytes = transmit(&mut self.ws, self.now, usize::MAX);
             if bytes.is_empty() {
                 return;
             }

@@ -118,10 +118,11 @@ fn sessions(text: &str, message: &Message<'_>) {
     assert_eq!(client.connect(NOW), Ok(()));
     client.opened(NOW, Features { subscription_sets: true });
     for _ in 0..2 {
-        let _ = client.handle_message(NOW, text);
+        let message = &mut Some(text);
+        while client.handle_message(NOW, message).is_some() {}
         while let Some(sent) = client.poll_message() {
             assert!(serde_json::from_str::<&RawValue>(sent).is_ok(), "{sent}");
-            client.message_sent();
+            client.message_sent(0);
         }
     }
     let counters = client.counters();

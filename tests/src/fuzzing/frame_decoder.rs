@@ -118,7 +118,7 @@ fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
             break;
         }
     }
-    judge_output(role, &drain(&mut ws), Options::default());
+    judge_output(role, &drain(&mut ws, now), Options::default());
 
     let delivered: Vec<Heard> = expected.delivered.iter().cloned().map(Heard::from).collect();
     assert!(heard.starts_with(&delivered), "{heard:?} lacks something of {expected:?}");

@@ -61,7 +61,7 @@ type Outcome = Result<Option<Answer>, ResponseError>;
 /// What comes of the pieces, and how many bytes were left for the connection.
 fn dial(flags: u8, pieces: &[&[u8]]) -> (ClientHandshake, Outcome, usize) {
     let mut client = client(flags);
-    client.transmitted(usize::MAX);
+    client.transmitted(NOW, usize::MAX);
     let mut left = 0;
     let mut outcome = Ok(None);
     for piece in pieces {

@@ -118,14 +118,14 @@ fn refuse(server: &mut ServerHandshake, error: RequestError, limits: HandshakeLi
     let mut slices = [&b""[..]; 4];
     let filled = server.poll_transmit(&mut slices);
     let mut response = slices[..filled].concat();
-    server.transmitted(response.len());
+    server.transmitted(NOW, response.len());
     let Some(rejection) = error.rejection() else { panic!("{error} has no answer") };
 
     let Ok(mut client) = ClientHandshake::new(NOW, ClientRequest::new("h", "/"), HandshakeLimits::default(), [1; 32])
     else {
         panic!("a valid request")
     };
-    client.transmitted(usize::MAX);
+    client.transmitted(NOW, usize::MAX);
     match client.handle_input(NOW, &mut response.as_mut_slice()) {
         Ok(Some(Answer::Refused(refusal))) => {
             assert_eq!((refusal.status, refusal.body), (rejection.status, rejection.body));

@@ -254,7 +254,7 @@ impl<'w> World<'w> {
         let filled = self.client.poll_transmit(&mut slices);
         let bytes = slices[..filled].concat();
         let taken = transport.up.send(self.now.as_nanos(), &bytes);
-        self.client.transmitted(taken);
+        self.client.transmitted(self.now, taken);
         let shutdown = self.client.poll_shutdown();
         if shutdown {
             transport.up.shut_down(self.now.as_nanos());
@@ -287,6 +287,10 @@ impl<'w> World<'w> {
                             let (profile, name) = self.published[&number];
                             assert_eq!((told.0.as_deref(), &*told.1), (profile, name));
                         }
+                        ClientEvent::Notice(notice) => {
+                            assert!(!self.closed, "{notice:?} after the end");
+                            self.closed = notice_closes(&notice);
+                        }
                         ClientEvent::Invalid(_) | ClientEvent::Unknown(_) => {
                             assert!(transport.is_corrupted(), "{:?}", received.event);
                         }
@@ -310,12 +314,12 @@ impl<'w> World<'w> {
 
     fn notices(&mut self) -> bool {
         let mut any = false;
-        while let Some(notice) = self.client.poll_event() {
+        while let Some(event) = self.client.poll_event() {
             any = true;
-            assert!(!self.closed, "{notice:?} after the end");
-            match notice {
-                Notice::RequestEnded { id, .. } => assert!(self.pending.remove(&id), "{id} ended twice"),
-                Notice::Closed(_) => self.closed = true,
+            assert!(!self.closed, "{event:?} after the end");
+            match event {
+                ClientEvent::RequestEnded { id, .. } => assert!(self.pending.remove(&id), "{id} ended twice"),
+                ClientEvent::Notice(notice) => self.closed = notice_closes(&notice),
                 _ => {}
             }
         }
@@ -382,4 +386,8 @@ impl<'w> World<'w> {
 
 fn pick<const N: usize>(names: &[&'static str; N], index: u8) -> &'static str {
     names[usize::from(index) % N]
+}
+
+fn notice_closes(notice: &Notice) -> bool {
+    matches!(notice, Notice::Closed(_))
 }

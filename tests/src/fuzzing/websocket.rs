@@ -98,20 +98,20 @@ pub(super) fn hear(ws: &mut WebSocket, now: Instant, bytes: &[u8]) -> Vec<Heard>
 }
 
 /// Takes up to `max` of the bytes that wait to be written.
-pub(super) fn transmit(ws: &mut WebSocket, max: usize) -> Vec<u8> {
+pub(super) fn transmit(ws: &mut WebSocket, now: Instant, max: usize) -> Vec<u8> {
     let mut slices = [&[][..]; 3];
     let filled = ws.poll_transmit(&mut slices);
     let mut bytes = slices[..filled].concat();
     bytes.truncate(max);
-    ws.transmitted(bytes.len());
+    ws.transmitted(now, bytes.len());
     bytes
 }
 
 /// Takes all bytes that wait to be written.
-pub(super) fn drain(ws: &mut WebSocket) -> Vec<u8> {
+pub(super) fn drain(ws: &mut WebSocket, now: Instant) -> Vec<u8> {
     let mut drained = Vec::new();
     loop {
-        let bytes = transmit(ws, usize::MAX);
+        let bytes = transmit(ws, now, usize::MAX);
         if bytes.is_empty() {
             return drained;
         }

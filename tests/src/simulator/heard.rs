@@ -56,16 +56,8 @@ impl From<ClientEvent<'_>> for Heard {
                 data: event.data().unwrap_or_default().into(),
             },
             ClientEvent::RequestEnded { id, kind, outcome } => Self::Ended { id, kind, outcome: (&outcome).into() },
+            ClientEvent::Notice(notice) => Self::Notice(notice),
             other => Self::Odd(format!("{other:?}")),
-        }
-    }
-}
-
-impl From<Notice> for Heard {
-    fn from(notice: Notice) -> Self {
-        match notice {
-            Notice::RequestEnded { id, kind, outcome } => Self::Ended { id, kind, outcome: (&outcome).into() },
-            other => Self::Notice(other),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Lane {
                 break;
             }
         }
-        machine.transmitted(taken);
+        machine.transmitted(instant(now), taken);
         taken
     }
 

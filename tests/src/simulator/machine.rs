@@ -21,7 +21,7 @@ pub trait Machine {
     /// Lends bytes to write.
     fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize;
     /// So many of them were written.
-    fn transmitted(&mut self, len: usize);
+    fn transmitted(&mut self, now: Instant, len: usize);
     /// Whether the write side is to be shut down.
     fn poll_shutdown(&self) -> bool;
     /// It was.
@@ -66,8 +66,8 @@ macro_rules! share_verbs {
                 self.poll_transmit(slices)
             }
 
-            fn transmitted(&mut self, len: usize) {
-                self.transmitted(len);
+            fn transmitted(&mut self, now: Instant, len: usize) {
+                self.transmitted(now, len);
             }
 
             fn poll_shutdown(&self) -> bool {
@@ -107,7 +107,7 @@ mod tests {
         fn poll_transmit<'q>(&'q self, _slices: &mut [&'q [u8]]) -> usize {
             0
         }
-        fn transmitted(&mut self, _len: usize) {}
+        fn transmitted(&mut self, _now: Instant, _len: usize) {}
         fn poll_shutdown(&self) -> bool {
             false
         }

@@ -15,7 +15,7 @@ use multiwa_ws_core::session::ClientState;
 pub use super::inbox::Inbox;
 pub use super::machine::Machine;
 use super::{Client, QueueConfig, Updates};
-use crate::trace::{self, Entered};
+use crate::trace::Entered;
 use crate::{Clock, lock};
 
 /// The side of a client that moves its messages.
@@ -83,9 +83,8 @@ impl<M: Machine> Turn<'_, M> {
         if settled {
             machine.close(now);
         }
-        while let Some(notice) = machine.poll_event() {
-            trace::notice(now, &notice);
-            inbox.notice(notice);
+        while let Some(event) = machine.poll_event() {
+            inbox.receive(now, event);
             settled = true;
         }
         settled

@@ -3,6 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use event_listener::EventListener;
+use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{ClientEvent, CloseCause, Loss, Notice};
 
 use super::QueueConfig;
@@ -53,10 +54,12 @@ impl Inbox {
     }
 
     /// Takes an event of the machine, which it copies into the queue.
-    pub fn receive(&mut self, event: ClientEvent<'_>) {
-        trace::received(&event);
+    pub fn receive(&mut self, now: Instant, event: ClientEvent<'_>) {
+        trace::received(now, &event);
         if let ClientEvent::RequestEnded { id, outcome, .. } = event {
             self.requests.end(id, outcome);
+        } else if let ClientEvent::Notice(notice) = event {
+            self.notice(notice);
         } else if !self.unread {
             let dropped = self.queue.dropped();
             self.overflown |= self.queue.push(&event);
@@ -106,9 +109,8 @@ impl Inbox {
         std::mem::take(&mut self.overflown)
     }
 
-    pub(super) fn notice(&mut self, notice: Notice) {
+    fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::RequestEnded { id, outcome, .. } => return self.requests.end(id, outcome),
             Notice::Ready { .. } => self.was_ready = true,
             // The answer of the server must be heard, whether the application takes its events or not.
             Notice::Closing => self.queue.stop_waiting(),

@@ -2,7 +2,7 @@
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client as core;
-use multiwa_ws_core::session::{ClientSession, CommandError, EventNames, Notice, RequestId};
+use multiwa_ws_core::session::{ClientEvent, ClientSession, CommandError, EventNames, RequestId};
 
 /// A state machine of the core that a client's handles can command.
 pub trait Machine: Send {
@@ -35,7 +35,7 @@ pub trait Machine: Send {
 
     /// See [`ClientSession::poll_event`].
     #[must_use]
-    fn poll_event(&mut self) -> Option<Notice>;
+    fn poll_event(&mut self) -> Option<ClientEvent<'static>>;
 }
 
 /// A whole client: upgrade, connection and session.
@@ -64,7 +64,7 @@ impl Machine for core::Client {
         self.commands().close(now);
     }
 
-    fn poll_event(&mut self) -> Option<Notice> {
+    fn poll_event(&mut self) -> Option<ClientEvent<'static>> {
         self.poll_event()
     }
 }
@@ -95,7 +95,7 @@ impl Machine for ClientSession {
         self.close(now);
     }
 
-    fn poll_event(&mut self) -> Option<Notice> {
+    fn poll_event(&mut self) -> Option<ClientEvent<'static>> {
         self.poll_event()
     }
 }

@@ -13,7 +13,7 @@ use super::drive::{Driver, Inbox, Turn};
 use super::{Connector, ConnectorError};
 use crate::Io;
 use crate::buffer::ReadBuffer;
-use crate::transport::{Timer, Transport, transmit};
+use crate::transport::{Read, Timer, Transport, transmit};
 
 /// Drives the core's client over the streams of a connector, to its end.
 pub(super) struct Task<C: Connector, R: Io<C::Stream>> {
@@ -151,9 +151,14 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
         let mut more = true;
         if self.buffer.is_empty() {
             self.buffer.release();
-            match transport.poll_read::<R>(cx, &mut self.buffer, client) {
+            match transport.poll_read::<R>(cx, &mut self.buffer) {
                 Poll::Pending => return false,
-                Poll::Ready(read) => more = read,
+                Poll::Ready(Read::Bytes) => {}
+                Poll::Ready(Read::Eof) => more = false,
+                Poll::Ready(Read::Failed) => {
+                    more = false;
+                    client.handle_lost(R::now(), Loss::Io);
+                }
             }
         }
         let now = R::now();
@@ -175,7 +180,7 @@ fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut Client, inbox: &m
         while !inbox.is_full()
             && let Some(received) = client.handle_input(now, input)
         {
-            inbox.receive(received.event);
+            inbox.receive(now, received.event);
         }
     });
 }

@@ -20,7 +20,7 @@ use super::publisher::wall_clock;
 use super::registry::{Entry, KeyId};
 use super::within;
 use crate::buffer::ReadBuffer;
-use crate::transport::{Timer, Transport, transmit};
+use crate::transport::{Read, Timer, Transport, transmit};
 use crate::{Io, Runtime};
 
 /// While this many bytes wait to be written, or a quarter of what may wait at all, publications stay in the mailbox, where
@@ -247,8 +247,14 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
             // What follows the request waits for the judgement.
             return if self.judging.is_some() { Poll::Pending } else { Poll::Ready(()) };
         }
-        let more = ready!(self.transport.poll_read::<R>(cx, &mut self.buffer, &mut self.connection));
-        self.eof = !more;
+        match ready!(self.transport.poll_read::<R>(cx, &mut self.buffer)) {
+            Read::Bytes => {}
+            Read::Eof => self.eof = true,
+            Read::Failed => {
+                self.eof = true;
+                self.connection.handle_lost(R::now());
+            }
+        }
         Poll::Ready(())
     }
 

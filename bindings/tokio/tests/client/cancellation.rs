@@ -45,18 +45,18 @@ async fn serve(stream: Choppy, events: std::ops::Range<usize>, is_last: bool) ->
     let mut socket: WebSocket<Choppy> = greet(stream).await;
     let mut requests = Requests::new();
     let mut published = false;
-    while let Some(received) = socket.next().await.unwrap() {
+    while let Some(mut received) = socket.next().await.unwrap() {
         let Event::Text(text) = received.event else { continue };
         let (kind, id) = (member(text, "type"), member(text, "requestId"));
-        received.out.send_text(&answer(&kind, &id)).unwrap();
+        received.sender.send_text(&answer(&kind, &id)).unwrap();
         *requests.entry((kind.clone(), id)).or_default() += 1;
         if kind == "subscribe" && !published {
             published = true;
             for n in events.clone() {
-                received.out.send_text(&event(n)).unwrap();
+                received.sender.send_text(&event(n)).unwrap();
             }
             if !is_last {
-                received.out.close(multiwa_ws_core::Instant::default(), CloseCode::new(1012), "").unwrap();
+                received.sender.close(multiwa_ws_core::Instant::default(), CloseCode::new(1012), "").unwrap();
             }
         }
     }

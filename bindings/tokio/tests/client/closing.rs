@@ -42,8 +42,8 @@ async fn a_server_that_never_stops_sending_is_left_at_the_deadline() {
         let (client, _updates, mut server) = subscribed(builder, 1 << 16).await;
         let flood = tokio::spawn(async move {
             // It looks away from what it is sent, so it sends on after a Close frame.
-            while server.outgoing().send_text(&event(1)).is_ok() {
-                server.flush().await;
+            while server.sender().send_text(&event(1)).is_ok() {
+                server.flush().await.unwrap();
                 sleep(Duration::from_millis(1)).await;
             }
         });

@@ -66,10 +66,10 @@ async fn while_a_full_queue_waits_requests_time_out_and_the_silence_is_not_the_s
         for n in 0..5 {
             publish(&mut server, n).await;
         }
-        while let Some(received) = server.next().await.unwrap() {
+        while let Some(mut received) = server.next().await.unwrap() {
             if let Event::Text(text) = received.event {
                 let reply = answer(&member(text, "type"), &member(text, "requestId"));
-                received.out.send_text(&reply).unwrap();
+                received.sender.send_text(&reply).unwrap();
             }
         }
     });

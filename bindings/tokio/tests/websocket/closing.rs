@@ -48,7 +48,7 @@ async fn after_the_end_there_is_nothing_to_read_and_nothing_to_report() {
     closed.unwrap();
     for _ in 0..2 {
         assert!(within(client.next()).await.unwrap().is_none());
-        within(client.flush()).await;
+        within(client.flush()).await.unwrap();
         within(client.close(CloseCode::NORMAL, "")).await.unwrap();
         let error = within(client.send_text("too late")).await.unwrap_err();
         assert!(matches!(error, Error::Send(SendError::Closed)), "{error:?}");
@@ -96,7 +96,7 @@ async fn a_peer_that_does_not_answer_a_close_is_left_at_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_nothing_is_left_at_the_deadline() {
     let (_client, mut server) = in_memory(64, &quiet()).await;
-    server.outgoing().send_binary(&pattern(100_000)).unwrap();
+    server.sender().send_binary(&pattern(100_000)).unwrap();
     assert_eq!(close_alone(server).await.as_secs(), 5);
 }
 
@@ -128,7 +128,7 @@ async fn the_time_that_an_answer_took_does_not_count_against_the_close_that_came
     peer.write_all(&question).await.unwrap();
     assert_eq!(next(&mut server).await, Owned::text("question"));
     tokio::time::sleep(Duration::from_secs(60)).await;
-    server.outgoing().send_binary(&pattern(500_000)).unwrap();
+    server.sender().send_binary(&pattern(500_000)).unwrap();
     let read = async {
         let mut answer = Vec::new();
         peer.read_to_end(&mut answer).await.unwrap();
@@ -372,7 +372,7 @@ async fn two_idle_peers_keep_each_other_alive() {
     let (mut client, mut server) = connect_over(duplex(4096), &options).await;
     let both = async { tokio::join!(drain_pings(&mut client), drain_pings(&mut server)) };
     assert!(tokio::time::timeout(Duration::from_secs(3600), both).await.is_err());
-    assert!(client.outgoing().is_open() && server.outgoing().is_open());
+    assert!(client.sender().is_open() && server.sender().is_open());
 }
 
 /// Reads to the end.

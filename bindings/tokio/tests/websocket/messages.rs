@@ -17,9 +17,9 @@ async fn every_kind_of_message_comes_back_from_an_echo() {
     let (mut client, mut server) = in_memory(64, &quiet()).await;
     let talk = async {
         for payload in ["", "a", "grüße", &"x".repeat(125), &"x".repeat(126), &"x".repeat(70_000)] {
-            client.outgoing().send_text(payload).unwrap();
+            client.sender().send_text(payload).unwrap();
             assert_eq!(next(&mut client).await, Owned::text(payload));
-            client.outgoing().send_binary(payload.as_bytes()).unwrap();
+            client.sender().send_binary(payload.as_bytes()).unwrap();
             assert_eq!(next(&mut client).await, Owned::Binary(payload.as_bytes().to_vec()));
         }
         client.close(CloseCode::NORMAL, "").await
@@ -33,7 +33,7 @@ async fn every_kind_of_message_comes_back_from_an_echo() {
 async fn fragments_become_one_message_and_a_ping_between_them_is_answered() {
     let (mut client, mut server) = in_memory(64, &quiet()).await;
     let talk = async {
-        let out = client.outgoing();
+        let mut out = client.sender();
         out.send_fragment(Message::Text("one, "), false).unwrap();
         out.ping(b"between").unwrap();
         out.send_fragment(Message::Text(""), false).unwrap();
@@ -51,10 +51,10 @@ async fn fragments_become_one_message_and_a_ping_between_them_is_answered() {
 /// Queues a large message on both sides before either reads, and reads both.
 async fn exchange_large<S: AsyncRead + AsyncWrite + Unpin>((mut one, mut other): (WebSocket<S>, WebSocket<S>)) {
     let payload = pattern(8 << 20);
-    one.outgoing().send_binary(&payload).unwrap();
-    other.outgoing().send_binary(&payload).unwrap();
+    one.sender().send_binary(&payload).unwrap();
+    other.sender().send_binary(&payload).unwrap();
     // The one that has its message first may still have some of its own to write.
-    let receive = async |socket: &mut WebSocket<S>| (next(socket).await, socket.flush().await).0;
+    let receive = async |socket: &mut WebSocket<S>| (next(socket).await, socket.flush().await.unwrap()).0;
     let (at_one, at_other) = within(async { tokio::join!(receive(&mut one), receive(&mut other)) }).await;
     assert!(at_one == Owned::Binary(payload.clone()), "the message to the one side is another");
     assert!(at_other == Owned::Binary(payload), "the message to the other side is another");
@@ -82,7 +82,7 @@ async fn a_stream_that_buffers_what_it_is_given_is_flushed() {
     let (mut client, mut server) = connect_over(streams, &quiet()).await;
     within(client.send_text("by a send")).await.unwrap();
     assert_eq!(next(&mut server).await, Owned::text("by a send"));
-    client.outgoing().send_text("by a wait").unwrap();
+    client.sender().send_text("by a wait").unwrap();
     let (_, text) = within(async { tokio::join!(client.close(CloseCode::NORMAL, ""), next(&mut server)) }).await;
     assert_eq!(text, Owned::text("by a wait"));
 }
@@ -96,16 +96,16 @@ async fn a_peer_that_does_not_read_its_answers_is_not_read_from_either() {
     let (mut client, mut server) = connect_over(duplex(1 << 16), &options).await;
     let payload = pattern(1024);
     for _ in 0..COUNT {
-        client.outgoing().send_binary(&payload).unwrap();
+        client.sender().send_binary(&payload).unwrap();
     }
     let mut queued = 0;
     // The peer's silence means nothing while we do not read.
     let stalled = tokio::time::timeout(Duration::from_secs(600), async {
         let answer = async {
-            while let Some(Received { event, out }) = server.next().await.unwrap() {
+            while let Some(Received { event, mut sender }) = server.next().await.unwrap() {
                 let Owned::Binary(payload) = event.into() else { panic!("another event") };
-                out.send_binary(&payload).unwrap();
-                queued = queued.max(out.queued());
+                sender.send_binary(&payload).unwrap();
+                queued = queued.max(sender.queued());
             }
         };
         tokio::join!(client.flush(), answer)
@@ -128,9 +128,9 @@ async fn a_peer_that_does_not_read_its_answers_is_not_read_from_either() {
 #[tokio::test(start_paused = true)]
 async fn a_message_is_not_late_for_the_time_that_its_receiver_took_for_the_one_before() {
     let (mut client, mut server) = in_memory(1 << 20, &large()).await;
-    client.outgoing().send_text("first").unwrap();
-    client.outgoing().send_binary(&pattern(500_000)).unwrap();
-    within(client.flush()).await;
+    client.sender().send_text("first").unwrap();
+    client.sender().send_binary(&pattern(500_000)).unwrap();
+    within(client.flush()).await.unwrap();
     assert_eq!(next(&mut server).await, Owned::text("first"));
     // Part of the second one has been read together with the first.
     tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -140,7 +140,7 @@ async fn a_message_is_not_late_for_the_time_that_its_receiver_took_for_the_one_b
 #[tokio::test(start_paused = true)]
 async fn a_message_is_not_late_for_the_time_that_its_receiver_took_to_send() {
     let (mut client, mut server) = in_memory(1 << 10, &large()).await;
-    client.outgoing().send_binary(&pattern(100_000)).unwrap();
+    client.sender().send_binary(&pattern(100_000)).unwrap();
     // The beginning of the message is read, then a send of our own takes an hour.
     let beginning = tokio::time::timeout(Duration::from_secs(1), server.next());
     let (_, beginning) =
@@ -148,7 +148,7 @@ async fn a_message_is_not_late_for_the_time_that_its_receiver_took_to_send() {
     assert!(beginning.is_err());
     let hour = async {
         tokio::time::sleep(Duration::from_secs(3600)).await;
-        (next(&mut client).await, client.flush().await).0
+        (next(&mut client).await, client.flush().await.unwrap()).0
     };
     let send = async {
         server.send_binary(&pattern(100_000)).await.unwrap();

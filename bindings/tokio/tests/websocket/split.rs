@@ -84,7 +84,7 @@ async fn the_reader_answers_pings_without_the_writer() {
         let event = reader.next().await.unwrap().map(Owned::from);
         (event, reader.next().await.unwrap().map(Owned::from), reader.next().await.unwrap().map(Owned::from))
     });
-    client.outgoing().ping(b"1").unwrap();
+    client.sender().ping(b"1").unwrap();
     assert_eq!(next(&mut client).await, Owned::Pong(b"1".to_vec()));
     within(client.close(CloseCode::NORMAL, "")).await.unwrap();
     let close = Owned::Close(Some((CloseCode::NORMAL, String::new())));
@@ -138,7 +138,8 @@ async fn a_write_that_fails_ends_a_reader_that_waits() {
     let (mut reader, mut writer) = server.split();
     let reading = tokio::spawn(async move { reader.next().await.map(|_| ()) });
     tokio::task::yield_now().await;
-    within(writer.send_text("lost")).await.unwrap();
+    let sent = within(writer.send_text("lost")).await;
+    assert!(matches!(sent, Err(Error::Send(SendError::Closed))), "{sent:?}");
     let ended = within(reading).await.unwrap();
     assert!(matches!(&ended, Err(Error::Io(error)) if error.kind() == ErrorKind::BrokenPipe), "{ended:?}");
 }

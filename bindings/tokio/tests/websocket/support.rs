@@ -71,10 +71,10 @@ pub(crate) async fn drain<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Sends every message back until the connection ends.
 pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>) -> Result<(), Error> {
-    while let Some(Received { event, out }) = socket.next().await? {
+    while let Some(Received { event, mut sender }) = socket.next().await? {
         match event {
-            Event::Text(text) => out.send_text(text)?,
-            Event::Binary(payload) => out.send_binary(payload)?,
+            Event::Text(text) => sender.send_text(text)?,
+            Event::Binary(payload) => sender.send_binary(payload)?,
             _ => {}
         }
     }

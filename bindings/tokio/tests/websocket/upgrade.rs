@@ -225,11 +225,11 @@ async fn compression_is_used_once_both_agreed_on_it() {
     let (packed, mut server) = connect_compressed_over(duplex(1 << 16), &options).await;
     let text = "again and ".repeat(1000);
     let queued = |mut socket: WebSocket<_>| {
-        socket.outgoing().send_text(&text).unwrap();
-        (socket.outgoing().queued(), socket)
+        socket.sender().send_text(&text).unwrap();
+        (socket.sender().queued(), socket)
     };
     let ((plain, _), (packed, mut client)) = (queued(plain), queued(packed));
     assert!(packed * 10 < plain, "{packed} and {plain}");
-    within(client.flush()).await;
+    within(client.flush()).await.unwrap();
     assert_eq!(next(&mut server).await, Owned::Text(text.clone()));
 }

@@ -43,7 +43,7 @@ impl ClientSession {
     fn is_late_proof(&mut self, profile: Option<&str>, name: &str) -> bool {
         let proven = self.requests.take(|request| match &request.ask {
             Ask::Subscribe { profile: asked, events } => {
-                request.has_timed_out() && request.sent.is_some() && profile == Some(asked) && events.matches(name)
+                request.has_timed_out() && request.sent && profile == Some(asked) && events.matches(name)
             }
             _ => false,
         });
@@ -82,7 +82,7 @@ impl ClientSession {
 
     fn judge_error(&mut self, text: &str, spans: &Spans) -> Option<Located> {
         let id = request_id(text, spans);
-        let refused = self.requests.take(|request| request.sent.is_some() && Some(request.id) == id);
+        let refused = self.requests.take(|request| request.sent && Some(request.id) == id);
         let Some(request) = refused else { return Some(Located::Error(*spans)) };
         self.wanted.withdraw(request.id);
         let payload = spans.payload.map_or("", |payload| payload.raw(text));
@@ -114,6 +114,8 @@ impl ClientSession {
     }
 
     fn note_end(&mut self, request: &Request) {
+        // Those who wait to be sent have one the less before them.
+        self.requests.restart_unwritten(self.now + self.config.request_timeout);
         if request.has_timed_out() {
             self.counters.late += 1;
         }
@@ -131,7 +133,7 @@ impl ClientSession {
 
     /// The request that was answered: only what was sent can be. An answer to none is dropped and counted: it ends nothing.
     fn take_answered(&mut self, fits: impl Fn(&Request) -> bool) -> Option<Request> {
-        let answered = self.requests.take(|request| request.sent.is_some() && fits(request));
+        let answered = self.requests.take(|request| request.sent && fits(request));
         if answered.is_none() {
             self.counters.unsolicited += 1;
         }

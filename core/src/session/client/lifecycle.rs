@@ -9,7 +9,7 @@ use crate::Instant;
 use crate::keep_alive::Due;
 use crate::session::config::SecondProfile;
 use crate::session::features::Features;
-use crate::session::notice::{CloseCause, FailedSubscription, Gap, Notice, Refusal, RequestOutcome};
+use crate::session::notice::{ClientEvent, CloseCause, FailedSubscription, Gap, Notice, Refusal, RequestOutcome};
 use crate::session::request::{Ask, Origin, Request};
 use crate::session::retry::Loss;
 use crate::session::state::{ClientState, Trigger};
@@ -18,6 +18,10 @@ use crate::session::wanted::Wish;
 impl ClientSession {
     pub(super) fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
+    }
+
+    pub(super) fn notify(&mut self, notice: Notice) {
+        self.events.push_back(ClientEvent::Notice(notice));
     }
 
     /// The one place that changes the state. `false`, and nothing happened, when the trigger means nothing here.
@@ -37,7 +41,7 @@ impl ClientSession {
         self.redirects = 0;
         self.state_due = Some(self.now + self.config.connect_timeout);
         self.actions.connect = Some(attempt);
-        self.notices.push_back(Notice::Connecting { attempt });
+        self.notify(Notice::Connecting { attempt });
     }
 
     pub(super) fn give_up_attempt(&mut self) {
@@ -59,7 +63,7 @@ impl ClientSession {
         let Some(liveness) = &mut self.liveness else { return };
         match liveness.due(self.now) {
             Some(Due::Ping) => {
-                liveness.ping_sent(self.now);
+                liveness.ping_queued(self.now);
                 self.requests.push(Ask::Ping, Origin::KeepAlive, None);
             }
             Some(Due::Lost) => self.abort_with(Loss::PongTimeout),
@@ -95,7 +99,7 @@ impl ClientSession {
         self.go(Trigger::Lost);
         let until = self.now + wait;
         self.state_due = Some(until);
-        self.notices.push_back(Notice::Backoff { loss, until });
+        self.notify(Notice::Backoff { loss, until });
     }
 
     /// Forgets everything that belongs to one connection, so that nothing of it judges the next one.
@@ -112,7 +116,7 @@ impl ClientSession {
         self.drop_output();
         // What the application asked for and what was not sent yet goes over the next connection.
         let ends = |request: &Request| {
-            let waits = request.sent.is_none() && !request.has_timed_out() && !matches!(request.ask, Ask::Ping);
+            let waits = !request.sent && !request.has_timed_out() && !matches!(request.ask, Ask::Ping);
             !waits || request.origin != Origin::Application
         };
         while let Some(request) = self.requests.take(ends) {
@@ -127,7 +131,7 @@ impl ClientSession {
         while let Some(request) = self.requests.take(|_| true) {
             self.end_unanswered(&request);
         }
-        self.notices.push_back(Notice::Closed(cause));
+        self.notify(Notice::Closed(cause));
     }
 
     fn end_unanswered(&mut self, request: &Request) {
@@ -137,8 +141,13 @@ impl ClientSession {
     }
 
     pub(super) fn expire_requests(&mut self) {
+        let mut room = false;
         while let Some(request) = self.requests.expire(self.now) {
+            room |= request.sent;
             self.end_request(&request, RequestOutcome::TimedOut);
+        }
+        if room {
+            self.requests.restart_unwritten(self.now + self.config.request_timeout);
         }
     }
 
@@ -150,7 +159,8 @@ impl ClientSession {
         }
         self.note_failure(request, || outcome.clone());
         if request.origin == Origin::Application {
-            self.notices.push_back(Notice::RequestEnded { id: request.id, kind: request.kind(), outcome });
+            let (id, kind) = (request.id, request.kind());
+            self.events.push_back(ClientEvent::RequestEnded { id, kind, outcome });
         }
     }
 
@@ -166,7 +176,7 @@ impl ClientSession {
     /// The connection's `ack` does not come.
     pub(super) fn end_welcome(&mut self) {
         if let Welcome::Awaited { .. } = self.welcome {
-            self.notices.push_back(Notice::AckMissing);
+            self.notify(Notice::AckMissing);
             self.renew();
         }
     }
@@ -175,7 +185,7 @@ impl ClientSession {
     pub(super) fn renew(&mut self) {
         self.welcome = Welcome::Over;
         // What timed out before there was a connection is a settled wish by now, and asked for as such.
-        while self.requests.take(|request| request.has_timed_out() && request.sent.is_none()).is_some() {}
+        while self.requests.take(|request| request.has_timed_out() && !request.sent).is_some() {}
         if !self.features.subscription_sets && self.config.second_profile == SecondProfile::Displace {
             // Each would displace the one before it, so only the last is asked for.
             for wish in self.wanted.keep_last() {
@@ -225,6 +235,7 @@ impl ClientSession {
         }
         self.ready_since = Some(self.now);
         let gap = self.gap_from.take().map(|from| Gap { from, to: self.now });
-        self.notices.push_back(Notice::Ready { failed: mem::take(&mut self.failed), gap });
+        let failed = mem::take(&mut self.failed);
+        self.notify(Notice::Ready { failed, gap });
     }
 }

@@ -29,7 +29,8 @@ impl ClientSession {
         }
         // A ping need not wait for the greeting: the keep-alive runs before it.
         let greeted = self.welcome == Welcome::Over;
-        while let Some(request) = self.requests.next_unsent(|ask| greeted || matches!(ask, Ask::Ping)) {
+        let may_go = |request: &Request| greeted || matches!(request.ask, Ask::Ping);
+        while let Some(request) = self.requests.next_unsent(self.config.max_requests, may_go) {
             if let Some(text) = self.encode(&request) {
                 self.front = Some((Some(request.id), text));
                 return;
@@ -44,7 +45,7 @@ impl ClientSession {
         match &request.ask {
             Ask::Subscribe { profile, events } => {
                 // `protocol.md`, Subscriptions and filtering: without sets this one would displace the other.
-                if !sets && self.occupant(|other| other.sent.is_some()).is_some_and(|other| *other != **profile) {
+                if !sets && self.occupant(|other| other.sent).is_some_and(|other| *other != **profile) {
                     if self.config.second_profile == SecondProfile::Refuse {
                         if !self.held_back.contains(profile) {
                             self.held_back.push_back(profile.clone());
@@ -77,11 +78,11 @@ impl ClientSession {
     fn may_hold(&self, profile: &str) -> bool {
         if !self.features.subscription_sets {
             // An `unsubscribe` clears everything, so it must hit this profile.
-            return self.occupant(|other| other.sent.is_some()) == Some(profile);
+            return self.occupant(|other| other.sent) == Some(profile);
         }
         let asked =
             |request: &Request| matches!(&request.ask, Ask::Subscribe { profile: asked, .. } if **asked == *profile);
-        let mut sent = self.requests.iter().filter(|request| request.sent.is_some());
+        let mut sent = self.requests.iter().filter(|request| request.sent);
         self.live.get(profile).is_some() || sent.any(asked)
     }
 
@@ -110,6 +111,8 @@ impl ClientSession {
 
     pub(super) fn drop_output(&mut self) {
         self.front = None;
+        self.unwritten.clear();
+        self.written = 0;
         self.pongs.clear();
     }
 }

@@ -111,9 +111,6 @@ impl Transport {
             return false;
         }
         let nanos = now.as_nanos();
-        if self.server.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            self.server.handle_timeout(now);
-        }
         let arrival = self.up.receive(nanos);
         let read = arrival.is_some();
         match arrival {
@@ -122,7 +119,11 @@ impl Transport {
             Some(Arrival::Reset) => self.server.handle_lost(now),
             None => {}
         }
-        let written = self.write(nanos);
+        // What has arrived comes before a deadline.
+        if self.server.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.server.handle_timeout(now);
+        }
+        let written = self.write(now);
         let shutdown = self.server.poll_shutdown();
         if shutdown {
             self.down.shut_down(nanos);
@@ -166,13 +167,13 @@ impl Transport {
         assert_eq!(self.server.accept(now, acceptance, "c", WallClock::new(now, 0)), Ok(()));
     }
 
-    fn write(&mut self, nanos: u64) -> bool {
+    fn write(&mut self, now: Instant) -> bool {
         let mut slices = [&[][..]; 3];
         let filled = self.server.poll_transmit(&mut slices);
         let bytes = slices[..filled].concat();
         // Nobody reads any more: the system takes what is written and forgets it.
-        let taken = if self.client_left { bytes.len() } else { self.down.send(nanos, &bytes) };
-        self.server.transmitted(taken);
+        let taken = if self.client_left { bytes.len() } else { self.down.send(now.as_nanos(), &bytes) };
+        self.server.transmitted(now, taken);
         taken > 0
     }
 }

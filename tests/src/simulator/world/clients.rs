@@ -139,9 +139,9 @@ impl World {
     /// A promise that was not kept.
     pub fn client_events(&mut self, client: usize) -> Result<bool, Broken> {
         let mut busy = false;
-        while let Some(notice) = self.node(client)?.client.poll_event() {
+        while let Some(event) = self.node(client)?.client.poll_event() {
             busy = true;
-            self.hear(client, Heard::from(notice))?;
+            self.hear(client, Heard::from(event))?;
         }
         Ok(busy)
     }

@@ -1,0 +1,239 @@
+//! The two halves of a connection, for two tasks.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker, ready};
+
+use multiwa_ws_core::frame::CloseCode;
+use multiwa_ws_core::websocket::{Closed, Event, SendError, Sender};
+use polonius_the_crab::{ForLt, PoloniusResult, polonius};
+
+use super::borrowed;
+use super::read::ReadSide;
+use super::write::WriteSide;
+use crate::{Error, Io, Runtime, lock};
+
+/// The reading side of a [`WebSocket`](super::WebSocket) that was split.
+///
+/// It keeps the connection alive and completes the closing handshake, so it is to be read until its end.
+pub struct Reader<S, R: Runtime> {
+    read: ReadSide<R>,
+    shared: Arc<Shared<S>>,
+}
+
+/// The sending side of a [`WebSocket`](super::WebSocket) that was split.
+pub struct Writer<S, R: Runtime> {
+    shared: Arc<Shared<S>>,
+    runtime: PhantomData<fn() -> R>,
+}
+
+/// What both halves use. The stream is polled under the lock: it is the halves' own and cannot reach them. Tasks are woken without
+/// it.
+struct Shared<S> {
+    write: Mutex<WriteSide<S>>,
+    wakers: Arc<Wakers>,
+}
+
+pub(super) fn halves<S, R: Runtime>(read: ReadSide<R>, write: WriteSide<S>) -> (Reader<S, R>, Writer<S, R>) {
+    let shared = Arc::new(Shared { write: Mutex::new(write), wakers: Arc::default() });
+    (Reader { read, shared: shared.clone() }, Writer { shared, runtime: PhantomData })
+}
+
+impl<S: Unpin, R: Io<S>> Reader<S, R> {
+    /// Waits for the next event, lent until the next call: see [`WebSocket::next`](super::WebSocket::next). Cancel safe.
+    ///
+    /// # Errors
+    /// Those of [`WebSocket::next`](super::WebSocket::next).
+    pub async fn next(&mut self) -> Result<Option<Event<'_>>, Error> {
+        let shared = &self.shared;
+        let mut read = &mut self.read;
+        read.has_read = false;
+        loop {
+            match polonius::<_, _, ForLt!(Event<'_>)>(read, |read| {
+                borrowed(shared.act(Half::Reader, |write| read.take_event(write)))
+            }) {
+                PoloniusResult::Borrowing(event) => return Ok(Some(event)),
+                PoloniusResult::Owned { input_borrow, .. } => read = input_borrow,
+            }
+            let over = poll_fn(|cx| shared.poll(cx, Half::Reader, |cx, write| read.poll_progress(cx, write)));
+            if over.await.is_break() {
+                return lock(&shared.write).verdict().map(|()| None);
+            }
+        }
+    }
+}
+
+impl<S, R: Runtime> Reader<S, R> {
+    /// How the connection ended, once it has.
+    #[must_use]
+    pub fn closed(&self) -> Option<Closed> {
+        lock(&self.shared.write).closed
+    }
+}
+
+impl<S: Unpin, R: Io<S>> Writer<S, R> {
+    /// Queues by `command`, for [`flush`](Self::flush) to write. Other halves wait while it runs, so it is to be short.
+    pub fn feed<T>(&mut self, command: impl FnOnce(&mut Sender<'_>) -> T) -> T {
+        self.shared.act(Half::Writer, |write| command(&mut write.machine.sender()))
+    }
+
+    /// Sends a text message and writes it out, waiting for room when the queue is full. Cancel safe: see
+    /// [`WebSocket::send_text`](super::WebSocket::send_text).
+    ///
+    /// # Errors
+    /// [`Error::Send`] when the connection is closing, when it ends before the message was written, or when the message cannot
+    /// fit at all.
+    pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
+        self.send(|sender| sender.send_text(text)).await
+    }
+
+    /// Sends a binary message and writes it out: see [`send_text`](Self::send_text). Cancel safe.
+    ///
+    /// # Errors
+    /// Those of [`send_text`](Self::send_text).
+    pub async fn send_binary(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.send(|sender| sender.send_binary(payload)).await
+    }
+
+    /// Writes what is queued, whether the reader is being polled or not. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Send`] when the connection has ended, whose cause the [`Reader`] reports.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| {
+            self.shared.poll(cx, Half::Writer, |cx, write| {
+                ready!(write.poll_write::<R>(cx));
+                Poll::Ready(write.check_written())
+            })
+        })
+        .await
+    }
+
+    /// Starts the closing handshake and writes the Close frame; the [`Reader`] sees the connection to its end. Cancel safe: it
+    /// goes on if the future is dropped, and the frame is sent once.
+    ///
+    /// # Errors
+    /// [`Error::Send`] when the connection is closing already, or when `code` or `reason` may not be sent.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.feed(|sender| sender.close(R::now(), code, reason))?;
+        // However it ends, it is closed then.
+        let _ = self.flush().await;
+        Ok(())
+    }
+
+    async fn send(&mut self, command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>) -> Result<(), Error> {
+        poll_fn(|cx| {
+            self.shared.poll(cx, Half::Writer, |cx, write| {
+                loop {
+                    if let Some(result) = write.try_send(&command) {
+                        return Poll::Ready(result);
+                    }
+                    ready!(write.poll_write::<R>(cx));
+                }
+            })
+        })
+        .await?;
+        self.flush().await
+    }
+}
+
+impl<S, R: Runtime> fmt::Debug for Reader<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt("Reader", f)
+    }
+}
+
+impl<S, R: Runtime> fmt::Debug for Writer<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt("Writer", f)
+    }
+}
+
+impl<S> Shared<S> {
+    /// Polls for one half. A stream wakes only the last task that polled it, so both are woken through a waker of theirs.
+    fn poll<T>(
+        &self,
+        cx: &Context<'_>,
+        half: Half,
+        poll: impl FnOnce(&mut Context<'_>, &mut WriteSide<S>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.wakers.set(half, cx.waker());
+        let both = Waker::from(self.wakers.clone());
+        self.act(half, |write| poll(&mut Context::from_waker(&both), write))
+    }
+
+    /// Lets one half act. The other one may wait for what has changed: a deadline, or the end.
+    fn act<T>(&self, half: Half, act: impl FnOnce(&mut WriteSide<S>) -> T) -> T {
+        let mut write = lock(&self.write);
+        let before = write.machine.state();
+        let result = act(&mut write);
+        let changed = write.machine.state() != before;
+        drop(write);
+        if changed {
+            self.wakers.wake_half(half.other());
+        }
+        result
+    }
+
+    fn fmt(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = lock(&self.write).machine.state();
+        f.debug_struct(name).field("state", &state).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Reader,
+    Writer,
+}
+
+impl Half {
+    const fn other(self) -> Self {
+        match self {
+            Self::Reader => Self::Writer,
+            Self::Writer => Self::Reader,
+        }
+    }
+}
+
+/// The tasks of the halves that wait.
+#[derive(Default)]
+struct Wakers {
+    reader: Mutex<Option<Waker>>,
+    writer: Mutex<Option<Waker>>,
+}
+
+impl Wakers {
+    fn slot(&self, half: Half) -> &Mutex<Option<Waker>> {
+        match half {
+            Half::Reader => &self.reader,
+            Half::Writer => &self.writer,
+        }
+    }
+
+    fn set(&self, half: Half, waker: &Waker) {
+        let known = lock(self.slot(half)).as_ref().is_some_and(|known| known.will_wake(waker));
+        if !known {
+            // To clone and to drop a waker is code of the runtime's, which is not run under a lock.
+            let waker = Some(waker.clone());
+            let replaced = std::mem::replace(&mut *lock(self.slot(half)), waker);
+            drop(replaced);
+        }
+    }
+
+    fn wake_half(&self, half: Half) {
+        let waker = lock(self.slot(half)).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Wake for Wakers {
+    fn wake(self: Arc<Self>) {
+        self.wake_half(Half::Reader);
+        self.wake_half(Half::Writer);
+    }
+}
