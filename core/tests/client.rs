@@ -6,7 +6,7 @@ use std::time::Duration;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, Config, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ServerHandshake};
-use multiwa_ws_core::session::{ClientConfig, ClientEvent, ClientState, CloseCause, Loss, Notice};
+use multiwa_ws_core::session::{ClientConfig, ClientEvent, ClientState, CloseCause, EventNames, Loss, Notice};
 
 const NOW: Instant = Instant::from_nanos(7);
 
@@ -24,10 +24,7 @@ fn open() -> Client {
 
 fn open_with(config: Config) -> Client {
     let mut client = upgrading(config);
-    let mut server = ServerHandshake::new(NOW, HandshakeLimits::default());
-    assert!(server.handle_input(NOW, &mut &mut written(&mut client)[..]).unwrap().is_some());
-    server.accept(NOW, &Acceptance::default()).unwrap();
-    let mut answer = server.poll_accepted().unwrap().unsent;
+    let mut answer = answer_to(&mut client);
     receive(&mut client, &mut answer);
     client
 }
@@ -172,4 +169,68 @@ fn a_reset_before_any_answer_names_the_deployed_gateway_like_an_end() {
     client.handle_timeout(client.poll_timeout().unwrap());
     client.connect_failed(client.poll_timeout().unwrap(), Loss::Io);
     assert_eq!(client.failure(), None);
+}
+
+/// The frames in which a server sends these texts.
+fn frames(texts: &[&str]) -> Vec<u8> {
+    let frame = |text: &&str| [&[0x81, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    texts.iter().flat_map(frame).collect()
+}
+
+#[test]
+fn f_02_an_ack_and_an_event_of_one_segment_are_returned_in_the_order_of_the_wire() {
+    let mut client = upgrading(Config::default());
+    let events = EventNames::every();
+    let id = client.commands().subscribe(NOW, "p", &events).unwrap();
+    let answer = answer_to(&mut client);
+    let ack = format!(r#"{{"type":"ack","requestId":"{id}"}}"#);
+    let event = r#"{"type":"event","payload":{"event":"e","profileId":"p","data":1}}"#;
+    let mut segment = [answer, frames(&[r#"{"type":"ack","payload":{}}"#])].concat();
+    let mut input = &mut segment[..];
+    let mut told = tell(&mut client, &mut input);
+    assert!(written(&mut client).len() > 6, "the subscription is asked for");
+    let mut segment = frames(&[&ack, event]);
+    told.extend(tell(&mut client, &mut &mut segment[..]));
+    let kinds = ["Connecting", "Opened", "Connected", "RequestEnded", "Ready", "Event"];
+    assert!(told.iter().zip(kinds).all(|(told, kind)| told.contains(kind)) && told.len() == kinds.len(), "{told:#?}");
+}
+
+#[test]
+fn f_02_nothing_is_taken_while_something_waits_to_be_told() {
+    let mut client = upgrading(Config::default());
+    let mut answer = answer_to(&mut client);
+    let mut input = &mut answer[..];
+    let before = input.len();
+    assert!(client.handle_input(NOW, &mut input).is_some());
+    assert_eq!(input.len(), before, "an attempt was to be told first");
+}
+
+#[test]
+fn f_15_an_attempt_that_failed_asks_nobody_to_drop_a_transport() {
+    let mut client = Client::new(Config::default(), [1; 32]);
+    client.connect(NOW).unwrap();
+    assert_eq!(client.poll_action(), Some(TransportAction::Connect { attempt: 1 }));
+    client.connect_failed(NOW, Loss::Io);
+    assert_eq!(client.poll_action(), None);
+    // Nor does one that ends before anybody was asked to open it.
+    client.handle_timeout(client.poll_timeout().unwrap());
+    client.handle_timeout(client.poll_timeout().unwrap());
+    assert_eq!((client.poll_action(), client.session().state()), (None, ClientState::Backoff));
+}
+
+/// The response that accepts the client's request.
+fn answer_to(client: &mut Client) -> Vec<u8> {
+    let mut server = ServerHandshake::new(NOW, HandshakeLimits::default());
+    assert!(server.handle_input(NOW, &mut &mut written(client)[..]).unwrap().is_some());
+    server.accept(NOW, &Acceptance::default()).unwrap();
+    server.poll_accepted().unwrap().unsent
+}
+
+/// What the client returns for this input, in words.
+fn tell(client: &mut Client, input: &mut &mut [u8]) -> Vec<String> {
+    let mut told = Vec::new();
+    while let Some(received) = client.handle_input(NOW, input) {
+        told.push(format!("{:?}", received.event));
+    }
+    told
 }

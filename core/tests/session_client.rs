@@ -750,3 +750,78 @@ fn time_that_runs_backwards_is_harmless() {
     assert_eq!(kit.client.last_traffic(), Some(kit.now));
     assert_eq!(kit.client.poll_timeout(), Some(kit.now + seconds(30)));
 }
+
+#[test]
+fn f_12_every_subscription_that_there_may_be_can_be_asked_for_before_a_connection() {
+    let mut kit = Kit::new(quiet());
+    let profiles: Vec<String> = (0..256).map(|n| format!("p{n}")).collect();
+    for profile in &profiles {
+        kit.subscribe(profile, &["x"]);
+    }
+    let over = kit.client.subscribe(kit.now, "q", &EventNames::every());
+    assert_eq!(over, Err(CommandError::Limit(SubscriptionLimit::Subscriptions(256))));
+    kit.client.connect(kit.now).unwrap();
+    kit.greet(SETS);
+    // So many at a time as there may be without an answer.
+    let first = kit.sent();
+    assert_eq!(first.len(), config().max_requests);
+    for request in &first {
+        assert!(kit.answer(request, "ack", &json!({})));
+    }
+    assert_eq!(kit.settle().len(), profiles.len() - first.len());
+    assert_eq!((kit.client.state(), kit.client.live().len()), (ClientState::Ready, 256));
+}
+
+#[test]
+fn f_12_a_subscription_that_waits_for_its_turn_is_not_late() {
+    let mut kit = Kit::open(ClientConfig { max_requests: 1, ..quiet() }, SETS);
+    kit.subscribe("a", &["x"]);
+    kit.subscribe("b", &["x"]);
+    let first = kit.sent().remove(0);
+    kit.pass(seconds(9));
+    assert!(kit.answer(&first, "ack", &json!({})));
+    let second = kit.sent().remove(0);
+    kit.pass(seconds(9));
+    assert!(kit.answer(&second, "ack", &json!({})));
+}
+
+#[test]
+fn f_05_a_request_is_timed_from_when_it_has_left() {
+    let mut kit = Kit::open(quiet(), SETS);
+    kit.subscribe("a", &["x"]);
+    let request: serde_json::Value = serde_json::from_str(kit.client.poll_message().unwrap()).unwrap();
+    kit.client.message_sent(1_000);
+    // A slow line: each write puts the end off.
+    for left in (0..4).rev() {
+        kit.pass(seconds(8));
+        kit.client.handle_progress(kit.now, 250, left * 250);
+    }
+    assert_eq!(kit.client.poll_timeout(), Some(kit.now + seconds(10)));
+    kit.pass(seconds(9));
+    assert!(kit.answer(&request, "ack", &json!({})));
+}
+
+#[test]
+fn f_05_a_request_that_does_not_leave_times_out() {
+    let mut kit = Kit::open(quiet(), SETS);
+    kit.subscribe("a", &["x"]);
+    kit.client.message_sent(1_000);
+    kit.pass(seconds(10));
+    assert_eq!(outcomes(kit.events()), [RequestOutcome::TimedOut]);
+}
+
+#[test]
+fn f_05_a_ping_behind_a_backlog_is_answered_in_time_from_when_it_has_left() {
+    let mut kit = Kit::open(config(), SETS);
+    kit.pass(seconds(30));
+    assert!(kit.client.poll_message().is_some());
+    kit.client.message_sent(1 << 20);
+    for left in (0..16).rev() {
+        kit.pass(seconds(1));
+        kit.client.handle_progress(kit.now, 64 << 10, left * (64 << 10));
+    }
+    kit.pass(seconds(9));
+    assert_eq!(kit.client.state(), ClientState::Ready);
+    kit.pass(seconds(6));
+    assert_eq!((kit.client.state(), kit.client.last_loss()), (ClientState::Backoff, Some(Loss::PongTimeout)));
+}

@@ -223,23 +223,32 @@ impl<R: Runtime> Timer<R> {
     /// Ready with the present once `deadline` has come and the caller has polled its stream since. Poll the stream before this.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<Instant> {
         let Some(deadline) = deadline else { return Poll::Pending };
+        let turn = match self.turn {
+            Some((due, until)) if due == deadline => until,
+            _ => {
+                ready!(self.poll_until(cx, deadline));
+                R::now().max(deadline) + TURN
+            }
+        };
+        self.turn = Some((deadline, turn));
+        ready!(self.poll_until(cx, turn));
+        self.turn = None;
+        Poll::Ready(R::now().max(deadline))
+    }
+
+    /// Ready once `at` has come: for what waits for nobody.
+    pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         loop {
-            let turn = self.turn.filter(|(due, _)| *due == deadline);
-            let until = turn.map_or(deadline, |(_, until)| until);
             // A timer that fires early is as good: deadlines mostly move on, and arming costs more than one wake-up.
-            let (at, sleep) = match &mut self.armed {
-                Some(armed) if armed.0 <= until => armed,
-                armed => armed.insert((until, Box::pin(R::sleep_until(until)))),
+            let (fires, sleep) = match &mut self.armed {
+                Some(armed) if armed.0 <= at => armed,
+                armed => armed.insert((at, Box::pin(R::sleep_until(at)))),
             };
             ready!(sleep.as_mut().poll(cx));
-            let due = *at >= until;
+            let due = *fires >= at;
             self.armed = None;
-            if due && turn.is_some() {
-                self.turn = None;
-                return Poll::Ready(R::now().max(deadline));
-            }
             if due {
-                self.turn = Some((deadline, R::now().max(deadline) + TURN));
+                return Poll::Ready(());
             }
         }
     }

@@ -161,6 +161,12 @@ impl Incoming {
         }
     }
 
+    pub(super) fn handle_traffic(&mut self, now: Instant) {
+        if let Some(message) = &mut self.message {
+            message.started = now;
+        }
+    }
+
     /// The caller reads again.
     pub(super) fn reading_resumed(&mut self, now: Instant, out: &mut Outgoing) {
         let now = out.lifecycle.clock(now);

@@ -159,8 +159,9 @@ impl WebSocket {
         self.out.handle_lost(now);
     }
 
-    /// Bytes arrived that will be handed over later: the peer lives.
+    /// Bytes arrived that will be handed over later: the peer lives, and a message that may be among them is not late.
     pub fn handle_traffic(&mut self, now: Instant) {
+        self.recv.handle_traffic(now);
         self.out.handle_traffic(now);
     }
 

@@ -68,7 +68,7 @@ where
             if let Some(stream) = self.poll_running(cx) {
                 return Poll::Ready(Ok(stream));
             }
-            let due = self.running.is_empty() || self.timer.poll(cx, Some(self.next)).is_ready();
+            let due = self.running.is_empty() || self.timer.poll_until(cx, self.next).is_ready();
             match self.waiting.front() {
                 None if self.running.is_empty() => {
                     return Poll::Ready(Err(std::mem::replace(&mut self.failure, io::ErrorKind::NotFound.into())));

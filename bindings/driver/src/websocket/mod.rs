@@ -114,8 +114,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// [`Error::Send`] when the connection is closing, when it ends before the message was written, or when the message cannot
     /// fit at all; [`Error::Unread`] when the peer sends more than is kept.
     pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_send(cx, |sender| sender.send_text(text))).await?;
-        self.flush().await
+        self.send(|sender| sender.send_text(text)).await
     }
 
     /// Sends a binary message and writes it out: see [`send_text`](Self::send_text). Cancel safe as that is.
@@ -123,23 +122,18 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// # Errors
     /// Those of [`send_text`](Self::send_text).
     pub async fn send_binary(&mut self, payload: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_send(cx, |sender| sender.send_binary(payload))).await?;
-        self.flush().await
+        self.send(|sender| sender.send_binary(payload)).await
     }
 
     /// Writes what is queued. What the peer sends meanwhile is kept, as by [`send_text`](Self::send_text). Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Send`] when the connection has ended, whose cause [`next`](Self::next) reports; [`Error::Unread`] when the peer
+    /// [`Error::Send`] when the connection ends before, whose cause [`next`](Self::next) reports; [`Error::Unread`] when the peer
     /// sends more than is kept: take events with `next`, which writes as well.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| {
-            while self.write.poll_write::<R>(cx).is_pending() {
-                ready!(self.poll_wait(cx))?;
-            }
-            Poll::Ready(self.write.check_written())
-        })
-        .await
+        let waits = self.write.machine.queued() > 0;
+        let mut waited = false;
+        poll_fn(|cx| self.poll_written(cx, waits, &mut waited)).await
     }
 
     /// Closes the connection and waits for its end. Messages that still arrive are dropped: to see them, call
@@ -176,20 +170,34 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         split::halves(self.read, self.write)
     }
 
-    /// Queues by `command`, once there is room for it.
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>,
-    ) -> Poll<Result<(), Error>> {
-        loop {
-            if let Some(result) = self.write.try_send(&command) {
-                return Poll::Ready(result);
+    /// Queues by `command`, once there is room for it, and writes.
+    async fn send(&mut self, command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>) -> Result<(), Error> {
+        let (mut queued, mut waited) = (false, false);
+        poll_fn(|cx| {
+            while !queued {
+                match self.write.try_send(&command) {
+                    Some(result) => {
+                        result?;
+                        queued = true;
+                    }
+                    None if self.write.poll_write::<R>(cx).is_ready() => {}
+                    None => ready!(self.poll_wait(cx))?,
+                }
             }
-            if self.write.poll_write::<R>(cx).is_pending() {
-                ready!(self.poll_wait(cx))?;
-            }
+            self.poll_written(cx, true, &mut waited)
+        })
+        .await
+    }
+
+    /// Ready when nothing is left to write; `waits` says whether anything was, and `waited` whether that took time.
+    fn poll_written(&mut self, cx: &mut Context<'_>, waits: bool, waited: &mut bool) -> Poll<Result<(), Error>> {
+        while self.write.poll_write::<R>(cx).is_pending() {
+            *waited = true;
+            ready!(self.poll_wait(cx))?;
         }
+        // The peer may wait with the last of its own, and nobody knows when the caller reads.
+        while *waited && self.read.poll_ahead(cx, &mut self.write).is_ready() {}
+        Poll::Ready(self.write.written(waits))
     }
 
     /// While the caller waits for the stream to take bytes: keeps what arrives and keeps time. Ready when something has

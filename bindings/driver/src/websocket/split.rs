@@ -100,12 +100,13 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
     /// Writes what is queued, whether the reader is being polled or not. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Send`] when the connection has ended, whose cause the [`Reader`] reports.
+    /// [`Error::Send`] when the connection ends before, whose cause the [`Reader`] reports.
     pub async fn flush(&mut self) -> Result<(), Error> {
+        let mut waits = None;
         poll_fn(|cx| {
             self.shared.poll(cx, Half::Writer, |cx, write| {
-                ready!(write.poll_write::<R>(cx));
-                Poll::Ready(write.check_written())
+                let waits = *waits.get_or_insert(write.machine.queued() > 0);
+                write.poll_write::<R>(cx).map(|()| write.written(waits))
             })
         })
         .await
@@ -124,18 +125,22 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
     }
 
     async fn send(&mut self, command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>) -> Result<(), Error> {
+        let mut queued = false;
         poll_fn(|cx| {
             self.shared.poll(cx, Half::Writer, |cx, write| {
-                loop {
-                    if let Some(result) = write.try_send(&command) {
-                        return Poll::Ready(result);
+                while !queued {
+                    match write.try_send(&command) {
+                        Some(result) => {
+                            result?;
+                            queued = true;
+                        }
+                        None => ready!(write.poll_write::<R>(cx)),
                     }
-                    ready!(write.poll_write::<R>(cx));
                 }
+                write.poll_write::<R>(cx).map(|()| write.written(true))
             })
         })
-        .await?;
-        self.flush().await
+        .await
     }
 }
 

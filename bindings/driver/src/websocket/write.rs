@@ -40,9 +40,9 @@ impl<S> WriteSide<S> {
         }
     }
 
-    /// Of a connection that has ended nobody knows whether all was written.
-    pub(super) fn check_written(&self) -> Result<(), Error> {
-        if self.machine.state() == State::Closed { Err(SendError::Closed.into()) } else { Ok(()) }
+    /// Whether what `waits` was written, now that nothing is left to write: a connection that has ended has dropped it.
+    pub(super) fn written(&self, waits: bool) -> Result<(), Error> {
+        if waits && self.machine.state() == State::Closed { Err(SendError::Closed.into()) } else { Ok(()) }
     }
 
     /// Reports to the machine how the stream was read.

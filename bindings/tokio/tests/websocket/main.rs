@@ -8,6 +8,7 @@ mod cancellation;
 #[path = "../kit/choppy.rs"]
 mod choppy;
 mod closing;
+mod deadlines;
 mod messages;
 #[path = "../kit/persist.rs"]
 mod persist;

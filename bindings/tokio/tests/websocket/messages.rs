@@ -5,7 +5,7 @@ use std::time::Duration;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Message, Received};
-use multiwa_ws_tokio::WebSocket;
+use multiwa_ws_tokio::{Error, WebSocket};
 use tokio::io::{AsyncRead, AsyncWrite, BufStream, duplex};
 
 use crate::support::{
@@ -93,10 +93,11 @@ async fn a_peer_that_does_not_read_its_answers_is_not_read_from_either() {
     let mut options = large();
     options.connection.keep_alive =
         KeepAlive { interval: Some(Duration::from_secs(10)), timeout: Some(Duration::from_secs(5)) };
-    let (mut client, mut server) = connect_over(duplex(1 << 16), &options).await;
+    let (client, mut server) = connect_over(duplex(1 << 16), &options).await;
+    let (mut reader, mut writer) = client.split();
     let payload = pattern(1024);
     for _ in 0..COUNT {
-        client.sender().send_binary(&payload).unwrap();
+        writer.feed(|sender| sender.send_binary(&payload)).unwrap();
     }
     let mut queued = 0;
     // The peer's silence means nothing while we do not read.
@@ -108,7 +109,7 @@ async fn a_peer_that_does_not_read_its_answers_is_not_read_from_either() {
                 queued = queued.max(sender.queued());
             }
         };
-        tokio::join!(client.flush(), answer)
+        tokio::join!(writer.flush(), answer)
     })
     .await;
     assert!(stalled.is_err());
@@ -116,12 +117,12 @@ async fn a_peer_that_does_not_read_its_answers_is_not_read_from_either() {
 
     let read_all = async {
         for _ in 0..COUNT {
-            assert_eq!(next(&mut client).await, Owned::Binary(payload.clone()));
+            assert_eq!(reader.next().await.unwrap().map(Owned::from), Some(Owned::Binary(payload.clone())));
         }
-        client.close(CloseCode::NORMAL, "").await
+        writer.close(CloseCode::NORMAL, "").await.unwrap();
+        while reader.next().await.unwrap().is_some() {}
     };
-    let (closed, echoed) = within(async { tokio::join!(read_all, echo(&mut server)) }).await;
-    closed.unwrap();
+    let ((), echoed) = within(async { tokio::join!(read_all, echo(&mut server)) }).await;
     echoed.unwrap();
 }
 
@@ -138,43 +139,64 @@ async fn a_message_is_not_late_for_the_time_that_its_receiver_took_for_the_one_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_not_late_for_the_time_that_its_receiver_took_to_send() {
+async fn a_message_that_arrived_while_its_receiver_sent_is_not_late() {
     let (mut client, mut server) = in_memory(1 << 10, &large()).await;
     client.sender().send_binary(&pattern(100_000)).unwrap();
-    // The beginning of the message is read, then a send of our own takes an hour.
+    // The beginning of the message is read, then comes a send of our own, and an hour in which nobody reads.
     let beginning = tokio::time::timeout(Duration::from_secs(1), server.next());
     let (_, beginning) =
         within(async { tokio::join!(tokio::time::timeout(Duration::ZERO, client.flush()), beginning) }).await;
     assert!(beginning.is_err());
-    let hour = async {
-        tokio::time::sleep(Duration::from_secs(3600)).await;
-        (next(&mut client).await, client.flush().await.unwrap()).0
-    };
-    let send = async {
-        server.send_binary(&pattern(100_000)).await.unwrap();
-        next(&mut server).await
-    };
-    let (sent, received) = tokio::join!(hour, send);
-    assert!(sent == Owned::Binary(pattern(100_000)) && received == sent);
+    let payload = pattern(100_000);
+    let exchange = async { (client.flush().await.unwrap(), next(&mut client).await).1 };
+    let (received, sent) = within(async { tokio::join!(exchange, server.send_binary(&payload)) }).await;
+    sent.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let expected = Owned::Binary(payload.clone());
+    assert!(received == expected && next(&mut server).await == expected);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_send_waits_for_room_and_refuses_what_can_never_fit() {
-    let mut options = quiet();
-    options.connection.max_queued = 1000;
-    let (mut client, mut server) = connect_over(duplex(64), &options).await;
-    let error = within(client.send_binary(&[0; 1000])).await.unwrap_err();
-    assert!(error.to_string().contains("1000"), "{error}");
+async fn f_10_two_peers_that_send_at_the_same_time_do_not_wait_for_each_other() {
+    let (mut client, mut server) = in_memory(1 << 10, &large()).await;
+    let payload = pattern(2 << 20);
+    let send = async |socket: &mut WebSocket<_>| {
+        for _ in 0..4 {
+            socket.send_binary(&payload).await.unwrap();
+        }
+    };
+    within(async { tokio::join!(send(&mut client), send(&mut server)) }).await;
+    for socket in [&mut client, &mut server] {
+        for _ in 0..4 {
+            assert!(next(socket).await == Owned::Binary(payload.clone()));
+        }
+    }
+}
 
-    let send = async {
-        for _ in 0..20 {
-            client.send_binary(&pattern(500)).await.unwrap();
-        }
+#[tokio::test(start_paused = true)]
+async fn f_10_a_send_whose_peer_sends_more_than_is_kept_says_so_and_loses_nothing() {
+    let mut options = large();
+    options.connection.max_message_len = 1 << 16;
+    let (mut client, server) = connect_over(duplex(1 << 10), &options).await;
+    // It sends, and does not read.
+    let (mut reader, mut writer) = server.split();
+    let payload = pattern(1 << 16);
+    let sending = {
+        let payload = payload.clone();
+        tokio::spawn(async move {
+            for _ in 0..4 {
+                writer.send_binary(&payload).await.unwrap();
+            }
+            writer
+        })
     };
-    let receive = async {
-        for _ in 0..20 {
-            assert_eq!(next(&mut server).await, Owned::Binary(pattern(500)));
-        }
-    };
-    within(async { tokio::join!(send, receive) }).await;
+    let error = within(client.send_binary(&payload)).await.unwrap_err();
+    assert!(matches!(error, Error::Unread), "{error:?}");
+    for _ in 0..4 {
+        assert!(next(&mut client).await == Owned::Binary(payload.clone()));
+    }
+    let _writer = within(sending).await.unwrap();
+    let (flushed, received) = within(async { tokio::join!(client.flush(), reader.next()) }).await;
+    flushed.unwrap();
+    assert!(received.unwrap().map(Owned::from) == Some(Owned::Binary(payload)));
 }

@@ -1,0 +1,238 @@
+//! What has arrived comes before a deadline, what waits for the peer waits from when it was asked, and every future ends.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::frame::CloseCode;
+use multiwa_ws_core::handshake::{Acceptance, Rejection};
+use multiwa_ws_core::websocket::{Cause, Negotiated, Role, SendError};
+use multiwa_ws_tokio::{Error, HandshakeError, Options, WebSocket};
+use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::support::{connect_over, drain, large, pattern, quiet, within};
+
+/// Pings after 2 s of silence, and gives up 1 s later.
+fn quick() -> Options {
+    let mut options = large();
+    options.connection.keep_alive =
+        KeepAlive { interval: Some(Duration::from_secs(2)), timeout: Some(Duration::from_secs(1)) };
+    options.connection.close_timeout = Duration::from_secs(2);
+    options
+}
+
+/// A stream of a process that is stopped for a while: it reads nothing meanwhile, and at first afterwards says that nothing has
+/// arrived, and wakes the task.
+struct Stopped {
+    stream: DuplexStream,
+    from: Instant,
+    to: Instant,
+    has_resumed: bool,
+}
+
+impl AsyncRead for Stopped {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let now = Instant::now();
+        if now >= self.from && now < self.to {
+            return Poll::Pending;
+        }
+        if now >= self.to && !self.has_resumed {
+            self.has_resumed = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stopped {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_06_a_pong_that_arrived_while_the_process_was_stopped_is_read_before_the_deadline() {
+    let (near, far) = duplex(4096);
+    let start = Instant::now();
+    // Pinged at 2 s and to be given up at 3 s.
+    let (from, to) = (start + Duration::from_millis(2010), start + Duration::from_secs(3));
+    let near = Stopped { stream: near, from, to, has_resumed: false };
+    let (config, negotiated) = (quick().connection, Negotiated::default());
+    let mut client: WebSocket<_> = WebSocket::from_upgraded(near, Role::Client, &config, &negotiated, b"").unwrap();
+    let config = quiet().connection;
+    let mut server: WebSocket<_> = WebSocket::from_upgraded(far, Role::Server, &config, &negotiated, b"").unwrap();
+    tokio::spawn(async move {
+        while let Ok(Some(_)) = server.next().await {
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let ended = timeout(Duration::from_secs(8), async { while client.next().await.unwrap().is_some() {} }).await;
+    assert!(ended.is_err(), "given up after {:?}", start.elapsed());
+}
+
+/// A request that comes after 9 s, and whose answer leaves only from 12 s on, 16 bytes at a time: how it is decided, and what
+/// the client reads.
+async fn answer_late(decision: Result<Acceptance, Rejection>) -> (Result<(), HandshakeError>, String) {
+    let (request_in, mut request_out) = io::simplex(4096);
+    let (mut answer_in, answer_out) = io::simplex(16);
+    let server = tokio::spawn(async move {
+        let stream = io::join(request_in, answer_out);
+        WebSocket::accept(stream, &Options::default(), |_| decision).await.map(drop)
+    });
+    sleep(Duration::from_secs(9)).await;
+    let request = b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    request_out.write_all(request).await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    let mut answer = Vec::new();
+    let mut bytes = [0; 64];
+    while !answer.ends_with(b"\r\n\r\n") {
+        match timeout(Duration::from_secs(1), answer_in.read(&mut bytes)).await {
+            Ok(Ok(len @ 1..)) => answer.extend_from_slice(&bytes[..len]),
+            _ => break,
+        }
+    }
+    drop((answer_in, request_out));
+    (server.await.unwrap(), String::from_utf8(answer).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_08_an_answer_to_an_upgrade_is_timed_from_the_decision() {
+    let (result, answer) = answer_late(Ok(Acceptance::default())).await;
+    assert!(
+        result.is_ok() && answer.starts_with("HTTP/1.1 101 ") && answer.ends_with("\r\n\r\n"),
+        "{result:?} {answer}"
+    );
+    let (result, answer) = answer_late(Err(Rejection::unauthorized())).await;
+    assert!(
+        matches!(result, Err(HandshakeError::Rejected)) && answer.starts_with("HTTP/1.1 401 "),
+        "{result:?} {answer}"
+    );
+}
+
+/// What a peer does that does not read.
+#[derive(Clone, Copy, Debug)]
+enum Peer {
+    HangsUp,
+    Closes,
+    IsSilent,
+}
+
+const PEERS: [Peer; 3] = [Peer::HangsUp, Peer::Closes, Peer::IsSilent];
+
+impl Peer {
+    async fn act(self, mut peer: WebSocket<DuplexStream>) -> Option<WebSocket<DuplexStream>> {
+        match self {
+            Self::HangsUp => return None,
+            Self::Closes => {
+                peer.sender().close(multiwa_ws_core::Instant::default(), CloseCode::NORMAL, "").unwrap();
+                // What it was sent it does not take beyond what it keeps.
+                let _ = timeout(Duration::from_millis(10), peer.flush()).await;
+            }
+            Self::IsSilent => {}
+        }
+        Some(peer)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_07_a_writer_that_waits_for_the_stream_is_told_of_every_end() {
+    for does in PEERS {
+        let (near, far) = duplex(1024);
+        let (config, negotiated) = (quick().connection, Negotiated::default());
+        let near: WebSocket<_> = WebSocket::from_upgraded(near, Role::Client, &config, &negotiated, b"").unwrap();
+        let mut config = quiet().connection;
+        config.max_message_len = 1024;
+        let far = WebSocket::from_upgraded(far, Role::Server, &config, &negotiated, b"").unwrap();
+        let (mut reader, mut writer) = near.split();
+        let writing = tokio::spawn(async move {
+            loop {
+                if let Err(error) = writer.send_binary(&pattern(2 << 20)).await {
+                    return error;
+                }
+            }
+        });
+        sleep(Duration::from_millis(300)).await;
+        let reading = tokio::spawn(async move { while let Ok(Some(_)) = reader.next().await {} });
+        let far = does.act(far).await;
+        let error = within(writing).await.unwrap();
+        assert!(matches!(error, Error::Send(SendError::Closed)), "{does:?}: {error:?}");
+        within(reading).await.unwrap();
+        drop(far);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_07_a_send_of_an_unsplit_connection_is_told_of_every_end() {
+    for does in PEERS {
+        let (near, far) = duplex(1024);
+        let (config, negotiated) = (quick().connection, Negotiated::default());
+        let mut near: WebSocket<_> = WebSocket::from_upgraded(near, Role::Client, &config, &negotiated, b"").unwrap();
+        let mut config = quiet().connection;
+        config.max_message_len = 1024;
+        let far = WebSocket::from_upgraded(far, Role::Server, &config, &negotiated, b"").unwrap();
+        let payload = pattern(2 << 20);
+        let (error, far) = within(async { tokio::join!(near.send_binary(&payload), does.act(far)) }).await;
+        // A Close frame of the peer is only read by `next`; until then it is a peer that does not read.
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::Send(SendError::Closed)), "{does:?}: {error:?}");
+        within(drain(&mut near)).await.1.unwrap_or_default();
+        assert!(matches!(near.closed().unwrap().cause, Cause::Eof | Cause::Lost | Cause::Unresponsive), "{does:?}");
+        drop(far);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_05_a_peer_that_takes_its_bytes_slowly_is_alive() {
+    let (near, mut far) = duplex(4096);
+    let (config, negotiated) = (multiwa_ws_core::websocket::Config::default(), Negotiated::default());
+    let mut server: WebSocket<_> = WebSocket::from_upgraded(near, Role::Server, &config, &negotiated, b"").unwrap();
+    let reading = tokio::spawn(async move {
+        // 64 KiB a second, and an answer to every ping, as a browser gives it.
+        let (mut bytes, mut taken) = ([0; 4096], 0_usize);
+        while taken < 3 << 20 {
+            far.read_exact(&mut bytes).await.unwrap();
+            taken += bytes.len();
+            sleep(Duration::from_millis(1000 / 16)).await;
+        }
+        far
+    });
+    server.sender().send_binary(&pattern(3 << 20)).unwrap();
+    let ended = timeout(Duration::from_secs(55), server.next()).await;
+    assert!(ended.is_err(), "{ended:?}");
+    // Then it answers no ping, and is given up in the time that the line leaves it.
+    let far = reading.await.unwrap();
+    let start = Instant::now();
+    let error = within(server.next()).await.unwrap_err();
+    assert!(matches!(error, Error::Unresponsive) && start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
+    drop(far);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_17_no_two_connections_share_their_masking_keys() {
+    let mut wires = Vec::new();
+    for _ in 0..2 {
+        let (mut client, server) = connect_over(duplex(4096), &quiet()).await;
+        client.send_text("the same text of both").await.unwrap();
+        let (near, mut far) = duplex(4096);
+        let (config, negotiated) = (quiet().connection, Negotiated::default());
+        let mut other: WebSocket<_> = WebSocket::from_upgraded(near, Role::Client, &config, &negotiated, b"").unwrap();
+        other.send_text("the same text of both").await.unwrap();
+        let mut wire = [0; 27];
+        far.read_exact(&mut wire).await.unwrap();
+        wires.push(wire);
+        drop(server);
+    }
+    assert_ne!(wires[0], wires[1]);
+}
