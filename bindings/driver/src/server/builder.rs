@@ -276,7 +276,8 @@ impl<R: Net> ServerBuilder<R> {
     ) -> io::Result<Server<R>> {
         let listener = R::bind(address).await?;
         let address = R::local_addr(&listener)?;
-        self.options.hosts.on_loopback = address.ip().is_loopback();
+        // An IPv4 address may be written as an IPv6 address (RFC 4291 section 2.5.5.2).
+        self.options.hosts.on_loopback = address.ip().to_canonical().is_loopback();
         let mut server = self.build();
         server.address = Some(address);
         R::spawn(listener::accept::<R, _>(server.shared.clone(), listener::Tcp::<R>(listener), start));

@@ -77,6 +77,20 @@ async fn sec_hs_11_a_server_on_loopback_answers_to_no_foreign_name() {
 }
 
 #[tokio::test]
+async fn f_21_every_form_of_a_loopback_address_is_one() {
+    for listen in ["127.0.0.1:0", "127.0.0.2:0", "[::ffff:127.0.0.1]:0"] {
+        let server = Server::builder().bind(listen.parse().unwrap()).await.unwrap();
+        let address = server.local_addr().unwrap();
+        let refused = Client::connect_with(address, |request| request.host = "evil.example".to_owned()).await;
+        assert_refused(refused, 403, "forbidden");
+        for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]:80", "[::1]", "[::ffff:7f00:1]"] {
+            let admitted = Client::connect_with(address, |request| request.host = host.to_owned()).await;
+            assert!(admitted.is_ok(), "{listen} {host}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn sec_hs_12_a_client_that_sends_no_request_is_cut() {
     let handshake = HandshakeLimits { timeout: Duration::from_millis(100), ..HandshakeLimits::default() };
     let (_server, address) = start(Server::builder().handshake(handshake).max_handshakes(1)).await;
