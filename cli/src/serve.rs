@@ -16,6 +16,7 @@ use crate::exit::End;
 use crate::generator::{Generator, Rate};
 use crate::output::note;
 use crate::signals::{Hangups, Interrupts};
+use crate::text::without_mark;
 
 /// Runs a server that publishes the events written on standard input
 ///
@@ -201,7 +202,7 @@ impl Args {
 fn read_keys(file: &Path) -> Result<Vec<ApiKey>, End> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| End::Usage(format!("the keys in {} cannot be read: {error}", file.display())))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = without_mark(&text).lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(lines.map(ApiKey::new).collect())
 }
 
