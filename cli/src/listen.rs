@@ -13,7 +13,7 @@ use multiwa_ws_tokio::{Client, Clock, Tokio, Update, Updates};
 use tokio::time::sleep;
 
 use crate::args;
-use crate::connection::Connection;
+use crate::connection::{CLOSE_LIMIT, Connection};
 use crate::exit::End;
 use crate::output::{Output, note};
 use crate::signals::Interrupts;
@@ -74,10 +74,13 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     let result = tokio::select! {
         result = listener.listen(args.count, args.idle_timeout) => result,
         () = sleep_for(args.limit) => listener.watch.time_is_over(),
-        () = interrupts.next() => Err(End::Interrupted),
+        signal = interrupts.next() => Err(End::Signaled(signal)),
     };
-    interrupts.last(Duration::from_secs(5), listener.watch.client.close()).await;
-    result
+    let Listener { updates, watch, .. } = listener;
+    // Full of updates, the client would not read the answer to its Close frame.
+    drop(updates);
+    let closed = interrupts.last(CLOSE_LIMIT, watch.client.close()).await;
+    End::after_closing(result, closed.is_none())
 }
 
 async fn sleep_for(limit: Option<Duration>) {

@@ -104,11 +104,14 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     let result = tokio::select! {
         result = publish_demo(args.demo, &publisher) => result,
         () = async { loop { hangups.next().await; args.reload_keys(&server); } } => Ok(()),
-        () = interrupts.next() => Ok(()),
+        signal = interrupts.next() => Err(End::Signaled(signal)),
     };
     note("shutting down");
-    interrupts.last(SHUTDOWN * 2, server.shutdown(SHUTDOWN)).await;
-    result
+    match (result, interrupts.last(SHUTDOWN * 2, server.shutdown(SHUTDOWN)).await) {
+        // A signal is the one end that a server has.
+        (Err(End::Signaled(_)), Some(0)) => Ok(()),
+        (result, _) => result,
+    }
 }
 
 /// How long clients may take to leave.

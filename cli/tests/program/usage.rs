@@ -8,7 +8,7 @@ use crate::support::{command, ended, run};
 fn help_goes_to_standard_output_and_names_every_command_and_exit_code() {
     let help = run(&["--help"]);
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
-    for part in ["demo", "serve", "listen", "ping", "Examples:", "Exit codes:", "130  interrupted"] {
+    for part in ["demo", "serve", "listen", "ping", "Examples:", "Exit codes:", "130  interrupted", "143  ended"] {
         assert!(help.out.contains(part), "{part}\n{}", help.out);
     }
     for name in ["demo", "serve", "listen", "ping"] {
