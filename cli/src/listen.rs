@@ -17,6 +17,7 @@ use crate::connection::{CLOSE_LIMIT, Connection};
 use crate::exit::End;
 use crate::output::{Output, note};
 use crate::signals::Interrupts;
+use crate::text::compact;
 
 /// Subscribes to events and prints them, staying connected
 ///
@@ -166,12 +167,14 @@ impl Watch {
             }
             Update::Error { error, .. } => note(&format!("the server says: {error}")),
             Update::Notification(message) => {
-                let text = |name| message.payload_text(name).unwrap_or_default();
+                let text = |name| {
+                    let text = message.payload_text(name).map(Cow::into_owned);
+                    text.or_else(|| message.payload_member(name).map(compact)).unwrap_or_default()
+                };
                 note(&format!("notification: {} {}", text("title"), text("body")));
             }
-            Update::Unknown(message) => {
-                note(&format!("unknown message of type {}", message.kind().unwrap_or_default()));
-            }
+            // Of a type that grew, or an event that cannot be told apart: nobody else shows it.
+            Update::Unknown(message) => note(&format!("unknown message: {}", compact(message.as_str()))),
             Update::Invalid(error) => note(&format!("the server sent no valid message: {error}")),
             _ => {}
         }
