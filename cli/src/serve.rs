@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use multiwa_ws_core::handshake::ApiKey;
-use multiwa_ws_tokio::{Observed, Origin, Publisher, Server, ServerBuilder, ServerTls, SlowReader};
+use multiwa_ws_tokio::{Observed, Origin, Publisher, Server, ServerBuilder, ServerTls, SlowReader, TrustedProxy};
 use tokio::io::{BufReader, stdin};
 
 use crate::args;
@@ -60,6 +60,12 @@ pub(crate) struct Args {
     /// How many clients may be connected at once
     #[arg(long, value_name = "N")]
     max_connections: Option<NonZeroUsize>,
+    /// How many clients of one address may be connecting at once [default: 256]; with IPv6 a /64 network is one address
+    #[arg(long, value_name = "N")]
+    handshakes_per_address: Option<NonZeroUsize>,
+    /// A proxy, or a network of proxies such as 10.0.0.0/8, whose X-Forwarded-For or Forwarded counts; may be repeated
+    #[arg(long = "trusted-proxy", value_name = "ADDR[/BITS]")]
+    trusted_proxies: Vec<TrustedProxy>,
     /// What happens to clients that read too slowly
     #[arg(long, value_name = "POLICY", value_enum, default_value = "close")]
     slow_reader: Policy,
@@ -134,6 +140,10 @@ fn builder(args: &Args) -> ServerBuilder {
     if let Some(connections) = args.max_connections {
         builder = builder.max_connections(connections.get());
     }
+    if let Some(handshakes) = args.handshakes_per_address {
+        builder = builder.max_handshakes_per_address(handshakes.get());
+    }
+    builder = builder.trusted_proxies(args.trusted_proxies.iter().copied());
     if args.verbose {
         builder = builder.observe(tell);
     }
@@ -152,6 +162,7 @@ fn tell(observed: Observed<'_>) {
         Observed::Closed { peer, closed, dropped } => {
             format!("{} is gone, code {}, {dropped} events missed", who(peer), closed.code.get())
         }
+        Observed::ShareHeld { address } => format!("too many clients from {address} are connecting at once"),
         Observed::AcceptFailed { error } => format!("no client can be accepted: {error}"),
         _ => return,
     });

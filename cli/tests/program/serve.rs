@@ -227,6 +227,20 @@ fn more_clients_than_allowed_are_turned_away() {
 }
 
 #[test]
+fn f_20_an_address_has_a_share_of_those_who_are_connecting() {
+    let (mut server, url) = serve(&["--handshakes-per-address", "1", "--verbose"]);
+    let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
+    let _idle = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
+    wait_for(&mut server, "too many clients from 127.0.0.1 are connecting at once");
+    // What it trusts is not held to a share.
+    let args = ["--handshakes-per-address", "1", "--trusted-proxy", "127.0.0.0/8"];
+    let (_server, url) = serve(&args);
+    let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
+    let _idle = TcpStream::connect(address).unwrap();
+    assert_eq!(run(&["ping", &url, "--count", "1"]).code, Some(0));
+}
+
+#[test]
 fn made_up_events_come_at_the_wished_rate() {
     let (_server, url) = serve(&["--api-key", "k", "--demo", "50"]);
     let mut listener = listen(&url, &["--api-key", "k", "--profile", "profile-123", "--json", "--count", "20"]);

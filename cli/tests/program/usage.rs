@@ -19,7 +19,7 @@ fn help_goes_to_standard_output_and_names_every_command_and_exit_code() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 17] = [
         (&[], "Usage"),
         (&["unknown"], "unrecognized subcommand"),
         (&["listen", "ws://127.0.0.1:1/ws"], "--profile"),
@@ -35,6 +35,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (&["serve", "--listen", "somewhere"], "--listen"),
         (&["serve", "--api-key", ""], "an empty key is no key"),
         (&["serve", "--allow-origin", "*"], "no wildcards"),
+        (&["serve", "--trusted-proxy", "localhost"], "such as 10.0.0.0/8"),
         (&["demo", "--rate", "0"], "a number of events a second"),
     ];
     for (args, message) in cases {
