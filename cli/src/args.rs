@@ -47,10 +47,11 @@ Examples:
 
 /// A key, which cannot be empty.
 pub(crate) fn api_key(text: &str) -> Result<ApiKey, String> {
-    if text.is_empty() {
+    let key = ApiKey::new(text);
+    if key.expose().is_empty() {
         return Err("an empty key is no key: leave it out".to_owned());
     }
-    Ok(ApiKey::new(text))
+    Ok(key)
 }
 
 /// A duration with units, such as `30s`, `5m` or `1h 30m`.
@@ -88,6 +89,6 @@ mod tests {
 
     #[test]
     fn an_empty_key_is_refused() {
-        assert!(api_key("").is_err());
+        assert!(api_key("").is_err() && api_key("\r\n").is_err());
     }
 }

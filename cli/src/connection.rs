@@ -11,6 +11,10 @@ use crate::args;
 use crate::exit::End;
 use crate::output::note;
 
+/// How long closing may take: less than a client waits before it cuts a connection itself, 5 s, so that it is known whether
+/// the server has answered.
+pub(crate) const CLOSE_LIMIT: Duration = Duration::from_secs(4);
+
 /// Where to connect to, and as whom.
 #[derive(clap::Args)]
 pub(crate) struct Connection {

@@ -50,11 +50,11 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     let mut demo = Demo { generator: Generator::default(), tally: Tally::default(), round_trip: None };
     let result = tokio::select! {
         result = demo.run(&args, &server, &key) => result,
-        () = interrupts.next() => Err(End::Interrupted),
+        signal = interrupts.next() => Err(End::Signaled(signal)),
     };
     demo.note();
-    interrupts.last(SHUTDOWN * 2, server.shutdown(SHUTDOWN)).await;
-    result.and_then(|()| demo.judge())
+    let result = result.and_then(|()| demo.judge());
+    End::after_closing(result, interrupts.last(SHUTDOWN * 2, server.shutdown(SHUTDOWN)).await != Some(0))
 }
 
 struct Demo {

@@ -59,6 +59,8 @@ struct Line {
 
 impl Line {
     fn parse(line: &[u8]) -> Result<Self, LineError> {
+        // Some editors put a byte order mark before the first line, and several files may follow each other.
+        let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
         // serde would take an array of the members, too.
         if line.trim_ascii_start().first() != Some(&b'{') {
             return Err(LineError::NoObject);

@@ -7,18 +7,20 @@ use multiwa_ws_core::session::Loss;
 use multiwa_ws_tokio::{BuildError, ConnectError};
 
 use crate::output::note;
+use crate::signals::Signal;
 
 /// The table of exit codes, as the help shows it.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0    done
+  0    done; also when SIGTERM ended it, and `serve` when Ctrl-C did, and no connection had to be cut
   1    failed: events were lost or came twice, or a file or socket failed
   2    wrong usage
   3    the server refused the key, the origin or the subscriptions
   4    cannot connect, or connection lost
   5    timed out
   6    the server broke the protocol
-  130  interrupted";
+  130  interrupted by Ctrl-C (SIGINT)
+  143  ended by SIGTERM, and a connection had to be cut";
 
 /// An end other than the wanted one.
 #[derive(Debug, thiserror::Error)]
@@ -38,14 +40,14 @@ pub(crate) enum End {
     TimedOut(String),
     #[error("{0}")]
     Violation(String),
-    #[error("interrupted")]
-    Interrupted,
+    #[error("ended by a signal")]
+    Signaled(Signal),
 }
 
 impl End {
     /// Says why on standard error, unless the user knows.
     pub(crate) fn report(&self) -> ExitCode {
-        if !matches!(self, Self::OutputClosed | Self::Interrupted) {
+        if !matches!(self, Self::OutputClosed | Self::Signaled(_)) {
             note(&format!("error: {self}"));
         }
         ExitCode::from(self.code())
@@ -57,6 +59,16 @@ impl End {
         Self::Usage(causes.fold(what.to_owned(), |text, cause| format!("{text}: {cause}")))
     }
 
+    /// What `result` means once everything is closed: whoever sends SIGTERM asks for an orderly end, and gets it unless
+    /// something had to be `cut`. Ctrl-C stops work that is not done.
+    pub(crate) fn after_closing(result: Result<(), Self>, cut: bool) -> Result<(), Self> {
+        match result {
+            #[cfg(unix)]
+            Err(Self::Signaled(Signal::Terminate)) if !cut => Ok(()),
+            result => result,
+        }
+    }
+
     fn code(&self) -> u8 {
         match self {
             Self::OutputClosed => 0,
@@ -66,7 +78,10 @@ impl End {
             Self::Unreachable(_) => 4,
             Self::TimedOut(_) => 5,
             Self::Violation(_) => 6,
-            Self::Interrupted => 130,
+            // As a shell tells of a program that a signal has killed.
+            Self::Signaled(Signal::Interrupt) => 130,
+            #[cfg(unix)]
+            Self::Signaled(Signal::Terminate) => 143,
         }
     }
 
@@ -169,7 +184,9 @@ mod tests {
             End::Unreachable(String::new()),
             End::TimedOut(String::new()),
             End::Violation(String::new()),
-            End::Interrupted,
+            End::Signaled(Signal::Interrupt),
+            #[cfg(unix)]
+            End::Signaled(Signal::Terminate),
         ];
         for end in ends {
             assert!(EXIT_CODES.contains(&format!("\n  {} ", end.code())), "{end:?}");

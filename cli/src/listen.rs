@@ -13,10 +13,11 @@ use multiwa_ws_tokio::{Client, Clock, Tokio, Update, Updates};
 use tokio::time::sleep;
 
 use crate::args;
-use crate::connection::Connection;
+use crate::connection::{CLOSE_LIMIT, Connection};
 use crate::exit::End;
 use crate::output::{Output, note};
 use crate::signals::Interrupts;
+use crate::text::compact;
 
 /// Subscribes to events and prints them, staying connected
 ///
@@ -74,10 +75,13 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     let result = tokio::select! {
         result = listener.listen(args.count, args.idle_timeout) => result,
         () = sleep_for(args.limit) => listener.watch.time_is_over(),
-        () = interrupts.next() => Err(End::Interrupted),
+        signal = interrupts.next() => Err(End::Signaled(signal)),
     };
-    interrupts.last(Duration::from_secs(5), listener.watch.client.close()).await;
-    result
+    let Listener { updates, watch, .. } = listener;
+    // Full of updates, the client would not read the answer to its Close frame.
+    drop(updates);
+    let closed = interrupts.last(CLOSE_LIMIT, watch.client.close()).await;
+    End::after_closing(result, closed.is_none())
 }
 
 async fn sleep_for(limit: Option<Duration>) {
@@ -163,12 +167,14 @@ impl Watch {
             }
             Update::Error { error, .. } => note(&format!("the server says: {error}")),
             Update::Notification(message) => {
-                let text = |name| message.payload_text(name).unwrap_or_default();
+                let text = |name| {
+                    let text = message.payload_text(name).map(Cow::into_owned);
+                    text.or_else(|| message.payload_member(name).map(compact)).unwrap_or_default()
+                };
                 note(&format!("notification: {} {}", text("title"), text("body")));
             }
-            Update::Unknown(message) => {
-                note(&format!("unknown message of type {}", message.kind().unwrap_or_default()));
-            }
+            // Of a type that grew, or an event that cannot be told apart: nobody else shows it.
+            Update::Unknown(message) => note(&format!("unknown message: {}", compact(message.as_str()))),
             Update::Invalid(error) => note(&format!("the server sent no valid message: {error}")),
             _ => {}
         }

@@ -69,16 +69,18 @@ struct Record<'e> {
     /// `null` when the event concerns every profile.
     profile_id: Option<&'e str>,
     data: Option<Box<RawValue>>,
-    timestamp: Option<&'e str>,
+    /// Whatever it is.
+    timestamp: Option<Box<RawValue>>,
 }
 
 fn json_line(event: &Event<'_>, now: Timestamp) -> serde_json::Result<String> {
+    let as_it_came = |json: Option<&str>| json.map(|json| RawValue::from_string(compact(json))).transpose();
     let line = serde_json::to_string(&Record {
         received_at: format!("{now:.3}"),
         event: &event.name(),
         profile_id: event.profile_id().as_deref(),
-        data: event.data().map(|data| RawValue::from_string(compact(data))).transpose()?,
-        timestamp: event.timestamp().as_deref(),
+        data: as_it_came(event.data())?,
+        timestamp: as_it_came(event.raw_timestamp())?,
     })?;
     Ok(printable_json(&line).into_owned())
 }
@@ -182,6 +184,17 @@ mod tests {
         let line = readable_line(&event, &now, &Palette::COLOURED);
         assert!(line.starts_with("\u{1b}[2m00:00:00\u{1b}[0m \u{1b}["), "{line:?}");
         assert!(!line.contains("\u{1b}[31m"), "{line:?}");
+    }
+
+    #[test]
+    fn f_25_a_json_line_has_a_timestamp_that_is_no_string_as_it_came() {
+        let line = |timestamp: &str| {
+            let payload = format!(r#"{{"event":"e","data":1,"timestamp":{timestamp}}}"#);
+            json_line(&event(&payload), Timestamp::UNIX_EPOCH).unwrap()
+        };
+        assert!(line("1760000000.500").ends_with(r#""timestamp":1760000000.500}"#));
+        assert!(line("{ \"a\" : [1 ] }").ends_with(r#""timestamp":{"a":[1]}}"#));
+        assert!(line("null").ends_with(r#""timestamp":null}"#));
     }
 
     #[test]

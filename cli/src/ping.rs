@@ -8,7 +8,7 @@ use multiwa_ws_tokio::{Client, RequestError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args;
-use crate::connection::Connection;
+use crate::connection::{CLOSE_LIMIT, Connection};
 use crate::exit::End;
 use crate::output::{Output, note};
 use crate::signals::Interrupts;
@@ -36,18 +36,18 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     let builder = args.connection.client(ReconnectConfig { enabled: false, ..ReconnectConfig::default() })?;
     let (client, updates) = tokio::select! {
         connected = builder.connect() => connected?,
-        () = interrupts.next() => return Err(End::Interrupted),
+        signal = interrupts.next() => return End::after_closing(Err(End::Signaled(signal)), false),
     };
     // Nothing is subscribed to, and what else the server tells is of no interest.
     drop(updates);
     let mut figures = Figures::default();
     let result = tokio::select! {
         result = measure(&client, &args, &mut figures) => result,
-        () = interrupts.next() => Err(End::Interrupted),
+        signal = interrupts.next() => Err(End::Signaled(signal)),
     };
     figures.note();
-    interrupts.last(Duration::from_secs(5), client.close()).await;
-    result
+    let closed = interrupts.last(CLOSE_LIMIT, client.close()).await;
+    End::after_closing(result, closed.is_none())
 }
 
 async fn measure(client: &Client, args: &Args, figures: &mut Figures) -> Result<(), End> {

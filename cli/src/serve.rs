@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use multiwa_ws_core::handshake::ApiKey;
-use multiwa_ws_tokio::{Observed, Origin, Publisher, Server, ServerBuilder, ServerTls, SlowReader};
+use multiwa_ws_tokio::{Observed, Origin, Publisher, Server, ServerBuilder, ServerTls, SlowReader, TrustedProxy};
 use tokio::io::{BufReader, stdin};
 
 use crate::args;
@@ -16,6 +16,7 @@ use crate::exit::End;
 use crate::generator::{Generator, Rate};
 use crate::output::note;
 use crate::signals::{Hangups, Interrupts};
+use crate::text::without_mark;
 
 /// Runs a server that publishes the events written on standard input
 ///
@@ -59,6 +60,12 @@ pub(crate) struct Args {
     /// How many clients may be connected at once
     #[arg(long, value_name = "N")]
     max_connections: Option<NonZeroUsize>,
+    /// How many clients of one address may be connecting at once [default: 256]; with IPv6 a /64 network is one address
+    #[arg(long, value_name = "N")]
+    handshakes_per_address: Option<NonZeroUsize>,
+    /// A proxy, or a network of proxies such as 10.0.0.0/8, whose X-Forwarded-For or Forwarded counts; may be repeated
+    #[arg(long = "trusted-proxy", value_name = "ADDR[/BITS]")]
+    trusted_proxies: Vec<TrustedProxy>,
     /// What happens to clients that read too slowly
     #[arg(long, value_name = "POLICY", value_enum, default_value = "close")]
     slow_reader: Policy,
@@ -103,11 +110,14 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     let result = tokio::select! {
         result = publish_demo(args.demo, &publisher) => result,
         () = async { loop { hangups.next().await; args.reload_keys(&server); } } => Ok(()),
-        () = interrupts.next() => Ok(()),
+        signal = interrupts.next() => Err(End::Signaled(signal)),
     };
     note("shutting down");
-    interrupts.last(SHUTDOWN * 2, server.shutdown(SHUTDOWN)).await;
-    result
+    match (result, interrupts.last(SHUTDOWN * 2, server.shutdown(SHUTDOWN)).await) {
+        // A signal is the one end that a server has.
+        (Err(End::Signaled(_)), Some(0)) => Ok(()),
+        (result, _) => result,
+    }
 }
 
 /// How long clients may take to leave.
@@ -130,6 +140,10 @@ fn builder(args: &Args) -> ServerBuilder {
     if let Some(connections) = args.max_connections {
         builder = builder.max_connections(connections.get());
     }
+    if let Some(handshakes) = args.handshakes_per_address {
+        builder = builder.max_handshakes_per_address(handshakes.get());
+    }
+    builder = builder.trusted_proxies(args.trusted_proxies.iter().copied());
     if args.verbose {
         builder = builder.observe(tell);
     }
@@ -148,6 +162,7 @@ fn tell(observed: Observed<'_>) {
         Observed::Closed { peer, closed, dropped } => {
             format!("{} is gone, code {}, {dropped} events missed", who(peer), closed.code.get())
         }
+        Observed::ShareHeld { address } => format!("too many clients from {address} are connecting at once"),
         Observed::AcceptFailed { error } => format!("no client can be accepted: {error}"),
         _ => return,
     });
@@ -201,7 +216,7 @@ impl Args {
 fn read_keys(file: &Path) -> Result<Vec<ApiKey>, End> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| End::Usage(format!("the keys in {} cannot be read: {error}", file.display())))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = without_mark(&text).lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(lines.map(ApiKey::new).collect())
 }
 

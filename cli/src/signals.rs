@@ -1,11 +1,21 @@
-//! The wish of the user, or of the system, that the program ends.
+//! Signals: the user, or the system, asks the program to end or to read its settings again.
 
 use std::future::Future;
 use std::time::Duration;
 
 use crate::exit::End;
 
-/// Signals that ask the program to end, heard from its creation on.
+/// A signal that asks the program to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// SIGINT, or Ctrl-C: a person stops the program.
+    Interrupt,
+    /// SIGTERM: the system, or whoever supervises the program, asks it to end.
+    #[cfg(unix)]
+    Terminate,
+}
+
+/// Signals that ask the program to end, received from its creation on.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     #[cfg(unix)]
@@ -28,27 +38,28 @@ impl Interrupts {
 
     /// Waits for the next one.
     #[cfg(unix)]
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
         }
     }
 
     /// Waits for the next one.
     #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signal {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        Signal::Interrupt
     }
 
-    /// Does what is left to do at the end: for `limit` at most, and not beyond another signal.
-    pub(crate) async fn last(mut self, limit: Duration, farewell: impl Future) {
+    /// What `closing` returns, if it is done within `limit` and before another signal. Otherwise what is open is cut.
+    pub(crate) async fn last<T>(mut self, limit: Duration, closing: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
-            _ = farewell => {}
-            () = tokio::time::sleep(limit) => {}
-            () = self.next() => {}
+            closed = closing => Some(closed),
+            () = tokio::time::sleep(limit) => None,
+            _ = self.next() => None,
         }
     }
 }

@@ -17,7 +17,7 @@ pub mod smol;
 pub use async_std::*;
 pub use multiwa_ws_driver::{
     BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectionRate, Connector, ConnectorError,
-    Destination, Endpoint, Error, Grant, HandshakeError, InvalidOrigin, InvalidProxy, InvalidUrl, KeyPlacement, Knock,
-    Observed, Options, Origin, Overflow, Peer, Proxy, Publisher, QueueConfig, RedirectError, Request, RequestError,
-    ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError, Update,
+    Destination, Endpoint, Error, Grant, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork, InvalidUrl,
+    KeyPlacement, Knock, Observed, Options, Origin, Overflow, Peer, Proxy, Publisher, QueueConfig, RedirectError,
+    Request, RequestError, ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError, TrustedProxy, Update,
 };

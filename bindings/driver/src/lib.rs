@@ -30,7 +30,8 @@ pub use net::UnixNet;
 pub use net::{Net, Tls};
 pub use runtime::{Clock, Io, Runtime};
 pub use server::{
-    ConnectionRate, Grant, InvalidOrigin, Knock, Observed, Origin, Peer, Publisher, Server, ServerBuilder, SlowReader,
+    ConnectionRate, Grant, InvalidOrigin, InvalidProxyNetwork, Knock, Observed, Origin, Peer, Publisher, Server,
+    ServerBuilder, SlowReader, TrustedProxy,
 };
 pub use tls::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError};
 pub use websocket::{Reader, WebSocket, Writer};

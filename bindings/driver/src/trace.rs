@@ -126,6 +126,9 @@ pub(crate) fn observed(observed: &Observed<'_>) {
             let (cause, code) = (closed.cause, closed.code.get());
             tracing::debug!(target: TARGET, connection = peer.id, ?cause, code, closed.clean, dropped, "client gone");
         }
+        Observed::ShareHeld { address } => {
+            tracing::debug!(target: TARGET, %address, "the address holds its share of handshake permits");
+        }
         Observed::AcceptFailed { error } => tracing::error!(target: TARGET, %error, "no connection can be accepted"),
     }
     #[cfg(not(feature = "tracing"))]

@@ -34,11 +34,13 @@ fn events_are_readable_and_without_colour_unless_on_a_terminal() {
 }
 
 #[test]
-fn an_interrupt_ends_it_with_130_and_the_figures_so_far() {
-    let mut demo = start(&["demo", "--seconds", "600", "--rate", "20"]);
-    wait_for(&mut demo, "message.received");
-    demo.signal("INT").unwrap();
-    let ended = ended(demo);
-    assert_eq!(ended.code, Some(130));
-    assert_eq!(figures(&ended.err).len(), 5, "{}", ended.err);
+fn f_24_sigterm_ends_it_with_0_and_ctrl_c_with_130_and_the_figures_so_far() {
+    for (signal, code) in [("INT", 130), ("TERM", 0)] {
+        let mut demo = start(&["demo", "--seconds", "600", "--rate", "20"]);
+        wait_for(&mut demo, "message.received");
+        demo.signal(signal).unwrap();
+        let ended = ended(demo);
+        assert_eq!(ended.code, Some(code), "{signal}");
+        assert_eq!(figures(&ended.err).len(), 5, "{}", ended.err);
+    }
 }

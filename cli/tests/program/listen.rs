@@ -1,7 +1,8 @@
 //! `listen`.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -62,9 +63,41 @@ fn sec_ap_09_what_a_server_says_beside_events_is_escaped_too() {
         swallow(stream);
     });
     let mut listener = start(&["listen", &url, "--profile", "p"]);
-    for text in ["the server says: e", "notification: n", "unknown message of type strange"] {
+    for text in [
+        r"the server says: e\u{1b}[31m",
+        r"notification: n\u{1b}[31m",
+        // As JSON has it.
+        r#"unknown message: {"type":"strange\u001b[31m"}"#,
+    ] {
         let line = wait_for(&mut listener, text);
-        assert!(line.stream == Stream::Err && line.text.contains(r"\u{1b}[31m"), "{line:?}");
+        assert!(line.stream == Stream::Err && !line.text.contains('\u{1b}'), "{line:?}");
+    }
+}
+
+#[test]
+fn f_25_what_has_members_of_another_type_is_shown_as_it_came() {
+    let url = bad_server(|mut stream| {
+        upgrade(&mut stream);
+        let messages = [
+            r#"{"type":"ack","payload":{}}"#,
+            r#"{"type":"event","payload":{"event":"e","profileId":5,"data":[1.50]}}"#,
+            r#"{"type":7,"payload":{"n":1}}"#,
+            r#"{"type":"error","payload":{"error":{"n":2}}}"#,
+            r#"{"type":"notification","payload":{"title":3,"body":[4]}}"#,
+        ];
+        for message in messages {
+            stream.write_all(&frame(message)).unwrap();
+        }
+        swallow(stream);
+    });
+    let mut listener = start(&["listen", &url, "--profile", "p", "--json"]);
+    for text in [
+        r#"{"event":"e","profileId":5,"data":[1.50]}"#,
+        r#"{"type":7,"payload":{"n":1}}"#,
+        r#"the server says: {"n":2}"#,
+        "notification: 3 [4]",
+    ] {
+        assert_eq!(wait_for(&mut listener, text).stream, Stream::Err);
     }
 }
 
@@ -124,23 +157,55 @@ fn silence_ends_it_with_5_when_wished() {
 }
 
 #[test]
-fn interrupts_end_it_with_130_also_while_it_waits_to_connect_again() {
-    let (_server, url) = serve(&["--api-key", "k"]);
-    for signal in ["INT", "TERM"] {
+fn f_24_sigterm_ends_it_with_0_and_ctrl_c_with_130_after_a_clean_close() {
+    let (mut server, url) = serve(&["--api-key", "k", "--verbose"]);
+    for (signal, code) in [("INT", 130), ("TERM", 0)] {
         let connected = listen(&url, &["--api-key", "k", "--profile", "p"]);
         connected.signal(signal).unwrap();
-        assert_eq!(ended(connected).code, Some(130));
+        assert_eq!(ended(connected).code, Some(code), "{signal}");
+        wait_for(&mut server, "is gone, code 1000");
+        let mut waiting = start(&["listen", "ws://127.0.0.1:1/ws", "--profile", "p"]);
+        wait_for(&mut waiting, "trying again");
+        waiting.signal(signal).unwrap();
+        assert_eq!(ended(waiting).code, Some(code), "{signal}");
     }
-    let mut waiting = start(&["listen", "ws://127.0.0.1:1/ws", "--profile", "p"]);
-    wait_for(&mut waiting, "trying again");
-    waiting.signal("INT").unwrap();
-    assert_eq!(ended(waiting).code, Some(130));
 }
 
 #[test]
-fn an_interrupt_is_heard_while_nobody_reads_the_output() {
+fn f_24_sigterm_ends_it_with_143_if_the_connection_had_to_be_cut() {
+    let (asked, to_close) = mpsc::channel();
+    let url = bad_server(move |mut stream| {
+        upgrade(&mut stream);
+        stream.write_all(&frame(r#"{"type":"ack","payload":{}}"#)).unwrap();
+        // Its subscription comes first, its Close frame second: neither is answered.
+        let mut buffer = [0; 4096];
+        while stream.read(&mut buffer).is_ok_and(|length| length > 0) {
+            let _ = asked.send(buffer[0] == 0x88);
+        }
+    });
+    let [patient, asked_twice] = ["patient", "asked twice"].map(|profile| {
+        let listener = start(&["listen", &url, "--profile", profile]);
+        assert_eq!(to_close.recv_timeout(LIMIT), Ok(false));
+        listener.signal("TERM").unwrap();
+        assert_eq!(to_close.recv_timeout(LIMIT), Ok(true));
+        listener
+    });
+    asked_twice.signal("TERM").unwrap();
+    for listener in [asked_twice, patient] {
+        assert_eq!(ended(listener).code, Some(143));
+    }
+}
+
+#[test]
+fn a_signal_is_heard_while_nobody_reads_the_output() {
     let (_server, url) = serve(&["--api-key", "k", "--demo", "5000"]);
-    let mut listener = command(&["listen", &url, "--api-key", "k", "--profile", "profile-123"]);
+    for (signal, code) in [("INT", 130), ("TERM", 0)] {
+        assert_eq!(code_while_nobody_reads(&url, signal), Some(code), "{signal}");
+    }
+}
+
+fn code_while_nobody_reads(url: &str, signal: &str) -> Option<i32> {
+    let mut listener = command(&["listen", url, "--api-key", "k", "--profile", "profile-123"]);
     let mut listener = listener.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(listener.stderr.take().unwrap()).lines();
     assert!(told.any(|line| line.unwrap().contains("ready")));
@@ -148,13 +213,13 @@ fn an_interrupt_is_heard_while_nobody_reads_the_output() {
     sleep(Duration::from_millis(500));
     assert!(listener.try_wait().unwrap().is_none());
     let id = listener.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
     let begun = Instant::now();
     while listener.try_wait().unwrap().is_none() && begun.elapsed() < LIMIT {
         sleep(Duration::from_millis(10));
     }
     let _ = listener.kill();
-    assert_eq!(listener.wait().unwrap().code(), Some(130));
+    listener.wait().unwrap().code()
 }
 
 #[test]

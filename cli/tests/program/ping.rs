@@ -77,12 +77,14 @@ fn a_server_that_breaks_the_protocol_ends_it_with_6() {
 }
 
 #[test]
-fn an_interrupt_ends_it_with_130_and_the_figures_so_far() {
+fn f_24_sigterm_ends_it_with_0_and_ctrl_c_with_130_and_the_figures_so_far() {
     let (_server, url) = serve(&["--api-key", "k"]);
-    let mut ping = start(&["ping", &url, "--api-key", "k", "--count", "1000"]);
-    wait_for(&mut ping, "ping=1");
-    ping.signal("INT").unwrap();
-    let ended = ended(ping);
-    assert_eq!(ended.code, Some(130));
-    assert!(ended.err.contains("received=1"), "{}", ended.err);
+    for (signal, code) in [("INT", 130), ("TERM", 0)] {
+        let mut ping = start(&["ping", &url, "--api-key", "k", "--count", "1000"]);
+        wait_for(&mut ping, "ping=1");
+        ping.signal(signal).unwrap();
+        let ended = ended(ping);
+        assert_eq!(ended.code, Some(code), "{signal}");
+        assert!(ended.err.contains("received=1"), "{}", ended.err);
+    }
 }

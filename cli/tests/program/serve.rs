@@ -1,6 +1,8 @@
 //! `serve`, with `listen` as its client.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use multiwa_ws_tests::process::Stream;
@@ -73,6 +75,58 @@ fn the_end_of_the_input_does_not_end_the_server_and_an_interrupt_does() {
     wait_for(&mut listener, "closed the connection with code 1001");
     assert_eq!(ended(listener).code, Some(4));
     assert_eq!(ended(server).code, Some(0));
+}
+
+#[test]
+fn f_24_a_signal_ends_it_with_its_own_code_if_a_client_had_to_be_cut() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let (server, url) = serve(&[]);
+        let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        client.set_read_timeout(Some(LIMIT)).unwrap();
+        let request = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        client.write_all(request.as_bytes()).unwrap();
+        let mut received = Vec::new();
+        let mut read_until = |text: &[u8]| {
+            while !received.windows(text.len()).any(|window| window == text) {
+                let mut buffer = [0; 4096];
+                let length = client.read(&mut buffer).unwrap();
+                assert!(length > 0);
+                received.extend_from_slice(&buffer[..length]);
+            }
+        };
+        read_until(b"Connected to MultiWA");
+        server.signal(signal).unwrap();
+        // The client is asked to leave, and does not.
+        read_until(b"the server is shutting down");
+        server.signal(signal).unwrap();
+        assert_eq!(ended(server).code, Some(code), "{signal}");
+    }
+}
+
+#[test]
+fn f_22_white_space_and_byte_order_marks_are_no_part_of_keys_and_events() {
+    let keys = File::new("keys-of-an-editor", "\u{feff}# staff\r\nfirst\r\n\tsecond \r\n");
+    let bare = File::new("keys-with-a-mark", "\u{feff}third\r\n");
+    for (file, key) in [(&keys, "first"), (&keys, "second"), (&keys, "second\r\n"), (&bare, "third")] {
+        let (_server, url) = serve(&["--api-keys-file", file.path()]);
+        let mut ping = crate::support::command(&["ping", &url, "--count", "1"]);
+        ping.env("MULTIWA_WS_API_KEY", key);
+        let ended = ended(multiwa_ws_tests::process::Program::start(ping).unwrap());
+        assert_eq!(ended.code, Some(0), "{key:?} {}", ended.err);
+        assert_eq!(run(&["ping", &url, "--count", "1", "--api-key", "# staff"]).code, Some(3));
+    }
+    let mut server = crate::support::command(&["serve", "--listen", "127.0.0.1:0"]);
+    server.env("MULTIWA_WS_API_KEY", "of the environment\n");
+    let mut server = multiwa_ws_tests::process::Program::start(server).unwrap();
+    let line = wait_for(&mut server, "listening on ");
+    let url = line.text.strip_prefix("listening on ").unwrap();
+    let listener = listen(url, &["--api-key", "of the environment", "--profile", "p", "--count", "1"]);
+    server.write_line("\u{feff}{\"profileId\":\"p\",\"event\":\"e\",\"data\":{}}").unwrap();
+    assert_eq!(ended(listener).code, Some(0));
+    let ended = run(&["ping", url, "--api-key", "\r\n"]);
+    assert!(ended.code == Some(2) && ended.err.contains("an empty key is no key"), "{ended:?}");
 }
 
 #[test]
@@ -170,6 +224,20 @@ fn more_clients_than_allowed_are_turned_away() {
     let ended = run(&["ping", &url, "--api-key", "k"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(ended.err.contains("503"), "{}", ended.err);
+}
+
+#[test]
+fn f_20_an_address_has_a_share_of_those_who_are_connecting() {
+    let (mut server, url) = serve(&["--handshakes-per-address", "1", "--verbose"]);
+    let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
+    let _idle = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
+    wait_for(&mut server, "too many clients from 127.0.0.1 are connecting at once");
+    // What it trusts is not held to a share.
+    let args = ["--handshakes-per-address", "1", "--trusted-proxy", "127.0.0.0/8"];
+    let (_server, url) = serve(&args);
+    let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
+    let _idle = TcpStream::connect(address).unwrap();
+    assert_eq!(run(&["ping", &url, "--count", "1"]).code, Some(0));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::support::{command, ended, run};
 fn help_goes_to_standard_output_and_names_every_command_and_exit_code() {
     let help = run(&["--help"]);
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
-    for part in ["demo", "serve", "listen", "ping", "Examples:", "Exit codes:", "130  interrupted"] {
+    for part in ["demo", "serve", "listen", "ping", "Examples:", "Exit codes:", "130  interrupted", "143  ended"] {
         assert!(help.out.contains(part), "{part}\n{}", help.out);
     }
     for name in ["demo", "serve", "listen", "ping"] {
@@ -19,7 +19,7 @@ fn help_goes_to_standard_output_and_names_every_command_and_exit_code() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 17] = [
         (&[], "Usage"),
         (&["unknown"], "unrecognized subcommand"),
         (&["listen", "ws://127.0.0.1:1/ws"], "--profile"),
@@ -35,6 +35,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (&["serve", "--listen", "somewhere"], "--listen"),
         (&["serve", "--api-key", ""], "an empty key is no key"),
         (&["serve", "--allow-origin", "*"], "no wildcards"),
+        (&["serve", "--trusted-proxy", "localhost"], "such as 10.0.0.0/8"),
         (&["demo", "--rate", "0"], "a number of events a second"),
     ];
     for (args, message) in cases {

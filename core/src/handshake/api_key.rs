@@ -20,10 +20,15 @@ use subtle::{Choice, ConstantTimeEq};
 pub struct ApiKey(Box<[u8]>);
 
 impl ApiKey {
-    /// Takes the key's bytes as they are.
+    /// Takes the key without the white space and the byte order mark around it: they come with files and environment
+    /// variables, and are never part of a key.
     #[must_use]
     pub fn new(key: impl AsRef<[u8]>) -> Self {
-        Self(key.as_ref().into())
+        let key = key.as_ref();
+        Self(match core::str::from_utf8(key) {
+            Ok(text) => text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').as_bytes().into(),
+            Err(_) => key.trim_ascii().into(),
+        })
     }
 
     /// The bytes of the key, for a look-up that this type cannot do; keep them out of logs.
@@ -69,6 +74,20 @@ mod tests {
         assert!(!key.is_any_of(&[]));
         assert!(key.is_any_of(&[ApiKey::new("abc"), ApiKey::new("abd")]));
         assert!(key.is_any_of(&[ApiKey::new("abc"), ApiKey::new("abc")]));
+    }
+
+    #[test]
+    fn f_22_white_space_and_byte_order_marks_around_a_key_are_no_part_of_it() {
+        for text in
+            ["k 1\n", "k 1\r\n", " \tk 1 ", "\u{feff}k 1", "\u{feff} k 1\n", "\u{a0}k 1\u{2028}", "\u{c}k 1\u{85}"]
+        {
+            assert_eq!(ApiKey::new(text).expose(), b"k 1", "{text:?}");
+        }
+        for nothing in ["", "\r\n", "\u{feff}", " \u{feff} "] {
+            assert!(ApiKey::new(nothing).expose().is_empty(), "{nothing:?}");
+        }
+        // Whoever has a key that is no text means its bytes.
+        assert_eq!(ApiKey::new(b" \xff\n").expose(), b"\xff");
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl UpgradeRequest {
         let query = self.raw_query_pairs().filter(|(name, _)| name.as_ref() == b"apiKey").map(|(_, value)| value);
         let header = self.headers.get_all("X-API-Key").map(Cow::Borrowed);
         let bearer = self.headers.get_all("Authorization").filter_map(bearer_token).map(Cow::Borrowed);
-        query.chain(header).chain(bearer).find(|key| !key.is_empty()).map(ApiKey::new)
+        query.chain(header).chain(bearer).map(ApiKey::new).find(|key| !key.expose().is_empty())
     }
 
     /// What a 101 response to this request says, given the caller's choices.
@@ -354,6 +354,14 @@ mod tests {
         ] {
             assert_eq!(with(target, more).unwrap().api_key(), key.map(ApiKey::new), "{target} {more:?}");
         }
+    }
+
+    #[test]
+    fn f_22_a_key_that_is_white_space_alone_is_none() {
+        assert_eq!(with("/ws?apiKey=%0A", &[]).unwrap().api_key(), None);
+        let next_place = with("/ws?apiKey=+%EF%BB%BF", &[("X-API-Key", "h")]).unwrap();
+        assert_eq!(next_place.api_key(), Some(ApiKey::new("h")));
+        assert_eq!(with("/ws?apiKey=k%0D%0A", &[]).unwrap().api_key(), Some(ApiKey::new("k")));
     }
 
     #[test]

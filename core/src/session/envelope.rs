@@ -65,7 +65,8 @@ impl<'t> Message<'t> {
     /// The member of the payload with this name, if it is a string.
     #[must_use]
     pub fn payload_text(&self, name: &str) -> Option<Cow<'_, str>> {
-        string_member(self.payload()?, name)
+        let payload = self.payload()?;
+        member(payload, name)?.1.string(payload)
     }
 
     /// The whole message as it was received.
@@ -248,10 +249,6 @@ pub(crate) fn member<'t>(object: &'t str, name: &str) -> Option<(&'t str, Value)
         }
     }
     found
-}
-
-pub(crate) fn string_member<'t>(object: &'t str, name: &str) -> Option<Cow<'t, str>> {
-    member(object, name)?.1.string(object)
 }
 
 /// Writes a message of any type: `payload` and `request_id` are JSON, and left out when `None`.

@@ -54,10 +54,17 @@ impl<'t> Event<'t> {
         self.data().map(RawJson::from_scanned)
     }
 
-    /// When the event happened, RFC 3339; `None` when the event does not say it in a string.
+    /// When the event happened, RFC 3339; `None` when the event does not say it in a string: see
+    /// [`raw_timestamp`](Self::raw_timestamp).
     #[must_use]
     pub fn timestamp(&self) -> Option<Cow<'_, str>> {
         self.string(self.spans.timestamp)
+    }
+
+    /// The timestamp as it was written, whatever it is; `None` when the event has none.
+    #[must_use]
+    pub fn raw_timestamp(&self) -> Option<&str> {
+        self.spans.timestamp.map(|value| value.raw(&self.text))
     }
 
     /// The data read as what the name of the event promises.
@@ -278,6 +285,23 @@ mod tests {
         let text = r#"{"type":"event","payload":{"event":"qr.updated"}}"#;
         let event = Message::parse(text, 64).unwrap().into_event().unwrap();
         assert_eq!((event.data(), event.timestamp(), event.view()), (None, None, Err(MemberError::NoObject)));
+    }
+
+    #[test]
+    fn f_25_a_timestamp_that_is_no_string_is_there_as_it_was_written() {
+        for (written, text) in [
+            ("1760000000.500", None),
+            ("null", None),
+            (r#"{"seconds":1}"#, None),
+            (r#""\ud800""#, None),
+            (r#""2026-02-05T10:00:00.000Z""#, Some("2026-02-05T10:00:00.000Z")),
+        ] {
+            let message = format!(r#"{{"type":"event","payload":{{"event":"a","timestamp":{written}}}}}"#);
+            let event = Message::parse(&message, 64).unwrap().into_event().unwrap();
+            assert_eq!((event.raw_timestamp(), event.timestamp().as_deref()), (Some(written), text));
+        }
+        let message = Message::parse(r#"{"type":"event","payload":{"event":"a"}}"#, 64).unwrap();
+        assert_eq!(message.into_event().unwrap().raw_timestamp(), None);
     }
 
     #[test]

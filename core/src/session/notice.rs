@@ -6,11 +6,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::envelope::{Message, Spans, string_member};
+use super::envelope::{Message, Spans, member};
 use super::event::Event;
 use super::request::{RequestId, RequestKind};
 use super::retry::Loss;
-use super::scanner::JsonError;
+use super::scanner::{JsonError, Kind};
 use crate::Instant;
 
 /// What happened to a client: all of it, in one order, which is that of the wire.
@@ -35,7 +35,7 @@ pub enum ClientEvent<'t> {
     },
     /// An `error` that answers no request.
     Error {
-        /// Text for a person.
+        /// Text for a person; what is written in its place if that is no string.
         error: Cow<'t, str>,
         /// A stable word for a program, if the server sends one.
         code: Option<Cow<'t, str>>,
@@ -69,7 +69,8 @@ pub enum RequestOutcome<'t> {
 pub enum Refusal<'t> {
     /// The server answered with an `error`.
     Server {
-        /// Text for a person. Where a refusal is kept, the first 1,024 bytes of it.
+        /// Text for a person; what is written in its place if that is no string. Where a refusal is kept, the first 1,024
+        /// bytes of it.
         error: Cow<'t, str>,
         /// A stable word for a program, if the server sends one.
         code: Option<Cow<'t, str>>,
@@ -183,8 +184,13 @@ fn keep(text: &str) -> Cow<'static, str> {
     Cow::Owned(String::from(kept.unwrap_or_default()))
 }
 
+/// What is no string is told as it was written, and without an `error` the payload is what is known.
 fn read_error(payload: &str) -> (Cow<'_, str>, Option<Cow<'_, str>>) {
-    (string_member(payload, "error").unwrap_or_default(), string_member(payload, "code"))
+    let text = |name| {
+        let (raw, value) = member(payload, name).filter(|(_, value)| value.kind() != Kind::Null)?;
+        Some(value.string(payload).unwrap_or(Cow::Borrowed(raw)))
+    };
+    (text("error").unwrap_or(Cow::Borrowed(payload)), text("code"))
 }
 
 /// A judged message without its text: what it means, and where.
@@ -223,6 +229,28 @@ impl Located {
             Self::Notification(spans) => ClientEvent::Notification(Message::lend(text, spans)),
             Self::Unknown(spans) => ClientEvent::Unknown(Message::lend(text, spans)),
             Self::Invalid(error) => ClientEvent::Invalid(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f_25_an_error_whose_members_are_no_strings_says_what_was_written() {
+        for (payload, error, code) in [
+            (r#"{"error":"e","code":"c"}"#, "e", Some("c")),
+            (r#"{"error":{"reason":"e"},"code":429}"#, r#"{"reason":"e"}"#, Some("429")),
+            (r#"{"error":404}"#, "404", None),
+            (r#"{"error":null,"code":null}"#, r#"{"error":null,"code":null}"#, None),
+            (r#"{"error":"\ud800","code":"\ud800"}"#, r#""\ud800""#, Some(r#""\ud800""#)),
+            (r#"{"message":"e"}"#, r#"{"message":"e"}"#, None),
+            (r#""e""#, r#""e""#, None),
+            ("", "", None),
+        ] {
+            let (error, code) = (Cow::Borrowed(error), code.map(Cow::Borrowed));
+            assert_eq!(Refusal::read(payload), Refusal::Server { error, code }, "{payload}");
         }
     }
 }

@@ -152,6 +152,8 @@ impl std::str::FromStr for Endpoint {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        // What comes with files and environment variables is no part of a URL.
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         let mut url = Url::parse(text).map_err(|_| InvalidUrl::Syntax)?;
         // `url` writes an empty path as `/`; only a URL that spells it out means the root.
         let spelled_out = text.split(['?', '#']).next().is_some_and(|head| head.ends_with('/'));
@@ -222,6 +224,12 @@ mod tests {
         assert_eq!(target("ws://h?a=b"), "/ws?a=b");
         assert_eq!(target("ws://h/"), "/");
         assert_eq!(target("ws://h/other?apiKey=a%20b+c"), "/other?apiKey=a%20b+c");
+    }
+
+    #[test]
+    fn f_22_white_space_and_byte_order_marks_around_a_url_are_no_part_of_it() {
+        assert_eq!(target("\u{feff}ws://h/\r\n"), "/");
+        assert_eq!(target(" ws://h?apiKey=a\n"), "/ws?apiKey=a");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,7 @@ const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 pub struct Knock {
     pub(super) request: UpgradeRequest,
     pub(super) address: Option<SocketAddr>,
+    pub(super) forwarded: Option<IpAddr>,
 }
 
 impl Knock {
@@ -41,6 +42,13 @@ impl Knock {
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// The address of the client itself: what the [trusted proxies](super::ServerBuilder::trusted_proxies) on its way say, or
+    /// else the one that it has connected from.
+    #[must_use]
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.forwarded.or(self.address.map(|address| address.ip()))
     }
 
     /// The whole request.

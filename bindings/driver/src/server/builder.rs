@@ -18,6 +18,7 @@ use multiwa_ws_core::websocket::{self, SharedMessage};
 
 use super::admission::{Authorise, Grant, Knock};
 use super::connection::Task;
+use super::forwarded::{Proxies, TrustedProxy};
 use super::observer::{Observe, Observed};
 use super::origin::{Hosts, Origin};
 use super::rate::{ConnectionRate, Limiter};
@@ -31,6 +32,7 @@ use crate::{Io, Net, ServerTls, Tls};
 pub struct ServerBuilder<R> {
     options: Options,
     keys: Option<Vec<ApiKey>>,
+    handshakes_per_address: usize,
     rate: Option<ConnectionRate>,
     tls: Option<ServerTls>,
     runtime: PhantomData<fn() -> R>,
@@ -48,6 +50,7 @@ pub(super) struct Options {
     pub(super) slow_reader: SlowReader,
     pub(super) max_connections: usize,
     pub(super) max_handshakes: usize,
+    pub(super) trusted_proxies: Proxies,
     pub(super) close_window: Duration,
 }
 
@@ -137,11 +140,37 @@ impl<R> ServerBuilder<R> {
         self
     }
 
-    /// Upgrades under way at once, 1,024 by default: that many clients may be slow before others must wait to be accepted.
+    /// Handshake permits: upgrades under way at once, 1,024 by default. That many clients may be slow before others must wait
+    /// to be accepted.
     #[must_use]
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         // With none, nobody could ever connect.
         self.options.max_handshakes = handshakes.max(1);
+        self
+    }
+
+    /// The share of the handshake permits that clients of one address can hold, 256 by default, and never more than are left
+    /// for all others. With IPv6, a network of 64 bits counts as one address.
+    ///
+    /// When an address holds its share, a new client gets the permit of the oldest one from there that has sent no request
+    /// within half a second, and is dropped at once if there is none. So whoever holds sockets without using them keeps
+    /// nobody out. Clients that come through a proxy have its address: see [`trusted_proxies`](Self::trusted_proxies).
+    /// Streams without an address, such as those of a Unix socket, have no share.
+    #[must_use]
+    pub fn max_handshakes_per_address(mut self, handshakes: usize) -> Self {
+        self.handshakes_per_address = handshakes.max(1);
+        self
+    }
+
+    /// Trusts these proxies, and further ones, to say whom they speak for: by `X-Forwarded-For`, or by `Forwarded` (RFC 7239)
+    /// in a request without it. By default no proxy is trusted, since every client could claim to be one.
+    ///
+    /// A trusted proxy can use every handshake permit. Once it has sent a request, the address that it names counts for the
+    /// [share](Self::max_handshakes_per_address), and a client whose address holds its share gets 503. A proxy is to append to
+    /// its header, or to replace it; one that sends `Forwarded` must remove an `X-Forwarded-For` that a client has sent.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = TrustedProxy>) -> Self {
+        self.options.trusted_proxies.0.extend(proxies);
         self
     }
 
@@ -233,7 +262,7 @@ impl<R> ServerBuilder<R> {
         };
         Arc::new(Shared {
             options: self.options,
-            registry: Registry::new(self.keys),
+            registry: Registry::new(self.keys, self.handshakes_per_address),
             limiter: self.rate.map(Limiter::new),
             connections: AtomicU64::new(0),
         })
@@ -276,7 +305,8 @@ impl<R: Net> ServerBuilder<R> {
     ) -> io::Result<Server<R>> {
         let listener = R::bind(address).await?;
         let address = R::local_addr(&listener)?;
-        self.options.hosts.on_loopback = address.ip().is_loopback();
+        // An IPv4 address may be written as an IPv6 address (RFC 4291 section 2.5.5.2).
+        self.options.hosts.on_loopback = address.ip().to_canonical().is_loopback();
         let mut server = self.build();
         server.address = Some(address);
         R::spawn(listener::accept::<R, _>(server.shared.clone(), listener::Tcp::<R>(listener), start));
@@ -331,9 +361,11 @@ impl<R> Default for ServerBuilder<R> {
                 slow_reader: SlowReader::default(),
                 max_connections: 65_536,
                 max_handshakes: 1_024,
+                trusted_proxies: Proxies::default(),
                 close_window: Duration::from_secs(1),
             },
             keys: None,
+            handshakes_per_address: 256,
             rate: None,
             tls: None,
             runtime: PhantomData,

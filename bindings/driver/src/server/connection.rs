@@ -148,9 +148,13 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         let Some(request) = self.connection.request() else { return };
         let shared = &self.entry.shared;
         let now = R::now();
-        match (shared.screen(now, request), &shared.options.authorise) {
+        let address = self.peer.address;
+        let forwarded =
+            address.and_then(|address| shared.options.trusted_proxies.client(address.ip(), request.headers()));
+        let permitted = self.entry.requested(forwarded).map_err(Rejection::from);
+        match (permitted.and_then(|()| shared.screen(now, request)), &shared.options.authorise) {
             (Ok(key), Some(authorise)) => {
-                let judgement = authorise(Knock { request: request.clone(), address: self.peer.address });
+                let judgement = authorise(Knock { request: request.clone(), address, forwarded });
                 let by = now + shared.options.config.handshake.timeout;
                 self.judging = Some(Box::new(Judging { judgement, by, key }));
             }

@@ -60,7 +60,7 @@ pub(super) async fn accept<R: Runtime, L: Listener>(
     start: impl Fn(Entry, L::Stream, Option<SocketAddr>) + Send + Sync + 'static,
 ) {
     let mut pause = FIRST_PAUSE;
-    while shared.registry.room_to_knock(shared.options.max_handshakes).await {
+    while shared.registry.handshake_permit(shared.options.max_handshakes).await {
         let accepted = {
             let mut accept = pin!(listener.accept());
             let mut going_down = pin!(shared.registry.going_down());
@@ -74,8 +74,10 @@ pub(super) async fn accept<R: Runtime, L: Listener>(
             None => return,
             Some(Ok((stream, address))) => {
                 pause = FIRST_PAUSE;
-                let Some(entry) = Entry::new(&shared) else { return };
-                start(entry, stream, address);
+                // Without an entry the stream is dropped: nobody else waits for who comes from a crowded address.
+                if let Some(entry) = Entry::new(&shared, R::now(), address.map(|address| address.ip())) {
+                    start(entry, stream, address);
+                }
             }
             // One client that left before it was accepted.
             Some(Err(error)) if is_of_one_client(&error) => {}

@@ -10,6 +10,7 @@ use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::session::SubscriptionSet;
 use multiwa_ws_core::websocket::SharedMessage;
 
+use super::wakers::Wakers;
 use crate::lock;
 
 /// What happens to a client that reads more slowly than events are published for it, once its queue is full.
@@ -84,8 +85,15 @@ pub(super) struct Mail {
 }
 
 impl Mailbox {
-    /// Leaves a publication, as far as `max_queued` bytes go, and says whether it was taken in.
-    pub(super) fn push(&self, publication: &Arc<Publication>, max_queued: usize, policy: SlowReader) -> bool {
+    /// Leaves a publication, as far as `max_queued` bytes go, and says whether it was taken in. Whom to wake is added to
+    /// `wakers`, since the caller may hold a lock.
+    pub(super) fn push(
+        &self,
+        publication: &Arc<Publication>,
+        max_queued: usize,
+        policy: SlowReader,
+        wakers: &mut Wakers,
+    ) -> bool {
         let mut inbox = lock(&self.inbox);
         if inbox.shut {
             return false;
@@ -102,31 +110,27 @@ impl Mailbox {
         } else {
             inbox.overflow(policy);
         }
-        let waker = inbox.waker.take();
-        drop(inbox);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.add(inbox.waker.take());
         fits
     }
 
-    /// Leaves an order. The harsher or earlier one counts.
-    pub(super) fn order(&self, order: Order) {
+    /// Leaves an order. The harsher or earlier one counts. Whom to wake is added to `wakers`.
+    pub(super) fn order(&self, order: Order, wakers: &mut Wakers) {
         let mut inbox = lock(&self.inbox);
         inbox.order(order);
-        let waker = inbox.waker.take();
-        drop(inbox);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.add(inbox.waker.take());
     }
 
     /// Takes the order, and publications until they cost `room`; from now on news wake the task.
     pub(super) fn take(&self, cx: &Context<'_>, room: usize) -> Mail {
+        let mut replaced = None;
         let mut inbox = lock(&self.inbox);
-        match &mut inbox.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
+        if !inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            // A waker is cloned and dropped without the lock: it is foreign code.
+            drop(inbox);
+            let waker = cx.waker().clone();
+            inbox = lock(&self.inbox);
+            replaced = inbox.waker.replace(waker);
         }
         let mut taken = 0;
         let mut count = 0;
@@ -144,7 +148,10 @@ impl Mailbox {
         };
         // Until `note_unwritten` says what is left of them.
         self.unwritten.fetch_add(taken, Ordering::Relaxed);
-        Mail { publications, more: !inbox.publications.is_empty(), order: inbox.order.take() }
+        let mail = Mail { publications, more: !inbox.publications.is_empty(), order: inbox.order.take() };
+        drop(inbox);
+        drop(replaced);
+        mail
     }
 
     /// Puts back what was taken and cannot be queued on the connection yet.
@@ -262,6 +269,19 @@ mod tests {
         mail.publications.iter().filter_map(|publication| publication.profile.as_deref()).collect()
     }
 
+    fn push(mailbox: &Mailbox, publication: &Arc<Publication>, max_queued: usize, policy: SlowReader) -> bool {
+        let mut wakers = Wakers::new();
+        let fits = mailbox.push(publication, max_queued, policy, &mut wakers);
+        wakers.wake();
+        fits
+    }
+
+    fn order(mailbox: &Mailbox, order: Order) {
+        let mut wakers = Wakers::new();
+        mailbox.order(order, &mut wakers);
+        wakers.wake();
+    }
+
     fn take(mailbox: &Mailbox, room: usize) -> Mail {
         mailbox.take(&Context::from_waker(Waker::noop()), room)
     }
@@ -270,7 +290,7 @@ mod tests {
     fn a_mailbox_holds_its_bound_and_not_one_byte_more() {
         for (bound, held) in [(99, 0), (100, 1), (299, 2), (300, 3)] {
             let mailbox = Mailbox::default();
-            let pushed = (0..5).filter(|_| mailbox.push(&publication("p"), bound, SlowReader::DropNewest)).count();
+            let pushed = (0..5).filter(|_| push(&mailbox, &publication("p"), bound, SlowReader::DropNewest)).count();
             assert_eq!((pushed, mailbox.dropped()), (held, 5 - held as u64), "{bound}");
         }
     }
@@ -278,31 +298,31 @@ mod tests {
     #[test]
     fn what_is_not_yet_written_counts_for_the_bound() {
         let mailbox = Mailbox::default();
-        let push = || mailbox.push(&publication("p"), 200, SlowReader::DropNewest);
-        assert!(push() && push() && !push());
+        let push_one = || push(&mailbox, &publication("p"), 200, SlowReader::DropNewest);
+        assert!(push_one() && push_one() && !push_one());
         assert_eq!(take(&mailbox, usize::MAX).publications.len(), 2);
-        assert!(!push());
+        assert!(!push_one());
         mailbox.note_unwritten(100);
-        assert!(push() && !push());
+        assert!(push_one() && !push_one());
     }
 
     #[test]
     fn the_oldest_go_when_the_policy_says_so() {
         let mailbox = Mailbox::default();
         for profile in ["a", "b", "c", "d"] {
-            assert!(mailbox.push(&publication(profile), 200, SlowReader::DropOldest));
+            assert!(push(&mailbox, &publication(profile), 200, SlowReader::DropOldest));
         }
         assert_eq!(profiles(&take(&mailbox, usize::MAX)), ["c", "d"]);
         assert_eq!(mailbox.dropped(), 2);
         // It could not be taken in if all others went.
-        assert!(!mailbox.push(&publication("e"), 250, SlowReader::DropOldest));
+        assert!(!push(&mailbox, &publication("e"), 250, SlowReader::DropOldest));
     }
 
     #[test]
     fn an_overflow_closes_and_forgets_when_the_policy_says_so() {
         let mailbox = Mailbox::default();
-        let push = || mailbox.push(&publication("p"), 100, SlowReader::Close);
-        assert!(push() && !push() && !push());
+        let push_one = || push(&mailbox, &publication("p"), 100, SlowReader::Close);
+        assert!(push_one() && !push_one() && !push_one());
         let mail = take(&mailbox, usize::MAX);
         assert!(mail.publications.is_empty() && !mail.more);
         assert!(matches!(mail.order, Some(Order::Close { code: CloseCode::TRY_AGAIN_LATER, .. })));
@@ -313,7 +333,7 @@ mod tests {
     fn a_take_stops_at_its_room_and_what_is_put_back_comes_first() {
         let mailbox = Mailbox::default();
         for profile in ["a", "b", "c"] {
-            mailbox.push(&publication(profile), 1_000, SlowReader::Close);
+            push(&mailbox, &publication(profile), 1_000, SlowReader::Close);
         }
         assert!(take(&mailbox, 0).publications.is_empty());
         let mail = take(&mailbox, 101);
@@ -327,13 +347,13 @@ mod tests {
     fn only_what_is_still_subscribed_to_stays() {
         let mailbox = Mailbox::default();
         for profile in ["a", "b", "a"] {
-            mailbox.push(&publication(profile), 300, SlowReader::DropNewest);
+            push(&mailbox, &publication(profile), 300, SlowReader::DropNewest);
         }
         let mut set = SubscriptionSet::default();
         set.add("b", EventNames::every());
         mailbox.retain(&set);
         // The room of the others is free.
-        assert!(mailbox.push(&publication("b"), 200, SlowReader::DropNewest));
+        assert!(push(&mailbox, &publication("b"), 200, SlowReader::DropNewest));
         assert_eq!(profiles(&take(&mailbox, usize::MAX)), ["b", "b"]);
     }
 
@@ -346,11 +366,11 @@ mod tests {
         look();
         assert_eq!(count.get(), 0);
         for _ in 0..3 {
-            mailbox.push(&publication("p"), 1_000, SlowReader::Close);
+            push(&mailbox, &publication("p"), 1_000, SlowReader::Close);
         }
         assert_eq!(count.get(), 1);
         look();
-        mailbox.order(Order::Abort);
+        order(&mailbox, Order::Abort);
         assert_eq!(count.get(), 2);
     }
 
@@ -365,7 +385,7 @@ mod tests {
         ] {
             let mailbox = Mailbox::default();
             for order in orders {
-                mailbox.order(order);
+                self::order(&mailbox, order);
             }
             assert_eq!(take(&mailbox, 0).order, Some(counts));
         }

@@ -3,13 +3,16 @@
 mod admission;
 mod builder;
 mod connection;
+mod forwarded;
 mod listener;
 mod mailbox;
 mod observer;
 mod origin;
+mod permits;
 mod publisher;
 mod rate;
 mod registry;
+mod wakers;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -26,6 +29,7 @@ use multiwa_ws_core::handshake::ApiKey;
 
 pub use admission::{Grant, Knock};
 pub use builder::ServerBuilder;
+pub use forwarded::{InvalidProxyNetwork, TrustedProxy};
 pub use mailbox::SlowReader;
 pub use observer::{Observed, Peer};
 pub use origin::{InvalidOrigin, Origin};
@@ -98,7 +102,8 @@ impl<R> Server<R> {
 
 impl<R: Runtime> Server<R> {
     /// Runs one connection over a stream of the caller's own (TLS, a Unix socket, memory) until its end, as one of this
-    /// server. `address` is where the client comes from, for the judgement and for logs.
+    /// server. `address` is where the client comes from, for the judgement, for logs and for its
+    /// [share of permits](ServerBuilder::max_handshakes_per_address).
     ///
     /// The future is to be spawned, or awaited; dropped, it drops the stream.
     pub fn serve_stream<S>(&self, stream: S, address: Option<SocketAddr>) -> impl Future<Output = ()> + Send + use<S, R>
@@ -106,9 +111,10 @@ impl<R: Runtime> Server<R> {
         S: Unpin + Send,
         R: Io<S>,
     {
-        let task = Entry::new(&self.shared).map(|entry| Task::<S, R>::new(entry, stream, address));
+        let entry = Entry::new(&self.shared, R::now(), address.map(|address| address.ip()));
+        let task = entry.map(|entry| Task::<S, R>::new(entry, stream, address));
         async {
-            // Without a task the server is going down, and the stream is dropped.
+            // Without a task the server is going down, or the address holds its share, and the stream is dropped.
             if let Some(task) = task {
                 task.await;
             }

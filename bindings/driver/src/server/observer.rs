@@ -1,7 +1,7 @@
 //! What a server tells of its connections, for logs and figures.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use multiwa_ws_core::handshake::RequestError;
 use multiwa_ws_core::websocket::Closed;
@@ -46,6 +46,12 @@ pub enum Observed<'a> {
         closed: Closed,
         /// Events that it missed because it read too slowly.
         dropped: u64,
+    },
+    /// An address holds its share of handshake permits: a client of it that had been silent was cut, or one that came was not
+    /// served.
+    ShareHeld {
+        /// Whose share.
+        address: IpAddr,
     },
     /// No connection can be accepted now. The server tries again shortly.
     AcceptFailed {

@@ -1,10 +1,12 @@
 //! Who is connected, and who gets what.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use event_listener::Event;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::ApiKey;
@@ -12,31 +14,36 @@ use multiwa_ws_core::hub::Hub;
 use multiwa_ws_core::session::SubscriptionSet;
 use slab::Slab;
 
-use super::Shared;
 use super::mailbox::{Mailbox, Order, Publication};
+use super::permits::{Permit, Permits, ShareHeld};
+use super::wakers::Wakers;
+use super::{Observed, Shared};
 use crate::lock;
 
 /// The connections of a server, those whose upgrade is under way included.
 #[derive(Debug)]
 pub(super) struct Registry {
     state: Mutex<State>,
-    /// Notified when a connection has gone, when an upgrade is done and when the server goes down.
-    changed: Event,
 }
 
 #[derive(Debug)]
 struct State {
     hub: Hub<usize>,
-    seats: Slab<Seat>,
-    /// Seats whose upgrade was accepted.
+    slots: Slab<Slot>,
+    /// Slots whose upgrade was accepted.
     open: usize,
+    permits: Permits,
     keys: Keys,
     going_down: bool,
+    /// Who waits for a connection to go, an upgrade to be done or the server to go down.
+    waiting: Vec<Waker>,
 }
 
 #[derive(Debug)]
-struct Seat {
+struct Slot {
     mailbox: Arc<Mailbox>,
+    /// What an upgrade under way has, unless another one got it.
+    permit: Option<Permit>,
     open: bool,
     /// What let the client in.
     key: Option<KeyId>,
@@ -57,29 +64,38 @@ pub(super) struct KeyId(u64);
 /// Why a client is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Denied {
-    /// There are as many connections as there may be, or the server is going down.
+    /// There are as many connections as there may be, or as many upgrades of this address, or the server is going down.
     NoRoom,
     /// It shows no key that is known.
     NoKey,
 }
 
 impl Registry {
-    pub(super) fn new(keys: Option<Vec<ApiKey>>) -> Self {
+    /// An address holds at most `handshakes_per_address` permits.
+    pub(super) fn new(keys: Option<Vec<ApiKey>>, handshakes_per_address: usize) -> Self {
         let mut known = Keys::default();
         if let Some(keys) = keys {
             known.replace(keys);
         }
-        let state = State { hub: Hub::new(), seats: Slab::new(), open: 0, keys: known, going_down: false };
-        Self { state: Mutex::new(state), changed: Event::new() }
+        let state = State {
+            hub: Hub::new(),
+            slots: Slab::new(),
+            open: 0,
+            permits: Permits::new(handshakes_per_address),
+            keys: known,
+            going_down: false,
+            waiting: Vec::new(),
+        };
+        Self { state: Mutex::new(state) }
     }
 
     pub(super) fn open(&self) -> usize {
         lock(&self.state).open
     }
 
-    /// Completes once one more upgrade may begin, with `false` when the server goes down first.
-    pub(super) async fn room_to_knock(&self, max_handshakes: usize) -> bool {
-        self.wait_until(|state| state.going_down || state.seats.len() - state.open < max_handshakes).await;
+    /// Completes once there is a handshake permit, with `false` when the server goes down first.
+    pub(super) async fn handshake_permit(&self, max_handshakes: usize) -> bool {
+        self.wait_until(|state| state.going_down || state.handshakes() < max_handshakes).await;
         !lock(&self.state).going_down
     }
 
@@ -90,17 +106,26 @@ impl Registry {
 
     /// Completes once every connection has gone.
     pub(super) async fn emptied(&self) {
-        self.wait_until(|state| state.seats.is_empty()).await;
+        self.wait_until(|state| state.slots.is_empty()).await;
     }
 
     async fn wait_until(&self, condition: impl Fn(&State) -> bool) {
-        loop {
-            let changed = self.changed.listen();
-            if condition(&lock(&self.state)) {
-                return;
-            }
-            changed.await;
+        poll_fn(|cx| self.poll_until(cx, &condition)).await;
+    }
+
+    fn poll_until(&self, cx: &Context<'_>, condition: impl Fn(&State) -> bool) -> Poll<()> {
+        // Cloned before the lock is taken, and dropped after it if it is not needed.
+        let mut waker = Some(cx.waker().clone());
+        let mut state = lock(&self.state);
+        if condition(&state) {
+            return Poll::Ready(());
         }
+        if !state.waiting.iter().any(|waiting| waiting.will_wake(cx.waker())) {
+            state.waiting.extend(waker.take());
+        }
+        drop(state);
+        drop(waker);
+        Poll::Pending
     }
 
     /// Which of the known keys `shown` is; nothing when every client is let in.
@@ -115,17 +140,20 @@ impl Registry {
     /// Lets in whoever shows one of `keys` from now on, and closes the connections whose key is not among them; returns how
     /// many.
     pub(super) fn replace_keys(&self, keys: Vec<ApiKey>) -> usize {
+        let mut wakers = Wakers::new();
         let mut state = lock(&self.state);
         state.keys.replace(keys);
         let known = state.keys.ids();
         let withdrawn =
-            state.seats.iter().filter(|(_, seat)| seat.open && seat.key.is_none_or(|key| !known.contains(&key)));
+            state.slots.iter().filter(|(_, slot)| slot.open && slot.key.is_none_or(|key| !known.contains(&key)));
         let mut closed = 0;
-        for (_, seat) in withdrawn {
-            let code = CloseCode::POLICY_VIOLATION;
-            seat.mailbox.order(Order::Close { at: Instant::default(), code, reason: "the API key was withdrawn" });
+        for (_, slot) in withdrawn {
+            let (code, reason) = (CloseCode::POLICY_VIOLATION, "the API key was withdrawn");
+            slot.mailbox.order(Order::Close { at: Instant::default(), code, reason }, &mut wakers);
             closed += 1;
         }
+        drop(state);
+        wakers.wake();
         closed
     }
 
@@ -137,47 +165,63 @@ impl Registry {
         }
         let publication = Arc::new(Publication::new(profile, name, shared.options.encode(text)));
         let (max_queued, policy) = (shared.options.config.websocket.max_queued, shared.options.slow_reader);
+        let mut wakers = Wakers::new();
         // Under one lock for all receivers, so that all get all events in one order.
         let state = lock(&self.state);
-        state
-            .hub
-            .receivers(profile, name)
-            .filter_map(|id| state.seats.get(id))
-            .filter(|seat| seat.mailbox.push(&publication, max_queued, policy))
-            .count()
+        let receivers = state.hub.receivers(profile, name).filter_map(|id| state.slots.get(id));
+        let count = receivers.filter(|slot| slot.mailbox.push(&publication, max_queued, policy, &mut wakers)).count();
+        drop(state);
+        wakers.wake();
+        count
     }
 
     /// Lets nobody in any more. Open connections are told to close, spread over `window`; others end.
     pub(super) fn go_down(&self, now: Instant, window: Duration) {
+        let mut wakers = Wakers::new();
         let mut state = lock(&self.state);
         if !std::mem::replace(&mut state.going_down, true) {
             let step = window / u32::try_from(state.open).unwrap_or(u32::MAX).max(1);
             let mut at = now;
-            for (_, seat) in &state.seats {
-                if !seat.open {
-                    seat.mailbox.order(Order::Abort);
+            for (_, slot) in &state.slots {
+                if !slot.open {
+                    slot.mailbox.order(Order::Abort, &mut wakers);
                     continue;
                 }
-                let code = CloseCode::GOING_AWAY;
-                seat.mailbox.order(Order::Close { at, code, reason: "the server is shutting down" });
+                let (code, reason) = (CloseCode::GOING_AWAY, "the server is shutting down");
+                slot.mailbox.order(Order::Close { at, code, reason }, &mut wakers);
                 at += step;
             }
         }
+        wakers.add(state.waiting.drain(..));
         drop(state);
-        self.changed.notify(usize::MAX);
+        wakers.wake();
     }
 
     /// Ends what is left and returns how many of them were open.
     pub(super) fn cut(&self) -> usize {
+        let mut wakers = Wakers::new();
         let mut state = lock(&self.state);
         state.going_down = true;
-        for (_, seat) in &state.seats {
-            seat.mailbox.order(Order::Abort);
+        for (_, slot) in &state.slots {
+            slot.mailbox.order(Order::Abort, &mut wakers);
         }
         let open = state.open;
+        wakers.add(state.waiting.drain(..));
         drop(state);
-        self.changed.notify(usize::MAX);
+        wakers.wake();
         open
+    }
+}
+
+impl State {
+    /// Upgrades under way.
+    fn handshakes(&self) -> usize {
+        self.slots.len() - self.open
+    }
+
+    /// Permits that are left. One is, for whoever is asked about.
+    fn free_permits(&self, max_handshakes: usize) -> usize {
+        max_handshakes.saturating_sub(self.handshakes()).max(1)
     }
 }
 
@@ -212,20 +256,54 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// A place for a client that knocks; none when the server is going down.
-    pub(super) fn new(shared: &Arc<Shared>) -> Option<Self> {
+    /// A place for a client from `address` that asks to be let in; none when the server is going down, or the address holds
+    /// its share of permits. Another client may lose its permit to this one.
+    pub(super) fn new(shared: &Arc<Shared>, now: Instant, address: Option<IpAddr>) -> Option<Self> {
+        // What a proxy forwards counts for the clients that it speaks for.
+        let counted = address.filter(|address| !shared.options.trusted_proxies.trust(*address));
         let mailbox = Arc::new(Mailbox::default());
+        let mut wakers = Wakers::new();
         let mut state = lock(&shared.registry.state);
         if state.going_down {
             return None;
         }
-        let id = state.seats.insert(Seat { mailbox: mailbox.clone(), open: false, key: None });
+        let (id, free) = (state.slots.vacant_key(), state.free_permits(shared.options.max_handshakes));
+        let taken = state.permits.take(now, id, counted, free);
+        let evicted = match &taken {
+            Ok((_, evicted)) => evicted.and_then(|evicted| state.slots.get_mut(evicted)),
+            Err(ShareHeld) => None,
+        };
+        if let Some(evicted) = evicted {
+            evicted.permit = None;
+            evicted.mailbox.order(Order::Abort, &mut wakers);
+        }
+        let share_held = !matches!(taken, Ok((_, None)));
+        let entry = taken.ok().map(|(permit, _)| {
+            state.slots.insert(Slot { mailbox: mailbox.clone(), permit: Some(permit), open: false, key: None });
+            Self { shared: shared.clone(), id, mailbox }
+        });
         drop(state);
-        Some(Self { shared: shared.clone(), id, mailbox })
+        wakers.wake();
+        if let Some(address) = counted
+            && share_held
+        {
+            shared.observe(Observed::ShareHeld { address });
+        }
+        entry
+    }
+
+    /// The request of the client has arrived; a trusted proxy that has sent it may speak for somebody else.
+    pub(super) fn requested(&self, forwarded: Option<IpAddr>) -> Result<(), Denied> {
+        let mut state = lock(&self.shared.registry.state);
+        let free = state.free_permits(self.shared.options.max_handshakes);
+        let State { slots, permits, .. } = &mut *state;
+        let permit = slots.get_mut(self.id).and_then(|slot| slot.permit.as_mut()).ok_or(Denied::NoRoom)?;
+        permits.requested(permit, self.id, forwarded, free).map_err(|ShareHeld| Denied::NoRoom)
     }
 
     /// The client is let in, with the key that [`Registry::check_key`] found.
     pub(super) fn open(&self, key: Option<KeyId>) -> Result<(), Denied> {
+        let mut wakers = Wakers::new();
         let mut state = lock(&self.shared.registry.state);
         if state.going_down || state.open >= self.shared.options.max_connections {
             return Err(Denied::NoRoom);
@@ -234,11 +312,15 @@ impl Entry {
         if state.keys.known.is_some() && !key.is_some_and(|key| state.keys.ids().contains(&key)) {
             return Err(Denied::NoKey);
         }
-        let Some(seat) = state.seats.get_mut(self.id) else { return Err(Denied::NoRoom) };
-        (seat.open, seat.key) = (true, key);
+        let State { slots, permits, .. } = &mut *state;
+        let slot = slots.get_mut(self.id).ok_or(Denied::NoRoom)?;
+        let permit = slot.permit.take().ok_or(Denied::NoRoom)?;
+        permits.release(&permit, self.id);
+        (slot.open, slot.key) = (true, key);
         state.open += 1;
+        wakers.add(state.waiting.drain(..));
         drop(state);
-        self.shared.registry.changed.notify(usize::MAX);
+        wakers.wake();
         Ok(())
     }
 
@@ -262,19 +344,28 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        let mut wakers = Wakers::new();
         let mut state = lock(&self.shared.registry.state);
         state.hub.remove(self.id);
-        if let Some(seat) = state.seats.try_remove(self.id) {
-            state.open -= usize::from(seat.open);
+        if let Some(slot) = state.slots.try_remove(self.id) {
+            state.open -= usize::from(slot.open);
+            if let Some(permit) = &slot.permit {
+                state.permits.release(permit, self.id);
+            }
         }
+        wakers.add(state.waiting.drain(..));
         drop(state);
-        self.shared.registry.changed.notify(usize::MAX);
+        wakers.wake();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Waker};
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::task::{Context, Wake, Waker};
+    use std::thread;
 
     use multiwa_ws_core::session::EventNames;
 
@@ -285,8 +376,104 @@ mod tests {
         builder.into_shared()
     }
 
+    /// A waker that does everything that a handle of the server can do, when it wakes and when it is dropped.
+    struct Hostile {
+        shared: Arc<Shared>,
+        calls: AtomicUsize,
+    }
+
+    impl Hostile {
+        fn new(shared: &Arc<Shared>) -> Arc<Self> {
+            Arc::new(Self { shared: shared.clone(), calls: AtomicUsize::new(0) })
+        }
+
+        fn call_back(&self) {
+            // Not within its own calls.
+            if self.calls.fetch_add(1, Ordering::Relaxed) > 0 {
+                return;
+            }
+            let registry = &self.shared.registry;
+            registry.publish(&self.shared, Some("p"), "x", "text");
+            registry.replace_keys(Vec::new());
+            let _ = (registry.open(), registry.check_key(None));
+            let cx = &mut Context::from_waker(Waker::noop());
+            let _ = (pin!(registry.emptied()).poll(cx), pin!(registry.going_down()).poll(cx));
+            drop(newcomer(&self.shared));
+            registry.go_down(Instant::default(), Duration::ZERO);
+            registry.cut();
+        }
+    }
+
+    impl Wake for Hostile {
+        fn wake(self: Arc<Self>) {
+            self.call_back();
+        }
+    }
+
+    impl Drop for Hostile {
+        fn drop(&mut self) {
+            self.call_back();
+        }
+    }
+
+    #[test]
+    fn f_01_wakers_are_woken_and_dropped_without_a_lock() {
+        type Act = fn(&Arc<Shared>);
+        // Whether each wakes a connection, and whoever waits for a change of the server.
+        let acts: [(&str, Act, [bool; 2]); 5] = [
+            ("publish", |shared| _ = shared.registry.publish(shared, Some("p"), "x", "text"), [true, false]),
+            ("replace keys", |shared| _ = shared.registry.replace_keys(vec![ApiKey::new("b")]), [true, false]),
+            ("shutdown", |shared| shared.registry.go_down(Instant::default(), Duration::ZERO), [true, true]),
+            ("abort", |shared| _ = shared.registry.cut(), [true, true]),
+            ("come and go", |shared| drop(subscriber(shared, "q")), [false, true]),
+        ];
+        for (name, act, wakes) in acts {
+            for (waits_for_its_mail, wakes) in [true, false].into_iter().zip(wakes) {
+                // A deadlock must not take the test run with it.
+                let (done, finished) = mpsc::channel();
+                thread::spawn(move || {
+                    let shared = shared(ServerBuilder::default());
+                    let entries = [0; 2].map(|_| subscriber(&shared, "p"));
+                    let hostile = Hostile::new(&shared);
+                    let waker = Waker::from(hostile.clone());
+                    let mut cx = Context::from_waker(&waker);
+                    let mut emptied = pin!(shared.registry.emptied());
+                    if waits_for_its_mail {
+                        entries[0].mailbox.take(&cx, usize::MAX);
+                    } else {
+                        assert!(emptied.as_mut().poll(&mut cx).is_pending());
+                    }
+                    act(&shared);
+                    done.send(hostile.calls.load(Ordering::Relaxed) > 0).unwrap();
+                });
+                let finished = finished.recv_timeout(Duration::from_secs(5));
+                assert_eq!(finished, Ok(wakes), "{name}, {waits_for_its_mail}");
+            }
+        }
+    }
+
+    #[test]
+    fn f_01_a_waker_that_is_replaced_is_dropped_without_a_lock() {
+        let (done, finished) = mpsc::channel();
+        thread::spawn(move || {
+            let shared = shared(ServerBuilder::default());
+            let entry = subscriber(&shared, "p");
+            for _ in 0..2 {
+                let waker = Waker::from(Hostile::new(&shared));
+                entry.mailbox.take(&Context::from_waker(&waker), usize::MAX);
+            }
+            taken(&entry);
+            done.send(()).unwrap();
+        });
+        assert_eq!(finished.recv_timeout(Duration::from_secs(5)), Ok(()));
+    }
+
+    fn newcomer(shared: &Arc<Shared>) -> Option<Entry> {
+        Entry::new(shared, Instant::default(), None)
+    }
+
     fn subscriber(shared: &Arc<Shared>, profile: &str) -> Entry {
-        let entry = Entry::new(shared).unwrap();
+        let entry = newcomer(shared).unwrap();
         entry.open(None).unwrap();
         let mut set = SubscriptionSet::default();
         set.add(profile, EventNames::every());
@@ -322,7 +509,7 @@ mod tests {
     #[test]
     fn as_many_are_let_in_as_may_be_and_not_one_more() {
         let shared = shared(ServerBuilder::default().max_connections(2));
-        let entries = [0; 3].map(|_| Entry::new(&shared).unwrap());
+        let entries = [0; 3].map(|_| newcomer(&shared).unwrap());
         assert_eq!(entries.each_ref().map(|entry| entry.open(None)), [Ok(()), Ok(()), Err(Denied::NoRoom)]);
     }
 
@@ -332,7 +519,7 @@ mod tests {
         let shared = shared(ServerBuilder::default().api_keys(keys()));
         let checked = keys().map(|key| shared.registry.check_key(Some(&key)).unwrap());
         assert_eq!(shared.registry.replace_keys(vec![ApiKey::new("b")]), 0);
-        let entry = Entry::new(&shared).unwrap();
+        let entry = newcomer(&shared).unwrap();
         assert_eq!(checked.map(|key| entry.open(key)), [Err(Denied::NoKey), Ok(())]);
         assert_eq!(entry.open(None), Err(Denied::NoKey));
     }
@@ -340,10 +527,10 @@ mod tests {
     #[test]
     fn a_server_that_goes_down_lets_nobody_in() {
         let shared = shared(ServerBuilder::default());
-        let entry = Entry::new(&shared).unwrap();
+        let entry = newcomer(&shared).unwrap();
         shared.registry.go_down(Instant::default(), Duration::ZERO);
         assert_eq!(entry.open(None), Err(Denied::NoRoom));
-        assert!(Entry::new(&shared).is_none());
+        assert!(newcomer(&shared).is_none());
     }
 
     #[test]

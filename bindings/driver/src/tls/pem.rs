@@ -38,7 +38,7 @@ impl Pem {
     }
 
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.read()?).collect();
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(&self.read()?)).collect();
         match certificates {
             Ok(certificates) if certificates.is_empty() => Err(TlsError::Missing("certificate")),
             Ok(certificates) => Ok(certificates),
@@ -57,10 +57,29 @@ impl Pem {
 impl Identity {
     pub(super) fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
         let chain = self.chain.certificates()?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key.read()?).map_err(|error| match error {
+        let key = PrivateKeyDer::from_pem_slice(without_mark(&self.key.read()?)).map_err(|error| match error {
             Error::NoItemsFound => TlsError::Missing("private key"),
             error => TlsError::Pem { what: "private key", error },
         })?;
         Ok((chain, key))
+    }
+}
+
+/// `pem` without the byte order mark that some editors put before it, and which would hide the first certificate.
+fn without_mark(pem: &[u8]) -> &[u8] {
+    pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f_22_a_byte_order_mark_hides_neither_the_first_certificate_nor_the_key() {
+        let section = |what: &str| format!("-----BEGIN {what}-----\r\nAAAA\r\n-----END {what}-----\r\n");
+        let chain = Pem::text(format!("\u{feff}{0}{0}", section("CERTIFICATE")));
+        let key = Pem::text(format!("\u{feff}{}", section("PRIVATE KEY")));
+        let (chain, key) = Identity { chain, key }.read().unwrap();
+        assert_eq!((chain.len(), key.secret_der()), (2, &[0; 3][..]));
     }
 }

@@ -1,12 +1,14 @@
 //! Who is let in, and what the others are told.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::{ApiKey, ClientRequest, HandshakeLimits, Rejection};
-use multiwa_ws_tokio::{ConnectionRate, Grant, HandshakeError, Knock, Server};
+use multiwa_ws_tokio::{ConnectionRate, Grant, HandshakeError, Knock, Observed, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 
 use crate::client::{Client, publish, soon, start, subscribe, wait_until};
@@ -77,6 +79,20 @@ async fn sec_hs_11_a_server_on_loopback_answers_to_no_foreign_name() {
 }
 
 #[tokio::test]
+async fn f_21_every_form_of_a_loopback_address_is_one() {
+    for listen in ["127.0.0.1:0", "127.0.0.2:0", "[::ffff:127.0.0.1]:0"] {
+        let server = Server::builder().bind(listen.parse().unwrap()).await.unwrap();
+        let address = server.local_addr().unwrap();
+        let refused = Client::connect_with(address, |request| request.host = "evil.example".to_owned()).await;
+        assert_refused(refused, 403, "forbidden");
+        for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]:80", "[::1]", "[::ffff:7f00:1]"] {
+            let admitted = Client::connect_with(address, |request| request.host = host.to_owned()).await;
+            assert!(admitted.is_ok(), "{listen} {host}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn sec_hs_12_a_client_that_sends_no_request_is_cut() {
     let handshake = HandshakeLimits { timeout: Duration::from_millis(100), ..HandshakeLimits::default() };
     let (_server, address) = start(Server::builder().handshake(handshake).max_handshakes(1)).await;
@@ -87,6 +103,58 @@ async fn sec_hs_12_a_client_that_sends_no_request_is_cut() {
     let mut response = String::new();
     soon(silent.read_to_string(&mut response)).await.unwrap();
     assert!(response.starts_with("HTTP/1.1 408"), "{response}");
+}
+
+/// A connection to `server` from an address of this machine.
+async fn dial_from(from: &str, server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(from.parse().unwrap()).unwrap();
+    soon(socket.connect(server)).await.unwrap()
+}
+
+#[tokio::test]
+async fn f_20_idle_sockets_of_one_address_keep_no_other_address_out() {
+    let observed = Arc::new(AtomicUsize::new(0));
+    let count = observed.clone();
+    let builder = Server::builder().max_handshakes(8).observe(move |observed| {
+        if matches!(observed, Observed::ShareHeld { address } if address == Ipv4Addr::LOCALHOST) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let (_server, address) = start(builder).await;
+    let mut idle = Vec::new();
+    for _ in 0..32 {
+        idle.push(dial_from("127.0.0.1:0", address).await);
+    }
+    // Long before the first of them is cut.
+    let honest = tokio::time::timeout(Duration::from_secs(3), async {
+        let stream = dial_from("127.0.0.2:0", address).await;
+        Client::over(stream, ClientRequest::new(address.to_string(), "/ws")).await.unwrap().take_ack().await;
+    });
+    assert!(honest.await.is_ok());
+    // Half of the permits are theirs, and whoever was over that was dropped.
+    assert_eq!(observed.load(Ordering::Relaxed), 28);
+    assert_eq!(soon(idle[31].read(&mut [0; 16])).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn f_20_a_trusted_proxy_is_not_held_to_a_share_and_its_clients_are() {
+    let judge = |knock: Knock| async move {
+        assert_eq!(knock.client_address(), Some(IpAddr::from([192, 0, 2, 1])));
+        std::future::pending::<Result<(), Rejection>>().await
+    };
+    let builder = Server::builder().max_handshakes_per_address(1).authorise(judge);
+    let (_server, address) = start(builder.trusted_proxies(["127.0.0.1".parse().unwrap()])).await;
+    let connect = |client: &'static str| {
+        Client::connect_with(address, move |request| request.headers.append("X-Forwarded-For", client).unwrap())
+    };
+    let _idle = [dial_from("127.0.0.1:0", address).await, dial_from("127.0.0.1:0", address).await];
+    // The first of them is being judged while the other one is refused.
+    let refused = tokio::select! {
+        refused = connect("192.0.2.66, 192.0.2.1") => refused,
+        refused = connect("192.0.2.1") => refused,
+    };
+    assert_eq!(retry_after(refused), 5);
 }
 
 #[tokio::test]
