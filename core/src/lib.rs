@@ -45,7 +45,9 @@
 //! ```
 //!
 //! # Features
-//! - `std`: SIMD detection at run time and a faster codec for compression. The behaviour is the same with and without it.
+//! - `std`: SIMD detection at run time and a faster codec for compression. With and without it the same messages are
+//!   accepted, with one exception: where a compression window below 32 KiB was negotiated and a peer refers to bytes beyond
+//!   it, the message is refused without `std` and may be accepted with it. The compressed bytes differ.
 #![no_std]
 
 extern crate alloc;

@@ -158,7 +158,6 @@ struct Oracle {
 impl Oracle {
     /// RFC 7692 section 7.2.2.
     fn inflate(&mut self, payload: &[u8]) -> Result<Vec<u8>, Fault> {
-        const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
         if !self.context_takeover {
             self.history.clear();
         }
@@ -166,33 +165,40 @@ impl Oracle {
         let start = self.history.len().min(1 << 15);
         self.history.drain(..self.history.len() - start);
         self.history.resize(start + LIMIT + 1, 0);
+        let (position, valid) = self.decode(payload, start);
+        self.history.truncate(position);
+        // A message is too long as soon as it passes the limit, whatever follows.
+        if position - start > LIMIT {
+            return Err(Fault::TooLong);
+        }
+        if valid { Ok(self.history[start..].to_vec()) } else { Err(Fault::Invalid) }
+    }
+
+    /// Inflates until the payload ends, the history is full, or the payload is found invalid. Returns the position in the
+    /// history, and whether the payload was valid so far.
+    fn decode(&mut self, payload: &[u8], start: usize) -> (usize, bool) {
+        const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
         let input = [payload, &TAIL].concat();
         let mut position = start;
         let mut consumed = 0;
         let mut stream = DecompressorOxide::new();
-        // A final block ends a stream, and the payload may end there; if it does not, the tail completes the last block.
+        // A final block ends a stream, and the payload may end there. Otherwise the tail completes the last block.
         while consumed < payload.len() {
             let (status, read, written) = self.step(&mut stream, &input[consumed..payload.len()], position, 0);
             consumed += read;
             position += written;
             match status {
-                TINFLStatus::Done if consumed == payload.len() => break,
-                TINFLStatus::Done => stream.init(),
+                TINFLStatus::Done if consumed < payload.len() => stream.init(),
                 TINFLStatus::NeedsMoreInput => {
                     let boundary = TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
                     let (status, read, written) = self.step(&mut stream, &input[consumed..], position, boundary);
                     let ended = matches!(status, TINFLStatus::BlockBoundary | TINFLStatus::Done);
-                    if !ended || read != TAIL.len() || written != 0 {
-                        return Err(if position - start > LIMIT { Fault::TooLong } else { Fault::Invalid });
-                    }
-                    consumed += read;
+                    return (position, ended && read == TAIL.len() && written == 0);
                 }
-                TINFLStatus::HasMoreOutput => return Err(Fault::TooLong),
-                _ => return Err(Fault::Invalid),
+                status => return (position, matches!(status, TINFLStatus::Done | TINFLStatus::HasMoreOutput)),
             }
         }
-        self.history.truncate(position);
-        if position - start > LIMIT { Err(Fault::TooLong) } else { Ok(self.history[start..].to_vec()) }
+        (position, true)
     }
 
     fn step(
@@ -204,5 +210,29 @@ impl Oracle {
     ) -> (TINFLStatus, usize, usize) {
         let flags = flags | TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
         decompress(stream, input, &mut self.history, position, flags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f_16_a_message_past_the_limit_is_too_long_whatever_follows() {
+        // Stored blocks of 65,535 bytes and of one or two bytes, then: the rest of an empty block, a reserved type, a block
+        // that is cut short, a final block, a final block and a reserved type.
+        for (end, valid) in
+            [("\x00", true), ("\x06", false), ("\x00\x05\x00", false), ("\x03\x00", true), ("\x03\x00\x06", false)]
+        {
+            for (second, too_long) in [(&b"\x00\x01\x00\xfe\xffa"[..], false), (b"\x00\x02\x00\xfd\xffaa", true)] {
+                let payload = [b"\x00\xff\xff\x00\x00", &[b'a'; LIMIT - 1][..], second, end.as_bytes()].concat();
+                let result = Oracle { history: Vec::new(), context_takeover: true }.inflate(&payload);
+                match result {
+                    Ok(message) => assert!(valid && !too_long && message.len() == LIMIT, "{end:?}"),
+                    Err(Fault::TooLong) => assert!(too_long, "{end:?}"),
+                    Err(Fault::Invalid) => assert!(!valid && !too_long, "{end:?}"),
+                }
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::TAIL;
 use super::error::InflateError;
-use super::library::{InflateLibrary, Until};
+use super::library::{InflateLibrary, Step, Until};
 use super::window::Window;
 
 /// Inflates the messages of one direction of a connection (RFC 7692 section 7.2.2), in pieces of any size.
@@ -123,14 +123,14 @@ impl<L: InflateLibrary> Inflater<L> {
     ) -> Result<(), E> {
         let library = self.library.get_or_insert_with(|| started(&self.window));
         loop {
-            self.window.make_room();
-            let step = library.inflate(input, &mut self.window, Until::StreamEnd)?;
-            input = input.get(step.consumed..).unwrap_or_default();
-            let inflated = self.window.advance(step.produced);
+            let Step { consumed, inflated, has_more, stream_ended } =
+                library.inflate(input, &mut self.window, Until::StreamEnd)?;
+            input = input.get(consumed..).unwrap_or_default();
+            let stands_still = consumed == 0 && inflated.is_empty();
             if !inflated.is_empty() {
                 sink(inflated)?;
             }
-            if step.stream_ended {
+            if stream_ended {
                 library.restart(&self.window);
                 self.in_stream = !input.is_empty();
                 if self.in_stream {
@@ -138,12 +138,11 @@ impl<L: InflateLibrary> Inflater<L> {
                 }
                 return Ok(());
             }
-            // A full window may hold output back even when the input is used up.
-            if input.is_empty() && !self.window.is_full() {
+            if input.is_empty() && !has_more {
                 return Ok(());
             }
             // With room and input a library always moves; one that does not must not hang the connection.
-            if step.consumed == 0 && step.produced == 0 {
+            if stands_still {
                 return Err(InflateError::Invalid.into());
             }
         }
@@ -155,9 +154,8 @@ impl<L: InflateLibrary> Inflater<L> {
         const PROBE: [u8; 5] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0];
 
         let library = self.library.get_or_insert_with(|| started(&self.window));
-        self.window.make_room();
         let step = library.inflate(&PROBE, &mut self.window, Until::BlockEnd)?;
-        if step.consumed != TAIL.len() || step.produced != 0 {
+        if step.consumed != TAIL.len() || !step.inflated.is_empty() {
             return Err(InflateError::Unfinished);
         }
         // Where the tail has ended a stream, the library says so once more when the next message begins.

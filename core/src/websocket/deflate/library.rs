@@ -12,11 +12,9 @@ pub(crate) trait InflateLibrary {
     /// Begins a DEFLATE stream at a byte boundary; its distances may reach into all of `window`.
     fn restart(&mut self, window: &Window);
 
-    /// Inflates `input` into the room of `window` until one of them is used up, or a stream, or with
-    /// [`Until::BlockEnd`] a block, ends.
-    ///
-    /// The caller moves the window forward by what was produced.
-    fn inflate(&mut self, input: &[u8], window: &mut Window, until: Until) -> Result<Step, InflateError>;
+    /// Inflates `input` until it or the room for output is used up, or a stream, or with [`Until::BlockEnd`] a block,
+    /// ends. What comes out is in `window` then.
+    fn inflate<'a>(&'a mut self, input: &[u8], window: &'a mut Window, until: Until) -> Result<Step<'a>, InflateError>;
 }
 
 /// Where to pause at the latest.
@@ -27,12 +25,13 @@ pub(crate) enum Until {
 }
 
 /// How far one call came.
-#[derive(Clone, Copy)]
-pub(crate) struct Step {
+pub(crate) struct Step<'a> {
     /// Bytes taken from the input.
     pub(crate) consumed: usize,
-    /// Bytes written into the room of the window.
-    pub(crate) produced: usize,
+    /// What came out.
+    pub(crate) inflated: &'a [u8],
+    /// The room for output is used up, so more may come out without more input.
+    pub(crate) has_more: bool,
     /// A block marked as final has ended the stream; what follows is a new one.
     pub(crate) stream_ended: bool,
 }

@@ -31,23 +31,26 @@ impl InflateLibrary for Inflate {
         self.0.init();
     }
 
-    fn inflate(&mut self, input: &[u8], window: &mut Window, until: Until) -> Result<Step, InflateError> {
+    fn inflate<'a>(&'a mut self, input: &[u8], window: &'a mut Window, until: Until) -> Result<Step<'a>, InflateError> {
+        let (buffer, position, wrapped) = window.buffer();
         let mut flags = TINFL_FLAG_HAS_MORE_INPUT;
         // Until the window wraps, a distance beyond its start would reach bytes that were never inflated. In wrapping
         // use the library knows no start, only the size.
-        if !window.wrapped() {
+        if !wrapped {
             flags |= TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
         }
         if until == Until::BlockEnd {
             flags |= TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
         }
-        let position = window.position();
-        let (status, consumed, produced) = decompress(&mut self.0, input, window.bytes_mut(), position, flags);
+        let (status, consumed, produced) = decompress(&mut self.0, input, buffer, position, flags);
         match status {
             TINFLStatus::NeedsMoreInput
             | TINFLStatus::HasMoreOutput
             | TINFLStatus::BlockBoundary
-            | TINFLStatus::Done => Ok(Step { consumed, produced, stream_ended: status == TINFLStatus::Done }),
+            | TINFLStatus::Done => {
+                let (inflated, has_more) = window.advance(produced);
+                Ok(Step { consumed, inflated, has_more, stream_ended: status == TINFLStatus::Done })
+            }
             _ => Err(InflateError::Invalid),
         }
     }

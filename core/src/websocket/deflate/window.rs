@@ -2,8 +2,7 @@
 
 use alloc::vec::Vec;
 
-/// The bytes inflated last, which the next ones may repeat (RFC 1951 section 2), and at the same time the buffer that
-/// new ones are inflated into.
+/// The bytes inflated last, which the next ones may repeat (RFC 1951 section 2).
 ///
 /// It grows with use up to the negotiated size. From then on it is a ring of exactly that size, a power of two.
 pub(crate) struct Window {
@@ -22,35 +21,9 @@ impl Window {
         Self { bytes: Vec::new(), position: 0, wrapped: false, size: 1 << bits }
     }
 
-    /// The whole buffer; what lies at and after [`position`](Self::position) may be overwritten.
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
-    }
-
-    pub(crate) fn position(&self) -> usize {
-        self.position
-    }
-
-    /// Whether the bytes after the position are inflated ones too.
-    #[cfg(any(test, not(feature = "std")))]
-    pub(crate) fn wrapped(&self) -> bool {
-        self.wrapped
-    }
-
-    /// The inflated bytes, the older part first.
-    #[cfg(any(feature = "std", test))]
-    pub(crate) fn parts(&self) -> [&[u8]; 2] {
-        let (newer, older) = self.bytes.split_at_checked(self.position).unwrap_or_default();
-        [if self.wrapped { older } else { &[] }, newer]
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.position == self.bytes.len()
-    }
-
     /// Sees to it that at least one byte can be written.
-    pub(crate) fn make_room(&mut self) {
-        if !self.is_full() {
+    fn make_room(&mut self) {
+        if self.position < self.bytes.len() {
             return;
         }
         if self.bytes.len() < self.size {
@@ -61,13 +34,6 @@ impl Window {
         }
         self.position = 0;
         self.wrapped = true;
-    }
-
-    /// Moves the position past `count` bytes that were written there, and returns them.
-    pub(crate) fn advance(&mut self, count: usize) -> &[u8] {
-        let start = self.position;
-        self.position = (start + count).min(self.bytes.len());
-        self.bytes.get(start..self.position).unwrap_or_default()
     }
 
     /// Forgets the bytes but keeps the buffer.
@@ -83,29 +49,64 @@ impl Window {
     }
 }
 
+/// For a library that inflates into a buffer of its own.
+#[cfg(any(test, feature = "std"))]
+impl Window {
+    /// Appends inflated bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            self.make_room();
+            let room = self.bytes.get_mut(self.position..).unwrap_or_default();
+            let count = rest.len().min(room.len());
+            let (now, later) = rest.split_at_checked(count).unwrap_or_default();
+            if let Some(room) = room.get_mut(..count) {
+                room.copy_from_slice(now);
+            }
+            self.position += count;
+            rest = later;
+        }
+    }
+
+    /// The inflated bytes, the older part first.
+    pub(crate) fn parts(&self) -> [&[u8]; 2] {
+        let (newer, older) = self.bytes.split_at_checked(self.position).unwrap_or_default();
+        [if self.wrapped { older } else { &[] }, newer]
+    }
+}
+
+/// For a library that inflates straight into the window, and writes no byte that it does not return.
+#[cfg(any(test, not(feature = "std")))]
+impl Window {
+    /// The whole buffer, the position in it where at least one byte can be written, and whether the bytes from there on are
+    /// inflated ones too.
+    pub(crate) fn buffer(&mut self) -> (&mut [u8], usize, bool) {
+        self.make_room();
+        (&mut self.bytes, self.position, self.wrapped)
+    }
+
+    /// Moves the position past `count` bytes that were written there. Returns them, and whether they fill the buffer.
+    pub(crate) fn advance(&mut self, count: usize) -> (&[u8], bool) {
+        let start = self.position;
+        self.position = (start + count).min(self.bytes.len());
+        (self.bytes.get(start..self.position).unwrap_or_default(), self.position == self.bytes.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn write(window: &mut Window, bytes: &[u8]) {
-        for &byte in bytes {
-            window.make_room();
-            let position = window.position();
-            window.bytes_mut()[position] = byte;
-            assert_eq!(window.advance(1), [byte]);
-        }
-    }
 
     #[test]
     fn a_window_allocates_as_it_is_used_and_never_more_than_its_size() {
         let mut window = Window::new(12);
         assert_eq!(window.bytes.capacity(), 0);
         for (written, size) in [(1, 1024), (1023, 1024), (1, 2048), (1024, 4096), (2047, 4096), (10_000, 4096)] {
-            write(&mut window, &alloc::vec![7; written]);
+            window.push(&alloc::vec![7; written]);
             assert_eq!(window.bytes.capacity(), size);
         }
         let mut smallest = Window::new(8);
-        write(&mut smallest, &[7; 1000]);
+        smallest.push(&[7; 1000]);
         assert_eq!(smallest.bytes.capacity(), 256);
     }
 
@@ -113,20 +114,22 @@ mod tests {
     fn the_parts_are_the_last_bytes_in_order() {
         let bytes: Vec<u8> = (0..1000).map(|n: u32| n.to_le_bytes()[0]).collect();
         for count in (0..=1000).step_by(8) {
-            let mut window = Window::new(8);
-            write(&mut window, &bytes[..count]);
-            assert_eq!(window.parts().concat(), bytes[count.saturating_sub(256)..count]);
+            for piece in [1, 100, 256, 1000] {
+                let mut window = Window::new(8);
+                bytes[..count].chunks(piece).for_each(|bytes| window.push(bytes));
+                assert_eq!(window.parts().concat(), bytes[count.saturating_sub(256)..count]);
+            }
         }
     }
 
     #[test]
     fn a_cleared_window_holds_nothing_until_it_is_written_again() {
         let mut window = Window::new(8);
-        write(&mut window, &[1; 300]);
+        window.push(&[1; 300]);
         window.clear();
         assert!(window.parts().concat().is_empty());
         assert_eq!(window.bytes.capacity(), 256);
-        write(&mut window, &[2; 3]);
+        window.push(&[2; 3]);
         assert_eq!(window.parts().concat(), [2; 3]);
         window.release();
         assert_eq!(window.bytes.capacity(), 0);

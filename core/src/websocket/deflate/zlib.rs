@@ -1,5 +1,6 @@
 //! DEFLATE by `zlib-rs`, which needs the standard library.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use zlib_rs::{DeflateConfig, DeflateFlush, InflateFlush, Status, Strategy};
@@ -9,33 +10,43 @@ use super::library::{DeflateLibrary, Flush, InflateLibrary, Step, Until};
 use super::window::Window;
 
 /// The decompressor, which keeps a window of 32 KiB of its own.
-pub(crate) struct Inflate(zlib_rs::Inflate);
+pub(crate) struct Inflate {
+    library: zlib_rs::Inflate,
+    /// Where the library writes. It may overwrite bytes behind the ones that it returns, so it cannot write into the
+    /// window: there the oldest bytes follow.
+    output: Box<[u8]>,
+}
+
+/// The most bytes that one call returns.
+const OUTPUT_SIZE: usize = 4096;
 
 impl InflateLibrary for Inflate {
     fn new() -> Self {
-        Self(zlib_rs::Inflate::new(false, 15))
+        Self { library: zlib_rs::Inflate::new(false, 15), output: alloc::vec![0; OUTPUT_SIZE].into_boxed_slice() }
     }
 
     fn restart(&mut self, window: &Window) {
-        self.0.reset(false);
+        self.library.reset(false);
         for part in window.parts().into_iter().filter(|part| !part.is_empty()) {
             // Raw streams take a dictionary at any time; were it refused, distances into it would be found invalid.
-            let _ = self.0.set_dictionary(part);
+            let _ = self.library.set_dictionary(part);
         }
     }
 
-    fn inflate(&mut self, input: &[u8], window: &mut Window, until: Until) -> Result<Step, InflateError> {
+    fn inflate<'a>(&'a mut self, input: &[u8], window: &'a mut Window, until: Until) -> Result<Step<'a>, InflateError> {
         let flush = match until {
             Until::StreamEnd => InflateFlush::NoFlush,
             Until::BlockEnd => InflateFlush::Block,
         };
-        let position = window.position();
-        let room = window.bytes_mut().get_mut(position..).unwrap_or_default();
-        let (total_in, total_out) = (self.0.total_in(), self.0.total_out());
-        let status = self.0.decompress(input, room, flush).map_err(|_| InflateError::Invalid)?;
+        let (total_in, total_out) = (self.library.total_in(), self.library.total_out());
+        let status = self.library.decompress(input, &mut self.output, flush).map_err(|_| InflateError::Invalid)?;
+        let produced = difference(self.library.total_out(), total_out);
+        let inflated = self.output.get(..produced).unwrap_or_default();
+        window.push(inflated);
         Ok(Step {
-            consumed: difference(self.0.total_in(), total_in),
-            produced: difference(self.0.total_out(), total_out),
+            consumed: difference(self.library.total_in(), total_in),
+            inflated,
+            has_more: produced == self.output.len(),
             stream_ended: status == Status::StreamEnd,
         })
     }

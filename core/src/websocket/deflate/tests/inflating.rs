@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::super::inflater::Inflater;
 use super::super::library::{InflateLibrary, Step, Until};
 use super::super::window::Window;
+use super::streams::{Bits, fixed_literals};
 use super::*;
 
 for_both_libraries! {
@@ -24,6 +25,7 @@ for_both_libraries! {
     sec_pd_01_a_bomb_stops_within_one_window_of_the_limit
     sec_pd_04_after_the_sink_fails_nothing_is_inflated
     sec_pd_07_a_released_inflater_keeps_its_context
+    the_oldest_bytes_of_the_window_outlast_a_release_and_a_final_block
     a_release_inside_a_message_changes_nothing
     many_final_blocks_are_just_read
 }
@@ -266,6 +268,34 @@ fn sec_pd_07_a_released_inflater_keeps_its_context<C: Codec>() {
     }
 }
 
+/// A library may write more than it returns, and behind the newest byte of a ring lies the oldest one.
+fn the_oldest_bytes_of_the_window_outlast_a_release_and_a_final_block<C: Codec>() {
+    for bits in 8..=15 {
+        let size = 1 << bits;
+        // It ends with a match, which a library copies in wide steps.
+        let letters: Vec<u8> = noise(size + 100).iter().map(|byte| b'a' + byte % 16).collect();
+        let message = [&letters, &letters[..33], &letters[..33]].concat();
+        let payload = deflate(&mut deflater::<Miniz>(bits, true, 6), &message);
+        let with_final_block = [&payload[..], &TAIL, b"\x03\0\0"].concat();
+        // A repetition of 64 bytes from the longest distance.
+        let mut repetition = Bits::default();
+        repetition.push(0b010, 3);
+        repetition.code(&fixed_literals(), 276);
+        repetition.push(64 - 59, 3);
+        repetition.code(&[5; 32], 2 * usize::from(bits) - 1);
+        repetition.push(u32::MAX, usize::from(bits) - 2);
+        repetition.code(&fixed_literals(), 256);
+        repetition.push(0, 3);
+        for first in [&payload, &with_final_block] {
+            let mut inflater = inflater::<C>(bits, true);
+            assert_eq!(inflate(&mut inflater, [&first[..]]).as_ref(), Ok(&message));
+            inflater.release();
+            let oldest = &message[message.len() - size..][..64];
+            assert_eq!(inflate(&mut inflater, [&repetition.bytes[..]]).as_deref(), Ok(oldest), "{bits} bits");
+        }
+    }
+}
+
 fn a_release_inside_a_message_changes_nothing<C: Codec>() {
     for context_takeover in [true, false] {
         let mut inflater = inflater::<C>(15, context_takeover);
@@ -299,8 +329,13 @@ fn a_library_that_stands_still_does_not_hang_the_connection() {
 
         fn restart(&mut self, _window: &Window) {}
 
-        fn inflate(&mut self, _input: &[u8], _window: &mut Window, _until: Until) -> Result<Step, InflateError> {
-            Ok(Step { consumed: 0, produced: 0, stream_ended: false })
+        fn inflate<'a>(
+            &'a mut self,
+            _input: &[u8],
+            _window: &'a mut Window,
+            _until: Until,
+        ) -> Result<Step<'a>, InflateError> {
+            Ok(Step { consumed: 0, inflated: &[], has_more: false, stream_ended: false })
         }
     }
 
@@ -309,7 +344,7 @@ fn a_library_that_stands_still_does_not_hang_the_connection() {
 
 /// The one difference between the libraries that a peer can cause.
 #[test]
-fn a_distance_beyond_the_negotiated_window_is_refused_or_followed() {
+fn f_16_a_distance_beyond_the_negotiated_window_is_refused_or_followed() {
     let message = noise(300).repeat(10);
     let payload = deflate(&mut deflater::<Miniz>(15, true, 9), &message);
     assert_eq!(inflate(&mut inflater::<Miniz>(9, true), [&payload[..]]).as_ref(), Ok(&message));

@@ -4,6 +4,7 @@ mod deflating;
 mod inflating;
 mod properties;
 mod reference;
+mod streams;
 
 use alloc::vec::Vec;
 
