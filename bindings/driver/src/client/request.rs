@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{CommandError, Refusal, RequestId, RequestOutcome};
 
-use super::drive::{Machine, Shared};
-use crate::lock;
+use super::machine::Machine;
+use super::shared::Shared;
+use crate::sync::SharedWaker;
 
 /// A request that was made: the future of how it ends, which is after the time from sending it to its answer.
 ///
@@ -25,15 +27,18 @@ impl Request {
     /// Commands the machine, and tells its driver.
     pub(super) fn new(
         shared: &Shared,
-        command: impl FnOnce(&mut dyn Machine) -> Result<RequestId, CommandError>,
+        now: Instant,
+        command: impl FnOnce(&mut dyn Machine, Instant) -> Result<RequestId, CommandError>,
     ) -> Self {
-        let mut state = lock(shared);
+        let mut state = shared.lock();
         // Also the machine of a driver that is gone would take a command, and never answer.
-        let id = if state.inbox.over().is_some() { Err(CommandError::Closed) } else { command(&mut state.machine) };
+        let id =
+            if state.inbox.over().is_some() { Err(CommandError::Closed) } else { command(&mut state.machine, now) };
         if let Ok(id) = id {
             state.inbox.requests().insert(id);
         }
         state.inbox.wake_driver();
+        drop(state);
         Self { id, shared: shared.clone() }
     }
 }
@@ -43,14 +48,14 @@ impl Future for Request {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let id = self.id?;
-        lock(&self.shared).inbox.requests().poll(id, cx)
+        self.shared.lock_with(cx.waker(), |inbox| inbox.requests().waiting(id)).inbox.requests().poll(id)
     }
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
         if let Ok(id) = self.id {
-            lock(&self.shared).inbox.requests().remove(id);
+            self.shared.lock().inbox.forget_request(id);
         }
     }
 }
@@ -97,7 +102,7 @@ pub(super) struct Requests(BTreeMap<RequestId, Slot>);
 /// A request and whoever waits for its end.
 #[derive(Debug)]
 enum Slot {
-    Waiting(Option<Waker>),
+    Waiting(Option<SharedWaker>),
     Ended(Result<Duration, RequestError>),
 }
 
@@ -106,34 +111,45 @@ impl Requests {
         self.0.insert(id, Slot::Waiting(None));
     }
 
-    /// Each ends once.
-    pub(super) fn end(&mut self, id: RequestId, outcome: RequestOutcome<'_>) {
-        if let Some(slot @ Slot::Waiting(_)) = self.0.get_mut(&id)
-            && let Slot::Waiting(Some(waker)) = std::mem::replace(slot, Slot::Ended(result_of(outcome)))
-        {
-            waker.wake();
+    /// Each ends once. Returns whom to wake.
+    pub(super) fn end(&mut self, id: RequestId, outcome: RequestOutcome<'_>) -> Option<SharedWaker> {
+        match self.0.get_mut(&id) {
+            Some(slot @ Slot::Waiting(_)) => match std::mem::replace(slot, Slot::Ended(result_of(outcome))) {
+                Slot::Waiting(waker) => waker,
+                Slot::Ended(_) => None,
+            },
+            _ => None,
         }
     }
 
-    /// The client ends without having said more about them.
-    pub(super) fn end_all(&mut self) {
+    /// The client ends without having said more about them. Returns whom to wake.
+    pub(super) fn end_all(&mut self) -> Vec<SharedWaker> {
         let ids: Vec<_> = self.0.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.end(id, RequestOutcome::ConnectionLost));
+        ids.into_iter().filter_map(|id| self.end(id, RequestOutcome::ConnectionLost)).collect()
     }
 
-    fn poll(&mut self, id: RequestId, cx: &mut Context<'_>) -> Poll<Result<Duration, RequestError>> {
+    /// Where the waker of who waits for a request belongs.
+    fn waiting(&mut self, id: RequestId) -> Option<&mut Option<SharedWaker>> {
         match self.0.get_mut(&id) {
+            Some(Slot::Waiting(waker)) => Some(waker),
+            _ => None,
+        }
+    }
+
+    fn poll(&self, id: RequestId) -> Poll<Result<Duration, RequestError>> {
+        match self.0.get(&id) {
             Some(Slot::Ended(result)) => Poll::Ready(result.clone()),
-            Some(Slot::Waiting(waker)) => {
-                *waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
+            Some(Slot::Waiting(_)) => Poll::Pending,
             None => Poll::Ready(Err(RequestError::ConnectionLost)),
         }
     }
 
-    fn remove(&mut self, id: RequestId) {
-        self.0.remove(&id);
+    /// Returns whom nobody has to wake any more.
+    pub(super) fn remove(&mut self, id: RequestId) -> Option<SharedWaker> {
+        match self.0.remove(&id)? {
+            Slot::Waiting(waker) => waker,
+            Slot::Ended(_) => None,
+        }
     }
 }
 
