@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 
 use multiwa_ws_core::session::{ClientState, CloseCause};
 
+#[cfg(doc)]
+use super::RequestError;
 use super::shared::Shared;
 use super::{ClientBuilder, ConnectError, ConnectorError, Destination, Request, Status, event_names};
 use crate::{Clock, Net};
@@ -42,17 +44,24 @@ impl<R: Clock> Client<R> {
     }
 
     /// Subscribes to events of a profile, `*` for all of them. The subscription is asked for again after each reconnect.
+    ///
+    /// Take updates on another task, or wait for both: see [`Request`] and [`RequestError::UpdatesUnread`], after which the
+    /// subscription stays desired.
     pub fn subscribe<N: AsRef<str>>(&self, profile: &str, events: impl IntoIterator<Item = N>) -> Request {
         let events = event_names(events);
         Request::new(&self.shared, R::now(), |machine, now| machine.subscribe(now, profile, &events))
     }
 
     /// Ends the subscription of a profile, or with `None` every subscription.
+    ///
+    /// Take updates on another task, or wait for both: see [`Request`] and [`RequestError::UpdatesUnread`].
     pub fn unsubscribe(&self, profile: Option<&str>) -> Request {
         Request::new(&self.shared, R::now(), |machine, now| machine.unsubscribe(now, profile))
     }
 
     /// Measures a round trip with the protocol's `ping`.
+    ///
+    /// Take updates on another task, or wait for both: see [`Request`] and [`RequestError::UpdatesUnread`].
     pub fn ping(&self) -> Request {
         Request::new(&self.shared, R::now(), |machine, now| machine.ping(now))
     }

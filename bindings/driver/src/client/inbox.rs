@@ -1,12 +1,13 @@
 //! Where what arrives at a client waits for its application.
 
-use std::task::Poll;
+use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use multiwa_ws_core::session::{ClientEvent, CloseCause, Loss, Notice, RequestId, RequestOutcome};
 
 use super::QueueConfig;
 use super::queue::{Item, Queue};
-use super::request::Requests;
+use super::request::{Outcome, RequestError, Requests, result_of};
 use super::shared::Due;
 use crate::sync::SharedWaker;
 
@@ -31,6 +32,8 @@ pub struct Inbox {
     pub(super) reader: Option<SharedWaker>,
     /// It waits for one.
     reader_waits: bool,
+    /// How many updates were taken.
+    taken: u64,
     pub(super) due: Due,
 }
 
@@ -49,6 +52,7 @@ impl Inbox {
             driver: None,
             reader: None,
             reader_waits: false,
+            taken: 0,
             due: Due::default(),
         }
     }
@@ -59,10 +63,14 @@ impl Inbox {
         if let ClientEvent::RequestEnded { id, outcome, .. } = event {
             self.end_request(id, outcome);
         } else if !self.unread {
-            let dropped = self.queue.dropped();
+            let (dropped, was_full) = (self.queue.dropped(), self.is_full());
             self.overflown |= self.queue.push(&event);
             if self.queue.dropped() > dropped {
                 self.due.log.dropped(self.queue.dropped());
+            }
+            if !was_full && self.is_full() {
+                // One of those who wait may be the one that should take something.
+                self.due.requests.extend(self.requests.waiting());
             }
             self.wake_reader();
         }
@@ -88,7 +96,9 @@ impl Inbox {
     }
 
     fn end_request(&mut self, id: RequestId, outcome: RequestOutcome<'_>) {
-        self.due.requests.extend(self.requests.end(id, outcome));
+        let unread = outcome == RequestOutcome::TimedOut && self.is_full();
+        let result = if unread { Err(RequestError::UpdatesUnread) } else { result_of(outcome) };
+        self.due.requests.extend(self.requests.end(id, result));
     }
 }
 
@@ -147,6 +157,25 @@ impl Inbox {
         &mut self.requests
     }
 
+    /// Asks about a request for the task of `waker`.
+    pub(super) fn poll_request(&mut self, id: RequestId, waker: &Waker) -> Poll<Result<Duration, RequestError>> {
+        let reads = self.reader.as_ref().is_none_or(|reader| reader.will_wake(waker));
+        let stuck = (self.is_full() && reads).then_some(self.taken);
+        match self.requests.poll(id, stuck) {
+            Outcome::Ended(result) => Poll::Ready(result),
+            Outcome::Waits => Poll::Pending,
+            Outcome::AskAgain(waker) => {
+                self.due.requests.extend(waker);
+                Poll::Pending
+            }
+            Outcome::Stuck => {
+                let result = Err(RequestError::UpdatesUnread);
+                self.due.dropped.extend(self.requests.end(id, result.clone()));
+                Poll::Ready(result)
+            }
+        }
+    }
+
     /// Nobody asks about a request any more.
     pub(super) fn forget_request(&mut self, id: RequestId) {
         self.due.dropped.extend(self.requests.remove(id));
@@ -157,6 +186,7 @@ impl Inbox {
     pub(super) fn poll_update(&mut self, text: &mut String) -> Poll<Option<Item>> {
         let was_full = self.is_full();
         let item = self.queue.pop(text);
+        self.taken += u64::from(item.is_some());
         if was_full && !self.is_full() {
             self.wake_driver();
         }
