@@ -10,12 +10,11 @@ mod handshake;
 mod net;
 mod runtime;
 mod server;
+mod sync;
 mod tls;
 mod trace;
 mod transport;
 mod websocket;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use client::drive;
 pub use client::{
@@ -36,10 +35,7 @@ pub use server::{
 pub use tls::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError};
 pub use websocket::{Reader, WebSocket, Writer};
 
-/// A panic elsewhere leaves the machines between two calls, where they are sound.
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use sync::lock;
 
 /// A seed for a state machine, from the operating system.
 fn seed() -> std::io::Result<[u8; 32]> {

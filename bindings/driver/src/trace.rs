@@ -8,6 +8,8 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::ClientEvent;
 #[cfg(feature = "tracing")]
 use multiwa_ws_core::session::{Notice, RequestId, RequestOutcome};
+#[cfg(feature = "tracing")]
+use tracing::Level;
 
 use crate::Observed;
 
@@ -51,61 +53,127 @@ pub(crate) struct Entered {
     _span: tracing::span::EnteredSpan,
 }
 
-/// What happened to a client. A message of the server is not shown.
-pub(crate) fn received(now: Instant, event: &ClientEvent<'_>) {
+/// What is to be told of a client once it is unlocked: a subscriber may call its handles.
+#[derive(Default)]
+pub(crate) struct Log {
     #[cfg(feature = "tracing")]
-    match event {
-        ClientEvent::Notice(notice) => notified(now, notice),
-        ClientEvent::Event(event) => tracing::trace!(target: TARGET, bytes = event.as_str().len(), "event received"),
-        ClientEvent::RequestEnded { id, outcome, .. } => request_ended(*id, outcome),
-        ClientEvent::Connected(_) => tracing::debug!(target: TARGET, "greeted by the server"),
-        ClientEvent::Notification(_) => tracing::debug!(target: TARGET, "notification received"),
-        ClientEvent::Unknown(_) => tracing::debug!(target: TARGET, "message of an unknown type received"),
-        ClientEvent::Error { .. } => tracing::warn!(target: TARGET, "the server reports an error"),
-        ClientEvent::Invalid(error) => tracing::warn!(target: TARGET, %error, "invalid message received"),
-    }
-    #[cfg(not(feature = "tracing"))]
-    let _ = (now, event);
+    events: Vec<Box<dyn FnOnce() + Send>>,
 }
 
-#[cfg(feature = "tracing")]
-fn request_ended(id: RequestId, outcome: &RequestOutcome<'_>) {
-    match outcome {
-        RequestOutcome::Acknowledged { after } => {
-            tracing::debug!(target: TARGET, %id, ?after, "request acknowledged");
-        }
-        RequestOutcome::Refused(_) => tracing::debug!(target: TARGET, %id, "request refused"),
-        RequestOutcome::TimedOut => tracing::debug!(target: TARGET, %id, "request timed out"),
-        RequestOutcome::ConnectionLost => tracing::debug!(target: TARGET, %id, "request lost with its connection"),
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
     }
 }
 
-/// What happened to the connection of a client.
-#[cfg(feature = "tracing")]
-fn notified(now: Instant, notice: &Notice) {
-    match notice {
-        Notice::Connecting { attempt } => tracing::debug!(target: TARGET, attempt, "connecting"),
-        Notice::Opened => tracing::debug!(target: TARGET, "connection open"),
-        Notice::AckMissing => tracing::warn!(target: TARGET, "the server did not greet"),
-        Notice::Ready { failed, gap } => {
-            let gap = gap.map(|gap| gap.to.saturating_duration_since(gap.from));
-            tracing::info!(target: TARGET, failed_subscriptions = failed.len(), ?gap, "ready");
-        }
-        Notice::Backoff { loss, until } => {
-            let wait = until.saturating_duration_since(now);
-            tracing::warn!(target: TARGET, %loss, ?wait, "connection lost, to be tried again");
-        }
-        Notice::Closing => tracing::debug!(target: TARGET, "closing"),
-        Notice::Closed(cause) => tracing::info!(target: TARGET, ?cause, "closed"),
+impl Log {
+    /// Tells what was put off.
+    pub(crate) fn tell(&mut self) {
+        #[cfg(feature = "tracing")]
+        self.events.drain(..).for_each(|event| event());
     }
-}
 
-/// An application that does not take its events has lost some, `dropped` in all.
-pub(crate) fn dropped(dropped: u64) {
+    /// Puts an event off, if anybody could want one of this level: that much is known without asking the subscriber.
     #[cfg(feature = "tracing")]
-    tracing::warn!(target: TARGET, dropped, "the application does not take its events");
-    #[cfg(not(feature = "tracing"))]
-    let _ = dropped;
+    fn put_off(&mut self, level: Level, event: impl FnOnce() + Send + 'static) {
+        if level <= tracing::level_filters::LevelFilter::current() {
+            self.events.push(Box::new(event));
+        }
+    }
+
+    /// What happened to a client. A message of the server is not shown.
+    pub(crate) fn received(&mut self, now: Instant, event: &ClientEvent<'_>) {
+        #[cfg(feature = "tracing")]
+        match event {
+            ClientEvent::Notice(notice) => self.notified(now, notice),
+            ClientEvent::Event(event) => {
+                let bytes = event.as_str().len();
+                self.put_off(Level::TRACE, move || tracing::trace!(target: TARGET, bytes, "event received"));
+            }
+            ClientEvent::RequestEnded { id, outcome, .. } => self.request_ended(*id, outcome),
+            ClientEvent::Connected(_) => {
+                self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "greeted by the server"));
+            }
+            ClientEvent::Notification(_) => {
+                self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "notification received"));
+            }
+            ClientEvent::Unknown(_) => {
+                self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "message of an unknown type received"));
+            }
+            ClientEvent::Error { .. } => {
+                self.put_off(Level::WARN, || tracing::warn!(target: TARGET, "the server reports an error"));
+            }
+            ClientEvent::Invalid(error) => {
+                let error = *error;
+                self.put_off(Level::WARN, move || tracing::warn!(target: TARGET, %error, "invalid message received"));
+            }
+        }
+        #[cfg(not(feature = "tracing"))]
+        let _ = (now, event);
+    }
+
+    #[cfg(feature = "tracing")]
+    fn request_ended(&mut self, id: RequestId, outcome: &RequestOutcome<'_>) {
+        match outcome {
+            RequestOutcome::Acknowledged { after } => {
+                let after = *after;
+                self.put_off(Level::DEBUG, move || {
+                    tracing::debug!(target: TARGET, %id, ?after, "request acknowledged");
+                });
+            }
+            RequestOutcome::Refused(_) => {
+                self.put_off(Level::DEBUG, move || tracing::debug!(target: TARGET, %id, "request refused"));
+            }
+            RequestOutcome::TimedOut => {
+                self.put_off(Level::DEBUG, move || tracing::debug!(target: TARGET, %id, "request timed out"));
+            }
+            RequestOutcome::ConnectionLost => {
+                self.put_off(Level::DEBUG, move || {
+                    tracing::debug!(target: TARGET, %id, "request lost with its connection");
+                });
+            }
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    fn notified(&mut self, now: Instant, notice: &Notice) {
+        match notice {
+            Notice::Connecting { attempt } => {
+                let attempt = *attempt;
+                self.put_off(Level::DEBUG, move || tracing::debug!(target: TARGET, attempt, "connecting"));
+            }
+            Notice::Opened => self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "connection open")),
+            Notice::AckMissing => {
+                self.put_off(Level::WARN, || tracing::warn!(target: TARGET, "the server did not greet"));
+            }
+            Notice::Ready { failed, gap } => {
+                let failed_subscriptions = failed.len();
+                let gap = gap.map(|gap| gap.to.saturating_duration_since(gap.from));
+                self.put_off(Level::INFO, move || tracing::info!(target: TARGET, failed_subscriptions, ?gap, "ready"));
+            }
+            Notice::Backoff { loss, until } => {
+                let (loss, wait) = (*loss, until.saturating_duration_since(now));
+                self.put_off(Level::WARN, move || {
+                    tracing::warn!(target: TARGET, %loss, ?wait, "connection lost, to be tried again");
+                });
+            }
+            Notice::Closing => self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "closing")),
+            Notice::Closed(cause) => {
+                let cause = *cause;
+                self.put_off(Level::INFO, move || tracing::info!(target: TARGET, ?cause, "closed"));
+            }
+        }
+    }
+
+    /// An application that does not take its events has lost some, `dropped` in all.
+    pub(crate) fn dropped(&mut self, dropped: u64) {
+        #[cfg(feature = "tracing")]
+        self.put_off(Level::WARN, move || {
+            tracing::warn!(target: TARGET, dropped, "the application does not take its events");
+        });
+        #[cfg(not(feature = "tracing"))]
+        let _ = dropped;
+    }
 }
 
 /// What a server tells of its connections.

@@ -2,9 +2,10 @@
 #![cfg(test)]
 
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -234,4 +235,44 @@ fn a_driver_that_is_dropped_ends_everything() {
         last = Some(update.into_owned());
     }
     assert_eq!(last, Some(Update::Notice(Notice::Closed(CloseCause::Lost(Loss::Stopped)))));
+}
+
+/// Asks a client for its state when it wakes, and when it is dropped.
+struct Curious(Client<Still>);
+
+impl Wake for Curious {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let _ = self.0.state();
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        let _ = self.0.state();
+    }
+}
+
+#[test]
+fn f_01_the_waker_of_a_driver_may_ask_its_client_for_its_state() {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let driven = Driven::ready(1, Overflow::Wait);
+        let curious = || Waker::from(Arc::new(Curious(driven.client.clone())));
+        // The first one is replaced, the second one woken, and dropped with the driver.
+        for waker in [curious(), curious()] {
+            assert!(!driven.driver.turn(&waker).is_over());
+        }
+        drop(driven.client.ping());
+        drop(driven.client.clone());
+        let Driven { driver, client, updates, .. } = driven;
+        drop(updates);
+        drop(driver);
+        assert_eq!(client.state(), ClientState::Closed);
+        let _ = done.send(());
+    });
+    is_done.recv_timeout(Duration::from_secs(10)).expect("it returns");
 }

@@ -2,12 +2,13 @@
 #![cfg(test)]
 
 use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::session::RawJson;
-use multiwa_ws_tokio::{Client, KeyPlacement, Server};
+use multiwa_ws_tokio::{Client, KeyPlacement, Overflow, QueueConfig, Server};
 use tokio::time::timeout;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -107,4 +108,73 @@ fn sec_ap_08_neither_keys_nor_payloads_are_traced() {
         assert!(told.contains(expected), "{expected} is not told:\n{told}");
     }
     assert!(!told.contains("s3cret"), "{told}");
+}
+
+/// Asks a client for its status, whatever it is told.
+#[derive(Clone, Default)]
+struct Curious(Arc<OnceLock<Client>>);
+
+impl Curious {
+    fn ask(&self) {
+        let _ = self.0.get().map(Client::status);
+    }
+}
+
+impl Subscriber for Curious {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        self.ask();
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        self.ask();
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        self.ask();
+    }
+
+    fn enter(&self, _: &Id) {
+        self.ask();
+    }
+
+    fn exit(&self, _: &Id) {
+        self.ask();
+    }
+}
+
+/// A client that is told an event, drops one, and closes.
+async fn curious(asked: Curious) {
+    let server = Server::builder().bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let queue = QueueConfig { events: 1, overflow: Overflow::DropNewest, ..QueueConfig::default() };
+    let builder = Client::builder(format!("ws://{}/ws", server.local_addr().unwrap())).queue(queue);
+    let (client, mut updates) = builder.start().unwrap();
+    asked.0.set(client.clone()).unwrap();
+    client.ready().await.unwrap();
+    client.subscribe("p", ["e"]).await.unwrap();
+    for _ in 0..2 {
+        server.publisher().send("e", Some("p"), &RawJson::parse("1").unwrap());
+    }
+    client.ping().await.unwrap();
+    assert!(updates.next_event().await.is_some());
+    client.close().await;
+}
+
+#[test]
+fn f_01_a_subscriber_may_ask_a_client_for_its_status() {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let asked = Curious::default();
+        tracing::subscriber::with_default(asked.clone(), || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(curious(asked));
+        });
+        let _ = done.send(());
+    });
+    is_done.recv_timeout(Duration::from_secs(10)).expect("it returns");
 }

@@ -14,8 +14,9 @@ use crate::wait::{wait, wait_until};
 ///
 /// A request (`subscribe`, `unsubscribe`, `ping`) returns when it was acknowledged, refused, timed out or lost, at the
 /// latest after the [request timeout](multiwa_ws_core::session::ClientConfig::request_timeout). It needs nobody to take
-/// updates meanwhile, unless the queue is full and its policy is [`Overflow::Wait`](crate::Overflow::Wait). When the last
-/// handle and the `Updates` are dropped, the client closes.
+/// updates meanwhile, unless the queue is full and its policy is [`Overflow::Wait`](crate::Overflow::Wait): then it ends with
+/// [`RequestError::UpdatesUnread`], at once if this thread is the one that takes updates. When the last handle and the
+/// `Updates` are dropped, the client closes.
 #[derive(Clone, Debug)]
 pub struct Client {
     handle: multiwa_ws_driver::Client<Std>,
@@ -45,7 +46,7 @@ impl Client {
     /// subscription is asked for again after each reconnect.
     ///
     /// # Errors
-    /// [`RequestError`] says why it is not live. After `TimedOut` and `ConnectionLost` it stays wanted.
+    /// [`RequestError`] says why it is not live. After `TimedOut`, `UpdatesUnread` and `ConnectionLost` it stays desired.
     pub fn subscribe<N: AsRef<str>>(
         &self,
         profile: &str,
@@ -57,7 +58,7 @@ impl Client {
     /// Ends the subscription of a profile, or with `None` every subscription.
     ///
     /// # Errors
-    /// [`RequestError`].
+    /// [`RequestError`], such as `UpdatesUnread` when this thread leaves updates unread.
     pub fn unsubscribe(&self, profile: Option<&str>) -> Result<Duration, RequestError> {
         wait(self.handle.unsubscribe(profile))
     }
@@ -65,7 +66,7 @@ impl Client {
     /// Measures a round trip with the protocol's `ping`.
     ///
     /// # Errors
-    /// [`RequestError`].
+    /// [`RequestError`], such as `UpdatesUnread` when this thread leaves updates unread.
     pub fn ping(&self) -> Result<Duration, RequestError> {
         wait(self.handle.ping())
     }

@@ -53,12 +53,16 @@ pub(crate) enum Received {
     /// Nothing more for now.
     Blocked,
     /// The connection is over.
-    Ended {
-        /// Why.
-        loss: Loss,
-        /// What more is known.
-        detail: Option<String>,
-    },
+    Ended(Ended),
+}
+
+/// How a connection has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// Why.
+    pub(crate) loss: Loss,
+    /// What more is known.
+    pub(crate) detail: Option<String>,
 }
 
 impl<S: Stream> Connection<S> {
@@ -87,7 +91,7 @@ impl<S: Stream> Connection<S> {
 
     /// Queues a message, to be written by [`flush`](Self::flush); whether it was taken. Ask [`can_send`](Self::can_send)
     /// before.
-    pub(crate) fn send(&mut self, text: &str) -> bool {
+    pub(crate) fn send(&mut self, text: String) -> bool {
         match self.socket.write(Message::text(text)) {
             Err(Error::WriteBufferFull(_)) => return false,
             Err(error) => self.unwritten(error),
@@ -120,10 +124,8 @@ impl<S: Stream> Connection<S> {
 
     /// Reads up to the next message.
     pub(crate) fn receive(&mut self, now: Instant) -> Received {
-        match &self.ending {
-            Some(ending) if ending.until <= now => return self.ended(Loss::Eof, None),
-            Some(ending) if ending.deaf => return self.skip(),
-            _ => {}
+        if self.ending.as_ref().is_some_and(|ending| ending.deaf) {
+            return self.skip();
         }
         match self.socket.read() {
             Ok(Message::Text(text)) => Received::Text(text),
@@ -140,9 +142,15 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// When [`receive`](Self::receive) is to be called at the latest.
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.ending.as_ref().map(|ending| ending.until)
+    }
+
+    /// The end is waited for no longer, once its time has come by `now`.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Ended> {
+        let Ending { loss, detail, .. } = self.ending.take_if(|ending| ending.until <= now)?;
+        Some(Ended { loss, detail })
     }
 
     fn failed(&mut self, now: Instant, error: Error) -> Received {
@@ -186,10 +194,11 @@ impl<S: Stream> Connection<S> {
     }
 
     fn ended(&mut self, loss: Loss, detail: Option<String>) -> Received {
-        match self.ending.take() {
-            Some(Ending { loss, detail, .. }) => Received::Ended { loss, detail },
-            None => Received::Ended { loss, detail },
-        }
+        let ended = match self.ending.take() {
+            Some(Ending { loss, detail, .. }) => Ended { loss, detail },
+            None => Ended { loss, detail },
+        };
+        Received::Ended(ended)
     }
 
     fn send_close(&mut self, code: u16, reason: &'static str) {

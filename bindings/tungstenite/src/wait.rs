@@ -1,33 +1,51 @@
 //! Waiting for a future of the driver on the thread that asks for it.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use parking::Parker;
+
 /// Sleeps until `future` completes.
 pub(crate) fn wait<F: Future>(future: F) -> F::Output {
-    let (parker, unparker) = parking::pair();
-    let waker = Waker::from(unparker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
+    with_parker(|parker, waker| {
+        let mut future = pin!(future);
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(waker)) {
+                return output;
+            }
+            parker.park();
         }
-        parker.park();
-    }
+    })
 }
 
 /// Sleeps until `future` completes or `deadline` comes; a deadline that has passed asks once.
 pub(crate) fn wait_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
-    let (parker, unparker) = parking::pair();
-    let waker = Waker::from(unparker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return Some(output);
+    with_parker(|parker, waker| {
+        let mut future = pin!(future);
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(waker)) {
+                return Some(output);
+            }
+            if !parker.park_deadline(deadline) && Instant::now() >= deadline {
+                return None;
+            }
         }
-        if !parker.park_deadline(deadline) && Instant::now() >= deadline {
-            return None;
-        }
+    })
+}
+
+/// Lends the parker of this thread, whose waker tells the driver which thread it is that takes updates or waits for an answer.
+fn with_parker<T>(wait: impl FnOnce(&Parker, &Waker) -> T) -> T {
+    thread_local! {
+        static PARKER: Cell<Option<(Parker, Waker)>> = const { Cell::new(None) };
     }
+    // A wait within a wait has one of its own: it would take the wake-up of the outer one. A thread that ends has lost its own.
+    let (parker, waker) = PARKER.try_with(Cell::take).ok().flatten().unwrap_or_else(|| {
+        let (parker, unparker) = parking::pair();
+        (parker, Waker::from(unparker))
+    });
+    let output = wait(&parker, &waker);
+    let _ = PARKER.try_with(|own| own.set(Some((parker, waker))));
+    output
 }

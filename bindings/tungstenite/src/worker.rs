@@ -1,4 +1,6 @@
 //! The thread behind a client: it dials, moves frames, keeps time, and sleeps until one of them has something for it.
+//!
+//! It locks the client for as long as the session takes to act, and calls connectors and streams unlocked.
 
 use std::io;
 use std::mem;
@@ -13,7 +15,7 @@ use multiwa_ws_driver::drive::{Driver, Turn};
 use multiwa_ws_driver::{Clock, ConnectorError};
 
 use crate::clock::Std;
-use crate::connection::{Connection, Received};
+use crate::connection::{Connection, Ended, Received};
 use crate::dial::{Connector, Dial, Dialled, Dialler};
 use crate::stream::Stream;
 use crate::upgrade::{Upgrade, Upgraded};
@@ -36,6 +38,10 @@ impl Handle {
     fn lock(&self) -> Turn<'_, ClientSession> {
         self.driver.turn(&self.waker)
     }
+
+    fn redirected(&self, now: Instant) -> bool {
+        self.lock().machine().redirected(now)
+    }
 }
 
 /// Everything that is the worker's own.
@@ -55,7 +61,10 @@ enum Link<S: Stream> {
     Open(Connection<S>),
 }
 
-/// Messages of one turn: a server that never pauses must not keep the worker from its deadlines.
+/// Turns before deadlines are looked at.
+const TURNS: usize = 16;
+
+/// Messages of one turn.
 const BATCH: usize = 64;
 
 const SOCKET: Token = Token(0);
@@ -92,63 +101,83 @@ impl<C: Connector> Worker<C> {
         // What became ready does not matter: each turn does all that can be done, so each edge is enough.
         let mut events = Events::with_capacity(8);
         loop {
-            let Some(deadline) = pump.settle(&mut client.lock()) else { return };
-            if pump.advance(&client) {
-                continue;
+            // A deadline is held against the time before the input that has arrived is read, so that this input counts, also
+            // when the process was stopped meanwhile.
+            let now = Std::now();
+            let mut idle = false;
+            // A server that never pauses must not keep the worker from its deadlines.
+            for _ in 0..TURNS {
+                idle = !pump.turn(&client);
+                if idle {
+                    break;
+                }
             }
-            let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Std::now()));
-            match pump.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
-                _ => {}
+            if pump.is_done(&client) {
+                return;
+            }
+            let deadline = pump.deadline(&client);
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                pump.expire(&client, now);
+            } else if idle {
+                let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Std::now()));
+                match pump.poll.poll(&mut events, timeout) {
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
+                    _ => {}
+                }
             }
         }
     }
 }
 
-/// When a turn is due at the latest.
-type Deadline = Option<Instant>;
-
 impl<C: Connector> Pump<C> {
-    /// Does what the session asks for, short of input and output; `None` once nothing is left to be done.
-    fn settle(&mut self, client: &mut Turn<'_, ClientSession>) -> Option<Deadline> {
-        let now = Std::now();
-        client.machine().handle_timeout(now);
+    /// Does what there is to do, apart from deadlines; whether that may have made more.
+    fn turn(&mut self, client: &Handle) -> bool {
+        let settled = self.settle(client);
+        let sent = self.send(client);
+        self.pause(client);
+        self.advance(client) || sent || settled
+    }
+
+    /// Does what the session asks for, short of input and output.
+    fn settle(&mut self, client: &Handle) -> bool {
+        let mut settled = false;
         loop {
-            while let Some(action) = client.machine().poll_action() {
-                self.act(now, action);
+            let now = Std::now();
+            let mut turn = client.lock();
+            let told = turn.settle(now);
+            let action = turn.machine().poll_action();
+            drop(turn);
+            match action {
+                Some(action) => self.act(action),
+                None if !told => return settled,
+                None => {}
             }
-            self.send(client.machine());
-            if !client.settle(now) {
-                break;
-            }
+            settled = true;
         }
-        self.pause(now, client);
-        if client.is_over() && matches!(self.link, Link::None) {
-            return None;
-        }
-        let ending = match &self.link {
-            Link::Open(connection) => connection.deadline(),
-            _ => None,
-        };
-        Some([ending, client.machine().poll_timeout()].into_iter().flatten().min())
     }
 
     /// Queues what the session has to say, one message after the other.
-    fn send(&mut self, session: &mut ClientSession) {
-        let Link::Open(connection) = &mut self.link else { return };
-        while connection.can_send()
-            && let Some(text) = session.poll_message()
-            && connection.send(text)
-        {
+    fn send(&mut self, client: &Handle) -> bool {
+        let Link::Open(connection) = &mut self.link else { return false };
+        let mut sent = false;
+        while connection.can_send() {
+            let Some(text) = client.lock().machine().poll_message().map(str::to_owned) else { break };
             // At least; that all was written `take_progress` tells.
             let waiting = text.len();
-            session.message_sent(waiting);
+            if !connection.send(text) {
+                break;
+            }
+            client.lock().machine().message_sent(waiting);
+            sent = true;
         }
+        sent
     }
 
     /// While the queue is full nothing is read.
-    fn pause(&mut self, now: Instant, client: &mut Turn<'_, ClientSession>) {
-        let (session, inbox) = client.sides();
+    fn pause(&mut self, client: &Handle) {
+        let now = Std::now();
+        let mut turn = client.lock();
+        let (session, inbox) = turn.sides();
         match (inbox.is_full(), mem::replace(&mut self.paused, inbox.is_full())) {
             (true, false) => session.reading_paused(now),
             (false, true) => session.reading_resumed(now),
@@ -156,7 +185,31 @@ impl<C: Connector> Pump<C> {
         }
     }
 
-    fn act(&mut self, now: Instant, action: Action) {
+    /// Whether nothing is left to be done.
+    fn is_done(&self, client: &Handle) -> bool {
+        matches!(self.link, Link::None) && client.lock().is_over()
+    }
+
+    /// When a turn is due at the latest.
+    fn deadline(&self, client: &Handle) -> Option<Instant> {
+        let ending = match &self.link {
+            Link::Open(connection) => connection.deadline(),
+            _ => None,
+        };
+        [ending, client.lock().machine().poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Acts on the deadlines that have come by `now`.
+    fn expire(&mut self, client: &Handle, now: Instant) {
+        if let Link::Open(connection) = &mut self.link
+            && let Some(Ended { loss, detail }) = connection.handle_timeout(now)
+        {
+            self.lost(client, loss, detail);
+        }
+        client.lock().machine().handle_timeout(now);
+    }
+
+    fn act(&mut self, action: Action) {
         match action {
             Action::Connect { attempt } => {
                 self.drop_link();
@@ -165,7 +218,7 @@ impl<C: Connector> Pump<C> {
             }
             Action::Close { code, reason } => {
                 if let Link::Open(connection) = &mut self.link {
-                    connection.close(now, code, reason);
+                    connection.close(Std::now(), code, reason);
                 }
             }
             Action::Abort => self.drop_link(),
@@ -222,7 +275,8 @@ impl<C: Connector> Pump<C> {
         match Upgrade::new(stream, &request, &self.limits) {
             Ok(upgrade) => {
                 self.link = Link::Upgrading(upgrade);
-                client.lock().machine().connected(Std::now());
+                let now = Std::now();
+                client.lock().machine().connected(now);
             }
             Err(error) => self.lost(client, Loss::Stopped, Some(error)),
         }
@@ -232,14 +286,13 @@ impl<C: Connector> Pump<C> {
         match upgraded {
             Upgraded::Open { socket, features } => {
                 self.link = Link::Open(Connection::new(socket, self.limits.close_timeout));
-                let mut client = client.lock();
-                let (session, inbox) = client.sides();
+                let now = Std::now();
+                let mut turn = client.lock();
+                let (session, inbox) = turn.sides();
                 inbox.note_transport_error(None);
-                session.opened(Std::now(), features);
+                session.opened(now, features);
             }
-            Upgraded::Refused(refusal)
-                if refusal.location().is_some() && client.lock().machine().redirected(Std::now()) =>
-            {
+            Upgraded::Refused(refusal) if refusal.location().is_some() && client.redirected(Std::now()) => {
                 self.drop_link();
                 self.link = Link::Dialling;
                 self.dialler.start(Dial::Redirect(refusal));
@@ -264,8 +317,9 @@ impl<C: Connector> Pump<C> {
             return moved;
         }
         for _ in 0..BATCH {
+            let received = connection.receive(Std::now());
             let now = Std::now();
-            let full = match connection.receive(now) {
+            let full = match received {
                 Received::Text(text) => deliver(&mut client.lock(), now, &text),
                 Received::Binary => {
                     client.lock().machine().handle_binary(now);
@@ -273,7 +327,7 @@ impl<C: Connector> Pump<C> {
                 }
                 Received::Other => false,
                 Received::Blocked => break,
-                Received::Ended { loss, detail } => {
+                Received::Ended(Ended { loss, detail }) => {
                     self.lost(client, loss, detail);
                     return true;
                 }
@@ -284,17 +338,19 @@ impl<C: Connector> Pump<C> {
             }
         }
         if connection.take_arrived() {
-            client.lock().machine().handle_traffic(Std::now());
+            let now = Std::now();
+            client.lock().machine().handle_traffic(now);
         }
         moved
     }
 
     fn lost(&mut self, client: &Handle, loss: Loss, detail: Option<String>) {
         self.drop_link();
-        let mut client = client.lock();
-        let (session, inbox) = client.sides();
+        let now = Std::now();
+        let mut turn = client.lock();
+        let (session, inbox) = turn.sides();
         inbox.note_transport_error(detail);
-        session.lost(Std::now(), loss);
+        session.lost(now, loss);
     }
 }
 

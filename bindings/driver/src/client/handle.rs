@@ -4,9 +4,11 @@ use std::marker::PhantomData;
 
 use multiwa_ws_core::session::{ClientState, CloseCause};
 
-use super::drive::Shared;
+#[cfg(doc)]
+use super::RequestError;
+use super::shared::Shared;
 use super::{ClientBuilder, ConnectError, ConnectorError, Destination, Request, Status, event_names};
-use crate::{Clock, Net, lock};
+use crate::{Clock, Net};
 
 /// A handle to a client, to be cloned and used from any task or thread while another takes its [`Updates`](super::Updates).
 ///
@@ -42,19 +44,26 @@ impl<R: Clock> Client<R> {
     }
 
     /// Subscribes to events of a profile, `*` for all of them. The subscription is asked for again after each reconnect.
+    ///
+    /// Take updates on another task, or wait for both: see [`Request`] and [`RequestError::UpdatesUnread`], after which the
+    /// subscription stays desired.
     pub fn subscribe<N: AsRef<str>>(&self, profile: &str, events: impl IntoIterator<Item = N>) -> Request {
         let events = event_names(events);
-        Request::new(&self.shared, |machine| machine.subscribe(R::now(), profile, &events))
+        Request::new(&self.shared, R::now(), |machine, now| machine.subscribe(now, profile, &events))
     }
 
     /// Ends the subscription of a profile, or with `None` every subscription.
+    ///
+    /// Take updates on another task, or wait for both: see [`Request`] and [`RequestError::UpdatesUnread`].
     pub fn unsubscribe(&self, profile: Option<&str>) -> Request {
-        Request::new(&self.shared, |machine| machine.unsubscribe(R::now(), profile))
+        Request::new(&self.shared, R::now(), |machine, now| machine.unsubscribe(now, profile))
     }
 
     /// Measures a round trip with the protocol's `ping`.
+    ///
+    /// Take updates on another task, or wait for both: see [`Request`] and [`RequestError::UpdatesUnread`].
     pub fn ping(&self) -> Request {
-        Request::new(&self.shared, |machine| machine.ping(R::now()))
+        Request::new(&self.shared, R::now(), |machine, now| machine.ping(now))
     }
 
     /// Closes the client for good and waits until the connection is closed, at most the close timeout. Cancel safe: the
@@ -67,14 +76,13 @@ impl<R: Clock> Client<R> {
     /// Waits until the client is over, and tells why. Cancel safe.
     pub async fn closed(&self) -> CloseCause {
         loop {
-            let changed = {
-                let state = lock(&self.shared);
-                match state.inbox.over() {
-                    Some(cause) => return cause,
-                    None => state.inbox.changed(),
-                }
-            };
-            changed.await;
+            // Before the look, so that no change is missed.
+            let changed = self.shared.changed();
+            let over = self.shared.lock().inbox.over();
+            match over {
+                Some(cause) => return cause,
+                None => changed.await,
+            }
         }
     }
 
@@ -84,47 +92,54 @@ impl<R: Clock> Client<R> {
     /// Why it is over without having been ready.
     pub async fn ready(&self) -> Result<(), ConnectError> {
         loop {
-            let changed = {
-                let state = lock(&self.shared);
+            // Before the look, so that no change is missed.
+            let changed = self.shared.changed();
+            let outcome = {
+                let state = self.shared.lock();
                 match (state.inbox.was_ready(), state.inbox.over()) {
-                    (true, _) => return Ok(()),
-                    (false, Some(cause)) => return Err(ConnectError::new(cause, &state)),
-                    (false, None) => state.inbox.changed(),
+                    (true, _) => Some(Ok(())),
+                    (false, Some(cause)) => Some(Err(ConnectError::new(cause, &state))),
+                    (false, None) => None,
                 }
             };
-            changed.await;
+            match outcome {
+                Some(outcome) => return outcome,
+                None => changed.await,
+            }
         }
     }
 
     /// Where the client stands.
     #[must_use]
     pub fn state(&self) -> ClientState {
-        lock(&self.shared).client_state()
+        self.shared.lock().client_state()
     }
 
     /// Everything that the client knows, at this moment.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::new(R::now(), &lock(&self.shared))
+        Status::new(R::now(), &self.shared.lock())
     }
 
     fn start_close(&self) {
-        let mut state = lock(&self.shared);
-        state.machine.close(R::now());
+        let now = R::now();
+        let mut state = self.shared.lock();
+        state.machine.close(now);
         state.inbox.wake_driver();
     }
 }
 
 impl<R: Clock> Clone for Client<R> {
     fn clone(&self) -> Self {
-        lock(&self.shared).inbox.handles += 1;
+        self.shared.lock().inbox.handles += 1;
         Self::new(self.shared.clone())
     }
 }
 
 impl<R: Clock> Drop for Client<R> {
     fn drop(&mut self) {
-        lock(&self.shared).drop_handle(R::now());
+        let now = R::now();
+        self.shared.lock().drop_handle(now);
     }
 }
 

@@ -1,20 +1,20 @@
 //! Where what arrives at a client waits for its application.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
+use std::time::Duration;
 
-use event_listener::EventListener;
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::{ClientEvent, CloseCause, Loss, Notice};
+use multiwa_ws_core::session::{ClientEvent, CloseCause, Loss, Notice, RequestId, RequestOutcome};
 
 use super::QueueConfig;
 use super::queue::{Item, Queue};
-use super::request::Requests;
-use crate::trace::{self, ClientSpan, Entered};
+use super::request::{Outcome, RequestError, Requests, result_of};
+use super::shared::Due;
+use crate::sync::SharedWaker;
 
 /// Where what arrives waits for the application.
 #[derive(Debug)]
 pub struct Inbox {
-    span: ClientSpan,
     queue: Queue,
     requests: Requests,
     /// Why the client is over.
@@ -28,17 +28,20 @@ pub struct Inbox {
     unread: bool,
     /// Events were too many, and the policy is to close.
     overflown: bool,
-    driver: Option<Waker>,
-    reader: Option<Waker>,
-    /// Notified when the client is ready or over.
-    changed: event_listener::Event,
+    pub(super) driver: Option<SharedWaker>,
+    /// The task that asked for an update last.
+    pub(super) reader: Option<SharedWaker>,
+    /// It waits for one.
+    reader_waits: bool,
+    /// How many updates were taken.
+    taken: u64,
+    pub(super) due: Due,
 }
 
 impl Inbox {
     /// Of a client with one handle and its updates.
     pub(super) fn new(queue: QueueConfig) -> Self {
         Self {
-            span: ClientSpan::new(),
             queue: Queue::new(queue),
             requests: Requests::default(),
             over: None,
@@ -49,22 +52,28 @@ impl Inbox {
             overflown: false,
             driver: None,
             reader: None,
-            changed: event_listener::Event::new(),
+            reader_waits: false,
+            taken: 0,
+            due: Due::default(),
         }
     }
 
     /// Takes an event of the machine, which it copies into the queue.
     pub fn receive(&mut self, now: Instant, event: ClientEvent<'_>) {
-        trace::received(now, &event);
+        self.due.log.received(now, &event);
         if let ClientEvent::RequestEnded { id, outcome, .. } = event {
-            self.requests.end(id, outcome);
+            self.end_request(id, outcome);
         } else if let ClientEvent::Notice(notice) = event {
             self.notice(notice);
         } else if !self.unread {
-            let dropped = self.queue.dropped();
+            let (dropped, was_full) = (self.queue.dropped(), self.is_full());
             self.overflown |= self.queue.push(&event);
             if self.queue.dropped() > dropped {
-                trace::dropped(self.queue.dropped());
+                self.due.log.dropped(self.queue.dropped());
+            }
+            if !was_full && self.is_full() {
+                // One of those who wait may be the one that should take something.
+                self.due.requests.extend(self.requests.waiting());
             }
             self.wake_reader();
         }
@@ -84,26 +93,20 @@ impl Inbox {
     }
 
     fn wake_reader(&mut self) {
-        if let Some(waker) = self.reader.take() {
-            waker.wake();
+        if std::mem::take(&mut self.reader_waits) {
+            self.due.reader.clone_from(&self.reader);
         }
+    }
+
+    fn end_request(&mut self, id: RequestId, outcome: RequestOutcome<'_>) {
+        let unread = outcome == RequestOutcome::TimedOut && self.is_full();
+        let result = if unread { Err(RequestError::UpdatesUnread) } else { result_of(outcome) };
+        self.due.requests.extend(self.requests.end(id, result));
     }
 }
 
 /// For the driver.
 impl Inbox {
-    pub(super) fn enter(&self) -> Entered {
-        self.span.enter()
-    }
-
-    /// Whom to wake when there is something to do.
-    pub(super) fn set_driver(&mut self, waker: &Waker) {
-        match &mut self.driver {
-            Some(driver) => driver.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
-    }
-
     /// Whether events were too many, and the policy is to close; told once.
     pub(super) fn take_overflown(&mut self) -> bool {
         std::mem::take(&mut self.overflown)
@@ -117,9 +120,7 @@ impl Inbox {
             Notice::Closed(cause) => self.over = Some(cause),
             _ => {}
         }
-        if self.over.is_some() || self.was_ready {
-            self.changed.notify(usize::MAX);
-        }
+        self.due.changed |= self.over.is_some() || self.was_ready;
         if !self.unread {
             self.queue.push_notice(notice);
             self.wake_reader();
@@ -128,9 +129,9 @@ impl Inbox {
 
     /// There is no driver any more.
     pub(super) fn abandon(&mut self) {
-        self.driver = None;
+        self.due.dropped.extend(self.driver.take());
         if self.over.is_none() {
-            self.requests.end_all();
+            self.due.requests.extend(self.requests.end_all());
             self.notice(Notice::Closed(CloseCause::Lost(Loss::Stopped)));
         }
     }
@@ -146,11 +147,6 @@ impl Inbox {
         self.was_ready
     }
 
-    /// Completes when [`over`](Self::over) or [`was_ready`](Self::was_ready) may say something else than now.
-    pub(super) fn changed(&self) -> EventListener {
-        self.changed.listen()
-    }
-
     pub(super) fn transport_error(&self) -> Option<&str> {
         self.transport_error.as_deref()
     }
@@ -163,15 +159,41 @@ impl Inbox {
         &mut self.requests
     }
 
-    /// Takes the next update, and its text in place of what `text` was; `None` in it once there is none any more.
-    pub(super) fn poll_update(&mut self, cx: &mut Context<'_>, text: &mut String) -> Poll<Option<Item>> {
+    /// Asks about a request for the task of `waker`.
+    pub(super) fn poll_request(&mut self, id: RequestId, waker: &Waker) -> Poll<Result<Duration, RequestError>> {
+        let reads = self.reader.as_ref().is_none_or(|reader| reader.will_wake(waker));
+        let stuck = (self.is_full() && reads).then_some(self.taken);
+        match self.requests.poll(id, stuck) {
+            Outcome::Ended(result) => Poll::Ready(result),
+            Outcome::Waits => Poll::Pending,
+            Outcome::AskAgain(waker) => {
+                self.due.requests.extend(waker);
+                Poll::Pending
+            }
+            Outcome::Stuck => {
+                let result = Err(RequestError::UpdatesUnread);
+                self.due.dropped.extend(self.requests.end(id, result.clone()));
+                Poll::Ready(result)
+            }
+        }
+    }
+
+    /// Nobody asks about a request any more.
+    pub(super) fn forget_request(&mut self, id: RequestId) {
+        self.due.dropped.extend(self.requests.remove(id));
+    }
+
+    /// Takes the next update for the [reader](Self::reader), and its text in place of what `text` was; `None` in it once there
+    /// is none any more.
+    pub(super) fn poll_update(&mut self, text: &mut String) -> Poll<Option<Item>> {
         let was_full = self.is_full();
         let item = self.queue.pop(text);
+        self.taken += u64::from(item.is_some());
         if was_full && !self.is_full() {
             self.wake_driver();
         }
         if item.is_none() && self.over.is_none() {
-            self.reader = Some(cx.waker().clone());
+            self.reader_waits = true;
             return Poll::Pending;
         }
         Poll::Ready(item)
@@ -181,11 +203,10 @@ impl Inbox {
     pub(super) fn stop_reading(&mut self) {
         self.unread = true;
         self.queue.clear();
+        self.due.dropped.extend(self.reader.take());
     }
 
-    pub(super) fn wake_driver(&self) {
-        if let Some(driver) = &self.driver {
-            driver.wake_by_ref();
-        }
+    pub(super) fn wake_driver(&mut self) {
+        self.due.driver.clone_from(&self.driver);
     }
 }

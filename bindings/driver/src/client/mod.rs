@@ -12,6 +12,7 @@ mod proxy;
 mod queue;
 mod race;
 mod request;
+mod shared;
 mod status;
 mod stream;
 mod target;

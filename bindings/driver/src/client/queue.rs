@@ -9,8 +9,8 @@ use super::Update;
 /// What happens to events while the application does not take them and the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
-    /// Nothing more is read: the server waits, and answers to requests wait with it, so that requests may time out. The
-    /// silence of a server that is not read means nothing. No event is lost, unless the server loses patience; while the
+    /// Nothing more is read: the server waits, and answers to requests wait with it, so that requests fail with
+    /// [`RequestError::UpdatesUnread`](super::RequestError::UpdatesUnread) unless another task takes updates. The silence of a server that is not read means nothing. No event is lost, unless the server loses patience; while the
     /// client closes, reading goes on and the newest event is dropped.
     #[default]
     Wait,

@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{CommandError, Refusal, RequestId, RequestOutcome};
 
-use super::drive::{Machine, Shared};
-use crate::lock;
+use super::machine::Machine;
+use super::shared::Shared;
+use crate::sync::SharedWaker;
 
 /// A request that was made: the future of how it ends, which is after the time from sending it to its answer.
+///
+/// Its answer comes behind the events that the server has sent before. With [`Overflow::Wait`](super::Overflow::Wait) nothing
+/// is read while the queue of updates is full, so updates must be taken meanwhile: by another task, or by this one, which then
+/// waits for both. A request that only the waiting task itself could help on ends with [`RequestError::UpdatesUnread`] at once.
 ///
 /// Cancel safe: the request was made when this was, so dropping it changes nothing, and it can be awaited by reference again
 /// and again.
@@ -25,15 +31,18 @@ impl Request {
     /// Commands the machine, and tells its driver.
     pub(super) fn new(
         shared: &Shared,
-        command: impl FnOnce(&mut dyn Machine) -> Result<RequestId, CommandError>,
+        now: Instant,
+        command: impl FnOnce(&mut dyn Machine, Instant) -> Result<RequestId, CommandError>,
     ) -> Self {
-        let mut state = lock(shared);
+        let mut state = shared.lock();
         // Also the machine of a driver that is gone would take a command, and never answer.
-        let id = if state.inbox.over().is_some() { Err(CommandError::Closed) } else { command(&mut state.machine) };
+        let id =
+            if state.inbox.over().is_some() { Err(CommandError::Closed) } else { command(&mut state.machine, now) };
         if let Ok(id) = id {
             state.inbox.requests().insert(id);
         }
         state.inbox.wake_driver();
+        drop(state);
         Self { id, shared: shared.clone() }
     }
 }
@@ -43,14 +52,14 @@ impl Future for Request {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let id = self.id?;
-        lock(&self.shared).inbox.requests().poll(id, cx)
+        self.shared.lock_with(cx.waker(), |inbox| inbox.requests().waker(id)).inbox.poll_request(id, cx.waker())
     }
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
         if let Ok(id) = self.id {
-            lock(&self.shared).inbox.requests().remove(id);
+            self.shared.lock().inbox.forget_request(id);
         }
     }
 }
@@ -85,6 +94,16 @@ pub enum RequestError {
     /// No answer in time.
     #[error("the server did not answer in time")]
     TimedOut,
+    /// The queue of updates is full, so nothing is read, and the answer would come only once somebody takes an update. The task
+    /// that waits for the answer is the one that took the last update, or nobody has taken any; or the time of the request ran
+    /// out meanwhile. The request was made: a subscription is asked for all the same.
+    ///
+    /// Take updates first, or on another task, or choose another [`Overflow`](super::Overflow).
+    #[error(
+        "updates fill the queue and this task does not take them, so the answer cannot be read: \
+         take updates first, or on another task, or choose another overflow policy"
+    )]
+    UpdatesUnread,
     /// The connection was lost before the answer. A subscription is asked for again.
     #[error("the connection was lost before the answer")]
     ConnectionLost,
@@ -97,47 +116,95 @@ pub(super) struct Requests(BTreeMap<RequestId, Slot>);
 /// A request and whoever waits for its end.
 #[derive(Debug)]
 enum Slot {
-    Waiting(Option<Waker>),
+    Waiting(Waiting),
     Ended(Result<Duration, RequestError>),
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    waker: Option<SharedWaker>,
+    /// How many updates had been taken when it was found that this one waits for itself.
+    taken: Option<u64>,
 }
 
 impl Requests {
     fn insert(&mut self, id: RequestId) {
-        self.0.insert(id, Slot::Waiting(None));
+        self.0.insert(id, Slot::Waiting(Waiting::default()));
     }
 
-    /// Each ends once.
-    pub(super) fn end(&mut self, id: RequestId, outcome: RequestOutcome<'_>) {
-        if let Some(slot @ Slot::Waiting(_)) = self.0.get_mut(&id)
-            && let Slot::Waiting(Some(waker)) = std::mem::replace(slot, Slot::Ended(result_of(outcome)))
-        {
-            waker.wake();
-        }
-    }
-
-    /// The client ends without having said more about them.
-    pub(super) fn end_all(&mut self) {
-        let ids: Vec<_> = self.0.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.end(id, RequestOutcome::ConnectionLost));
-    }
-
-    fn poll(&mut self, id: RequestId, cx: &mut Context<'_>) -> Poll<Result<Duration, RequestError>> {
+    /// Each ends once. Returns whom to wake.
+    pub(super) fn end(&mut self, id: RequestId, result: Result<Duration, RequestError>) -> Option<SharedWaker> {
         match self.0.get_mut(&id) {
-            Some(Slot::Ended(result)) => Poll::Ready(result.clone()),
-            Some(Slot::Waiting(waker)) => {
-                *waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-            None => Poll::Ready(Err(RequestError::ConnectionLost)),
+            Some(slot @ Slot::Waiting(_)) => std::mem::replace(slot, Slot::Ended(result)).into_waker(),
+            _ => None,
         }
     }
 
-    fn remove(&mut self, id: RequestId) {
-        self.0.remove(&id);
+    /// The client ends without having said more about them. Returns whom to wake.
+    pub(super) fn end_all(&mut self) -> Vec<SharedWaker> {
+        let ids: Vec<_> = self.0.keys().copied().collect();
+        ids.into_iter().filter_map(|id| self.end(id, Err(RequestError::ConnectionLost))).collect()
+    }
+
+    /// All who wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = SharedWaker> {
+        self.0.values().filter_map(|slot| match slot {
+            Slot::Waiting(waiting) => waiting.waker.clone(),
+            Slot::Ended(_) => None,
+        })
+    }
+
+    /// Where the waker of who waits for a request belongs.
+    fn waker(&mut self, id: RequestId) -> Option<&mut Option<SharedWaker>> {
+        match self.0.get_mut(&id) {
+            Some(Slot::Waiting(waiting)) => Some(&mut waiting.waker),
+            _ => None,
+        }
+    }
+
+    /// How a request ended. `stuck` is how many updates were taken, when only the task that asks could take more: it is given
+    /// one occasion to do so.
+    pub(super) fn poll(&mut self, id: RequestId, stuck: Option<u64>) -> Outcome {
+        match self.0.get_mut(&id) {
+            Some(Slot::Ended(result)) => Outcome::Ended(result.clone()),
+            Some(Slot::Waiting(waiting)) => {
+                let before = std::mem::replace(&mut waiting.taken, stuck);
+                match stuck {
+                    None => Outcome::Waits,
+                    Some(_) if before == stuck => Outcome::Stuck,
+                    Some(_) => Outcome::AskAgain(waiting.waker.clone()),
+                }
+            }
+            None => Outcome::Ended(Err(RequestError::ConnectionLost)),
+        }
+    }
+
+    /// Returns whom nobody has to wake any more.
+    pub(super) fn remove(&mut self, id: RequestId) -> Option<SharedWaker> {
+        self.0.remove(&id)?.into_waker()
     }
 }
 
-fn result_of(outcome: RequestOutcome<'_>) -> Result<Duration, RequestError> {
+/// What is known of a request.
+pub(super) enum Outcome {
+    Ended(Result<Duration, RequestError>),
+    Waits,
+    /// The task that asks is to be woken, to ask again.
+    AskAgain(Option<SharedWaker>),
+    /// It would wait for itself.
+    Stuck,
+}
+
+impl Slot {
+    fn into_waker(self) -> Option<SharedWaker> {
+        match self {
+            Self::Waiting(waiting) => waiting.waker,
+            Self::Ended(_) => None,
+        }
+    }
+}
+
+pub(super) fn result_of(outcome: RequestOutcome<'_>) -> Result<Duration, RequestError> {
     match outcome {
         RequestOutcome::Acknowledged { after } => Ok(after),
         RequestOutcome::TimedOut => Err(RequestError::TimedOut),

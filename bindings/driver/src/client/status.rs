@@ -5,7 +5,8 @@ use std::time::Duration;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{ClientCounters, ClientState, CloseCause, Loss, SubscriptionSet};
 
-use super::drive::{Machine, State};
+use super::machine::Machine;
+use super::shared::State;
 
 /// What a client knows at one moment. Times are durations, as counted from that moment.
 #[derive(Clone, Debug)]

@@ -1,4 +1,6 @@
 //! The task behind a client: it moves bytes and keeps time.
+//!
+//! It locks the client for as long as the machine takes to act, and calls connectors, futures and streams unlocked.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,13 +9,14 @@ use std::task::{Context, Poll};
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, TransportAction};
 use multiwa_ws_core::handshake::ClientRequest;
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::{ClientState, Loss};
 
-use super::drive::{Driver, Inbox, Turn};
+use super::drive::Driver;
+use super::shared::State;
 use super::{Connector, ConnectorError};
 use crate::Io;
-use crate::buffer::ReadBuffer;
-use crate::transport::{Read, Timer, Transport, transmit};
+use crate::buffer::{self, ReadBuffer};
+use crate::transport::{Read, Timer, Transmit, Transport};
 
 /// Drives the core's client over the streams of a connector, to its end.
 pub(super) struct Task<C: Connector, R: Io<C::Stream>> {
@@ -38,6 +41,16 @@ enum Link<S> {
     Up(Transport<S>),
 }
 
+/// What came of a turn.
+enum Turned {
+    /// The client is over, and nothing is left to be done.
+    Over,
+    /// Something was done that may have made more to do.
+    Busy,
+    /// There is nothing to do before this time.
+    Idle(Option<Instant>),
+}
+
 impl<C: Connector, R: Io<C::Stream>> Task<C, R> {
     pub(super) fn new(driver: Driver<Client>, connector: C) -> Self {
         let pump =
@@ -51,16 +64,22 @@ impl<C: Connector, R: Io<C::Stream>> Future for Task<C, R> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { driver, pump } = self.get_mut();
-        let mut client = driver.turn(cx.waker());
-        // A server that never pauses must not starve the other tasks of the thread.
+        let _entered = driver.enter();
+        // A server that never pauses must starve neither the other tasks of the thread nor the deadlines.
         for _ in 0..TURNS {
-            // A client that gives up still closes the connection: the server is told why.
-            if client.is_over() && matches!(pump.link, Link::None) {
-                return Poll::Ready(());
+            match pump.turn(cx, driver) {
+                Turned::Over => return Poll::Ready(()),
+                Turned::Busy => {}
+                // All input that has arrived was processed before a deadline is.
+                Turned::Idle(deadline) => match pump.timer.poll(cx, deadline) {
+                    Poll::Ready(now) => driver.lock_again().machine.handle_timeout(now),
+                    Poll::Pending => return Poll::Pending,
+                },
             }
-            if !pump.turn(cx, &mut client) {
-                return Poll::Pending;
-            }
+        }
+        let deadline = driver.lock_again().machine.poll_timeout();
+        if let Poll::Ready(now) = pump.timer.poll(cx, deadline) {
+            driver.lock_again().machine.handle_timeout(now);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -71,118 +90,199 @@ impl<C: Connector, R: Io<C::Stream>> Future for Task<C, R> {
 const TURNS: usize = 16;
 
 impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
-    /// Does all there is to do; whether something was done that may have made more.
-    fn turn(&mut self, cx: &mut Context<'_>, client: &mut Turn<'_, Client>) -> bool {
-        let acted = self.act(client.machine());
-        let moved = match &mut self.link {
-            Link::None => false,
-            Link::Connecting(connecting) => match connecting.as_mut().poll(cx) {
-                Poll::Pending => false,
-                Poll::Ready(result) => {
-                    self.connected(client, result);
-                    true
-                }
-            },
-            Link::Up(_) => self.exchange(cx, client),
-        };
-        let settled = client.settle(R::now());
-        let timed = match self.timer.poll(cx, client.machine().poll_timeout()) {
-            Poll::Ready(now) => {
-                client.machine().handle_timeout(now);
-                true
+    /// Does what there is to do, apart from deadlines.
+    fn turn(&mut self, cx: &mut Context<'_>, driver: &Driver<Client>) -> Turned {
+        buffer::with_scratch(|scratch| {
+            let now = R::now();
+            let mut client = driver.lock(cx.waker());
+            let settled = client.settle(now);
+            if let Some(action) = client.machine.poll_action() {
+                drop(client);
+                self.act(action);
+                return Turned::Busy;
             }
-            Poll::Pending => false,
-        };
-        acted || moved || settled || timed
-    }
+            // A client that gives up still closes the connection: the server is told why.
+            if client.inbox.over().is_some() && matches!(self.link, Link::None) {
+                return Turned::Over;
+            }
+            self.pause(now, &mut client);
+            let mut out = Out { driver, scratch, len: 0, shutdown: false, deadline: None, told: false };
+            out.copy(&client.machine);
+            drop(client);
 
-    fn act(&mut self, client: &mut Client) -> bool {
-        let mut acted = false;
-        while let Some(action) = client.poll_action() {
-            acted = true;
-            self.buffer = ReadBuffer::default();
-            if std::mem::take(&mut self.paused) {
-                client.reading_resumed(R::now());
-            }
-            self.link = match action {
-                TransportAction::Disconnect => Link::None,
-                TransportAction::Connect { attempt } => Link::Connecting(Box::pin(self.connector.connect(attempt))),
-                TransportAction::Redirect(refusal) => Link::Connecting(Box::pin(self.connector.redirect(*refusal))),
+            let moved = match &mut self.link {
+                Link::None => false,
+                Link::Connecting(connecting) => match connecting.as_mut().poll(cx) {
+                    Poll::Pending => false,
+                    Poll::Ready(result) => {
+                        self.connected(driver, result);
+                        true
+                    }
+                },
+                Link::Up(_) => self.exchange(cx, &mut out),
             };
+            if settled || moved || out.told { Turned::Busy } else { Turned::Idle(out.deadline) }
+        })
+    }
+
+    /// Pauses reading, or goes on with it: of an open connection nothing is read while the queue is full.
+    fn pause(&mut self, now: Instant, client: &mut State<Client>) {
+        let paused = is_paused(client);
+        match (std::mem::replace(&mut self.paused, paused), paused) {
+            (false, true) => client.machine.reading_paused(now),
+            (true, false) => client.machine.reading_resumed(now),
+            _ => {}
         }
-        acted
     }
 
-    fn connected(&mut self, client: &mut Turn<'_, Client>, result: Result<(C::Stream, ClientRequest), ConnectorError>) {
-        let now = R::now();
-        let (client, inbox) = client.sides();
-        self.link = Link::None;
-        let error = match result {
-            Ok((stream, request)) => match client.connected(now, request) {
-                Ok(()) => {
-                    self.link = Link::Up(Transport::new(stream));
-                    None
-                }
-                Err(error) => Some(error.to_string()),
-            },
-            Err(ConnectorError { loss, error }) => {
-                client.connect_failed(now, loss);
-                Some(error.to_string())
-            }
+    fn act(&mut self, action: TransportAction) {
+        self.buffer = ReadBuffer::default();
+        self.link = match action {
+            TransportAction::Disconnect => Link::None,
+            TransportAction::Connect { attempt } => Link::Connecting(Box::pin(self.connector.connect(attempt))),
+            TransportAction::Redirect(refusal) => Link::Connecting(Box::pin(self.connector.redirect(*refusal))),
         };
-        inbox.note_transport_error(error);
     }
 
-    /// Writes, reads and hands on what was read.
-    fn exchange(&mut self, cx: &mut Context<'_>, client: &mut Turn<'_, Client>) -> bool {
-        let Link::Up(transport) = &mut self.link else { return false };
-        let (client, inbox) = client.sides();
-        let _ = transport.poll_write::<R>(cx, client);
-        if inbox.is_full() {
-            if !self.paused {
-                self.paused = true;
-                client.reading_paused(R::now());
+    fn connected(&mut self, driver: &Driver<Client>, result: Result<(C::Stream, ClientRequest), ConnectorError>) {
+        self.link = Link::None;
+        match result {
+            Ok((stream, request)) => {
+                let now = R::now();
+                let mut client = driver.lock_again();
+                let (machine, inbox) = client.sides();
+                let refused = machine.connected(now, request).err().map(|error| error.to_string());
+                let is_refused = refused.is_some();
+                inbox.note_transport_error(refused);
+                drop(client);
+                if !is_refused {
+                    self.link = Link::Up(Transport::new(stream));
+                }
             }
+            Err(ConnectorError { loss, error }) => {
+                let detail = error.to_string();
+                let now = R::now();
+                let mut client = driver.lock_again();
+                client.machine.connect_failed(now, loss);
+                client.inbox.note_transport_error(Some(detail));
+            }
+        }
+    }
+
+    /// Writes, reads and hands on what was read; whether there was anything to read.
+    fn exchange(&mut self, cx: &mut Context<'_>, out: &mut Out<'_>) -> bool {
+        let Link::Up(transport) = &mut self.link else { return false };
+        let _ = transport.poll_write::<R>(cx, out);
+        let mut read = Poll::Ready(Read::Bytes);
+        if !self.paused && self.buffer.is_empty() {
+            self.buffer.release();
+            read = transport.poll_read::<R>(cx, &mut self.buffer);
+        }
+        let error = transport.error.take().map(|error| error.to_string());
+        let read = match read {
+            Poll::Ready(read) if !self.paused => Some(read),
+            _ => None,
+        };
+        if read.is_none() && error.is_none() {
             return false;
         }
-        if std::mem::take(&mut self.paused) {
-            client.reading_resumed(R::now());
-        }
-        let mut more = true;
-        if self.buffer.is_empty() {
-            self.buffer.release();
-            match transport.poll_read::<R>(cx, &mut self.buffer) {
-                Poll::Pending => return false,
-                Poll::Ready(Read::Bytes) => {}
-                Poll::Ready(Read::Eof) => more = false,
-                Poll::Ready(Read::Failed) => {
-                    more = false;
-                    client.handle_lost(R::now(), Loss::Io);
-                }
-            }
-        }
         let now = R::now();
-        if more {
-            receive(&mut self.buffer, now, client, inbox);
-        } else {
-            client.handle_eof(now);
+        let mut client = out.driver.lock_again();
+        if error.is_some() {
+            client.inbox.note_transport_error(error);
         }
-        if let Some(error) = transport.error.take() {
-            inbox.note_transport_error(Some(error.to_string()));
+        match read {
+            Some(Read::Bytes) => receive(&mut self.buffer, now, &mut client),
+            Some(Read::Eof) => client.machine.handle_eof(now),
+            Some(Read::Failed) => client.machine.handle_lost(now, Loss::Io),
+            None => {}
         }
         true
     }
 }
 
+fn is_paused(client: &State<Client>) -> bool {
+    let is_open = matches!(client.machine.session().state(), ClientState::AwaitingAck | ClientState::Ready);
+    is_open && client.inbox.is_full()
+}
+
 /// Hands on the events in `buffer`, until the queue is full.
-fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut Client, inbox: &mut Inbox) {
+fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut State<Client>) {
     buffer.consume(|input| {
-        while !inbox.is_full()
-            && let Some(received) = client.handle_input(now, input)
+        while !is_paused(client)
+            && let Some(received) = client.machine.handle_input(now, input)
         {
-            inbox.receive(now, received.event);
+            client.inbox.receive(now, received.event);
         }
     });
 }
 
-transmit!(Client, |client, now| client.handle_lost(now, Loss::Io));
+/// What the machine has to send and to wait for, copied out of it so that it is written while the client is unlocked.
+struct Out<'t> {
+    driver: &'t Driver<Client>,
+    scratch: &'t mut [u8],
+    /// Bytes of `scratch` that are to be written.
+    len: usize,
+    shutdown: bool,
+    deadline: Option<Instant>,
+    /// The machine was told something.
+    told: bool,
+}
+
+impl Out<'_> {
+    /// What is copied begins with what was copied before and not taken by the stream: a TLS library that has encrypted bytes
+    /// wants to see all of them again.
+    fn copy(&mut self, machine: &Client) {
+        let mut slices = [&[][..]; SLICES];
+        let filled = machine.poll_transmit(&mut slices);
+        self.len = 0;
+        for slice in slices.iter().take(filled) {
+            let room = self.scratch.get_mut(self.len..).unwrap_or_default();
+            let len = slice.len().min(room.len());
+            if let (Some(room), Some(slice)) = (room.get_mut(..len), slice.get(..len)) {
+                room.copy_from_slice(slice);
+            }
+            self.len += len;
+        }
+        self.shutdown = machine.poll_shutdown();
+        self.deadline = machine.poll_timeout();
+    }
+
+    fn tell(&mut self, news: impl FnOnce(&mut Client)) {
+        let mut client = self.driver.lock_again();
+        news(&mut client.machine);
+        self.told = true;
+        self.copy(&client.machine);
+    }
+}
+
+/// Slices that are copied at once.
+const SLICES: usize = 16;
+
+impl Transmit for Out<'_> {
+    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+        match (self.scratch.get(..self.len), slices) {
+            (Some(bytes @ [_, ..]), [slice, ..]) => {
+                *slice = bytes;
+                1
+            }
+            _ => 0,
+        }
+    }
+
+    fn transmitted(&mut self, now: Instant, len: usize) {
+        self.tell(|client| client.transmitted(now, len));
+    }
+
+    fn poll_shutdown(&self) -> bool {
+        self.shutdown
+    }
+
+    fn shutdown_done(&mut self) {
+        self.tell(Client::shutdown_done);
+    }
+
+    fn handle_lost(&mut self, now: Instant) {
+        self.tell(|client| client.handle_lost(now, Loss::Io));
+    }
+}

@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use multiwa_ws_core::session::{Event, JsonError, Message, Notice};
 
-use super::drive::Shared;
 use super::queue::Item;
-use crate::{Clock, lock};
+use super::shared::Shared;
+use crate::Clock;
 
 /// What a client tells, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +103,7 @@ impl<R: Clock> Updates<R> {
     }
 
     fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        lock(&self.shared).inbox.poll_update(cx, &mut self.text)
+        self.shared.lock_with(cx.waker(), |inbox| Some(&mut inbox.reader)).inbox.poll_update(&mut self.text)
     }
 }
 
@@ -120,9 +120,10 @@ impl<R: Clock> Stream for Updates<R> {
 
 impl<R: Clock> Drop for Updates<R> {
     fn drop(&mut self) {
-        let mut state = lock(&self.shared);
+        let now = R::now();
+        let mut state = self.shared.lock();
         state.inbox.stop_reading();
-        state.drop_handle(R::now());
+        state.drop_handle(now);
     }
 }
 

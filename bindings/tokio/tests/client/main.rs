@@ -7,6 +7,7 @@ mod cancellation;
 #[path = "../kit/choppy.rs"]
 mod choppy;
 mod closing;
+mod foreign_code;
 mod lifecycle;
 #[path = "../kit/persist.rs"]
 mod persist;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::session::{ClientConfig, ClientState};
 use multiwa_ws_core::websocket::Event;
-use multiwa_ws_tokio::{Client, QueueConfig, RequestError};
-use tokio::time::sleep;
+use multiwa_ws_tokio::{Client, QueueConfig, RequestError, WebSocket};
+use tokio::io::DuplexStream;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{accept, acknowledge, answer, builder, listen, member, next_data, publish, subscribed, within};
 
@@ -53,7 +54,7 @@ async fn updates_that_nobody_takes_any_more_hold_up_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_a_full_queue_waits_requests_time_out_and_the_silence_is_not_the_servers() {
+async fn while_a_full_queue_waits_requests_fail_and_the_silence_is_not_the_servers() {
     let session = ClientConfig {
         request_timeout: Duration::from_secs(10),
         keep_alive: KeepAlive { interval: Some(Duration::from_secs(30)), ..KeepAlive::default() },
@@ -75,7 +76,7 @@ async fn while_a_full_queue_waits_requests_time_out_and_the_silence_is_not_the_s
     });
     sleep(Duration::from_secs(1)).await;
     // The queue is full: the answer to this ping is behind events that are not read.
-    assert_eq!(client.ping().await, Err(RequestError::TimedOut));
+    assert_eq!(client.ping().await, Err(RequestError::UpdatesUnread));
     sleep(Duration::from_secs(3600)).await;
     assert_eq!((client.state(), client.status().attempt), (ClientState::Ready, 1));
     for n in 0..5 {
@@ -103,4 +104,110 @@ async fn after_a_pause_a_server_that_is_silent_is_lost_after_the_usual_wait() {
     assert_eq!(client.state(), ClientState::Ready);
     sleep(Duration::from_secs(30 + 10)).await;
     assert_ne!(client.state(), ClientState::Ready);
+}
+
+/// Publishes `count` events, then answers every request.
+async fn publish_then_answer(mut server: WebSocket<DuplexStream>, count: usize) {
+    for n in 0..count {
+        publish(&mut server, n).await;
+    }
+    while let Some(mut received) = server.next().await.unwrap() {
+        if let Event::Text(text) = received.event {
+            let reply = answer(&member(text, "type"), &member(text, "requestId"));
+            received.sender.send_text(&reply).unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_09_a_request_on_the_task_that_leaves_updates_unread_fails_at_once() {
+    let (client, mut updates, server) = subscribed(builder(), 1 << 16).await;
+    // A backlog, as after a reconnection: a little more than the default queue holds.
+    tokio::spawn(publish_then_answer(server, 1_100));
+    assert_eq!(next_data(&mut updates).await, "0");
+    sleep(Duration::from_secs(1)).await;
+
+    let started = Instant::now();
+    assert_eq!(client.subscribe("q", ["e"]).await, Err(RequestError::UpdatesUnread));
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    for n in 1..1_100 {
+        assert_eq!(next_data(&mut updates).await, n.to_string());
+    }
+    // It was asked for all the same.
+    client.ping().await.unwrap();
+    assert_eq!(client.status().live.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_09_a_request_fails_at_once_when_nobody_has_ever_taken_an_update() {
+    let builder = builder().queue(QueueConfig { events: 2, ..QueueConfig::default() });
+    let (client, _updates, server) = subscribed(builder, 1 << 16).await;
+    tokio::spawn(publish_then_answer(server, 3));
+    sleep(Duration::from_secs(1)).await;
+    let started = Instant::now();
+    assert_eq!(client.ping().await, Err(RequestError::UpdatesUnread));
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_09_a_request_that_waits_already_fails_when_the_queue_is_full() {
+    let builder = builder().queue(QueueConfig { events: 2, ..QueueConfig::default() });
+    let (client, _updates, server) = subscribed(builder, 1 << 16).await;
+    let started = Instant::now();
+    let publishing = tokio::spawn(async move {
+        sleep(Duration::from_secs(1)).await;
+        publish_then_answer(server, 3).await;
+    });
+    assert_eq!(client.ping().await, Err(RequestError::UpdatesUnread));
+    assert_eq!(started.elapsed(), Duration::from_secs(1));
+    publishing.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_09_updates_and_a_request_can_be_awaited_together_on_one_task() {
+    let builder = builder().queue(QueueConfig { events: 1, ..QueueConfig::default() });
+    let (client, mut updates, server) = subscribed(builder, 1 << 16).await;
+    tokio::spawn(publish_then_answer(server, 100));
+    sleep(Duration::from_secs(1)).await;
+    let mut request = client.subscribe("q", ["e"]);
+    let mut taken = 0;
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = &mut request => break result,
+            event = updates.next_event() => taken += usize::from(event.is_some()),
+        }
+    };
+    result.unwrap();
+    assert_eq!(taken, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_09_a_reader_on_another_task_may_take_its_time() {
+    let builder = builder().queue(QueueConfig { events: 1, ..QueueConfig::default() });
+    let (client, mut updates, server) = subscribed(builder, 1 << 16).await;
+    tokio::spawn(publish_then_answer(server, 5));
+    tokio::spawn(async move {
+        while updates.next_event().await.is_some() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
+    sleep(Duration::from_millis(500)).await;
+    client.subscribe("q", ["e"]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_09_a_request_that_times_out_behind_unread_updates_says_so() {
+    let builder = builder().queue(QueueConfig { events: 1, ..QueueConfig::default() });
+    let (client, mut updates, server) = subscribed(builder, 1 << 16).await;
+    tokio::spawn(publish_then_answer(server, 5));
+    tokio::spawn(async move {
+        let _ = updates.next_event().await;
+        sleep(Duration::from_secs(3_600)).await;
+        drop(updates);
+    });
+    sleep(Duration::from_secs(1)).await;
+    let started = Instant::now();
+    assert_eq!(client.ping().await, Err(RequestError::UpdatesUnread));
+    assert_eq!(started.elapsed(), Duration::from_secs(10));
 }

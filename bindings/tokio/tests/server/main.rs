@@ -5,3 +5,4 @@ mod admission;
 mod client;
 mod delivery;
 mod lifecycle;
+mod slow_line;

@@ -4,6 +4,8 @@
 mod connector;
 mod dialling;
 mod endings;
+mod foreign_code;
 mod peer;
 mod server;
+mod stopped;
 mod threads;

@@ -1,10 +1,10 @@
 //! Threads: one reads, others command.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Notice};
 use multiwa_ws_tokio::Server;
-use multiwa_ws_tungstenite::{Client, RequestError, TimedOut, Update};
+use multiwa_ws_tungstenite::{Client, QueueConfig, RequestError, TimedOut, Update};
 
 use crate::peer::{Call, call, listen, number, numbers, publish, runtime, serve, wait_until};
 
@@ -141,4 +141,38 @@ fn a_server_that_refuses_a_request_is_quoted() {
     peer.send("no JSON");
     peer.publish(10);
     assert_eq!(number(&mut updates), 10);
+}
+
+#[test]
+fn f_09_a_request_on_the_thread_that_leaves_updates_unread_fails_at_once_and_on_another_it_waits() {
+    let (server, url) = serve(Server::builder());
+    let builder =
+        Client::builder(&url).subscribe("p", ["*"]).queue(QueueConfig { events: 2, ..QueueConfig::default() });
+    let (client, mut updates) = builder.connect().unwrap();
+    let publish = |count: usize| (0..count).for_each(|number| assert_eq!(publish(&server.publisher(), "p", number), 1));
+    publish(5);
+    assert_eq!(number(&mut updates), 0);
+    wait_until(|| client.status().counters.events >= 3);
+    let asking = client.clone();
+    let (updates, result) = call(move || {
+        assert_eq!(number(&mut updates), 1);
+        wait_until(|| asking.status().counters.events >= 4);
+        let started = Instant::now();
+        let result = asking.subscribe("q", ["*"]);
+        assert!(started.elapsed() < Duration::from_secs(5));
+        (updates, result)
+    })
+    .returned();
+    assert_eq!(result, Err(RequestError::UpdatesUnread));
+
+    let asked = call(move || client.ping());
+    let reading = call(move || {
+        let mut updates = updates;
+        (0..3).for_each(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            number(&mut updates);
+        });
+    });
+    asked.returned().unwrap();
+    reading.returned();
 }

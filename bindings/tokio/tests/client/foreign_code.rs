@@ -1,0 +1,278 @@
+//! Code of the application that the client calls may itself call any method of the client's handles.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use multiwa_ws_core::handshake::ClientRequest;
+use multiwa_ws_core::session::ClientState;
+use multiwa_ws_tokio::{Client, Connector, ConnectorError};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use tokio::runtime::Builder;
+
+use crate::support::{acknowledge, at_once, builder, greet, in_memory, publish, subscribed};
+
+/// The client that code of the application calls, once there is one.
+type Later = Arc<OnceLock<Client>>;
+
+/// Runs `test` in runtimes of its own, of either kind. A thread that is blocked cannot be ended: it is left behind.
+fn returns<F: Future<Output = ()> + Send + 'static>(test: impl Fn() -> F) {
+    let single = || Builder::new_current_thread().enable_all().build().unwrap();
+    let multi = || Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for runtime in [single(), multi()] {
+        let (done, is_done) = mpsc::channel();
+        let test = test();
+        thread::spawn(move || {
+            runtime.block_on(test);
+            let _ = done.send(());
+        });
+        is_done.recv_timeout(Duration::from_secs(10)).expect("it returns");
+    }
+}
+
+#[test]
+fn f_01_a_provider_may_ask_its_client_for_its_status() {
+    returns(|| async {
+        let later = Later::default();
+        let known = later.clone();
+        let provider = move |_| {
+            let known = known.clone();
+            async move {
+                match known.get() {
+                    Some(client) => Err(ConnectorError::stop(format!("{:?}", client.status().state))),
+                    None => Err(ConnectorError::retry("not yet")),
+                }
+            }
+        };
+        let (client, mut updates) = Client::builder_with(provider).reconnect(at_once()).start().unwrap();
+        later.set(client.clone()).unwrap();
+        while updates.next().await.is_some() {}
+        assert!(client.status().detail.unwrap().contains("Connecting"));
+    });
+}
+
+#[test]
+fn f_01_a_provider_may_drop_a_handle() {
+    returns(|| async {
+        let slot: Arc<Mutex<Option<Client>>> = Arc::default();
+        let given = slot.clone();
+        let provider = move |_| {
+            let given = given.lock().unwrap().take();
+            async move {
+                match given {
+                    Some(client) => {
+                        drop(client);
+                        Err(ConnectorError::stop("enough"))
+                    }
+                    None => Err(ConnectorError::retry("not yet")),
+                }
+            }
+        };
+        let (client, mut updates) = Client::builder_with(provider).reconnect(at_once()).start().unwrap();
+        *slot.lock().unwrap() = Some(client.clone());
+        while updates.next().await.is_some() {}
+    });
+}
+
+/// Asks its client for its state whenever it is called, and when it is dropped.
+struct Curious {
+    stream: DuplexStream,
+    client: Later,
+}
+
+impl Curious {
+    fn ask(&self) -> Option<ClientState> {
+        self.client.get().map(Client::state)
+    }
+}
+
+impl AsyncRead for Curious {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.ask();
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Curious {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.ask();
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.ask();
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.ask();
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        self.ask();
+    }
+}
+
+/// Gives one stream, and asks its client for its state whenever it is called.
+struct OneStream {
+    stream: Option<Curious>,
+    client: Later,
+}
+
+impl Connector for OneStream {
+    type Stream = Curious;
+
+    fn connect(
+        &mut self,
+        _attempt: u32,
+    ) -> impl Future<Output = Result<(Curious, ClientRequest), ConnectorError>> + Send + 'static {
+        let _ = self.client.get().map(Client::status);
+        let stream = self.stream.take();
+        async move {
+            let stream = stream.ok_or_else(|| ConnectorError::stop("there was one stream"))?;
+            Ok((stream, ClientRequest::new("memory", "/ws")))
+        }
+    }
+}
+
+#[test]
+fn f_01_a_stream_and_a_connector_may_ask_their_client_for_its_state() {
+    returns(|| async {
+        let (near, far) = duplex(4096);
+        let later = Later::default();
+        let connector =
+            OneStream { stream: Some(Curious { stream: near, client: later.clone() }), client: later.clone() };
+        let (client, mut updates) = builder().reconnect(at_once()).start_with(connector).unwrap();
+        later.set(client.clone()).unwrap();
+        let mut server = greet(far).await;
+        client.ready().await.unwrap();
+        let (subscribed, _) = tokio::join!(client.subscribe("p", ["e"]), acknowledge(&mut server));
+        subscribed.unwrap();
+        publish(&mut server, 1).await;
+        assert!(updates.next_event().await.is_some());
+        drop(server);
+        while updates.next().await.is_some() {}
+    });
+}
+
+/// An attempt that never ends, and asks its client for its state when it is given up.
+struct GivenUp(Later);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        let _ = self.0.get().map(Client::status);
+    }
+}
+
+#[test]
+fn f_01_an_attempt_that_is_given_up_may_ask_its_client_for_its_state() {
+    returns(|| async {
+        let later = Later::default();
+        let known = later.clone();
+        let provider = move |_| {
+            let attempt = GivenUp(known.clone());
+            poll_fn(move |_| {
+                let _ = &attempt;
+                Poll::Pending
+            })
+        };
+        let (client, _updates) = Client::builder_with(provider).start().unwrap();
+        later.set(client.clone()).unwrap();
+        tokio::task::yield_now().await;
+        client.close().await;
+    });
+}
+
+/// A waker that asks its client for its state when it wakes, and when it is dropped.
+struct CuriousWaker(Client);
+
+impl Wake for CuriousWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let _ = self.0.state();
+    }
+}
+
+impl Drop for CuriousWaker {
+    fn drop(&mut self) {
+        let _ = self.0.status();
+    }
+}
+
+/// Polls `future` twice, with a waker that is dropped as soon as nobody keeps it, and the second time with one that is kept.
+fn poll_twice<F: Future>(future: Pin<&mut F>, client: &Client) -> Poll<F::Output> {
+    let mut future = future;
+    for _ in 0..2 {
+        let waker = Waker::from(Arc::new(CuriousWaker(client.clone())));
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Poll::Ready(output);
+        }
+    }
+    Poll::Pending
+}
+
+#[test]
+fn f_01_a_waker_may_ask_its_client_for_its_state() {
+    returns(|| async {
+        let (client, mut updates, mut server) = subscribed(builder(), 1 << 16).await;
+        {
+            let mut event = pin!(updates.next_event());
+            assert!(poll_twice(event.as_mut(), &client).is_pending());
+            publish(&mut server, 1).await;
+            assert!(event.await.is_some());
+        }
+        {
+            let mut pinged = pin!(client.ping());
+            assert!(poll_twice(pinged.as_mut(), &client).is_pending());
+            acknowledge(&mut server).await;
+            pinged.await.unwrap();
+        }
+        {
+            let mut given_up = Box::pin(client.ping());
+            assert!(poll_twice(given_up.as_mut(), &client).is_pending());
+            drop(given_up);
+        }
+        let mut closed = pin!(client.closed());
+        assert!(poll_twice(closed.as_mut(), &client).is_pending());
+        tokio::join!(client.close(), async { while server.next().await.unwrap().is_some() {} });
+        closed.await;
+    });
+}
+
+#[test]
+fn f_01_a_waker_may_ask_a_client_that_is_not_ready_for_its_state() {
+    returns(|| async {
+        let (near, far) = duplex(4096);
+        let later = Later::default();
+        let connector = OneStream { stream: Some(Curious { stream: near, client: later }), client: Later::default() };
+        let (client, _updates) = builder().start_with(connector).unwrap();
+        let mut ready = pin!(client.ready());
+        assert!(poll_twice(ready.as_mut(), &client).is_pending());
+        let _server = greet(far).await;
+        ready.await.unwrap();
+    });
+}
+
+#[test]
+fn f_01_requests_that_end_with_their_runtime_may_ask_their_client_for_its_state() {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let (client, _updates, _server) = runtime.block_on(in_memory(builder(), 4096));
+        let mut pinged = pin!(client.ping());
+        assert!(poll_twice(pinged.as_mut(), &client).is_pending());
+        drop(runtime);
+        let _ = done.send(());
+    });
+    is_done.recv_timeout(Duration::from_secs(10)).expect("it returns");
+}

@@ -1,0 +1,101 @@
+//! Clients on slow lines: what they take slowly they get whole, and nobody takes them for lost.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use multiwa_ws_core::handshake::ClientRequest;
+use multiwa_ws_core::session::RawJson;
+use multiwa_ws_core::websocket::{Config, Event};
+use multiwa_ws_tokio::{Options, Server, WebSocket};
+use tokio::io::{self, AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A line that carries so many bytes a second to its reader.
+struct Line {
+    stream: DuplexStream,
+    rate: u32,
+    next: Pin<Box<Sleep>>,
+}
+
+impl AsyncRead for Line {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.next.as_mut().poll(cx));
+        let mut some = buffer.take(1024);
+        ready!(Pin::new(&mut this.stream).poll_read(cx, &mut some))?;
+        let len = some.filled().len();
+        buffer.advance(len);
+        let took = Duration::from_secs(1) * u32::try_from(len).unwrap() / this.rate;
+        this.next.as_mut().reset(Instant::now() + took);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A client at the end of such a line, subscribed to everything of `p`.
+async fn client(server: &Server, rate: u32) -> WebSocket<Line> {
+    let (near, far) = duplex(1 << 16);
+    tokio::spawn(server.serve_stream(far, None));
+    let line = Line { stream: near, rate, next: Box::pin(sleep_until(Instant::now())) };
+    let options =
+        Options { connection: Config { max_message_len: 8 << 20, ..Config::default() }, ..Options::default() };
+    let (mut client, _) = WebSocket::connect(line, ClientRequest::new("localhost", "/ws"), &options).await.unwrap();
+    text(&mut client).await;
+    client.send_text(r#"{"type":"subscribe","payload":{"profileId":"p","events":["*"]}}"#).await.unwrap();
+    text(&mut client).await;
+    client
+}
+
+/// The length of the next text, however long it takes.
+async fn text(client: &mut WebSocket<Line>) -> usize {
+    loop {
+        let received = client.next().await.unwrap().expect("the connection lives");
+        if let Event::Text(text) = received.event {
+            return text.len();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_05_events_of_3_mib_reach_clients_on_slow_lines() {
+    for rate in [16, 64, 256] {
+        let server = Server::builder().build();
+        let mut client = client(&server, rate << 10).await;
+        let publisher = server.publisher();
+        let data = RawJson::parse(&format!("\"{}\"", "x".repeat(3 << 20))).unwrap().into_owned();
+        for _ in 0..3 {
+            assert_eq!(publisher.send("e", Some("p"), &data), 1);
+            assert!(text(&mut client).await > 3 << 20, "{rate} KiB a second");
+        }
+        assert_eq!(server.connections(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_any_more_is_given_up_in_the_time_of_the_keep_alive() {
+    let server = Server::builder().build();
+    let client = client(&server, 64 << 10).await;
+    let data = RawJson::parse(&format!("\"{}\"", "x".repeat(3 << 20))).unwrap().into_owned();
+    server.publisher().send("e", Some("p"), &data);
+    let start = Instant::now();
+    while server.connections() > 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // A ping after 30 s of silence, and 10 s for the answer.
+    assert!(start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
+    drop(client);
+}
