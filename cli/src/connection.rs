@@ -37,6 +37,9 @@ pub(crate) struct Connection {
     // A string, as the URL: it may hold a password.
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
+    /// Connect through the proxy that https_proxy, http_proxy or all_proxy names, but for the hosts in no_proxy
+    #[arg(long, conflicts_with = "proxy")]
+    proxy_env: bool,
     /// How long connecting may take, and each answer of the server
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = args::duration)]
     timeout: Duration,
@@ -76,6 +79,8 @@ impl Connection {
         if let Some(proxy) = &self.proxy {
             let proxy: Proxy = proxy.parse().map_err(|error| End::Usage(format!("--proxy cannot be used: {error}")))?;
             builder = builder.proxy(proxy);
+        } else if self.proxy_env {
+            builder = builder.proxy_from_env();
         }
         if let Some(tls) = self.tls()? {
             builder = builder.tls(tls);

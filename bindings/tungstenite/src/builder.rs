@@ -127,6 +127,7 @@ impl ClientBuilder {
 
     /// Dials through the proxy that the environment names for the server, if any: see [`Proxy::from_env`]. By default the
     /// environment does not count.
+    #[cfg(feature = "proxy-env")]
     #[must_use]
     pub fn proxy_from_env(mut self) -> Self {
         self.route = Route::ProxyFromEnv;

@@ -50,6 +50,7 @@ pub(crate) enum Route {
     Direct,
     Proxy(Proxy),
     /// The proxy that the environment names for each server.
+    #[cfg(feature = "proxy-env")]
     ProxyFromEnv,
     /// A socket that leads to one server alone.
     #[cfg(unix)]
@@ -83,6 +84,7 @@ impl Reach {
             Route::Proxy(proxy) => {
                 secure(connect(endpoint, Some(proxy), deadline)?, endpoint, &mut self.tls, deadline)?
             }
+            #[cfg(feature = "proxy-env")]
             Route::ProxyFromEnv => {
                 let proxy = Proxy::from_env(endpoint).map_err(lost(Loss::Stopped))?;
                 secure(connect(endpoint, proxy.as_ref(), deadline)?, endpoint, &mut self.tls, deadline)?

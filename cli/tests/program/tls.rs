@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use multiwa_ws_tests::process::Program;
 use tempfile::TempDir;
 
-use crate::support::{Ended, ended, listen, run, serve};
+use crate::support::{Ended, command, ended, listen, run, serve};
 
 /// Certificates for 127.0.0.1, in files that are gone with the test.
 struct Files(TempDir);
@@ -93,4 +94,20 @@ fn sec_ap_08_the_password_of_a_proxy_is_not_shown() {
         "http://me:s3cret@127.0.0.1:1",
     ]);
     assert!(ended.code == Some(4) && !ended.err.contains("s3cret"), "{ended:?}");
+}
+
+#[test]
+fn f_23_the_proxy_of_the_environment_counts_when_that_is_asked_for_but_for_those_who_are_exempt() {
+    let (_server, url) = serve(&["--api-key", "k"]);
+    // Nobody listens there.
+    let variables = |exempt| [("http_proxy", "http://127.0.0.1:1"), ("no_proxy", exempt)];
+    for (exempt, args, code) in
+        [("", &["--proxy-env"][..], 4), ("127.0.0.0/8,.example", &["--proxy-env"], 0), ("", &[], 0)]
+    {
+        let ping = [&["ping", &url, "--api-key", "k", "--count", "1"], args].concat();
+        let mut ping = command(&ping);
+        ping.envs(variables(exempt));
+        let ended = ended(Program::start(ping).unwrap());
+        assert_eq!(ended.code, Some(code), "{exempt} {args:?} {}", ended.err);
+    }
 }

@@ -16,7 +16,7 @@ use super::connector::{Connector, ConnectorError};
 use super::race::race;
 use super::stream::Stream;
 use super::target::{Destination, RedirectError, RequestSettings, Target};
-use super::{Endpoint, InvalidProxy, Proxy, Tunnel};
+use super::{Endpoint, Proxy, Tunnel};
 use crate::{ClientTls, Io, Net, Tls, TlsError, lock};
 
 /// Opens streams to where the URL, a provider or a redirect leads.
@@ -52,6 +52,7 @@ pub(super) enum Route {
     Direct,
     Proxy(Proxy),
     /// The proxy that the environment names for each server.
+    #[cfg(feature = "proxy-env")]
     ProxyFromEnv,
     /// Another way, which leads to one server alone. It is a function since not every platform and runtime has it.
     To(Arc<dyn Fn(Option<Secure>) -> Pending<Stream> + Send + Sync>),
@@ -156,13 +157,14 @@ impl Dial {
 
     async fn open<R: Net>(&self, target: Target) -> Result<(Stream, ClientRequest), ConnectorError> {
         let secure = self.secure(&target.endpoint)?;
-        let invalid = |error: InvalidProxy| ConnectorError { loss: Loss::Stopped, error: io::Error::other(error) };
         let stream = match &self.route {
             Route::To(open) => open(secure).await?,
             Route::Direct => reach::<R>(&target.endpoint, None, secure).await?,
             Route::Proxy(proxy) => reach::<R>(&target.endpoint, Some(proxy), secure).await?,
+            #[cfg(feature = "proxy-env")]
             Route::ProxyFromEnv => {
-                let proxy = Proxy::from_env(&target.endpoint).map_err(invalid)?;
+                let stopped = |error| ConnectorError { loss: Loss::Stopped, error: io::Error::other(error) };
+                let proxy = Proxy::from_env(&target.endpoint).map_err(stopped)?;
                 reach::<R>(&target.endpoint, proxy.as_ref(), secure).await?
             }
         };

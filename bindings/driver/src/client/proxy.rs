@@ -3,8 +3,11 @@
 use std::fmt;
 
 use data_encoding::BASE64;
+#[cfg(feature = "proxy-env")]
+use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
+#[cfg(feature = "proxy-env")]
 use super::Endpoint;
 use super::endpoint::host_of;
 
@@ -61,51 +64,51 @@ impl Proxy {
     /// `all_proxy` for both; none for the hosts in `no_proxy`.
     ///
     /// A name is looked up in lower case, then in upper case, but for `HTTP_PROXY`, which the client of a CGI program
-    /// decides. `no_proxy` lists hosts, each with all of its subdomains, or `*`.
+    /// decides. `no_proxy` lists what curl takes there: names, each with all of its subdomains, addresses, networks such as
+    /// `10.0.0.0/8`, or `*`.
     ///
     /// # Errors
     /// A variable names no proxy.
+    #[cfg(feature = "proxy-env")]
     pub fn from_env(endpoint: &Endpoint) -> Result<Option<Self>, InvalidProxy> {
         Self::from_variables(endpoint, |name| std::env::var(name).ok())
     }
 
+    #[cfg(feature = "proxy-env")]
     fn from_variables(
         endpoint: &Endpoint,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, InvalidProxy> {
-        let first = |names: &[&str]| names.iter().filter_map(|name| variable(name)).find(|value| !value.is_empty());
-        let exempt = first(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
-        if exempt.split(',').any(|entry| is_exempt(endpoint, entry.trim())) {
-            return Ok(None);
-        }
-        let names: &[&str] = if endpoint.is_tls() {
+        let first = |names: &[&str]| {
+            let mut values = names.iter().filter_map(|name| variable(name)).map(|value| value.trim().to_owned());
+            values.find(|value| !value.is_empty()).unwrap_or_default()
+        };
+        let proxy = first(if endpoint.is_tls() {
             &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
         } else {
             &["http_proxy", "all_proxy", "ALL_PROXY"]
-        };
-        first(names)
-            .map(|value| if value.contains("://") { value.parse() } else { format!("http://{value}").parse() })
-            .transpose()
+        });
+        if proxy.is_empty() || is_exempt(endpoint, &first(&["no_proxy", "NO_PROXY"])) {
+            return Ok(None);
+        }
+        if proxy.contains("://") { proxy.parse().map(Some) } else { format!("http://{proxy}").parse().map(Some) }
     }
 }
 
-/// Whether an entry of `no_proxy` is `endpoint`, or a domain that it lies in.
-fn is_exempt(endpoint: &Endpoint, entry: &str) -> bool {
-    if entry == "*" {
-        return true;
-    }
-    let (name, port) = match entry.rsplit_once(':') {
-        // An IPv6 address has colons of its own, unless it stands in brackets.
-        Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
-        _ => (entry, None),
+/// Whether `no_proxy` names `endpoint`, or what it lies in.
+#[cfg(feature = "proxy-env")]
+fn is_exempt(endpoint: &Endpoint, no_proxy: &str) -> bool {
+    use std::net::{IpAddr, SocketAddr};
+
+    // A dot at the end, which says that a name is complete, is no part of it.
+    let entries: Vec<_> = no_proxy.split(',').map(|entry| entry.trim().trim_end_matches('.')).collect();
+    let scheme = if endpoint.is_tls() { "https" } else { "http" };
+    let authority = match endpoint.host().parse::<IpAddr>() {
+        Ok(address) => SocketAddr::new(address.to_canonical(), endpoint.port()).to_string(),
+        Err(_) => endpoint.host().trim_end_matches('.').to_owned(),
     };
-    if port.is_some_and(|port| port.parse() != Ok(endpoint.port())) {
-        return false;
-    }
-    let name = name.trim_start_matches('[').trim_end_matches(']').trim_start_matches("*").trim_start_matches('.');
-    let (name, host) = (name.to_ascii_lowercase(), endpoint.host());
-    let is_subdomain = || host.strip_suffix(name.as_str()).is_some_and(|sub| sub.ends_with('.'));
-    !name.is_empty() && (host == name || is_subdomain())
+    let Ok(uri) = format!("{scheme}://{authority}/").parse() else { return false };
+    Matcher::builder().all("http://proxy").no(entries.join(",")).build().intercept(&uri).is_none()
 }
 
 impl std::str::FromStr for Proxy {
@@ -146,6 +149,7 @@ impl fmt::Debug for Proxy {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "proxy-env")]
     fn endpoint(url: &str) -> Endpoint {
         url.parse().unwrap()
     }
@@ -162,6 +166,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "proxy-env")]
     #[test]
     fn the_environment_names_a_proxy_for_each_scheme() {
         let found = |url: &str, variables: &[(&str, &str)]| {
@@ -171,7 +176,7 @@ mod tests {
         };
         let p = |name| Some(format!("http://{name}:80"));
         assert_eq!(found("wss://h", &[("https_proxy", "http://a"), ("all_proxy", "b")]), p("a"));
-        assert_eq!(found("wss://h", &[("HTTPS_PROXY", "a")]), p("a"));
+        assert_eq!(found("wss://h", &[("HTTPS_PROXY", " a\n")]), p("a"));
         assert_eq!(found("ws://h", &[("https_proxy", "a")]), None);
         assert_eq!(found("ws://h", &[("http_proxy", ""), ("ALL_PROXY", "b")]), p("b"));
         // httpoxy: the header `Proxy` of a request becomes this variable of a CGI program.
@@ -181,20 +186,38 @@ mod tests {
             ("h", "ws://h", false),
             ("H.example", "ws://a.h.example", false),
             (".h.example", "ws://h.example", false),
-            ("*.h.example", "ws://a.h.example", false),
             ("h.example", "ws://ah.example", true),
             ("example", "ws://h", true),
             ("x, *", "ws://h", false),
-            ("h:80", "ws://h", false),
-            ("h:81", "ws://h", true),
             ("::1", "ws://[::1]", false),
-            ("[::1]:80", "ws://[::1]", false),
-            ("[::1]:81", "ws://[::1]", true),
             ("127.0.0.1", "ws://127.0.0.1:3001", false),
             (",", "ws://h", true),
         ] {
             let variables = [("http_proxy", "a"), ("no_proxy", exempt)];
             assert_eq!(found(url, &variables).is_some(), proxied, "{exempt} {url}");
+        }
+    }
+
+    #[cfg(feature = "proxy-env")]
+    #[test]
+    fn f_23_networks_domains_and_trailing_dots_are_exempt() {
+        for (exempt, url, proxied) in [
+            ("10.0.0.0/8,.example", "ws://10.1.2.3", false),
+            ("10.0.0.0/8,.example", "wss://gateway.example.", false),
+            ("10.0.0.0/8,.example", "wss://gateway.example/ws", false),
+            ("10.0.0.0/8,.example", "ws://[::ffff:10.1.2.3]:3001", false),
+            ("10.0.0.0/8,.example", "wss://11.1.2.3", true),
+            ("10.0.0.0/8,.example", "ws://notexample", true),
+            ("gateway.example.", "ws://gateway.example", false),
+            (" .example. , 2001:db8::/32", "wss://GATEWAY.example.:3001", false),
+            (" .example. , 2001:db8::/32", "wss://[2001:db8::7]", false),
+            (" .example. , 2001:db8::/32", "wss://[2001:db9::7]", true),
+        ] {
+            let variables = [("all_proxy", "a"), ("no_proxy", exempt)];
+            let variable =
+                |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+            let found = Proxy::from_variables(&endpoint(url), variable).unwrap();
+            assert_eq!(found.is_some(), proxied, "{exempt} {url}");
         }
     }
 }
