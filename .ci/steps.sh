@@ -4,9 +4,24 @@ lock_file_is_current() {
     cargo fetch --locked
 }
 
-# format_is_kept DIR: of one workspace.
+# What the later steps need from outside.
+everything_is_installed() {
+    local directory
+    for directory in tests/no-std fuzz benches; do
+        cargo fetch --locked --manifest-path "$directory/Cargo.toml"
+    done
+    install_python "$tools" .ci/requirements.txt
+    install_python tests/python/.venv tests/python/requirements.txt
+    npm ci --prefix tests/js
+    install_debian chromium valgrind
+}
+
+# format_is_kept DIR...: of each workspace.
 format_is_kept() {
-    cargo fmt --manifest-path "$1/Cargo.toml" --all --check
+    local directory
+    for directory in "$@"; do
+        cargo fmt --manifest-path "$directory/Cargo.toml" --all --check
+    done
 }
 
 lints_are_kept() {
@@ -35,61 +50,47 @@ readme_says() {
     "$@"
 }
 
-# The suites that start Node.js, Python and Chromium.
-external_tests_pass() {
-    need node npm python3
-    npm ci --prefix tests/js
-    python3 -m venv --clear tests/python/.venv
-    tests/python/.venv/bin/pip install --quiet --requirement tests/python/requirements.txt
-    install_debian chromium chromium
-    cargo test --package multiwa-ws-tests --features external
-}
-
 # Links core without std and drives both roles in memory.
 no_std_program_runs() {
     cargo run --locked --release --manifest-path tests/no-std/Cargo.toml
 }
 
-# Checks the comparison with the peers, whose optimised build takes far longer than all other steps; builds and tests the rest.
+# Checks the comparison with the peers, whose optimized build takes far longer than all other steps; builds and tests the rest.
 benchmarks_build() {
     lints_of_workspace_are_kept benches --locked --all-targets
     cargo build --locked --release --manifest-path benches/Cargo.toml --no-default-features --all-targets
     cargo test --locked --release --manifest-path benches/Cargo.toml --no-default-features --lib
 }
 
-instruction_counts_hold() {
-    install_debian valgrind valgrind
-    python3 benches/counts.py
-}
-
 # simulation_holds SEEDS STEPS: the machines of core at random, in virtual time. A broken promise is told with its seed.
 simulation_holds() {
-    cargo run --release --package multiwa-ws-tests --bin simulate -- --seeds "$1" --steps "$2"
-}
-
-# fuzz_targets_run SECONDS: builds every target and runs each over its corpus. What they find new goes to target/.
-fuzz_targets_run() {
-    local seconds=$1 name found dictionary
-    need g++
-    install_cargo_tool cargo-fuzz "$CARGO_FUZZ"
-    cargo +nightly fuzz build
-    local names
-    names=$(cargo +nightly fuzz list)
-    for name in $names; do
-        printf 'fuzzing %s for %d s\n' "$name" "$seconds"
-        found="$PWD/target/fuzz-found/$name"
-        mkdir -p "$found"
-        dictionary=()
-        if [[ -f "fuzz/dictionaries/$name.dict" ]]; then
-            dictionary=("-dict=$PWD/fuzz/dictionaries/$name.dict")
-        fi
-        cargo +nightly fuzz run "$name" "$found" "$PWD/fuzz/corpus/$name" -- \
-            -max_total_time="$seconds" -print_final_stats=1 "${dictionary[@]}"
-    done
+    # Built by the tests, as the echo programs are.
+    target/debug/simulate --seeds "$1" --steps "$2"
 }
 
 autobahn_passes() {
-    python3 tests/autobahn/run.py "$@"
+    python3 tests/autobahn/run.py --programs target/debug
+}
+
+# fuzz_targets_run SECONDS: runs each target over its corpus, two at a time. What they find new goes to target/.
+fuzz_targets_run() {
+    local names
+    names=$(cargo +nightly fuzz list)
+    export -f fuzz_target_runs
+    xargs -P 2 -I NAME bash -euo pipefail -c 'fuzz_target_runs "$@"' - NAME "$1" <<<"$names"
+}
+
+# fuzz_target_runs NAME SECONDS
+fuzz_target_runs() {
+    local found="$PWD/target/fuzz-found/$1" dictionary=() output status=0
+    mkdir -p "$found"
+    if [[ -f "fuzz/dictionaries/$1.dict" ]]; then
+        dictionary=("-dict=$PWD/fuzz/dictionaries/$1.dict")
+    fi
+    output=$(cargo +nightly fuzz run "$1" "$found" "$PWD/fuzz/corpus/$1" -- \
+        -max_total_time="$2" -print_final_stats=1 "${dictionary[@]}" 2>&1) || status=$?
+    printf 'fuzzed %s for %d s\n%s\n' "$1" "$2" "$output"
+    return "$status"
 }
 
 # Every crate that is published builds from its package alone.
@@ -101,15 +102,14 @@ for package in json.load(sys.stdin)["packages"]:
     if package["publish"] != []:
         print("--package", package["name"])
 ')
-    # Word splitting is wanted: one argument a word.
+    # One target folder for all: by itself each package builds its dependencies anew. Word splitting is wanted.
     # shellcheck disable=SC2086
-    cargo package --locked $packages
+    CARGO_TARGET_DIR="$PWD/target/packages" CARGO_PROFILE_DEV_DEBUG=false cargo package --locked $packages
 }
 
 # dependencies_are_allowed DIR...: of each workspace. Only the main one has to use every licence of deny.toml.
 dependencies_are_allowed() {
     local directory unused=()
-    install_cargo_tool cargo-deny "$CARGO_DENY"
     for directory in "$@"; do
         if [[ $directory != . ]]; then
             unused=(--allow license-not-encountered)

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -265,11 +266,13 @@ pub fn cargo_example(example: &str) -> Result<PathBuf, ProgramError> {
 }
 
 fn cargo_build(kind: &str, name: &str) -> Result<PathBuf, ProgramError> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace_root());
-    // As the tests of the workspace build them: by itself a program would be built anew, with other features.
-    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics", "--workspace"]);
-    let messages = run(cargo, Duration::from_secs(1200))?;
+    // All of them are built at once, so one call for each process is enough.
+    static MESSAGES: Mutex<Option<String>> = Mutex::new(None);
+    let mut messages = MESSAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    let messages = match &mut *messages {
+        Some(messages) => messages,
+        none => none.insert(cargo_test_no_run()?),
+    };
     let mut executables = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let is_ours = message.pointer("/target/name")? == name
@@ -278,6 +281,20 @@ fn cargo_build(kind: &str, name: &str) -> Result<PathBuf, ProgramError> {
         message.get("executable")?.as_str().filter(|_| is_ours).map(PathBuf::from)
     });
     executables.next_back().ok_or_else(|| ProgramError::NoBinary(name.to_owned()))
+}
+
+/// Builds the programs as the tests of the workspace build them: by itself a program would be built anew, with other features.
+fn cargo_test_no_run() -> Result<String, ProgramError> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace_root());
+    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics", "--workspace"]);
+    // What Cargo tells a test of its package would make the build scripts that ask for it run again, and all above them.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
+    run(cargo, Duration::from_secs(1200))
 }
 
 /// The folder of the workspace.

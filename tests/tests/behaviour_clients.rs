@@ -1,7 +1,7 @@
 //! Clients: every scenario on every binding, against whole servers of every make and against servers that misbehave.
 //!
 //! The table that this prints stands in `docs/bindings.md`, and the run fails if it is another; `UPDATE_DOCS=1` writes it
-//! anew. What needs Node.js and Python is ignored without the feature `external`.
+//! anew. What needs Node.js and Python is ignored unless `MULTIWA_WS_EXTERNAL` is set.
 #![cfg(test)]
 
 #[path = "scenarios/faulty.rs"]

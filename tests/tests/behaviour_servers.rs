@@ -1,7 +1,7 @@
 //! Servers: every scenario on every binding, with clients of every make and with clients that misbehave.
 //!
 //! The table that this prints stands in `docs/bindings.md`, and the run fails if it is another; `UPDATE_DOCS=1` writes it
-//! anew. What needs Node.js, Python and Chromium is ignored without the feature `external`.
+//! anew. What needs Node.js, Python and Chromium is ignored unless `MULTIWA_WS_EXTERNAL` is set.
 #![cfg(test)]
 
 #[path = "scenarios/misbehaving.rs"]

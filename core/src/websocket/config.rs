@@ -23,7 +23,7 @@ pub enum Role {
 /// use multiwa_ws_core::websocket::Config;
 ///
 /// let config = Config { max_message_len: 16 << 20, ..Config::default() };
-/// assert_eq!(config.max_fragments, 65_536);
+/// assert_eq!(config.max_fragments, 1 << 20);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -34,7 +34,8 @@ pub struct Config {
     /// compressed size too. Default 64 MiB, so that [`max_message_len`](Self::max_message_len) alone decides.
     pub max_frame_len: u64,
     /// The most frames one message may come in, empty ones included: one more is refused with 1008. Each costs a peer 2 to
-    /// 6 bytes and us some work. Default 65,536, the most that a known conformance suite sends; 0 is taken as 1.
+    /// 6 bytes and us some work. Default 1,048,576: a message at the default limit may come byte by byte. The limits of
+    /// bytes and of time bound what other fragments cost; this one bounds the work for empty ones. 0 is taken as 1.
     pub max_fragments: u32,
     /// The most bytes to hold for sending. A send that would pass it is refused whole, each frame counted with the longest
     /// header of 14 bytes; Close, Pong and keep-alive pings always fit, since only a few of them are ever queued. Default
@@ -59,7 +60,7 @@ impl Default for Config {
         Self {
             max_message_len: 1 << 20,
             max_frame_len: 64 << 20,
-            max_fragments: 65_536,
+            max_fragments: 1 << 20,
             max_queued: 4 << 20,
             message_timeout: Some(Duration::from_secs(60)),
             close_timeout: Duration::from_secs(5),

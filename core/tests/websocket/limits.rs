@@ -98,6 +98,20 @@ twins! {
         assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1008, ""))]);
     }
 
+    fn f_14_a_message_of_65_537_fragments_passes_the_default_limit(role: Role) {
+        // As the original Autobahn suite cuts its cases 9.3.1 and 9.4.1: continuations of 64 bytes behind a text or binary frame.
+        let config = Config { max_message_len: 5 << 20, ..untimed() };
+        for (kind, heard) in [
+            (TEXT, Heard::Text("x".repeat(65_537 * 64))),
+            (BINARY, Heard::Binary(vec![b'x'; 65_537 * 64])),
+        ] {
+            let mut endpoint = Endpoint::with(role, &config);
+            assert_eq!(endpoint.feed(&frame_to(role, kind, &[b'x'; 64])), []);
+            assert_eq!(endpoint.feed(&frame_to(role, CONTINUATION, &[b'x'; 64]).repeat(65_535)), []);
+            assert!(endpoint.feed(&frame_to(role, FIN | CONTINUATION, &[b'x'; 64])) == [heard]);
+        }
+    }
+
     fn whole_messages_pass_when_fragments_are_not_wanted_at_all(role: Role) {
         for max_fragments in [0, 1] {
             let config = Config { max_fragments, ..untimed() };

@@ -240,17 +240,6 @@ twins! {
         assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1007, ""))]);
     }
 
-    // Autobahn's 9.3.1 and 9.4.1 send as many fragments, of 64 bytes.
-    fn rfc6455_5_4_a_message_in_65536_fragments_is_joined(role: Role) {
-        let mut endpoint = Endpoint::with(role, &Config { max_message_len: 4 << 20, ..untimed() });
-        assert_eq!(endpoint.feed(&frame_to(role, BINARY, &[1; 64])), []);
-        let middle = frame_to(role, CONTINUATION, &[1; 64]);
-        for _ in 0..65_534 {
-            assert_eq!(endpoint.feed(&middle), []);
-        }
-        assert_eq!(endpoint.feed(&frame_to(role, FIN, &[1; 64])), [Heard::Binary(vec![1; 4 << 20])]);
-    }
-
     fn rfc6455_7_1_7_an_error_is_returned_for_all_further_input(role: Role) {
         let mut endpoint = Endpoint::new(role);
         let failed = [Heard::Failed(FrameError::ReservedOpcode.into())];

@@ -1,11 +1,12 @@
-//! Runs scenarios by binding, and holds the table in the documentation against what they found.
+//! Runs scenarios by binding, and holds the table in the documentation against what they found. Runs the tests that start
+//! programs from outside of the workspace only when they are asked for.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
 use super::Outcome;
 use crate::process::workspace_root;
@@ -13,8 +14,28 @@ use crate::process::workspace_root;
 /// Set, the table in the documentation is written anew.
 const UPDATE: &str = "UPDATE_DOCS";
 
+/// Set, the tests run that start programs from outside of the workspace. A program that is missing then fails its tests.
+const EXTERNAL: &str = "MULTIWA_WS_EXTERNAL";
+
 /// Trials at once. They wait more than they work.
 const THREADS: usize = 12;
+
+/// A test that starts a program from outside of the workspace: ignored unless `MULTIWA_WS_EXTERNAL` is set.
+pub fn external_trial(name: impl Into<String>, run: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
+    Trial::test(name, run).with_ignored_flag(std::env::var_os(EXTERNAL).is_none())
+}
+
+/// Runs the trials that the command line selects, and says so when it leaves some out.
+pub fn run(arguments: &Arguments, trials: Vec<Trial>) -> Conclusion {
+    let conclusion = libtest_mimic::run(arguments, trials);
+    if conclusion.num_ignored > 0 {
+        println!(
+            "{} tests did not run: they start other programs, and {EXTERNAL}=1 runs them\n",
+            conclusion.num_ignored
+        );
+    }
+    conclusion
+}
 
 /// The trials of one table.
 pub struct Suite {
@@ -49,7 +70,7 @@ impl Suite {
     }
 
     /// Adds a trial to the row: the binding `column` and what it meets. What `run` returns is what an application sees.
-    /// A trial that is `external` is only run with the feature of that name.
+    /// A trial that is `external` starts a program from outside of the workspace.
     pub fn trial(
         &mut self,
         column: &'static str,
@@ -64,13 +85,13 @@ impl Suite {
         }
         let name = format!("{} on {column} against {against}", row.scenario).replace([' ', ','], "_");
         let seen = self.seen.clone();
-        let trial = Trial::test(name, move || {
+        let run = move || {
             let found = run().map_err(|failure| Failed::from(format!("{failure:?}")))?;
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             *seen.entry((number, column)).or_default().entry(found.to_owned()).or_default() += 1;
             Ok(())
-        });
-        self.trials.push(trial.with_ignored_flag(external && !cfg!(feature = "external")));
+        };
+        self.trials.push(if external { external_trial(name, run) } else { Trial::test(name, run) });
     }
 
     /// Runs the trials that the command line selects. If it selects all, prints the table and compares it with the page.
@@ -78,7 +99,7 @@ impl Suite {
     pub fn run(mut self) -> ExitCode {
         let mut arguments = Arguments::from_args();
         arguments.test_threads.get_or_insert(THREADS);
-        let conclusion = libtest_mimic::run(&arguments, std::mem::take(&mut self.trials));
+        let conclusion = run(&arguments, std::mem::take(&mut self.trials));
         let is_whole = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.list;
         if conclusion.has_failed() || !is_whole {
             return conclusion.exit_code();

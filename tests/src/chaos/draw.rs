@@ -45,7 +45,7 @@ pub(super) fn config(random: &mut Random) -> Config {
         max_message_len: random.pick([0, 1, 125, 2_000, 65_535, 1 << 20]),
         // A control frame must fit.
         max_frame_len: random.pick([125, 126, 2_000, 65_536, 64 << 20]),
-        max_fragments: random.pick([0, 1, 2, 5, 65_536]),
+        max_fragments: random.pick([0, 1, 2, 5, 1 << 20]),
         max_queued: random.pick([0, 200, 2_000, 100_000]),
         message_timeout: random.pick([None, Some(millis(1)), Some(millis(60_000))]),
         close_timeout: random.pick([millis(0), millis(1), millis(5_000)]),
