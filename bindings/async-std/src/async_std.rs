@@ -48,9 +48,10 @@ impl Net for AsyncStd {
     type TcpStream = Socket<TcpStream>;
     type TcpListener = TcpListener;
 
-    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         // Dropping the handle lets the task run on.
         drop(task::spawn(task));
+        Ok(())
     }
 
     async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

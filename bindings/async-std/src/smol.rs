@@ -63,8 +63,9 @@ impl Net for Smol {
     type TcpStream = TcpStream;
     type TcpListener = TcpListener;
 
-    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         ::smol::spawn(task).detach();
+        Ok(())
     }
 
     async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

@@ -18,9 +18,10 @@ mod websocket;
 
 pub use client::drive;
 pub use client::{
-    ATTEMPT_DELAY, BuildError, Client, ClientBuilder, ConnectError, Connector, ConnectorError, Destination, Endpoint,
-    Events, InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError, QueueConfig, RedirectError, Request,
-    RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates, interleave, tls_loss,
+    ATTEMPT_DELAY, BuildError, CONNECT_DEADLINE, Client, ClientBuilder, ConnectError, Connector, ConnectorError,
+    Destination, Endpoint, Events, InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError, QueueConfig,
+    RedirectError, Request, RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates, interleave,
+    tls_loss,
 };
 pub use error::{Error, HandshakeError};
 pub use handshake::Options;

@@ -39,7 +39,10 @@ pub trait Net: Tls<Self::TcpStream> {
     type TcpListener: Send + Sync + 'static;
 
     /// Runs `task` to its end, beside the caller.
-    fn spawn(task: impl Future<Output = ()> + Send + 'static);
+    ///
+    /// # Errors
+    /// There is no runtime to run it.
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) -> io::Result<()>;
 
     /// The addresses of `host`, a name or an IP address.
     fn resolve(host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;

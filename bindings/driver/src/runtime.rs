@@ -19,6 +19,9 @@ pub trait Runtime: Clock {
     type Sleep: Future<Output = ()> + Send + 'static;
 
     /// A timer that completes at `at`, at once when that has passed.
+    ///
+    /// # Panics
+    /// A runtime whose timers need a context may panic outside of it, as tokio does.
     fn sleep_until(at: Instant) -> Self::Sleep;
 }
 

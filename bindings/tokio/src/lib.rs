@@ -2,6 +2,15 @@
 //!
 //! [`Client`] stays connected to a server; [`Server`] lets clients in and publishes events to them; [`WebSocket`] is WebSocket
 //! alone, over any stream.
+//!
+//! # The runtime
+//! All of it runs on a tokio runtime whose time and I/O are enabled, as `tokio::main` and `Builder::enable_all` do. Outside of one,
+//! [`ClientBuilder::start`] and [`ServerBuilder::bind`] return an error.
+//!
+//! # Panics
+//! tokio panics where a timer or a socket is made and the runtime has none: futures of [`WebSocket`], [`Server::serve_stream`] and
+//! [`Server::shutdown`] that are polled outside of a runtime, and everything on one whose time or I/O is not enabled. A client
+//! whose task has panicked is over, with [`Loss::Stopped`](multiwa_ws_core::session::Loss::Stopped).
 
 mod runtime;
 

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
 use tokio::time::{self, Sleep};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -44,6 +45,11 @@ impl Runtime for Tokio {
         let before = Duration::from_nanos(ORIGIN_NANOS.saturating_sub(at.as_nanos()));
         time::sleep_until((origin() + after).checked_sub(before).unwrap_or_else(time::Instant::now))
     }
+}
+
+/// The runtime of this thread: tokio panics where one is needed and there is none.
+fn runtime() -> io::Result<Handle> {
+    Handle::try_current().map_err(io::Error::other)
 }
 
 /// The first moment that was asked for.
@@ -99,9 +105,10 @@ impl Net for Tokio {
     type TcpStream = TcpStream;
     type TcpListener = TcpListener;
 
-    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         // The driver keeps what it needs of the task; the handle is for those who would cancel it.
-        drop(tokio::spawn(task));
+        drop(runtime()?.spawn(task));
+        Ok(())
     }
 
     async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -115,6 +122,7 @@ impl Net for Tokio {
     }
 
     async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+        runtime()?;
         TcpListener::bind(address).await
     }
 
@@ -139,6 +147,7 @@ impl UnixNet for Tokio {
     }
 
     async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        runtime()?;
         UnixListener::bind(path)
     }
 

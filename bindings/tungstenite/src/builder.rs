@@ -7,14 +7,18 @@ use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use multiwa_ws_core::client as core;
 use multiwa_ws_core::session::{ClientConfig, ClientSession, EventNames, ReconnectConfig};
 use multiwa_ws_driver::drive::Driver;
 use multiwa_ws_driver::{
-    BuildError, ClientTls, Clock, ConnectorError, Destination, KeyPlacement, Proxy, QueueConfig, RequestSettings,
+    BuildError, CONNECT_DEADLINE, ClientTls, Clock, ConnectorError, Destination, KeyPlacement, Proxy, QueueConfig,
+    RequestSettings,
 };
 
+#[cfg(doc)]
+use crate::ConnectError;
 use crate::clock::Std;
 use crate::dial::Connector;
 use crate::reach::{Provider, Reach, Route, Source};
@@ -33,6 +37,7 @@ pub struct ClientBuilder {
     subscriptions: Vec<(String, EventNames)>,
     config: core::Config,
     queue: QueueConfig,
+    connect_deadline: Option<Duration>,
 }
 
 /// Where a client goes.
@@ -71,6 +76,7 @@ impl ClientBuilder {
             subscriptions: Vec::new(),
             config: core::Config::default(),
             queue: QueueConfig::default(),
+            connect_deadline: Some(CONNECT_DEADLINE),
         }
     }
 
@@ -192,7 +198,17 @@ impl ClientBuilder {
         self
     }
 
+    /// How long [`connect`](Self::connect) waits until the client is ready, 60 s by default; `None` waits without end.
+    #[must_use]
+    pub fn connect_deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
+        self.connect_deadline = deadline.into();
+        self
+    }
+
     /// Starts to connect and returns at once; [`Updates`] tell what comes of it.
+    ///
+    /// This is the way for a program that waits for its server however long it takes: the client tries until it is ready, and
+    /// the application can watch it do so, or wait with [`Client::ready`].
     ///
     /// # Errors
     /// [`BuildError`], but for its `Connect`.
@@ -207,13 +223,18 @@ impl ClientBuilder {
         self.start_with(reach)
     }
 
-    /// Connects and waits until the client is ready.
+    /// Connects and waits until the client is ready, at most until the [deadline](Self::connect_deadline).
     ///
     /// # Errors
-    /// [`BuildError`]: also when the client gave up before it was ready, as the reconnection settings say.
+    /// [`BuildError`]: also when the client gave up before it was ready, as the reconnection settings say. At the deadline the
+    /// client is closed, and [`ConnectError::TimedOut`] tells how the last attempt ended.
     pub fn connect(self) -> Result<(Client, Updates), BuildError> {
+        let deadline = self.connect_deadline;
         let (client, updates) = self.start()?;
-        client.ready()?;
+        match deadline {
+            None => client.ready()?,
+            Some(after) => client.ready_within(after)?,
+        }
         Ok((client, updates))
     }
 
@@ -245,6 +266,7 @@ impl fmt::Debug for ClientBuilder {
             .field("tls", &self.tls)
             .field("config", &self.config)
             .field("queue", &self.queue)
+            .field("connect_deadline", &self.connect_deadline)
             .finish_non_exhaustive()
     }
 }

@@ -91,6 +91,14 @@ impl Client {
         wait(self.handle.ready())
     }
 
+    /// As [`ready`](Self::ready), for so long: then the client is not ready in time.
+    pub(crate) fn ready_within(&self, after: Duration) -> Result<(), ConnectError> {
+        // A deadline that the clock cannot tell is none.
+        let Some(deadline) = Instant::now().checked_add(after) else { return self.ready() };
+        wait_until(self.handle.ready(), deadline)
+            .unwrap_or_else(|| Err(ConnectError::timed_out(after, self.handle.status())))
+    }
+
     /// Where the client stands.
     #[must_use]
     pub fn state(&self) -> ClientState {

@@ -39,7 +39,7 @@ async fn serve<N: Net>(address: SocketAddr) -> Result<(), Box<dyn Error>> {
     loop {
         let (stream, _) = N::accept(&listener).await?;
         let options = options.clone();
-        N::spawn(async move { serve_one::<N>(stream, &options).await });
+        N::spawn(async move { serve_one::<N>(stream, &options).await })?;
     }
 }
 

@@ -26,6 +26,7 @@ use super::task::Task;
 use super::{Client, ConnectError, InvalidUrl, KeyPlacement, Proxy, QueueConfig, Updates, event_names};
 #[cfg(unix)]
 use crate::UnixNet;
+use crate::server::within;
 use crate::{ClientTls, Io, Net, TlsError, seed};
 
 /// Sets up a [`Client`]. `Debug` shows neither the URL nor the headers, which may hold a key.
@@ -38,6 +39,7 @@ pub struct ClientBuilder<R> {
     subscriptions: Vec<(String, EventNames)>,
     config: core::Config,
     queue: QueueConfig,
+    connect_deadline: Option<Duration>,
     runtime: PhantomData<fn() -> R>,
 }
 
@@ -70,10 +72,16 @@ pub enum BuildError {
     /// The operating system gives no random seed.
     #[error("the operating system gives no random seed")]
     Seed(#[from] io::Error),
+    /// No runtime runs here: start the client within one.
+    #[error("no runtime runs here: start the client within one")]
+    Runtime(#[source] io::Error),
     /// It could be built and did not connect.
     #[error(transparent)]
     Connect(#[from] ConnectError),
 }
+
+/// How long [`ClientBuilder::connect`] waits by default: long enough for several attempts, and for a server that restarts.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(60);
 
 impl<R: Net> ClientBuilder<R> {
     /// A client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
@@ -105,6 +113,7 @@ impl<R: Net> ClientBuilder<R> {
             subscriptions: Vec::new(),
             config: core::Config::default(),
             queue: QueueConfig::default(),
+            connect_deadline: Some(CONNECT_DEADLINE),
             runtime: PhantomData,
         }
     }
@@ -223,10 +232,20 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
+    /// How long [`connect`](Self::connect) waits until the client is ready, 60 s by default; `None` waits without end.
+    #[must_use]
+    pub fn connect_deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
+        self.connect_deadline = deadline.into();
+        self
+    }
+
     /// Starts to connect and returns at once; [`Updates`] tell what comes of it.
     ///
+    /// This is the way for a program that waits for its server however long it takes: the client tries until it is ready, and
+    /// the application can watch it do so, or wait with [`Client::ready`].
+    ///
     /// # Errors
-    /// [`BuildError`], but for its `Connect`.
+    /// [`BuildError`], but for its `Connect`. [`BuildError::Runtime`] outside of the runtime.
     pub fn start(mut self) -> Result<(Client<R>, Updates<R>), BuildError> {
         let request = std::mem::take(&mut self.request);
         let tls = TlsSettings::new(self.tls.take());
@@ -245,14 +264,23 @@ impl<R: Net> ClientBuilder<R> {
         self.spawn::<_, Dynamic<R>>(dialler)
     }
 
-    /// Connects and waits until the client is ready. Cancel safe: if the future is dropped, the client closes, and no
-    /// connection stays.
+    /// Connects and waits until the client is ready, at most until the [deadline](Self::connect_deadline). Cancel safe: if the
+    /// future is dropped, the client closes, and no connection stays.
     ///
     /// # Errors
-    /// [`BuildError`]: also when the client gave up before it was ready, as the reconnection settings say.
+    /// [`BuildError`]: also when the client gave up before it was ready, as the reconnection settings say. At the deadline the
+    /// client is closed, and [`ConnectError::TimedOut`] tells how the last attempt ended.
     pub async fn connect(self) -> Result<(Client<R>, Updates<R>), BuildError> {
+        let deadline = self.connect_deadline;
         let (client, updates) = self.start()?;
-        client.ready().await?;
+        match deadline {
+            None => client.ready().await?,
+            Some(after) => match within::<R, _>(R::now() + after, client.ready()).await {
+                Some(ready) => ready?,
+                // With its handles the client closes.
+                None => return Err(ConnectError::timed_out(after, client.status()).into()),
+            },
+        }
         Ok((client, updates))
     }
 
@@ -260,7 +288,7 @@ impl<R: Net> ClientBuilder<R> {
     /// here, those of the request and of the way to the server do not count.
     ///
     /// # Errors
-    /// [`BuildError::Seed`] and [`BuildError::Subscription`].
+    /// [`BuildError::Seed`], [`BuildError::Subscription`] and [`BuildError::Runtime`].
     pub fn start_with<C>(self, connector: C) -> Result<(Client<R>, Updates<R>), BuildError>
     where
         C: Connector,
@@ -282,7 +310,7 @@ impl<R: Net> ClientBuilder<R> {
         // A new client connects at the first call.
         let _ = client.connect(R::now());
         let (driver, client, updates) = Driver::new(client, self.queue);
-        R::spawn(Task::<C, I>::new(driver, connector));
+        R::spawn(Task::<C, I>::new(driver, connector)).map_err(BuildError::Runtime)?;
         Ok((client, updates))
     }
 }
@@ -322,6 +350,7 @@ impl<R> fmt::Debug for ClientBuilder<R> {
             .field("tls", &self.tls)
             .field("config", &self.config)
             .field("queue", &self.queue)
+            .field("connect_deadline", &self.connect_deadline)
             .finish_non_exhaustive()
     }
 }

@@ -22,7 +22,7 @@ mod updates;
 
 use multiwa_ws_core::session::EventNames;
 
-pub use builder::{BuildError, ClientBuilder};
+pub use builder::{BuildError, CONNECT_DEADLINE, ClientBuilder};
 pub use connector::{Connector, ConnectorError};
 pub use dial::tls_loss;
 pub use endpoint::{Endpoint, InvalidUrl, KeyPlacement};

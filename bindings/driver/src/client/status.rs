@@ -74,9 +74,26 @@ pub enum ConnectError {
         /// What is known of it.
         detail: String,
     },
+    /// It was not ready by the deadline of `connect`, and was closed.
+    #[error("not ready after {after:?}: {detail}")]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+        /// How the last attempt ended, if one had.
+        loss: Option<Loss>,
+        /// What is known of it.
+        detail: String,
+    },
 }
 
 impl ConnectError {
+    /// A client that was not ready `after` so long, with `status` at that time.
+    #[must_use]
+    pub fn timed_out(after: Duration, status: Status) -> Self {
+        let detail = status.detail.unwrap_or_else(|| "no attempt has ended".to_owned());
+        Self::TimedOut { after, loss: status.last_loss, detail }
+    }
+
     pub(super) fn new(cause: CloseCause, state: &State<dyn Machine>) -> Self {
         match cause {
             CloseCause::Application => Self::Closed,

@@ -273,7 +273,7 @@ impl<R: Net> ServerBuilder<R> {
     /// A server that listens on `address`; with port 0 on a free one, which [`Server::local_addr`] tells.
     ///
     /// # Errors
-    /// Those of the operating system, such as an address that is in use.
+    /// Those of the operating system, such as an address that is in use; that no runtime runs here.
     pub async fn bind(self, address: SocketAddr) -> io::Result<Server<R>> {
         let start = self.start::<R::TcpStream>();
         self.listen(address, start).await
@@ -283,7 +283,7 @@ impl<R: Net> ServerBuilder<R> {
     /// [`tls`](Self::tls) says.
     ///
     /// # Errors
-    /// Those of the operating system, such as an address that is in use.
+    /// Those of the operating system, such as an address that is in use; that no runtime runs here.
     pub async fn bind_with<S, F>(
         self,
         address: SocketAddr,
@@ -294,7 +294,10 @@ impl<R: Net> ServerBuilder<R> {
         F: Future<Output = io::Result<S>> + Send + 'static,
         R: Io<S>,
     {
-        let start = move |entry, stream, address| R::spawn(connection::serve::<S, R>(entry, secure(stream), address));
+        let start = move |entry, stream, address| {
+            // It is called by a task of the runtime.
+            let _ = R::spawn(connection::serve::<S, R>(entry, secure(stream), address));
+        };
         self.listen(address, start).await
     }
 
@@ -309,7 +312,7 @@ impl<R: Net> ServerBuilder<R> {
         self.options.hosts.on_loopback = address.ip().to_canonical().is_loopback();
         let mut server = self.build();
         server.address = Some(address);
-        R::spawn(listener::accept::<R, _>(server.shared.clone(), listener::Tcp::<R>(listener), start));
+        R::spawn(listener::accept::<R, _>(server.shared.clone(), listener::Tcp::<R>(listener), start))?;
         Ok(server)
     }
 
@@ -320,12 +323,15 @@ impl<R: Net> ServerBuilder<R> {
         R: Tls<S>,
     {
         let tls = self.tls.clone();
-        move |entry, stream, address| match &tls {
-            None => R::spawn(Task::<S, R>::new(entry, stream, address)),
-            Some(tls) => {
-                let stream = R::accept_tls(tls.config().clone(), stream);
-                R::spawn(connection::serve::<_, R>(entry, stream, address));
-            }
+        move |entry, stream, address| {
+            // It is called by a task of the runtime.
+            let _ = match &tls {
+                None => R::spawn(Task::<S, R>::new(entry, stream, address)),
+                Some(tls) => {
+                    let stream = R::accept_tls(tls.config().clone(), stream);
+                    R::spawn(connection::serve::<_, R>(entry, stream, address))
+                }
+            };
         }
     }
 }
@@ -337,12 +343,12 @@ impl<R: UnixNet> ServerBuilder<R> {
     /// A socket file that a server has left behind is to be removed first, and this one after the server.
     ///
     /// # Errors
-    /// Those of the operating system, such as a path where something is already.
+    /// Those of the operating system, such as a path where something is already; that no runtime runs here.
     pub async fn bind_unix(self, path: impl AsRef<Path>) -> io::Result<Server<R>> {
         let start = self.start::<R::UnixStream>();
         let listener = R::bind_unix(path.as_ref()).await?;
         let server = self.build();
-        R::spawn(listener::accept::<R, _>(server.shared.clone(), listener::Unix::<R>(listener), start));
+        R::spawn(listener::accept::<R, _>(server.shared.clone(), listener::Unix::<R>(listener), start))?;
         Ok(server)
     }
 }

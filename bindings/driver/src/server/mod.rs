@@ -165,7 +165,7 @@ impl Shared {
 }
 
 /// What `future` gives, if it does so before `deadline`.
-async fn within<R: Runtime, F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+pub(crate) async fn within<R: Runtime, F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut sleep = pin!(R::sleep_until(deadline));
     poll_fn(|cx| match future.as_mut().poll(cx) {

@@ -1,8 +1,15 @@
 //! Connecting, requests, reconnecting and the end, over TCP.
 
+use std::future::pending;
+use std::time::Duration;
+
 use multiwa_ws_core::handshake::{Rejection, UpgradeRequest};
 use multiwa_ws_core::session::{ClientState, CloseCause, CommandError, Loss, Notice, ReconnectConfig};
-use multiwa_ws_tokio::{BuildError, Client, ClientBuilder, ConnectError, Options, RequestError, Update};
+use multiwa_ws_tokio::{
+    BuildError, Client, ClientBuilder, ConnectError, ConnectorError, Options, RequestError, Update,
+};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
 
 use crate::support::{Socket, accept, acknowledge, at_once, listen, next_data, publish, request, within};
 
@@ -176,4 +183,45 @@ fn a_client_whose_runtime_is_gone_leaves_nobody_waiting() {
         assert_eq!(within(client.ping()).await, Err(RequestError::Command(CommandError::Closed)));
         while within(updates.next()).await.is_some() {}
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_11_connect_gives_up_after_a_minute_and_tells_the_last_error() {
+    let nowhere = || Client::builder_with(|_| async { Err(ConnectorError::retry("nobody is there")) });
+    for (builder, after) in [
+        (nowhere(), Duration::from_secs(60)),
+        (nowhere().connect_deadline(Duration::from_secs(7)), Duration::from_secs(7)),
+    ] {
+        let started = Instant::now();
+        let Err(BuildError::Connect(error)) = builder.connect().await else { panic!("connected to nothing") };
+        assert_eq!(started.elapsed(), after);
+        let text = error.to_string();
+        assert!(text.contains("nobody is there") && text.contains(&format!("{after:?}")), "{text}");
+        assert!(matches!(error, ConnectError::TimedOut { loss: Some(Loss::Io), .. }), "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_11_connect_waits_without_end_if_it_is_told_to_and_says_when_no_attempt_has_ended() {
+    let (attempts, mut attempted) = mpsc::unbounded_channel();
+    let provider = move |attempt| {
+        attempts.send(attempt).unwrap();
+        pending()
+    };
+    let builder = Client::builder_with(provider).connect_deadline(Duration::from_secs(1));
+    let Err(BuildError::Connect(error)) = builder.connect().await else { panic!("connected to nothing") };
+    assert!(error.to_string().contains("no attempt has ended"), "{error}");
+    // The client has ended with it.
+    assert_eq!(attempted.recv().await, Some(1));
+    assert_eq!(attempted.recv().await, None);
+
+    let nowhere = Client::builder_with(|_| async { Err(ConnectorError::retry("nobody is there")) });
+    let forever = nowhere.connect_deadline(None).connect();
+    assert!(timeout(Duration::from_secs(24 * 3_600), forever).await.is_err());
+}
+
+#[test]
+fn f_13_a_client_outside_of_a_runtime_is_refused() {
+    let started = Client::builder("ws://127.0.0.1:1/ws").start();
+    assert!(matches!(started, Err(BuildError::Runtime(_))), "{started:?}");
 }

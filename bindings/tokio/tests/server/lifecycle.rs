@@ -3,10 +3,10 @@
 use std::future::{pending, ready};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use multiwa_ws_core::frame::CloseCode;
@@ -276,8 +276,8 @@ impl Net for Flaky {
     type TcpStream = TcpStream;
     type TcpListener = TcpListener;
 
-    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
-        Tokio::spawn(task);
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        Tokio::spawn(task)
     }
 
     async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -305,3 +305,10 @@ impl Net for Flaky {
 }
 
 static ACCEPTS: AtomicUsize = AtomicUsize::new(0);
+
+#[test]
+fn f_13_a_server_outside_of_a_runtime_is_refused() {
+    let mut binding = pin!(Server::builder().bind("127.0.0.1:0".parse().unwrap()));
+    let bound = binding.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(bound, Poll::Ready(Err(_))), "{bound:?}");
+}

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Notice};
+use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Loss, Notice};
 use multiwa_ws_tokio::Server;
-use multiwa_ws_tungstenite::{Client, QueueConfig, RequestError, TimedOut, Update};
+use multiwa_ws_tungstenite::{
+    BuildError, Client, ConnectError, ConnectorError, QueueConfig, RequestError, TimedOut, Update,
+};
 
 use crate::peer::{Call, call, listen, number, numbers, publish, runtime, serve, wait_until};
 
@@ -175,4 +177,13 @@ fn f_09_a_request_on_the_thread_that_leaves_updates_unread_fails_at_once_and_on_
     });
     asked.returned().unwrap();
     reading.returned();
+}
+
+#[test]
+fn f_11_connect_gives_up_at_its_deadline_and_tells_the_last_error() {
+    let provider = |_| Err(ConnectorError::retry("nobody is there"));
+    let builder = Client::builder_with(provider).connect_deadline(Duration::from_millis(50));
+    let error = call(move || builder.connect().map(drop)).returned().unwrap_err();
+    assert!(matches!(error, BuildError::Connect(ConnectError::TimedOut { loss: Some(Loss::Io), .. })), "{error:?}");
+    assert!(error.to_string().contains("nobody is there"), "{error}");
 }
