@@ -75,7 +75,7 @@ fn handshake(c: &mut Criterion) {
             let mut slices = [&[][..]; 4];
             let filled = client.poll_transmit(&mut slices);
             let mut bytes = written(&slices[..filled]);
-            client.transmitted(bytes.len());
+            client.transmitted(NOW, bytes.len());
             let mut server = ServerHandshake::new(NOW, HandshakeLimits::default());
             server.handle_input(NOW, &mut &mut bytes[..]).unwrap();
             server.accept(NOW, &Acceptance::default()).unwrap();
@@ -146,7 +146,7 @@ fn deflate(c: &mut Criterion) {
         let mut slices = [&[][..]; 4];
         let filled = server.poll_transmit(&mut slices);
         let bytes = slices[..filled].concat();
-        server.transmitted(bytes.len());
+        server.transmitted(NOW, bytes.len());
         bytes
     };
     group.throughput(Throughput::Elements(events.len() as u64));

@@ -97,14 +97,14 @@ fn decode(mut socket: WebSocket, wire: &Wire, buffer_len: usize, mut look: impl 
 /// How many small messages are written at once.
 pub const BATCH: usize = 32;
 
-/// Encodes `text` in batches with [`Outgoing::send_text`](multiwa_ws_core::websocket::Outgoing::send_text).
+/// Encodes `text` in batches with [`Sender::send_text`](multiwa_ws_core::websocket::Sender::send_text).
 pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let mut socket = socket(writer);
     let text = text.to_owned();
     let sink = Sink::default();
     Box::new(move || {
         for _ in 0..batch {
-            socket.outgoing().send_text(black_box(&text)).expect("there is room");
+            socket.sender().send_text(black_box(&text)).expect("there is room");
         }
         write(&mut socket, &sink);
         sink.taken()
@@ -117,7 +117,7 @@ pub fn shared_encoder(text: &str) -> Run {
     let message = SharedMessage::text(text);
     let sink = Sink::default();
     Box::new(move || {
-        socket.outgoing().send_shared(black_box(&message)).expect("there is room");
+        socket.sender().send_shared(black_box(&message)).expect("there is room");
         write(&mut socket, &sink);
         sink.taken()
     })
@@ -144,7 +144,7 @@ pub fn compressing_encoder(texts: &[String], terms: Terms) -> Run {
     Box::new(move || {
         for batch in texts.chunks(BATCH) {
             for text in batch {
-                socket.outgoing().send_text(black_box(text)).expect("there is room");
+                socket.sender().send_text(black_box(text)).expect("there is room");
             }
             write(&mut socket, &sink);
         }
@@ -161,7 +161,7 @@ pub fn inflating_decoder(wire: &Wire, terms: Terms, buffer_len: usize, look: imp
 pub(crate) fn write(socket: &mut WebSocket, sink: &Sink) {
     loop {
         let mut slices = [&[][..]; 16];
-        let filled = socket.outgoing().poll_transmit(&mut slices);
+        let filled = socket.poll_transmit(&mut slices);
         if filled == 0 {
             return;
         }
@@ -170,7 +170,7 @@ pub(crate) fn write(socket: &mut WebSocket, sink: &Sink) {
             sink.write(slice);
             written += slice.len();
         }
-        socket.outgoing().transmitted(written);
+        socket.transmitted(Instant::default(), written);
     }
 }
 
@@ -214,9 +214,9 @@ pub fn subscriber() -> Client {
     server.handle_input(now, &mut &mut written(&mut client)[..]).expect("a good request");
     server.accept(now, &Acceptance::default()).expect("there is a request");
     let mut answer = server.poll_accepted().expect("it was accepted").unsent;
-    assert!(client.handle_input(now, &mut &mut answer[..]).is_none());
+    receive(&mut client, &mut answer);
     let mut welcome = framed(r#"{"type":"ack","payload":{"clientId":"c"}}"#);
-    assert!(client.handle_input(now, &mut &mut welcome[..]).is_some());
+    receive(&mut client, &mut welcome);
     let mut request = written(&mut client);
     let mut server = socket(Reader::Server);
     let received = server.handle_input(now, &mut &mut request[..]).expect("a good frame").expect("a message");
@@ -225,10 +225,15 @@ pub fn subscriber() -> Client {
     let mut bytes = framed(&format!(
         r#"{{"type":"ack","payload":{{"action":"subscribed","profileId":"{WANTED}","events":["*"]}},"requestId":{id}}}"#
     ));
-    client.handle_input(now, &mut &mut bytes[..]);
-    while client.poll_event().is_some() {}
+    receive(&mut client, &mut bytes);
     assert_eq!(client.session().live().len(), 1);
     client
+}
+
+/// Hands `bytes` over, and looks away from what they mean.
+fn receive(client: &mut Client, bytes: &mut [u8]) {
+    let mut input = bytes;
+    while client.handle_input(Instant::default(), &mut input).is_some() {}
 }
 
 /// One unmasked text frame.
@@ -242,6 +247,6 @@ fn written(client: &mut Client) -> Vec<u8> {
     let mut slices = [&[][..]; 8];
     let filled = client.poll_transmit(&mut slices);
     let bytes = slices[..filled].concat();
-    client.transmitted(bytes.len());
+    client.transmitted(Instant::default(), bytes.len());
     bytes
 }

@@ -81,7 +81,7 @@ fn publisher(hub: Hub<usize>, receivers: usize, sockets: Rc<RefCell<Vec<WebSocke
             Message::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Message::into_event).expect("it is an event");
         let mut sockets = sockets.borrow_mut();
         let delivered = hub.publish(&event, |id, message| {
-            sockets[id].outgoing().send_shared(message).expect("there is room");
+            sockets[id].sender().send_shared(message).expect("there is room");
             write(&mut sockets[id], &sink);
         });
         assert_eq!(delivered, receivers);

@@ -26,9 +26,9 @@ pub(super) fn tokio(listener: TcpListener) -> io::Result<()> {
             multiwa_ws_tokio::WebSocket::from_upgraded(stream, Role::Server, &config(), &Negotiated::default(), &[]);
         let mut socket = socket.expect("the system has entropy");
         // What is queued is written before the next read.
-        while let Ok(Some(received)) = socket.next().await {
+        while let Ok(Some(mut received)) = socket.next().await {
             if let Event::Text(text) = received.event {
-                received.out.send_text(text).expect("there is room");
+                received.sender.send_text(text).expect("there is room");
             }
         }
     })
@@ -49,9 +49,9 @@ pub(super) fn async_std(listener: TcpListener) -> io::Result<()> {
                     &[],
                 );
                 let mut socket = socket.expect("the system has entropy");
-                while let Ok(Some(received)) = socket.next().await {
+                while let Ok(Some(mut received)) = socket.next().await {
                     if let Event::Text(text) = received.event {
-                        received.out.send_text(text).expect("there is room");
+                        received.sender.send_text(text).expect("there is room");
                     }
                 }
             });

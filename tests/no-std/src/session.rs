@@ -170,22 +170,19 @@ impl<'a> Pair<'a> {
                     RequestKind::Ping => seen.pongs += 1,
                     RequestKind::Unsubscribe => {}
                 },
+                ClientEvent::Notice(notice) => seen.note(&notice),
                 other => panic!("{other:?}"),
             }
         }
         self.down.clear();
-        while let Some(notice) = client.poll_event() {
-            match notice {
-                Notice::Ready { failed, gap: None } if failed.is_empty() => seen.ready += 1,
-                Notice::Closed(CloseCause::Application) => seen.client_closed += 1,
-                Notice::Connecting { attempt: 1 } | Notice::Opened | Notice::Closing => {}
-                other => panic!("{other:?}"),
-            }
+        while let Some(event) = client.poll_event() {
+            let ClientEvent::Notice(notice) = event else { panic!("{event:?}") };
+            seen.note(&notice);
         }
         let mut lent = [&[][..]; 2];
         let filled = client.poll_transmit(&mut lent);
         let written = self.up.append(&lent[..filled]);
-        client.transmitted(written);
+        client.transmitted(*now, written);
         written > 0
     }
 
@@ -217,8 +214,19 @@ impl<'a> Pair<'a> {
         let mut lent = [&[][..]; 2];
         let filled = server.poll_transmit(&mut lent);
         let written = self.down.append(&lent[..filled]);
-        server.transmitted(written);
+        server.transmitted(*now, written);
         written > 0
+    }
+}
+
+impl Seen {
+    fn note(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Ready { failed, gap: None } if failed.is_empty() => self.ready += 1,
+            Notice::Closed(CloseCause::Application) => self.client_closed += 1,
+            Notice::Connecting { attempt: 1 } | Notice::Opened | Notice::Closing => {}
+            other => panic!("{other:?}"),
+        }
     }
 }
 

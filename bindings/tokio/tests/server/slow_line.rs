@@ -9,16 +9,17 @@ use multiwa_ws_core::session::RawJson;
 use multiwa_ws_core::websocket::{Config, Event};
 use multiwa_ws_tokio::{Options, Server, WebSocket};
 use tokio::io::{self, AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A line that carries so many bytes a second to its reader.
-struct Line {
-    stream: DuplexStream,
+struct Line<S> {
+    stream: S,
     rate: u32,
     next: Pin<Box<Sleep>>,
 }
 
-impl AsyncRead for Line {
+impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.next.as_mut().poll(cx));
@@ -32,7 +33,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -46,11 +47,16 @@ impl AsyncWrite for Line {
     }
 }
 
-/// A client at the end of such a line, subscribed to everything of `p`.
-async fn client(server: &Server, rate: u32) -> WebSocket<Line> {
+/// A client in memory at the end of such a line.
+async fn client(server: &Server, rate: u32) -> WebSocket<Line<DuplexStream>> {
     let (near, far) = duplex(1 << 16);
     tokio::spawn(server.serve_stream(far, None));
-    let line = Line { stream: near, rate, next: Box::pin(sleep_until(Instant::now())) };
+    client_over(near, rate).await
+}
+
+/// A client at the end of such a line, subscribed to everything of `p`.
+async fn client_over<S: AsyncRead + AsyncWrite + Unpin>(stream: S, rate: u32) -> WebSocket<Line<S>> {
+    let line = Line { stream, rate, next: Box::pin(sleep_until(Instant::now())) };
     let options =
         Options { connection: Config { max_message_len: 8 << 20, ..Config::default() }, ..Options::default() };
     let (mut client, _) = WebSocket::connect(line, ClientRequest::new("localhost", "/ws"), &options).await.unwrap();
@@ -61,7 +67,7 @@ async fn client(server: &Server, rate: u32) -> WebSocket<Line> {
 }
 
 /// The length of the next text, however long it takes.
-async fn text(client: &mut WebSocket<Line>) -> usize {
+async fn text<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocket<Line<S>>) -> usize {
     loop {
         let received = client.next().await.unwrap().expect("the connection lives");
         if let Event::Text(text) = received.event {
@@ -98,4 +104,32 @@ async fn a_client_that_takes_nothing_any_more_is_given_up_in_the_time_of_the_kee
     // A ping after 30 s of silence, and 10 s for the answer.
     assert!(start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
     drop(client);
+}
+
+/// Over real sockets, whose buffers hide much of a line from both ends.
+#[tokio::test]
+#[ignore = "3 MiB at 16 KiB a second take over three minutes"]
+async fn f_05_events_of_3_mib_reach_clients_on_slow_lines_over_tcp() {
+    let server = Server::builder().bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = server.local_addr().unwrap();
+    let data = RawJson::parse(&format!("\"{}\"", "x".repeat(3 << 20))).unwrap().into_owned();
+    let mut clients = Vec::new();
+    for rate in [16, 64, 256] {
+        clients.push((rate, client_over(TcpStream::connect(address).await.unwrap(), rate << 10).await));
+    }
+    assert_eq!(server.publisher().send("e", Some("p"), &data), clients.len());
+    let receiving = clients.into_iter().map(|(rate, mut client)| {
+        tokio::spawn(async move {
+            assert!(text(&mut client).await > 3 << 20, "{rate} KiB a second");
+            // Its line carries on.
+            client.send_text(r#"{"type":"ping"}"#).await.unwrap();
+            text(&mut client).await;
+            client
+        })
+    });
+    let mut alive = Vec::new();
+    for receiving in receiving.collect::<Vec<_>>() {
+        alive.push(receiving.await.unwrap());
+    }
+    assert_eq!(server.connections(), alive.len());
 }
