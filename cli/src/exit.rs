@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_stands_in_the_help() {
+    fn every_code_stands_in_the_help_and_in_the_readme() {
         let ends = [
             End::OutputClosed,
             End::Failed(String::new()),
@@ -190,6 +190,7 @@ mod tests {
         ];
         for end in ends {
             assert!(EXIT_CODES.contains(&format!("\n  {} ", end.code())), "{end:?}");
+            assert!(include_str!("../README.md").contains(&format!("\n| {} |", end.code())), "{end:?}");
         }
     }
 }

@@ -97,8 +97,9 @@ impl<R> ServerBuilder<R> {
 
     /// Answers requests that name `host` (without a port) as this server; others get 403.
     ///
-    /// By default a server that listens on a loopback address answers to `localhost` and to addresses only, so that no web
-    /// page can reach it under a name that its owner leads here (DNS rebinding), and any other server to every name.
+    /// By default a server that listens on a loopback address, in whatever form it is written, answers to `localhost` and to
+    /// addresses only, so that no web page can reach it under a name that its owner leads here (DNS rebinding). Any other
+    /// server answers to every name; no web page reaches a Unix socket.
     #[must_use]
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.options.hosts.listed.push(host.into());
