@@ -209,5 +209,5 @@ async fn f_09_a_request_that_times_out_behind_unread_updates_says_so() {
     sleep(Duration::from_secs(1)).await;
     let started = Instant::now();
     assert_eq!(client.ping().await, Err(RequestError::UpdatesUnread));
-    assert_eq!(started.elapsed(), Duration::from_secs(10));
+    assert_eq!(started.elapsed().as_secs(), 10);
 }
