@@ -16,7 +16,7 @@ use ::async_std::task;
 use multiwa_ws_core::Instant;
 #[cfg(unix)]
 use multiwa_ws_driver::UnixNet;
-use multiwa_ws_driver::{Clock, Net, Runtime};
+use multiwa_ws_driver::{Clock, Net, Runtime, limit_unsent};
 
 use crate::futures_io::{self, impl_io};
 use crate::names::name_types;
@@ -61,6 +61,7 @@ impl Net for AsyncStd {
     async fn connect(address: SocketAddr) -> io::Result<Socket<TcpStream>> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        limit_unsent(&stream);
         Ok(Socket::new(stream))
     }
 
@@ -75,6 +76,7 @@ impl Net for AsyncStd {
     async fn accept(listener: &TcpListener) -> io::Result<(Socket<TcpStream>, SocketAddr)> {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
+        limit_unsent(&stream);
         Ok((Socket::new(stream), peer))
     }
 }

@@ -21,7 +21,7 @@ use ::smol::net::{TcpListener, TcpStream};
 use multiwa_ws_core::Instant;
 #[cfg(unix)]
 use multiwa_ws_driver::UnixNet;
-use multiwa_ws_driver::{Clock, Net, Runtime};
+use multiwa_ws_driver::{Clock, Net, Runtime, limit_unsent};
 
 use crate::futures_io::{self, impl_io};
 use crate::names::name_types;
@@ -75,6 +75,7 @@ impl Net for Smol {
     async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        limit_unsent(&stream);
         Ok(stream)
     }
 
@@ -89,6 +90,7 @@ impl Net for Smol {
     async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
+        limit_unsent(&stream);
         Ok((stream, peer))
     }
 }

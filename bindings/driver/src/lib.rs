@@ -27,7 +27,7 @@ pub use error::{Error, HandshakeError};
 pub use handshake::Options;
 #[cfg(unix)]
 pub use net::UnixNet;
-pub use net::{Net, Tls};
+pub use net::{Net, Tls, limit_unsent};
 pub use runtime::{Clock, Io, Runtime};
 pub use server::{
     ConnectionRate, Grant, InvalidOrigin, InvalidProxyNetwork, Knock, Observed, Origin, Peer, Publisher, Server,

@@ -47,7 +47,7 @@ pub trait Net: Tls<Self::TcpStream> {
     /// The addresses of `host`, a name or an IP address.
     fn resolve(host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 
-    /// Connects to one address, with `TCP_NODELAY`: messages are small and someone waits for each.
+    /// Connects to one address, with `TCP_NODELAY` (messages are small and someone waits for each) and [`limit_unsent`].
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::TcpStream>> + Send;
 
     /// Listens on `address`.
@@ -59,7 +59,7 @@ pub trait Net: Tls<Self::TcpStream> {
     /// Those of the operating system.
     fn local_addr(listener: &Self::TcpListener) -> io::Result<SocketAddr>;
 
-    /// Waits for the next connection, with `TCP_NODELAY`. Cancel safe.
+    /// Waits for the next connection, with `TCP_NODELAY` and [`limit_unsent`]. Cancel safe.
     fn accept(listener: &Self::TcpListener) -> impl Future<Output = io::Result<(Self::TcpStream, SocketAddr)>> + Send;
 }
 
@@ -80,3 +80,18 @@ pub trait UnixNet: Net + Tls<Self::UnixStream> {
     /// Waits for the next connection. Cancel safe.
     fn accept_unix(listener: &Self::UnixListener) -> impl Future<Output = io::Result<Self::UnixStream>> + Send;
 }
+
+/// Lets the operating system hold at most 128 KiB of a TCP socket unsent (`TCP_NOTSENT_LOWAT`), where it can be told so: on Linux
+/// and Android.
+///
+/// What it holds is neither counted by the limits of a queue nor known to the keep-alive, which allows for so much of it
+/// (`protocol.md`, Keep-alive). Bytes that are on their way do not count, so a fast line stays fast.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn limit_unsent(socket: &impl std::os::fd::AsFd) {
+    // The connection works all the same without it, as it does on other systems.
+    let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(128 << 10);
+}
+
+/// Lets the operating system hold little of a TCP socket unsent, where it can be told so, which is not here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn limit_unsent<S>(_: &S) {}

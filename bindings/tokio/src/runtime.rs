@@ -13,7 +13,7 @@ use std::time::Duration;
 use multiwa_ws_core::Instant;
 #[cfg(unix)]
 use multiwa_ws_driver::UnixNet;
-use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls};
+use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls, limit_unsent};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -118,6 +118,7 @@ impl Net for Tokio {
     async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        limit_unsent(&stream);
         Ok(stream)
     }
 
@@ -133,6 +134,7 @@ impl Net for Tokio {
     async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
+        limit_unsent(&stream);
         Ok((stream, peer))
     }
 }

@@ -13,7 +13,7 @@ use multiwa_ws_core::handshake::{ClientRequest, Refusal};
 use multiwa_ws_core::session::Loss;
 use multiwa_ws_driver::{
     BuildError, ClientTls, ConnectorError, Destination, Endpoint, Proxy, RedirectError, RequestSettings, Target,
-    Tunnel, tls_loss,
+    Tunnel, limit_unsent, tls_loss,
 };
 use rustls::ClientConnection;
 
@@ -148,6 +148,7 @@ fn connect(endpoint: &Endpoint, proxy: Option<&Proxy>, deadline: Instant) -> Res
     let stream = race(addresses, deadline).map_err(lost(Loss::Io))?;
     // Messages are small and someone waits for each.
     stream.set_nodelay(true).map_err(lost(Loss::Io))?;
+    limit_unsent(&stream);
     match proxy {
         None => Ok(stream),
         Some(proxy) => {
@@ -276,5 +277,19 @@ impl<S: Socket> Write for Timed<S> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.socket.flush()
+    }
+}
+
+#[cfg(test)]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_of_a_socket_waits_unsent_in_the_system() {
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint: Endpoint = format!("ws://{}/ws", listener.local_addr().unwrap()).parse().unwrap();
+        let stream = connect(&endpoint, None, Instant::now() + Duration::from_secs(20)).unwrap();
+        assert_eq!(socket2::SockRef::from(&stream).tcp_notsent_lowat().unwrap(), 128 << 10);
     }
 }

@@ -187,3 +187,13 @@ fn f_11_connect_gives_up_at_its_deadline_and_tells_the_last_error() {
     assert!(matches!(error, BuildError::Connect(ConnectError::TimedOut { loss: Some(Loss::Io), .. })), "{error:?}");
     assert!(error.to_string().contains("nobody is there"), "{error}");
 }
+
+#[test]
+fn f_17_two_clients_share_no_request_ids() {
+    let [one, other] = [(); 2].map(|()| {
+        let listener = listen();
+        let (_client, _updates) = Client::builder(&listener.url).subscribe("p", ["e"]).start().unwrap();
+        listener.accept().request().1
+    });
+    assert_ne!(one, other);
+}
