@@ -14,6 +14,8 @@ pub struct Faults {
     pub longest_piece: Option<usize>,
     /// Bytes that the link holds at most; the sender's write is short when it is full.
     pub capacity: usize,
+    /// How fast bytes get through: each piece leaves behind the one before it, and the delay follows. `None`: at once.
+    pub bytes_per_second: Option<u32>,
     /// How many of a million pieces arrive with one bit turned over.
     pub corrupted_pieces_per_million: u32,
     /// How the link fails, if it does.
@@ -23,7 +25,14 @@ pub struct Faults {
 /// A link that never fails: no delay, no splitting and no bound.
 impl Default for Faults {
     fn default() -> Self {
-        Self { delay: 0..=0, longest_piece: None, capacity: usize::MAX, corrupted_pieces_per_million: 0, failure: None }
+        Self {
+            delay: 0..=0,
+            longest_piece: None,
+            capacity: usize::MAX,
+            bytes_per_second: None,
+            corrupted_pieces_per_million: 0,
+            failure: None,
+        }
     }
 }
 
@@ -45,6 +54,8 @@ pub enum FailureKind {
     Reset,
     /// Nothing, for ever.
     Silence,
+    /// Nothing, not even what is on its way; the link fills up and then takes no more.
+    Stall,
 }
 
 /// What arrives at the receiving end of a [`Link`].
@@ -84,6 +95,8 @@ pub struct Link {
     in_flight: usize,
     accepted: u64,
     last_due: u64,
+    /// When the last piece has left at [`Faults::bytes_per_second`].
+    busy_until: u64,
     corrupted: u64,
     state: State,
 }
@@ -99,6 +112,7 @@ enum State {
     Open,
     ShutDown,
     Failed,
+    Stalled,
 }
 
 impl Link {
@@ -112,6 +126,7 @@ impl Link {
             in_flight: 0,
             accepted: 0,
             last_due: 0,
+            busy_until: 0,
             corrupted: 0,
             state: State::Open,
         }
@@ -119,17 +134,20 @@ impl Link {
 
     /// Takes as many of `bytes` as the link has room for and returns their number.
     ///
-    /// A link that failed takes them all, as a socket does before its owner knows, and they are gone. One that was shut
-    /// down takes none.
+    /// A link that failed takes them all, as a socket does before its owner knows, and they are gone. One that stalled has no
+    /// more room than it had. One that was shut down takes none.
     pub fn send(&mut self, now: u64, bytes: &[u8]) -> usize {
         match self.state {
             State::ShutDown => return 0,
             State::Failed => return bytes.len(),
-            State::Open => {}
+            State::Open | State::Stalled => {}
         }
         let room = self.faults.capacity.saturating_sub(self.in_flight);
         let taken = bytes.len().min(room);
         let mut rest = bytes.get(..taken).unwrap_or_default();
+        if self.state == State::Stalled {
+            self.in_flight += taken;
+        }
         while !rest.is_empty() && self.state == State::Open {
             let piece = self.next_piece_length(rest.len());
             let (piece, after) = rest.split_at_checked(piece).unwrap_or((rest, &[]));
@@ -143,13 +161,13 @@ impl Link {
     pub fn shut_down(&mut self, now: u64) {
         if self.state == State::Open {
             self.state = State::ShutDown;
-            let due = self.draw_due(now);
+            let due = self.draw_due(now, 0);
             self.pieces.push_back(Piece { due, arrival: Arrival::Eof });
         }
     }
 
-    /// Fails the link now, as `kind` says: what is on its way still arrives, and nothing that is sent from now on. One that
-    /// was shut down has nothing left to fail.
+    /// Fails the link now, as `kind` says: what is on its way still arrives, unless it stalls, and nothing that is sent from
+    /// now on. One that was shut down has nothing left to fail.
     pub fn cut(&mut self, now: u64, kind: FailureKind) {
         if self.state == State::Open {
             self.fail(now, kind);
@@ -164,7 +182,7 @@ impl Link {
     /// When [`receive`](Self::receive) will next return something.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
-        self.pieces.front().map(|piece| piece.due)
+        self.pieces.front().filter(|_| self.state != State::Stalled).map(|piece| piece.due)
     }
 
     /// What has arrived by `now`, one piece at a time; `None` when nothing has.
@@ -195,7 +213,7 @@ impl Link {
     /// Whether the link has failed, as [`Faults::failure`] or [`cut`](Self::cut) asked for.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.state == State::Failed
+        matches!(self.state, State::Failed | State::Stalled)
     }
 
     fn next_piece_length(&mut self, available: usize) -> usize {
@@ -212,7 +230,7 @@ impl Link {
         if !bytes.is_empty() {
             self.corrupt(&mut bytes);
             self.in_flight += bytes.len();
-            let due = self.draw_due(now);
+            let due = self.draw_due(now, bytes.len());
             self.pieces.push_back(Piece { due, arrival: Arrival::Bytes(bytes) });
         }
         if arriving < piece.len()
@@ -235,21 +253,24 @@ impl Link {
     }
 
     fn fail(&mut self, now: u64, kind: FailureKind) {
-        self.state = State::Failed;
+        self.state = if kind == FailureKind::Stall { State::Stalled } else { State::Failed };
         let arrival = match kind {
             FailureKind::Eof => Arrival::Eof,
             FailureKind::Reset => Arrival::Reset,
-            FailureKind::Silence => return,
+            FailureKind::Silence | FailureKind::Stall => return,
         };
-        let due = self.draw_due(now);
+        let due = self.draw_due(now, 0);
         self.pieces.push_back(Piece { due, arrival });
     }
 
     /// A stream keeps its order: nothing arrives before what was sent earlier.
-    fn draw_due(&mut self, now: u64) -> u64 {
+    fn draw_due(&mut self, now: u64, len: usize) -> u64 {
+        let nanos = u64::try_from(len).unwrap_or(u64::MAX).saturating_mul(1_000_000_000);
+        let takes = self.faults.bytes_per_second.map_or(0, |rate| nanos / u64::from(rate.max(1)));
+        self.busy_until = self.busy_until.max(now).saturating_add(takes);
         let (shortest, longest) = (*self.faults.delay.start(), *self.faults.delay.end());
         let delay = shortest + self.random.up_to(longest.saturating_sub(shortest));
-        self.last_due = self.last_due.max(now.saturating_add(delay));
+        self.last_due = self.last_due.max(self.busy_until.saturating_add(delay));
         self.last_due
     }
 }
@@ -333,6 +354,31 @@ mod tests {
         assert_eq!(link.receive(0), Some(Arrival::Bytes(b"abcd".to_vec())));
         assert_eq!(link.send(0, b"ef"), 2);
         assert_eq!(link.receive(0), Some(Arrival::Bytes(b"ef".to_vec())));
+    }
+
+    #[test]
+    fn a_slow_link_lets_bytes_through_at_its_rate() {
+        let faults = Faults { bytes_per_second: Some(10), delay: 5..=5, longest_piece: Some(1), ..Faults::default() };
+        let mut link = Link::new(0, faults);
+        link.send(0, b"abc");
+        let dues: Vec<u64> = drain(&mut link).into_iter().map(|(due, _)| due).collect();
+        assert_eq!(dues, [100_000_005, 200_000_005, 300_000_005]);
+        link.send(1_000_000_000, b"d");
+        link.shut_down(1_000_000_000);
+        let dues: Vec<u64> = drain(&mut link).into_iter().map(|(due, _)| due).collect();
+        assert_eq!(dues, [1_100_000_005; 2]);
+    }
+
+    #[test]
+    fn a_link_that_stalls_fills_up_and_delivers_nothing() {
+        let mut link = Link::new(0, Faults { capacity: 10, ..Faults::default() });
+        link.send(0, b"abcd");
+        link.cut(1, FailureKind::Stall);
+        assert!(link.has_failed());
+        assert_eq!((link.send(2, b"efgh"), link.send(2, b"ijkl"), link.send(2, b"kl")), (4, 2, 0));
+        assert_eq!((link.in_flight(), link.next_due(), link.receive(9)), (10, None, None));
+        link.heal();
+        assert_eq!((link.next_due(), link.receive(9)), (None, None));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use multiwa_ws_core::session::{
 };
 use multiwa_ws_core::websocket::Cause;
 use multiwa_ws_tests::link::{FailureKind, Faults};
-use multiwa_ws_tests::simulator::{Door, Heard, Outcome, World};
+use multiwa_ws_tests::simulator::{Door, Heard, Outcome, World, deadlines};
 
 /// Links that split, delay and hold little.
 fn rough() -> Faults {
@@ -336,4 +336,18 @@ fn a_client_that_does_not_read_is_closed_and_the_others_do_not_wait_for_it() {
     let Some(Ended::Closed(closed)) = world.ending(id) else { panic!() };
     assert_eq!((closed.cause, closed.clean), (Cause::Local, false));
     assert_eq!(events(&mut world, quick).len(), published);
+}
+
+#[test]
+fn f_05_f_06_neither_a_live_client_nor_a_live_server_is_called_dead_on_slow_lines_or_after_a_stop() {
+    for seed in 0..10 {
+        deadlines::live_peer(seed).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+    }
+}
+
+#[test]
+fn a_dead_client_and_a_dead_server_are_found_in_time_whatever_waits_for_them() {
+    for seed in 0..20 {
+        deadlines::dead_peer(seed).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+    }
 }

@@ -5,7 +5,7 @@ use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Cause, Closed, Config, DeflateParameters, Message, Negotiated, SharedMessage};
 use multiwa_ws_core::{Instant, KeepAlive};
 use multiwa_ws_tests::link::{FailureKind, Faults};
-use multiwa_ws_tests::simulator::{Pair, Said};
+use multiwa_ws_tests::simulator::{Pair, Said, deadlines};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -144,5 +144,19 @@ fn a_violation_is_answered_and_its_reason_arrives_although_the_other_end_goes_on
         assert_eq!(pair.client.said, []);
         assert_eq!(pair.server.said, [Said::Close(Some(1009))]);
         assert_eq!(pair.server.closed, closed(Cause::Peer, CloseCode::TOO_BIG, true));
+    }
+}
+
+#[test]
+fn f_05_f_06_no_live_peer_is_called_dead_on_slow_lines_by_processes_that_were_stopped() {
+    for seed in 0..20 {
+        deadlines::live_socket(seed).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+    }
+}
+
+#[test]
+fn a_dead_peer_is_found_in_time_whatever_waits_for_it() {
+    for seed in 0..30 {
+        deadlines::dead_socket(seed).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
     }
 }

@@ -114,6 +114,7 @@ pub(super) fn faults(random: &mut Random) -> Faults {
         capacity: random.pick([50, 1_000, 100_000, usize::MAX]),
         corrupted_pieces_per_million: random.pick([0, 0, 0, 0, 1_000, 50_000]),
         failure,
+        ..Faults::default()
     }
 }
 

@@ -9,7 +9,8 @@ use crate::link::{Arrival, FailureKind, Faults, Link};
 ///
 /// - The writing machine: [`write`](Self::write), [`shut_down`](Self::shut_down).
 /// - The reading machine: [`arrive`](Self::arrive), then [`next_chunk`](Self::next_chunk) and
-///   [`put_back`](Self::put_back); [`hang_up`](Self::hang_up) when it reads no more.
+///   [`put_back`](Self::put_back); [`hang_up`](Self::hang_up) when it reads no more. While its process is stopped, the
+///   operating system takes what arrives: [`arrive_unread`](Self::arrive_unread).
 /// - Accidents: [`cut`](Self::cut), and their end: [`heal`](Self::heal).
 #[derive(Debug)]
 pub struct Lane {
@@ -20,6 +21,9 @@ pub struct Lane {
     read: Vec<u8>,
     hung_up: bool,
 }
+
+/// Bytes that the operating system holds for a reading machine whose process is stopped.
+const RECEIVE_BUFFER: usize = 256 << 10;
 
 /// What the reading machine is handed next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +140,18 @@ impl Lane {
         true
     }
 
+    /// As [`next_due`](Self::next_due), for [`arrive_unread`](Self::arrive_unread).
+    #[must_use]
+    pub fn next_unread_due(&self) -> Option<u64> {
+        self.next_due().filter(|_| self.inbox.len() < RECEIVE_BUFFER)
+    }
+
+    /// Takes one piece off the link while nobody reads, unless as much waits as the operating system holds; whether there
+    /// was one.
+    pub fn arrive_unread(&mut self, now: u64) -> bool {
+        self.next_unread_due().is_some() && self.arrive(now)
+    }
+
     /// What the reading machine is to be handed: up to `max` bytes of those that arrived, and the end once, behind them.
     #[must_use]
     pub fn next_chunk(&mut self, max: usize) -> Option<Chunk> {
@@ -188,6 +204,18 @@ mod tests {
         lane.hang_up();
         assert_eq!(lane.write(0, &mut server, 8, usize::MAX), 1);
         assert!(!lane.arrive(0));
+    }
+
+    #[test]
+    fn while_nobody_reads_the_operating_system_takes_what_it_has_room_for() {
+        let mut lane = Lane::new(0, Faults { longest_piece: Some(1 << 10), ..Faults::default() });
+        let mut server = server();
+        server.send_binary(&[0; 1 << 20]).unwrap();
+        lane.write(0, &mut server, 8, usize::MAX);
+        while lane.arrive_unread(0) {}
+        assert_eq!((lane.next_unread_due(), lane.next_due()), (None, Some(0)));
+        let Some(Chunk::Bytes(bytes)) = lane.next_chunk(usize::MAX) else { panic!("nothing arrived") };
+        assert!((RECEIVE_BUFFER..RECEIVE_BUFFER + (1 << 10)).contains(&bytes.len()), "{}", bytes.len());
     }
 
     #[test]

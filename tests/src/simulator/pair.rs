@@ -1,5 +1,6 @@
 //! One connection after the upgrade, both ends of it.
 
+use multiwa_ws_core::Instant;
 use multiwa_ws_core::websocket::{Closed, Config, Event, Negotiated, ProtocolError, Role, State, WebSocket};
 
 use super::lane::instant;
@@ -41,6 +42,8 @@ pub struct End {
     pub closed: Option<Closed>,
     /// How many of the bytes that it was handed it still read, rather than ignored.
     pub attended: usize,
+    /// Its process is stopped until then: bytes go on arriving and leaving, and nobody calls the machine.
+    pub stopped_until: u64,
 }
 
 /// An event of a [`WebSocket`], kept beyond the buffer it was lent from.
@@ -78,6 +81,7 @@ impl Pair {
             violation: None,
             closed: None,
             attended: 0,
+            stopped_until: 0,
         };
         let [client, server] = configs;
         let (client, server) = (end(Role::Client, client), end(Role::Server, server));
@@ -106,11 +110,7 @@ impl Pair {
     /// A promise that was not kept.
     pub fn settle(&mut self) -> Result<(), Broken> {
         for _ in 0..MAX_TURNS {
-            let Self { now, client, server, up, down, .. } = self;
-            let mut busy = client.write(*now, up, 8, usize::MAX) | server.write(*now, down, 8, usize::MAX);
-            busy |= client.read(*now, down, usize::MAX)? | server.read(*now, up, usize::MAX)?;
-            busy |= client.socket.tick(instant(*now))? | server.socket.tick(instant(*now))?;
-            busy |= client.take_event(*now, up, down)? | server.take_event(*now, down, up)?;
+            let busy = self.turn(Role::Client)? | self.turn(Role::Server)?;
             if !busy {
                 return Ok(());
             }
@@ -121,8 +121,8 @@ impl Pair {
     /// When something will happen next.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
-        let timeouts = [&self.client, &self.server].map(|end| end.socket.poll_timeout().map(|due| due.as_nanos()));
-        timeouts.into_iter().chain([self.up.next_due(), self.down.next_due()]).flatten().min()
+        let client = self.client.next_due(self.now, &self.down);
+        client.into_iter().chain(self.server.next_due(self.now, &self.up)).min()
     }
 
     /// Lets time pass to `end`, with everything that happens on the way.
@@ -142,6 +142,16 @@ impl Pair {
             self.settle()?;
         }
         Err(Broken(format!("still busy after {MAX_TURNS} steps before {end}")))
+    }
+
+    /// Each thing that this end can do, once, in the order of a driver: what has arrived comes before what is due.
+    fn turn(&mut self, role: Role) -> Result<bool, Broken> {
+        let (now, end, writes, reads) = self.side(role);
+        if end.stopped_until > now {
+            return Ok(reads.arrive_unread(now));
+        }
+        let busy = end.write(now, writes, 8, usize::MAX) | end.read(now, reads, usize::MAX)?;
+        Ok(busy | end.socket.tick(instant(now))? | end.take_event(now, writes, reads)?)
     }
 
     /// Holds what both ends wrote so far to the RFC, as the reference parser reads it.
@@ -172,6 +182,16 @@ impl Pair {
 }
 
 impl End {
+    /// When something will happen to this end, which reads from `reads`.
+    fn next_due(&self, now: u64, reads: &Lane) -> Option<u64> {
+        if self.stopped_until > now {
+            let unread = reads.next_unread_due().unwrap_or(u64::MAX);
+            return Some(self.stopped_until.min(unread)).filter(|due| *due < u64::MAX);
+        }
+        let timeout = self.socket.poll_timeout().map(Instant::as_nanos);
+        timeout.into_iter().chain(reads.next_due()).min()
+    }
+
     /// Writes once, and shuts the write side down if the machine asks for it; whether anything happened.
     pub fn write(&mut self, now: u64, lane: &mut Lane, slices: usize, budget: usize) -> bool {
         let written = lane.write(now, &mut self.socket, slices, budget);

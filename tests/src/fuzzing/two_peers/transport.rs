@@ -193,6 +193,7 @@ impl LinkPlan {
                     Fate::Silence => FailureKind::Silence,
                 },
             }),
+            ..Faults::default()
         }
     }
 }

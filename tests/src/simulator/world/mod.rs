@@ -44,6 +44,8 @@ pub struct World {
     pub dial_time: u64,
     /// The accidents of the transports.
     pub faults: Faults,
+    /// The server's process is stopped until then: bytes go on arriving and leaving, and nobody calls its machines.
+    pub stopped_until: u64,
     /// What happened.
     pub transcript: Transcript,
     now: u64,
@@ -80,6 +82,8 @@ pub struct Node {
     pub request: ClientRequest,
     /// Bytes to it or from it were damaged on the way, on one transport or another.
     pub tainted: bool,
+    /// Its process is stopped until then: bytes go on arriving and leaving, and nobody calls the machine.
+    pub stopped_until: u64,
     paused: bool,
     /// When the transport that it asked for is open.
     dialling: Option<u64>,
@@ -115,6 +119,7 @@ impl World {
             acceptance: Acceptance::default(),
             dial_time: 1_000_000,
             faults: Faults { delay: 1_000_000..=1_000_000, ..Faults::default() },
+            stopped_until: 0,
             transcript: Transcript::new(200),
             now: 0,
             nodes: Vec::new(),
@@ -139,6 +144,7 @@ impl World {
             heard: Vec::new(),
             request: ClientRequest::new("gateway:3001", "/ws?apiKey=key"),
             tainted: false,
+            stopped_until: 0,
             paused: false,
             dialling: None,
             transport: None,
@@ -267,33 +273,54 @@ impl World {
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
         let nodes = self.nodes.iter().flat_map(|node| {
+            let down = node.transport.filter(|_| !node.paused).and_then(|id| Some(&self.transports.get(&id)?.down));
+            if node.stopped_until > self.now {
+                return [Some(node.stopped_until), down.and_then(Lane::next_unread_due), None];
+            }
             let dialling = node.dialling.filter(|_| self.door != Door::BlackHole);
-            let arrival =
-                node.transport.filter(|_| !node.paused).and_then(|id| self.transports.get(&id)?.down.next_due());
-            [node.client.poll_timeout().map(Instant::as_nanos), dialling, arrival]
+            [node.client.poll_timeout().map(Instant::as_nanos), dialling, down.and_then(Lane::next_due)]
         });
         let transports = self.transports.values().flat_map(|transport| {
+            if self.stopped_until > self.now {
+                return [Some(self.stopped_until), transport.up.next_unread_due()];
+            }
             [transport.connection.poll_timeout().map(Instant::as_nanos), transport.up.next_due()]
         });
-        nodes.chain(transports).flatten().min()
+        // What is stopped until the end of time is stopped for good.
+        nodes.chain(transports).flatten().filter(|due| *due < u64::MAX).min()
     }
 
-    /// Each thing that can be done, once; whether any of it was.
+    /// Each thing that can be done, once, in the order of a driver: what has arrived comes before what is due.
     fn turn(&mut self) -> Result<bool, Broken> {
         let mut busy = false;
         for client in 0..self.nodes.len() {
-            busy |= self.act(client)? | self.dial(client)?;
-            busy |= self.client_write(client, 8, usize::MAX)?;
-            busy |= self.client_read(client, usize::MAX)?;
-            busy |= self.client_tick(client)? | self.client_events(client)?;
+            busy |= self.client_turn(client)?;
         }
         for id in self.transports() {
-            busy |= self.server_write(id, 8, usize::MAX)?;
-            busy |= self.server_read(id, usize::MAX)?;
-            busy |= self.server_tick(id)? | self.server_events(id)?;
+            busy |= self.server_turn(id)?;
         }
         self.retire()?;
         Ok(busy)
+    }
+
+    fn client_turn(&mut self, client: usize) -> Result<bool, Broken> {
+        let Self { nodes, transports, now, .. } = self;
+        if let Some(node) = nodes.get(client).filter(|node| node.stopped_until > *now) {
+            let transport = node.transport.filter(|_| !node.paused).and_then(|id| transports.get_mut(&id));
+            return Ok(transport.is_some_and(|transport| transport.down.arrive_unread(*now)));
+        }
+        let busy = self.act(client)? | self.dial(client)?;
+        let busy = busy | self.client_write(client, 8, usize::MAX)? | self.client_read(client, usize::MAX)?;
+        Ok(busy | self.client_tick(client)? | self.client_events(client)?)
+    }
+
+    fn server_turn(&mut self, id: u64) -> Result<bool, Broken> {
+        if self.stopped_until > self.now {
+            let transport = self.transports.get_mut(&id);
+            return Ok(transport.is_some_and(|transport| transport.up.arrive_unread(self.now)));
+        }
+        let busy = self.server_write(id, 8, usize::MAX)? | self.server_read(id, usize::MAX)?;
+        Ok(busy | self.server_tick(id)? | self.server_events(id)?)
     }
 
     fn record(&mut self, who: &str, number: impl Display, what: impl Display) {

@@ -1,0 +1,362 @@
+//! What keep-alive promises, at random: no live peer is called dead, and a dead one is found in time.
+//!
+//! The lines are slow, the operating systems at their ends hold bytes, minutes of backlog wait behind those, and processes are
+//! stopped. A peer that is stopped for longer than the wait for its pong may be called dead. So a stop is short, but for that of
+//! an end whose peer sends no pings of its own.
+
+use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::client;
+use multiwa_ws_core::session::{ClientState, EventNames, Notice};
+use multiwa_ws_core::websocket::{Config, Negotiated, Role};
+
+use super::{Broken, Heard, Pair, World};
+use crate::link::{FailureKind, Faults};
+use crate::random::Random;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// `docs/architecture.md`, Deadlines: 30 s to the next ping, and at most 60 s for its pong.
+const FOUND_AFTER: u64 = 90 * SECOND;
+
+/// Below the wait for a pong.
+const SHORT_STOP: u64 = 4 * SECOND;
+/// Above it.
+const LONG_STOP: u64 = 15 * SECOND;
+
+/// The most bytes that one end has waiting at a time.
+const BACKLOG: usize = 3 << 20;
+
+/// Bare connections: nobody is called dead, and every message arrives.
+///
+/// # Errors
+/// A promise that was not kept.
+pub fn live_socket(seed: u64) -> Result<(), Broken> {
+    let mut run = SocketRun::new(seed);
+    for _ in 0..12 {
+        run.act()?;
+    }
+    for _ in 0..100 {
+        if run.pair.up.waiting() + run.pair.down.waiting() > 0 || run.pair.client.socket.queued() > 0 {
+            run.sleep(10 * SECOND)?;
+        }
+    }
+    run.sleep(100 * SECOND)?;
+    run.check_alive()?;
+    let messages = |role| {
+        let (_, end, ..) = run.pair.side(role);
+        end.said.iter().filter(|said| matches!(said, super::Said::Binary(_))).count()
+    };
+    let arrived = [Role::Server, Role::Client].map(messages);
+    Broken::unless(arrived == run.sent, || format!("of {:?} messages {arrived:?} arrived", run.sent))
+}
+
+/// Bare connections: a peer that takes and sends nothing any more is found in time.
+///
+/// # Errors
+/// A promise that was not kept.
+pub fn dead_socket(seed: u64) -> Result<(), Broken> {
+    let mut run = SocketRun::new(seed);
+    let survivor = run.judge.unwrap_or(Role::Client);
+    for _ in 0..run.random.up_to(6) {
+        run.act()?;
+    }
+    let now = run.pair.now;
+    if run.random.happens(500_000) {
+        run.pair.up.cut(now, FailureKind::Stall);
+        run.pair.down.cut(now, FailureKind::Stall);
+    } else {
+        run.pair.side(other(survivor)).1.stopped_until = u64::MAX;
+    }
+    let chats = run.random.happens(300_000);
+    let mut watch = Watch::new(&mut run.random, now);
+    let mut moved = (0, 0);
+    loop {
+        if let Some(until) = watch.stop(run.pair.now) {
+            run.pair.side(survivor).1.stopped_until = until;
+        }
+        run.sleep(SECOND)?;
+        let (now, end, writes, reads) = run.pair.side(survivor);
+        if end.closed.is_some() {
+            return Ok(());
+        }
+        // What leaves at once shows that the operating system lives, not the peer.
+        let backlog = if end.socket.queued() > 0 { writes.written().len() } else { moved.0 };
+        let before = core::mem::replace(&mut moved, (backlog, reads.read().len()));
+        watch.check(now, before != moved)?;
+        if chats && now / SECOND % 5 == 0 {
+            // It may be full.
+            _ = end.socket.send_text("still there?");
+        }
+    }
+}
+
+/// Whole clients and a server: nobody is called dead, and every event arrives.
+///
+/// # Errors
+/// A promise that was not kept.
+pub fn live_peer(seed: u64) -> Result<(), Broken> {
+    let mut run = PeerRun::new(seed)?;
+    for _ in 0..12 {
+        run.act()?;
+    }
+    for _ in 0..100 {
+        if run.world.transport(run.id)?.down.waiting() > 0 {
+            run.world.sleep(seconds(10))?;
+        }
+    }
+    run.world.sleep(seconds(100))?;
+    run.check_alive()?;
+    let heard = &run.world.node(0)?.heard;
+    let arrived = heard.iter().filter(|heard| matches!(heard, Heard::Event { .. })).count();
+    Broken::unless(arrived == run.published, || format!("of {} events {arrived} arrived", run.published))
+}
+
+/// Whole clients and a server: one that takes and sends nothing any more is found in time.
+///
+/// # Errors
+/// A promise that was not kept.
+pub fn dead_peer(seed: u64) -> Result<(), Broken> {
+    let mut run = PeerRun::new(seed)?;
+    let survivor = run.judge.unwrap_or(Role::Client);
+    for _ in 0..run.random.up_to(6) {
+        run.act()?;
+    }
+    let now = run.world.now().as_nanos();
+    if run.random.happens(500_000) {
+        run.world.cut(0, FailureKind::Stall);
+    } else {
+        *run.stopped_until(other(survivor))? = u64::MAX;
+    }
+    let mut watch = Watch::new(&mut run.random, now);
+    let mut moved = (0, 0);
+    loop {
+        if let Some(until) = watch.stop(run.world.now().as_nanos()) {
+            *run.stopped_until(survivor)? = until;
+        }
+        run.world.sleep(seconds(1))?;
+        let found = match survivor {
+            Role::Client => run.is_lost()?,
+            Role::Server => run.world.ending(run.id).is_some(),
+        };
+        if found {
+            return Ok(());
+        }
+        let transport = run.world.transport(run.id)?;
+        let now_moved = match survivor {
+            // It writes little: what it wrote has left at once.
+            Role::Client => (0, transport.down.read().len()),
+            Role::Server if transport.connection.queued() == 0 => (moved.0, transport.up.read().len()),
+            Role::Server => (transport.down.written().len(), transport.up.read().len()),
+        };
+        let before = core::mem::replace(&mut moved, now_moved);
+        watch.check(run.world.now().as_nanos(), before != moved)?;
+    }
+}
+
+/// How long a peer that died is still taken for a live one.
+struct Watch {
+    /// The survivor's process is stopped then, once.
+    stop_at: Option<u64>,
+    stopped: u64,
+    last_sign: u64,
+}
+
+impl Watch {
+    fn new(random: &mut Random, now: u64) -> Self {
+        let stop_at = random.happens(500_000).then(|| now + random.up_to(60 * SECOND));
+        Self { stop_at, stopped: 0, last_sign: now }
+    }
+
+    fn stop(&mut self, now: u64) -> Option<u64> {
+        self.stop_at.take_if(|at| *at <= now)?;
+        self.stopped = LONG_STOP;
+        Some(now + LONG_STOP)
+    }
+
+    fn check(&mut self, now: u64, is_sign: bool) -> Result<(), Broken> {
+        if is_sign {
+            self.last_sign = now;
+        }
+        // One is looked at every second.
+        let late = now > self.last_sign + FOUND_AFTER + self.stopped + SECOND;
+        Broken::unless(!late, || format!("dead since {} and not found at {now}", self.last_sign))
+    }
+}
+
+struct SocketRun {
+    random: Random,
+    pair: Pair,
+    /// The only end that pings; `None`: both do.
+    judge: Option<Role>,
+    sent: [usize; 2],
+}
+
+impl SocketRun {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let judge = random.pick([None, Some(Role::Client), Some(Role::Server)]);
+        let config = |role| {
+            let keep_alive = keep_alive(judge, role);
+            Config { keep_alive, max_message_len: BACKLOG, max_queued: BACKLOG + 1_000, ..Config::default() }
+        };
+        let configs = [&config(Role::Client), &config(Role::Server)];
+        let line = line(&mut random);
+        let pair = Pair::between(random.up_to(u64::MAX), configs, &Negotiated::default(), &line);
+        Self { random, pair, judge, sent: [0; 2] }
+    }
+
+    fn act(&mut self) -> Result<(), Broken> {
+        let role = self.random.pick([Role::Client, Role::Server]);
+        match self.random.up_to(3) {
+            0 => {
+                let time = stop_time(&mut self.random, self.judge, role);
+                self.pair.side(role).1.stopped_until = self.pair.now + time;
+                // Two stops in a row would be a long one.
+                self.sleep(time + LONG_STOP)?;
+            }
+            1 => {}
+            _ => {
+                let len = length(&mut self.random);
+                // One that does not fit behind the backlog stays away.
+                if self.pair.side(role).1.socket.send_binary(&vec![0; len]).is_ok() {
+                    let [client, server] = &mut self.sent;
+                    *(if role == Role::Client { client } else { server }) += 1;
+                }
+            }
+        }
+        let time = self.random.up_to(40 * SECOND);
+        self.sleep(time)?;
+        self.check_alive()
+    }
+
+    fn sleep(&mut self, time: u64) -> Result<(), Broken> {
+        self.pair.sleep_until(self.pair.now + time)
+    }
+
+    fn check_alive(&self) -> Result<(), Broken> {
+        let Pair { now, client, server, .. } = &self.pair;
+        let closed = (client.closed, server.closed);
+        Broken::unless(closed == (None, None), || format!("{closed:?} by {now}, {:?} pings", self.judge))
+    }
+}
+
+struct PeerRun {
+    random: Random,
+    world: World,
+    /// The only end that pings; `None`: both do.
+    judge: Option<Role>,
+    /// The only transport.
+    id: u64,
+    published: usize,
+}
+
+impl PeerRun {
+    fn new(seed: u64) -> Result<Self, Broken> {
+        let mut random = Random::new(seed);
+        let judge = random.pick([None, Some(Role::Client), Some(Role::Server)]);
+        let mut world = World::new(random.up_to(u64::MAX));
+        world.faults = line(&mut random);
+        world.config.websocket.keep_alive = keep_alive(judge, Role::Server);
+        let mut config = client::Config::default();
+        config.session.keep_alive = keep_alive(judge, Role::Client);
+        config.websocket.max_message_len = BACKLOG * 2;
+        let client = world.add_client(config);
+        let now = world.now();
+        let node = world.node(client)?;
+        let asked = node.client.commands().subscribe(now, "a", &EventNames::every());
+        asked.map(|_| ()).and_then(|()| node.client.connect(now)).map_err(|error| Broken(error.to_string()))?;
+        let is_ready = |world: &mut World| {
+            world.node(client).is_ok_and(|node| node.client.session().state() == ClientState::Ready)
+        };
+        world.sleep_until(is_ready)?;
+        let id = world.transport_of(client).ok_or_else(|| Broken("ready without a transport".into()))?;
+        Ok(Self { random, world, judge, id, published: 0 })
+    }
+
+    fn act(&mut self) -> Result<(), Broken> {
+        match self.random.up_to(4) {
+            0 => {
+                let role = self.random.pick([Role::Client, Role::Server]);
+                let time = stop_time(&mut self.random, self.judge, role);
+                *self.stopped_until(role)? = self.world.now().as_nanos() + time;
+                // Two stops in a row would be a long one.
+                self.sleep(time + LONG_STOP)?;
+            }
+            1 => {}
+            2 => {
+                let now = self.world.now();
+                // It may wait for the answer to another one.
+                _ = self.world.node(0)?.client.commands().ping(now);
+            }
+            _ => {
+                let len = length(&mut self.random);
+                if self.world.transport(self.id)?.connection.queued() + len <= BACKLOG {
+                    self.world.publish(Some("a"), "x", &format!("\"{}\"", "x".repeat(len)))?;
+                    self.published += 1;
+                }
+            }
+        }
+        let time = self.random.up_to(40 * SECOND);
+        self.sleep(time)?;
+        self.check_alive()
+    }
+
+    fn stopped_until(&mut self, role: Role) -> Result<&mut u64, Broken> {
+        match role {
+            Role::Client => Ok(&mut self.world.node(0)?.stopped_until),
+            Role::Server => Ok(&mut self.world.stopped_until),
+        }
+    }
+
+    fn sleep(&mut self, nanos: u64) -> Result<(), Broken> {
+        self.world.sleep(core::time::Duration::from_nanos(nanos))
+    }
+
+    /// Whether the client has lost its connection.
+    fn is_lost(&mut self) -> Result<bool, Broken> {
+        let heard = &self.world.node(0)?.heard;
+        Ok(heard.iter().any(|heard| matches!(heard, Heard::Notice(Notice::Backoff { .. } | Notice::Closed(_)))))
+    }
+
+    fn check_alive(&mut self) -> Result<(), Broken> {
+        let ended = (self.is_lost()?, self.world.ending(self.id));
+        Broken::unless(ended == (false, None), || {
+            format!("client lost: {}, server: {:?} by {:?}, {:?} pings", ended.0, ended.1, self.world.now(), self.judge)
+        })
+    }
+}
+
+/// A slow line between operating systems that hold what keep-alive allows for.
+fn line(random: &mut Random) -> Faults {
+    Faults {
+        delay: 0..=random.pick([0, 50_000_000, 300_000_000]),
+        longest_piece: Some(16 << 10),
+        capacity: 256 << 10,
+        bytes_per_second: Some(random.pick([16_000, 24_000, 48_000, 100_000, 256_000])),
+        ..Faults::default()
+    }
+}
+
+/// Nothing, something that the operating system holds, or a backlog of minutes.
+fn length(random: &mut Random) -> usize {
+    random.pick([10, 2_000, 60_000, 200_000, 700_000, BACKLOG])
+}
+
+fn stop_time(random: &mut Random, judge: Option<Role>, role: Role) -> u64 {
+    random.up_to(if judge == Some(role) { LONG_STOP } else { SHORT_STOP })
+}
+
+fn keep_alive(judge: Option<Role>, role: Role) -> KeepAlive {
+    if judge.is_none_or(|judge| judge == role) { KeepAlive::default() } else { KeepAlive::OFF }
+}
+
+fn other(role: Role) -> Role {
+    match role {
+        Role::Client => Role::Server,
+        Role::Server => Role::Client,
+    }
+}
+
+fn seconds(seconds: u64) -> core::time::Duration {
+    core::time::Duration::from_secs(seconds)
+}
