@@ -83,7 +83,7 @@ pub fn dead_socket(seed: u64) -> Result<(), Broken> {
         let backlog = if end.socket.queued() > 0 { writes.written().len() } else { moved.0 };
         let before = core::mem::replace(&mut moved, (backlog, reads.read().len()));
         watch.check(now, before != moved)?;
-        if chats && now / SECOND % 5 == 0 {
+        if chats && (now / SECOND).is_multiple_of(5) {
             // It may be full.
             _ = end.socket.send_text("still there?");
         }
