@@ -12,7 +12,16 @@ use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode};
 /// [`WebSocket`](super::WebSocket).
 ///
 /// A command frames the message and queues it for the transport. It takes effect before it returns; a refused one has changed
-/// nothing.
+/// nothing. What a driver does cannot be done here, such as to confirm bytes that were never written:
+///
+/// ```compile_fail,E0599
+/// use multiwa_ws_core::Instant;
+/// use multiwa_ws_core::websocket::Sender;
+///
+/// fn f_03(mut sender: Sender<'_>) {
+///     sender.transmitted(Instant::default(), 9);
+/// }
+/// ```
 pub struct Sender<'c> {
     out: &'c mut Outgoing,
 }
