@@ -124,12 +124,9 @@ async fn f_05_events_of_3_mib_reach_clients_on_slow_lines_over_tcp() {
             // Its line carries on.
             client.send_text(r#"{"type":"ping"}"#).await.unwrap();
             text(&mut client).await;
-            client
         })
     });
-    let mut alive = Vec::new();
     for receiving in receiving.collect::<Vec<_>>() {
-        alive.push(receiving.await.unwrap());
+        receiving.await.unwrap();
     }
-    assert_eq!(server.connections(), alive.len());
 }
