@@ -204,6 +204,8 @@ impl Connection {
     pub fn handle_lost(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Handshake(handshake) => {
+                // The rest of a response will never leave.
+                handshake.machine.transmitted(now, usize::MAX);
                 let _ = handshake.machine.handle_eof(now);
                 handshake.machine.shutdown_done();
             }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::client::{Client, Config, TransportAction};
-use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ServerHandshake};
+use multiwa_ws_core::client::{Client, Config, Failure, TransportAction};
+use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ResponseError, ServerHandshake};
 use multiwa_ws_core::session::{ClientConfig, ClientEvent, ClientState, CloseCause, EventNames, Loss, Notice};
 
 const NOW: Instant = Instant::from_nanos(7);
@@ -233,4 +233,42 @@ fn tell(client: &mut Client, input: &mut &mut [u8]) -> Vec<String> {
         told.push(format!("{:?}", received.event));
     }
     told
+}
+
+#[test]
+fn what_no_byte_brings_is_returned_by_poll_event() {
+    let mut client = Client::new(Config::default(), [1; 32]);
+    assert_eq!(client.poll_event(), None);
+    client.connect(NOW).unwrap();
+    assert_eq!(client.poll_event(), Some(ClientEvent::Notice(Notice::Connecting { attempt: 1 })));
+    assert_eq!(client.poll_event(), None);
+}
+
+#[test]
+fn each_way_to_get_no_valid_answer_to_the_upgrade_is_told_apart() {
+    let config = Config {
+        // The session waits longer, so that it is the upgrade that gives up.
+        handshake: HandshakeLimits { timeout: Duration::from_secs(5), ..HandshakeLimits::default() },
+        ..Config::default()
+    };
+    let after = |act: fn(&mut Client)| {
+        let mut client = upgrading(config.clone());
+        let _ = written(&mut client);
+        act(&mut client);
+        let Some(Failure::Response(error)) = client.failure() else { panic!("{:?}", client.failure()) };
+        (*error, client.session().last_loss())
+    };
+    let late = after(|client| client.handle_timeout(client.poll_timeout().unwrap()));
+    assert_eq!(late, (ResponseError::TimedOut, Some(Loss::UpgradeTimeout)));
+    let silent = after(|client| client.handle_eof(NOW));
+    assert_eq!(silent, (ResponseError::NoAnswer, Some(Loss::Eof)));
+    let short = after(|client| {
+        receive(client, &mut b"HTTP/1.1 101 ".to_vec());
+        client.handle_eof(NOW);
+    });
+    assert_eq!(short, (ResponseError::Truncated, Some(Loss::Eof)));
+    let foreign = after(|client| {
+        receive(client, &mut b"\x16\x03\x01".to_vec());
+    });
+    assert_eq!(foreign, (ResponseError::NotHttp, Some(Loss::BadUpgrade)));
 }

@@ -2,10 +2,10 @@
 #![cfg(test)]
 
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::handshake::Acceptance;
-use multiwa_ws_core::server::{Config, Connection, Event};
+use multiwa_ws_core::handshake::{Acceptance, Rejection, RequestError};
+use multiwa_ws_core::server::{Config, Connection, Ended, Event};
 use multiwa_ws_core::session::{ServerEvent, SubscribePolicy};
-use multiwa_ws_core::websocket::{SendError, SharedMessage};
+use multiwa_ws_core::websocket::{Cause, SendError, SharedMessage};
 use multiwa_ws_core::{Instant, WallClock};
 
 const NOW: Instant = Instant::from_nanos(7);
@@ -55,6 +55,30 @@ fn a_decision_whose_answer_is_one_too_many_closes_the_connection_at_once() {
         };
         assert_eq!((decided, connection.is_open()), (Ok(()), false), "allowed: {allow}");
     }
+}
+
+#[test]
+fn each_end_of_a_connection_is_returned_by_poll_event_once() {
+    let mut left = Connection::new(NOW, &Config::default());
+    assert_eq!(left.poll_event(), None);
+    left.handle_lost(NOW);
+    assert_eq!(left.poll_event(), Some(Event::Ended(Ended::Failed(RequestError::NoRequest))));
+    assert_eq!(left.poll_event(), None);
+
+    for end in [Connection::handle_lost, Connection::abort] {
+        let mut rejected = Connection::new(NOW, &Config::default());
+        rejected.handle_input(NOW, &mut &mut REQUEST.to_vec()[..]).unwrap();
+        rejected.reject(NOW, &Rejection::unauthorized()).unwrap();
+        assert_eq!(rejected.poll_event(), None, "the response has not left");
+        end(&mut rejected, NOW);
+        assert_eq!((rejected.poll_event(), rejected.poll_event()), (Some(Event::Ended(Ended::Rejected)), None));
+    }
+
+    let mut open = open(&Config::default());
+    assert_eq!(open.poll_event(), None);
+    open.abort(NOW);
+    let Some(Event::Ended(Ended::Closed(closed))) = open.poll_event() else { panic!("no end") };
+    assert_eq!((closed.cause, closed.clean, open.poll_event()), (Cause::Aborted, false, None));
 }
 
 /// A text frame of a client whose masking key is zero.
