@@ -391,3 +391,47 @@ impl<R> fmt::Debug for ServerBuilder<R> {
         f.debug_struct("ServerBuilder").field("options", &self.options).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use multiwa_ws_core::Instant;
+    use multiwa_ws_core::websocket::{Config as WebSocketConfig, DeflateParameters, Negotiated, Role, WebSocket};
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_about_a_builder_names_its_path_and_limits_and_no_key() {
+        let keys = ["s3cret", "0ther"].map(ApiKey::new);
+        let websocket = WebSocketConfig { max_queued: 123_456, ..WebSocketConfig::default() };
+        let builder = ServerBuilder::<()>::default().path("/events").websocket(websocket).api_keys(keys);
+        for written in [format!("{builder:?}"), format!("{builder:#?}")] {
+            assert!(written.starts_with("ServerBuilder"), "{written}");
+            assert!(written.contains("\"/events\"") && written.contains("max_queued: 123456"), "{written}");
+            assert!(!written.contains("s3cret") && !written.contains("0ther"), "{written}");
+        }
+    }
+
+    /// Bytes that an event takes on a connection that lets compressed forms be shared.
+    fn sent(deflate: Option<DeflateConfig>, text: &str) -> usize {
+        let mut builder = ServerBuilder::<()>::default();
+        builder.options.deflate = deflate;
+        let deflate = DeflateParameters { server_no_context_takeover: true, ..DeflateParameters::default() };
+        let negotiated = Negotiated { deflate: Some(deflate), ..Negotiated::default() };
+        // What it compresses by itself does not shrink.
+        let mut config = WebSocketConfig::default();
+        config.compression.level = 0;
+        let mut connection = WebSocket::new(Instant::default(), Role::Server, &config, &negotiated, [0; 32]);
+        connection.sender().send_shared(&builder.options.encode(text)).unwrap();
+        connection.queued()
+    }
+
+    #[test]
+    fn an_event_is_compressed_once_for_all_where_no_connection_keeps_a_context() {
+        let text = "event ".repeat(100);
+        let takeover = DeflateConfig { server_no_context_takeover: false, ..DeflateConfig::default() };
+        let alone = DeflateConfig { server_no_context_takeover: true, ..DeflateConfig::default() };
+        assert!(sent(Some(alone), &text) < text.len() / 10);
+        assert!(sent(Some(takeover), &text) > text.len());
+        assert!(sent(None, &text) > text.len());
+    }
+}

@@ -383,3 +383,123 @@ fn internal_error() -> Rejection {
 }
 
 transmit!(Connection, Connection::handle_lost);
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Pending, pending};
+    use std::io::IoSlice;
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    use multiwa_ws_core::websocket::{self, SharedMessage};
+
+    use super::*;
+    use crate::server::mailbox::Publication;
+    use crate::server::wakers::Wakers;
+    use crate::server::{ServerBuilder, SlowReader};
+    use crate::{Clock, Runtime};
+
+    const REQUEST: &[u8] = b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+    const MAX_QUEUED: usize = 1_000;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now() -> Instant {
+            Instant::from_nanos(1)
+        }
+    }
+
+    impl Runtime for Still {
+        type Sleep = Pending<()>;
+
+        fn sleep_until(_: Instant) -> Self::Sleep {
+            pending()
+        }
+    }
+
+    /// A stream whose client has sent its request, and takes everything.
+    struct Client {
+        request: &'static [u8],
+        received: Vec<u8>,
+    }
+
+    impl Io<Client> for Still {
+        fn poll_read(client: Pin<&mut Client>, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+            let request = std::mem::take(&mut client.get_mut().request);
+            if request.is_empty() {
+                return Poll::Pending;
+            }
+            buffer[..request.len()].copy_from_slice(request);
+            Poll::Ready(Ok(request.len()))
+        }
+
+        fn poll_write(
+            mut client: Pin<&mut Client>,
+            _: &mut Context<'_>,
+            buffers: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            buffers.iter().for_each(|buffer| client.received.extend_from_slice(buffer));
+            Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()))
+        }
+
+        fn poll_flush(_: Pin<&mut Client>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(_: Pin<&mut Client>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// The task of an open connection whose queue holds [`MAX_QUEUED`] bytes.
+    fn open(slow_reader: SlowReader) -> Task<Client, Still> {
+        let config = websocket::Config { max_queued: MAX_QUEUED, ..websocket::Config::default() };
+        let shared = ServerBuilder::<Still>::default().websocket(config).slow_reader(slow_reader).into_shared();
+        let entry = Entry::new(&shared, Still::now(), None).unwrap();
+        let mut task = Task::new(entry, Client { request: REQUEST, received: Vec::new() }, None);
+        poll(&mut task);
+        assert!(task.connection.is_open());
+        task
+    }
+
+    fn poll(task: &mut Task<Client, Still>) {
+        assert!(Pin::new(task).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+
+    /// Leaves an event, whatever the mailbox holds.
+    fn push(task: &Task<Client, Still>, text: &str) {
+        let publication = Arc::new(Publication::new(None, "x", SharedMessage::text(text)));
+        let mut wakers = Wakers::new();
+        assert!(task.entry.mailbox.push(&publication, usize::MAX, SlowReader::DropNewest, &mut wakers));
+        wakers.wake();
+    }
+
+    fn has_received(task: &Task<Client, Still>, text: &str) -> bool {
+        task.transport.stream.received.windows(text.len()).any(|bytes| bytes == text.as_bytes())
+    }
+
+    #[test]
+    fn an_event_that_does_not_fit_behind_others_waits_for_them_to_leave() {
+        let mut task = open(SlowReader::DropNewest);
+        let (first, second) = ("a".repeat(100), "b".repeat(MAX_QUEUED - 50));
+        push(&task, &first);
+        push(&task, &second);
+        poll(&mut task);
+        assert!(has_received(&task, &first) && has_received(&task, &second));
+        assert_eq!(task.entry.mailbox.dropped(), 0);
+    }
+
+    #[test]
+    fn an_event_that_does_not_fit_an_empty_queue_is_dropped_and_keeps_no_other_back() {
+        let mut task = open(SlowReader::DropNewest);
+        let (first, second) = ("a".repeat(MAX_QUEUED), "b".repeat(100));
+        push(&task, &first);
+        push(&task, &second);
+        poll(&mut task);
+        assert!(!has_received(&task, &first) && has_received(&task, &second));
+        assert_eq!(task.entry.mailbox.dropped(), 1);
+    }
+}
