@@ -78,7 +78,7 @@ pub(crate) struct Transport<S> {
     /// Bytes written so far.
     pub(crate) written: u64,
     /// Whether bytes were written since the stream was last flushed.
-    unflushed: bool,
+    pub(crate) unflushed: bool,
     /// Whether the stream was offered slices joined to one, and has taken nothing yet: it must not be offered less now. A TLS
     /// library that has encrypted the first bytes wants to see them all again.
     joined: bool,

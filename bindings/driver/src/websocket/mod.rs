@@ -128,12 +128,11 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// Writes what is queued. What the peer sends meanwhile is kept, as by [`send_text`](Self::send_text). Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Send`] when the connection ends before, whose cause [`next`](Self::next) reports; [`Error::Unread`] when the peer
-    /// sends more than is kept: take events with `next`, which writes as well.
+    /// [`Error::Send`] when the connection ends, or has ended, before all was written; [`next`](Self::next) reports the cause.
+    /// [`Error::Unread`] when the peer sends more than is kept: take events with `next`, which writes as well.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        let waits = self.write.machine.queued() > 0;
         let mut waited = false;
-        poll_fn(|cx| self.poll_written(cx, waits, &mut waited)).await
+        poll_fn(|cx| self.poll_written(cx, &mut waited)).await
     }
 
     /// Closes the connection and waits for its end. Messages that still arrive are dropped: to see them, call
@@ -184,20 +183,20 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
                     None => ready!(self.poll_wait(cx))?,
                 }
             }
-            self.poll_written(cx, true, &mut waited)
+            self.poll_written(cx, &mut waited)
         })
         .await
     }
 
-    /// Ready when nothing is left to write; `waits` says whether anything was, and `waited` whether that took time.
-    fn poll_written(&mut self, cx: &mut Context<'_>, waits: bool, waited: &mut bool) -> Poll<Result<(), Error>> {
+    /// Ready when nothing is left to write; `waited` says whether that took time.
+    fn poll_written(&mut self, cx: &mut Context<'_>, waited: &mut bool) -> Poll<Result<(), Error>> {
         while self.write.poll_write::<R>(cx).is_pending() {
             *waited = true;
             ready!(self.poll_wait(cx))?;
         }
         // The peer may wait with the last of its own, and nobody knows when the caller reads.
         while *waited && self.read.poll_ahead(cx, &mut self.write).is_ready() {}
-        Poll::Ready(self.write.written(waits))
+        Poll::Ready(self.write.written())
     }
 
     /// While the caller waits for the stream to take bytes: keeps what arrives and keeps time. Ready when something has

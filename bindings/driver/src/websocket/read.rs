@@ -45,6 +45,7 @@ impl<R: Runtime> ReadSide<R> {
 
     /// The next event of the bytes at hand.
     pub(super) fn take_event<S>(&mut self, write: &mut WriteSide<S>) -> Option<Event<'_>> {
+        write.note_queued();
         let (mut input, unread) = self.buffer.unread();
         // A violation is reported with the end of the connection, once the peer was told.
         let event = write.machine.handle_input_apart(self.now, &mut input, &mut self.message).ok().flatten();

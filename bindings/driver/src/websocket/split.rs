@@ -100,14 +100,10 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
     /// Writes what is queued, whether the reader is being polled or not. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Send`] when the connection ends before, whose cause the [`Reader`] reports.
+    /// [`Error::Send`] when the connection ends, or has ended, before all was written; the [`Reader`] reports the cause.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        let mut waits = None;
         poll_fn(|cx| {
-            self.shared.poll(cx, Half::Writer, |cx, write| {
-                let waits = *waits.get_or_insert(write.machine.queued() > 0);
-                write.poll_write::<R>(cx).map(|()| write.written(waits))
-            })
+            self.shared.poll(cx, Half::Writer, |cx, write| write.poll_write::<R>(cx).map(|()| write.written()))
         })
         .await
     }
@@ -137,7 +133,7 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
                         None => ready!(write.poll_write::<R>(cx)),
                     }
                 }
-                write.poll_write::<R>(cx).map(|()| write.written(true))
+                write.poll_write::<R>(cx).map(|()| write.written())
             })
         })
         .await

@@ -14,13 +14,15 @@ pub(super) struct WriteSide<S> {
     pub(super) machine: WebSocket,
     pub(super) transport: Transport<S>,
     pub(super) closed: Option<Closed>,
+    /// The furthest that [`end`](Self::end) came: a connection that ends drops what is queued.
+    furthest: u64,
     /// Whether the end was reported.
     reported: bool,
 }
 
 impl<S> WriteSide<S> {
     pub(super) fn new(machine: WebSocket, transport: Transport<S>) -> Self {
-        Self { machine, transport, closed: None, reported: false }
+        Self { machine, transport, closed: None, furthest: 0, reported: false }
     }
 
     /// Bytes written or queued so far.
@@ -40,9 +42,15 @@ impl<S> WriteSide<S> {
         }
     }
 
-    /// Whether what `waits` was written, now that nothing is left to write: a connection that has ended has dropped it.
-    pub(super) fn written(&self, waits: bool) -> Result<(), Error> {
-        if waits && self.machine.state() == State::Closed { Err(SendError::Closed.into()) } else { Ok(()) }
+    /// Notes what is queued, before anything that may end the connection.
+    pub(super) fn note_queued(&mut self) {
+        self.furthest = self.furthest.max(self.end());
+    }
+
+    /// Whether all that was ever queued was written, now that nothing is left to write.
+    pub(super) fn written(&self) -> Result<(), Error> {
+        let is_short = self.transport.written < self.furthest || self.transport.unflushed;
+        if is_short { Err(SendError::Closed.into()) } else { Ok(()) }
     }
 
     /// Reports to the machine how the stream was read.
@@ -68,6 +76,7 @@ impl<S> WriteSide<S> {
 impl<S: Unpin> WriteSide<S> {
     /// Writes what is queued. Ready when nothing is left.
     pub(super) fn poll_write<R: Io<S>>(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.note_queued();
         // What a connection that has ended did not write it never will.
         if self.machine.state() == State::Closed {
             return Poll::Ready(());

@@ -7,8 +7,11 @@ mod cancellation;
 #[path = "../kit/choppy.rs"]
 mod choppy;
 mod closing;
+mod endings;
 mod foreign_code;
 mod lifecycle;
+#[path = "../kit/lines.rs"]
+mod lines;
 #[path = "../kit/persist.rs"]
 mod persist;
 mod queue;

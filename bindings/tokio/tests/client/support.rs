@@ -137,7 +137,15 @@ impl Connector for Nowhere {
 
 /// A client that is ready and its server, with `buffer` bytes under way in each direction.
 pub(crate) async fn in_memory(builder: ClientBuilder, buffer: usize) -> (Client, Updates, WebSocket<DuplexStream>) {
-    let (near, far) = tokio::io::duplex(buffer);
+    connected_over(builder, tokio::io::duplex(buffer)).await
+}
+
+/// The same over any stream, whose near end is the client's.
+pub(crate) async fn connected_over<C, S>(builder: ClientBuilder, (near, far): (C, S)) -> (Client, Updates, WebSocket<S>)
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (sender, connector) = streams();
     sender.send(near).unwrap();
     let (client, updates) = builder.start_with(connector).unwrap();

@@ -4,5 +4,8 @@
 mod admission;
 mod client;
 mod delivery;
+mod endings;
 mod lifecycle;
+#[path = "../kit/lines.rs"]
+mod lines;
 mod slow_line;

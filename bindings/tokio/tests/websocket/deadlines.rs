@@ -1,18 +1,17 @@
-//! What has arrived comes before a deadline, what waits for the peer waits from when it was asked, and every future ends.
+//! What has arrived comes before a deadline, and what waits for the peer waits from when it was asked.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
-use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, Rejection};
-use multiwa_ws_core::websocket::{Cause, Negotiated, Role, SendError};
+use multiwa_ws_core::websocket::{Negotiated, Role};
 use multiwa_ws_tokio::{Error, HandshakeError, Options, WebSocket};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{connect_over, drain, large, pattern, quiet, within};
+use crate::support::{connect_over, large, pattern, quiet, within};
 
 /// Pings after 2 s of silence, and gives up 1 s later.
 fn quick() -> Options {
@@ -119,78 +118,6 @@ async fn f_08_an_answer_to_an_upgrade_is_timed_from_the_decision() {
         matches!(result, Err(HandshakeError::Rejected)) && answer.starts_with("HTTP/1.1 401 "),
         "{result:?} {answer}"
     );
-}
-
-/// What a peer does that does not read.
-#[derive(Clone, Copy, Debug)]
-enum Peer {
-    HangsUp,
-    Closes,
-    IsSilent,
-}
-
-const PEERS: [Peer; 3] = [Peer::HangsUp, Peer::Closes, Peer::IsSilent];
-
-impl Peer {
-    async fn act(self, mut peer: WebSocket<DuplexStream>) -> Option<WebSocket<DuplexStream>> {
-        match self {
-            Self::HangsUp => return None,
-            Self::Closes => {
-                peer.sender().close(multiwa_ws_core::Instant::default(), CloseCode::NORMAL, "").unwrap();
-                // What it was sent it does not take beyond what it keeps.
-                let _ = timeout(Duration::from_millis(10), peer.flush()).await;
-            }
-            Self::IsSilent => {}
-        }
-        Some(peer)
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn f_07_a_writer_that_waits_for_the_stream_is_told_of_every_end() {
-    for does in PEERS {
-        let (near, far) = duplex(1024);
-        let (config, negotiated) = (quick().connection, Negotiated::default());
-        let near: WebSocket<_> = WebSocket::from_upgraded(near, Role::Client, &config, &negotiated, b"").unwrap();
-        let mut config = quiet().connection;
-        config.max_message_len = 1024;
-        let far = WebSocket::from_upgraded(far, Role::Server, &config, &negotiated, b"").unwrap();
-        let (mut reader, mut writer) = near.split();
-        let writing = tokio::spawn(async move {
-            loop {
-                if let Err(error) = writer.send_binary(&pattern(2 << 20)).await {
-                    return error;
-                }
-            }
-        });
-        sleep(Duration::from_millis(300)).await;
-        let reading = tokio::spawn(async move { while let Ok(Some(_)) = reader.next().await {} });
-        let far = does.act(far).await;
-        let error = within(writing).await.unwrap();
-        assert!(matches!(error, Error::Send(SendError::Closed)), "{does:?}: {error:?}");
-        within(reading).await.unwrap();
-        drop(far);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn f_07_a_send_of_an_unsplit_connection_is_told_of_every_end() {
-    for does in PEERS {
-        let (near, far) = duplex(1024);
-        let (config, negotiated) = (quick().connection, Negotiated::default());
-        let mut near: WebSocket<_> = WebSocket::from_upgraded(near, Role::Client, &config, &negotiated, b"").unwrap();
-        let mut config = quiet().connection;
-        config.max_message_len = 1024;
-        let far = WebSocket::from_upgraded(far, Role::Server, &config, &negotiated, b"").unwrap();
-        let payload = pattern(2 << 20);
-        let (error, far) = within(async { tokio::join!(near.send_binary(&payload), does.act(far)) }).await;
-        // A Close frame of the peer is only read by `next`; until then it is a peer that does not read.
-        let error = error.unwrap_err();
-        assert!(matches!(error, Error::Send(SendError::Closed)), "{does:?}: {error:?}");
-        within(drain(&mut near)).await.1.unwrap_or_default();
-        assert!(matches!(near.closed().unwrap().cause, Cause::Eof | Cause::Lost | Cause::Unresponsive), "{does:?}");
-        drop(far);
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,9 @@ mod cancellation;
 mod choppy;
 mod closing;
 mod deadlines;
+mod endings;
+#[path = "../kit/lines.rs"]
+mod lines;
 mod messages;
 #[path = "../kit/persist.rs"]
 mod persist;
