@@ -6,6 +6,8 @@
 
 #[path = "scenarios/faulty.rs"]
 mod faulty;
+#[path = "scenarios/order.rs"]
+mod order;
 #[path = "scenarios/whole.rs"]
 mod whole;
 
@@ -62,7 +64,8 @@ fn main() -> ExitCode {
         }
     }
 
-    let with_faulty: [(&str, Faulty); 20] = [
+    let with_faulty: [(&str, Faulty); 21] = [
+        ("one order: notices and events", order::f_02_notices_and_events_come_in_the_order_of_the_wire),
         ("lost peer: reset", faulty::reset),
         ("half-close", faulty::half_close),
         ("black hole: no upgrade", faulty::no_upgrade),

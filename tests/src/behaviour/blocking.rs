@@ -25,6 +25,9 @@ impl ClientBinding for Blocking {
         if let Some(tls) = &setup.tls {
             builder = builder.tls(tls.clone());
         }
+        for (profile, events) in &setup.subscriptions {
+            builder = builder.subscribe(profile, events);
+        }
         let (client, updates) = builder.start()?;
         Ok(Box::new(BlockingClient { client, updates }))
     }

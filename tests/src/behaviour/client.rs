@@ -29,6 +29,8 @@ pub struct ClientSetup {
     pub url: String,
     /// The key of each attempt; the last one stays.
     pub keys: Vec<String>,
+    /// The profiles that are subscribed to from the start, each with its events.
+    pub subscriptions: Vec<(String, Vec<String>)>,
     /// Everything that core lets set.
     pub config: Config,
     /// How many events are held for the application.
@@ -74,6 +76,7 @@ impl ClientSetup {
         Self {
             url: url.into(),
             keys: Vec::new(),
+            subscriptions: Vec::new(),
             config,
             capacity: 1024,
             overflow: Overflow::Wait,

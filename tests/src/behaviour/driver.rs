@@ -98,6 +98,9 @@ impl<R: Executor> ClientBinding for Driver<R> {
         if let Some(tls) = &setup.tls {
             builder = builder.tls(tls.clone());
         }
+        for (profile, events) in &setup.subscriptions {
+            builder = builder.subscribe(profile, events);
+        }
         let (client, updates) = wait::<R, _>(async { builder.start() })??;
         Ok(Box::new(DriverClient { client, updates }))
     }

@@ -134,6 +134,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The `ack` of a connection.
+pub const CONNECTED: &str =
+    r#"{"type":"ack","payload":{"message":"Connected to MultiWA WebSocket API","clientId":"c"}}"#;
+
+/// The text of an event of profile `p` whose data is JSON.
+#[must_use]
+pub fn event(name: &str, data: &str) -> String {
+    format!(r#"{{"type":"event","payload":{{"event":"{name}","profileId":"p","data":{data}}}}}"#)
+}
+
 /// A client that has connected and not yet been answered.
 #[derive(Debug)]
 pub struct Knock(TcpStream);
@@ -169,7 +179,7 @@ impl Knock {
     /// When the client asks for no upgrade.
     pub fn welcome(self) -> Outcome<Link> {
         let mut link = self.upgrade(Some("subscription-sets"))?;
-        link.text(r#"{"type":"ack","payload":{"message":"Connected to MultiWA WebSocket API","clientId":"c"}}"#)?;
+        link.text(CONNECTED)?;
         Ok(link)
     }
 
@@ -245,7 +255,7 @@ impl Link {
     /// # Errors
     /// Those of the stream.
     pub fn event(&mut self, name: &str, data: &str) -> Outcome {
-        self.text(&format!(r#"{{"type":"event","payload":{{"event":"{name}","profileId":"p","data":{data}}}}}"#))
+        self.text(&event(name, data))
     }
 
     /// The next request.
@@ -264,6 +274,24 @@ impl Link {
     /// # Errors
     /// When none comes.
     pub fn acknowledge(&mut self) -> Outcome<String> {
+        let (kind, answer) = self.answer()?;
+        self.text(&answer)?;
+        Ok(kind)
+    }
+
+    /// Sends text messages as one segment: `before`, the answer that the next request asks for, and `after`.
+    ///
+    /// # Errors
+    /// When no request comes.
+    pub fn acknowledge_between(&mut self, before: &[&str], after: &[&str]) -> Outcome {
+        let (_, answer) = self.answer()?;
+        let texts = before.iter().copied().chain([&*answer]).chain(after.iter().copied());
+        let frames: Vec<_> = texts.flat_map(|text| RawFrame::text(text).encode()).collect();
+        self.bytes(&frames)
+    }
+
+    /// The type of the next request, and the answer that it asks for.
+    fn answer(&mut self) -> Outcome<(String, String)> {
         let request = self.request()?;
         let kind = request.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
         let id = request.get("requestId").cloned().unwrap_or_default();
@@ -277,8 +305,7 @@ impl Link {
                 json!({"type": "ack", "payload": payload, "requestId": id})
             }
         };
-        self.text(&answer.to_string())?;
-        Ok(kind)
+        Ok((kind, answer.to_string()))
     }
 
     /// Answers every request until the client leaves.

@@ -1,0 +1,90 @@
+//! Notices and events of a client, as one sequence.
+
+use multiwa_ws_core::session::Notice;
+use multiwa_ws_tests::behaviour::client::{Client, ClientBinding, ClientSetup, Told};
+use multiwa_ws_tests::behaviour::scripted::{CONNECTED, Knock, against, event};
+use multiwa_ws_tests::behaviour::{Outcome, same};
+
+/// All that the client tells, in order, on every binding.
+const SEQUENCE: [&str; 15] = [
+    "connecting 1",
+    "opened",
+    "ready",
+    "event 1",
+    "notification",
+    "event 2",
+    "backoff Eof",
+    "connecting 2",
+    "opened",
+    "ready(gap)",
+    "event 3",
+    "notification",
+    "event 4",
+    "closing",
+    "closed Application",
+];
+
+const NOTIFICATION: &str = r#"{"type":"notification","payload":{"id":"n","title":"t"}}"#;
+
+pub(crate) fn f_02_notices_and_events_come_in_the_order_of_the_wire(
+    client: &dyn ClientBinding,
+) -> Outcome<&'static str> {
+    // The client subscribes before the `ack` of the connection, or after it: all that follows the request is one segment.
+    for subscribes_first in [true, false] {
+        let script = move |number, knock: Knock| {
+            let events = [event("e", &format!("{}", 2 * number - 1)), event("e", &format!("{}", 2 * number))];
+            let after = [&*events[0], NOTIFICATION, &events[1]];
+            let mut link;
+            if subscribes_first {
+                link = knock.upgrade(Some("subscription-sets"))?;
+                link.acknowledge_between(&[CONNECTED], &after)?;
+            } else {
+                link = knock.welcome()?;
+                link.acknowledge_between(&[], &after)?;
+            }
+            // The first connection is cut behind them.
+            if number == 1 { Ok(()) } else { link.serve() }
+        };
+        against(script, |server| {
+            let mut setup = ClientSetup::new(server.url());
+            setup.subscriptions.push(("p".to_owned(), vec!["*".to_owned()]));
+            if subscribes_first {
+                setup.config.session.ack_timeout = None;
+            }
+            let mut client = client.start(&setup)?;
+            same(sequence(&mut *client)?, SEQUENCE)
+        })?;
+    }
+    Ok("told in the order of the wire, before and after a reconnect")
+}
+
+/// What the client tells until its end. It is closed once it has told the last event.
+fn sequence(client: &mut dyn Client) -> Outcome<Vec<String>> {
+    let mut sequence = Vec::new();
+    while let Some(told) = client.next()? {
+        let told = name(&told);
+        let is_last = told == "event 4";
+        sequence.push(told);
+        if is_last {
+            client.close()?;
+        }
+    }
+    Ok(sequence)
+}
+
+fn name(told: &Told) -> String {
+    match told {
+        Told::Event(event) => format!("event {}", event.data().unwrap_or_default()),
+        Told::Notification(_) => "notification".to_owned(),
+        Told::Notice(Notice::Connecting { attempt }) => format!("connecting {attempt}"),
+        Told::Notice(Notice::Opened) => "opened".to_owned(),
+        Told::Notice(Notice::Ready { failed, gap }) if failed.is_empty() => match gap {
+            None => "ready".to_owned(),
+            Some(_) => "ready(gap)".to_owned(),
+        },
+        Told::Notice(Notice::Backoff { loss, .. }) => format!("backoff {loss:?}"),
+        Told::Notice(Notice::Closing) => "closing".to_owned(),
+        Told::Notice(Notice::Closed(cause)) => format!("closed {cause:?}"),
+        other => format!("{other:?}"),
+    }
+}
