@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use multiwa_ws_tests::chaos::{Failure, Outcome, Peers, Sockets, run, shorten};
+use multiwa_ws_tests::simulator::deadlines;
 
 /// Runs clients and servers at random in virtual time and holds them to their promises after each step.
 ///
@@ -24,6 +25,9 @@ struct Arguments {
     /// Steps of each run.
     #[arg(long, default_value_t = 2_000)]
     steps: u64,
+    /// Check what keep-alive promises on slow lines and to processes that are stopped, instead of steps at random.
+    #[arg(long, conflicts_with_all = ["steps", "trace"])]
+    deadlines: bool,
     /// Print the last things that happened in each run, and its digest.
     #[arg(long)]
     trace: bool,
@@ -36,7 +40,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // What panics is told with its seed, not each time it happens.
     std::panic::set_hook(Box::new(|_| {}));
-    match simulate(&arguments) {
+    match if arguments.deadlines { check_deadlines(&arguments) } else { simulate(&arguments) } {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
             // Nobody reads on: the exit code still tells.
@@ -64,6 +68,16 @@ fn simulate(arguments: &Arguments) -> Result<(), String> {
     let (seeds, steps) = (arguments.seeds, arguments.steps.saturating_mul(arguments.seeds));
     let seconds = started.elapsed().as_secs_f64();
     _ = writeln!(out, "{seeds} seeds from {}, {steps} steps in {seconds:.1} s: {}", arguments.seed, all.digest());
+    Ok(())
+}
+
+fn check_deadlines(arguments: &Arguments) -> Result<(), String> {
+    for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
+        for (name, check) in deadlines::CHECKS {
+            check(seed).map_err(|broken| format!("{name} fails with --deadlines --seed {seed}: {broken}\n"))?;
+        }
+    }
+    _ = writeln!(std::io::stdout(), "{} seeds from {}: deadlines hold", arguments.seeds, arguments.seed);
     Ok(())
 }
 

@@ -4,10 +4,10 @@
 //! stopped. A peer that is stopped for longer than the wait for its pong may be called dead. So a stop is short, but for that of
 //! an end whose peer sends no pings of its own.
 
-use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::client;
 use multiwa_ws_core::session::{ClientState, EventNames, Notice};
 use multiwa_ws_core::websocket::{Config, Negotiated, Role};
+use multiwa_ws_core::{Instant, KeepAlive};
 
 use super::{Broken, Heard, Pair, World};
 use crate::link::{FailureKind, Faults};
@@ -26,16 +26,21 @@ const LONG_STOP: u64 = 15 * SECOND;
 /// The most bytes that one end has waiting at a time.
 const BACKLOG: usize = 3 << 20;
 
+/// Each check of a seed, with its name.
+pub const CHECKS: [(&str, fn(u64) -> Result<(), Broken>); 4] =
+    [("live_socket", live_socket), ("dead_socket", dead_socket), ("live_peer", live_peer), ("dead_peer", dead_peer)];
+
 /// Bare connections: nobody is called dead, and every message arrives.
 ///
 /// # Errors
 /// A promise that was not kept.
 pub fn live_socket(seed: u64) -> Result<(), Broken> {
-    let mut run = SocketRun::new(seed);
+    let mut run = SocketRun::new(seed, &LIVE_LINES);
     for _ in 0..12 {
         run.act()?;
+        run.check_alive()?;
     }
-    for _ in 0..100 {
+    for _ in 0..500 {
         if run.pair.up.waiting() + run.pair.down.waiting() > 0 || run.pair.client.socket.queued() > 0 {
             run.sleep(10 * SECOND)?;
         }
@@ -55,10 +60,14 @@ pub fn live_socket(seed: u64) -> Result<(), Broken> {
 /// # Errors
 /// A promise that was not kept.
 pub fn dead_socket(seed: u64) -> Result<(), Broken> {
-    let mut run = SocketRun::new(seed);
+    let mut run = SocketRun::new(seed, &DEAD_LINES);
     let survivor = run.judge.unwrap_or(Role::Client);
     for _ in 0..run.random.up_to(6) {
         run.act()?;
+    }
+    if run.check_alive().is_err() {
+        // The line is too slow for what is promised to the living.
+        return Ok(());
     }
     let now = run.pair.now;
     if run.random.happens(500_000) {
@@ -95,11 +104,12 @@ pub fn dead_socket(seed: u64) -> Result<(), Broken> {
 /// # Errors
 /// A promise that was not kept.
 pub fn live_peer(seed: u64) -> Result<(), Broken> {
-    let mut run = PeerRun::new(seed)?;
+    let mut run = PeerRun::new(seed, &LIVE_LINES)?;
     for _ in 0..12 {
         run.act()?;
+        run.check_alive()?;
     }
-    for _ in 0..100 {
+    for _ in 0..500 {
         if run.world.transport(run.id)?.down.waiting() > 0 {
             run.world.sleep(seconds(10))?;
         }
@@ -116,10 +126,14 @@ pub fn live_peer(seed: u64) -> Result<(), Broken> {
 /// # Errors
 /// A promise that was not kept.
 pub fn dead_peer(seed: u64) -> Result<(), Broken> {
-    let mut run = PeerRun::new(seed)?;
+    let mut run = PeerRun::new(seed, &DEAD_LINES)?;
     let survivor = run.judge.unwrap_or(Role::Client);
     for _ in 0..run.random.up_to(6) {
         run.act()?;
+    }
+    if run.check_alive().is_err() {
+        // The line is too slow for what is promised to the living.
+        return Ok(());
     }
     let now = run.world.now().as_nanos();
     if run.random.happens(500_000) {
@@ -188,11 +202,12 @@ struct SocketRun {
     pair: Pair,
     /// The only end that pings; `None`: both do.
     judge: Option<Role>,
+    capacity: usize,
     sent: [usize; 2],
 }
 
 impl SocketRun {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, lines: &[(u32, usize); 5]) -> Self {
         let mut random = Random::new(seed);
         let judge = random.pick([None, Some(Role::Client), Some(Role::Server)]);
         let config = |role| {
@@ -200,9 +215,9 @@ impl SocketRun {
             Config { keep_alive, max_message_len: BACKLOG, max_queued: BACKLOG + 1_000, ..Config::default() }
         };
         let configs = [&config(Role::Client), &config(Role::Server)];
-        let line = line(&mut random);
+        let line = line(&mut random, lines);
         let pair = Pair::between(random.up_to(u64::MAX), configs, &Negotiated::default(), &line);
-        Self { random, pair, judge, sent: [0; 2] }
+        Self { random, pair, judge, capacity: line.capacity, sent: [0; 2] }
     }
 
     fn act(&mut self) -> Result<(), Broken> {
@@ -210,13 +225,18 @@ impl SocketRun {
         match self.random.up_to(3) {
             0 => {
                 let time = stop_time(&mut self.random, self.judge, role);
+                if self.random.happens(500_000) {
+                    // Where it hurts: the next thing that is due is a ping, or its answer.
+                    let due = self.pair.side(role).1.socket.poll_timeout().map_or(0, Instant::as_nanos);
+                    self.pair.sleep_until(due)?;
+                }
                 self.pair.side(role).1.stopped_until = self.pair.now + time;
                 // Two stops in a row would be a long one.
                 self.sleep(time + LONG_STOP)?;
             }
             1 => {}
             _ => {
-                let len = length(&mut self.random);
+                let len = length(&mut self.random, self.capacity);
                 // One that does not fit behind the backlog stays away.
                 if self.pair.side(role).1.socket.send_binary(&vec![0; len]).is_ok() {
                     let [client, server] = &mut self.sent;
@@ -225,8 +245,7 @@ impl SocketRun {
             }
         }
         let time = self.random.up_to(40 * SECOND);
-        self.sleep(time)?;
-        self.check_alive()
+        self.sleep(time)
     }
 
     fn sleep(&mut self, time: u64) -> Result<(), Broken> {
@@ -245,17 +264,19 @@ struct PeerRun {
     world: World,
     /// The only end that pings; `None`: both do.
     judge: Option<Role>,
+    capacity: usize,
     /// The only transport.
     id: u64,
     published: usize,
 }
 
 impl PeerRun {
-    fn new(seed: u64) -> Result<Self, Broken> {
+    fn new(seed: u64, lines: &[(u32, usize); 5]) -> Result<Self, Broken> {
         let mut random = Random::new(seed);
         let judge = random.pick([None, Some(Role::Client), Some(Role::Server)]);
         let mut world = World::new(random.up_to(u64::MAX));
-        world.faults = line(&mut random);
+        world.faults = line(&mut random, lines);
+        let capacity = world.faults.capacity;
         world.config.websocket.keep_alive = keep_alive(judge, Role::Server);
         let mut config = client::Config::default();
         config.session.keep_alive = keep_alive(judge, Role::Client);
@@ -270,14 +291,22 @@ impl PeerRun {
         };
         world.sleep_until(is_ready)?;
         let id = world.transport_of(client).ok_or_else(|| Broken("ready without a transport".into()))?;
-        Ok(Self { random, world, judge, id, published: 0 })
+        Ok(Self { random, world, judge, capacity, id, published: 0 })
     }
 
     fn act(&mut self) -> Result<(), Broken> {
-        match self.random.up_to(4) {
+        match self.random.up_to(5) {
             0 => {
                 let role = self.random.pick([Role::Client, Role::Server]);
                 let time = stop_time(&mut self.random, self.judge, role);
+                if self.random.happens(500_000) {
+                    // Where it hurts: the next thing that is due is a ping, or its answer.
+                    let due = match role {
+                        Role::Client => self.world.node(0)?.client.poll_timeout(),
+                        Role::Server => self.world.transport(self.id)?.connection.poll_timeout(),
+                    };
+                    self.world.sleep(due.unwrap_or_default().saturating_duration_since(self.world.now()))?;
+                }
                 *self.stopped_until(role)? = self.world.now().as_nanos() + time;
                 // Two stops in a row would be a long one.
                 self.sleep(time + LONG_STOP)?;
@@ -288,8 +317,18 @@ impl PeerRun {
                 // It may wait for the answer to another one.
                 _ = self.world.node(0)?.client.commands().ping(now);
             }
+            3 => {
+                let now = self.world.now();
+                let name = |number| format!("{number:0250}");
+                // As for an event: a little, or more than the operating system takes at once.
+                let count = if self.capacity < 100_000 { 1_000 } else { 100 };
+                let names: EventNames = (0..count).map(name).collect();
+                let profile = self.random.pick(["b", "c"]);
+                // Others may wait for their answers.
+                _ = self.world.node(0)?.client.commands().subscribe(now, profile, &names);
+            }
             _ => {
-                let len = length(&mut self.random);
+                let len = length(&mut self.random, self.capacity);
                 if self.world.transport(self.id)?.connection.queued() + len <= BACKLOG {
                     self.world.publish(Some("a"), "x", &format!("\"{}\"", "x".repeat(len)))?;
                     self.published += 1;
@@ -297,8 +336,7 @@ impl PeerRun {
             }
         }
         let time = self.random.up_to(40 * SECOND);
-        self.sleep(time)?;
-        self.check_alive()
+        self.sleep(time)
     }
 
     fn stopped_until(&mut self, role: Role) -> Result<&mut u64, Broken> {
@@ -320,26 +358,38 @@ impl PeerRun {
 
     fn check_alive(&mut self) -> Result<(), Broken> {
         let ended = (self.is_lost()?, self.world.ending(self.id));
+        let loss = self.world.node(0)?.client.session().last_loss();
         Broken::unless(ended == (false, None), || {
-            format!("client lost: {}, server: {:?} by {:?}, {:?} pings", ended.0, ended.1, self.world.now(), self.judge)
+            format!("client lost: {loss:?}, server: {:?} by {:?}, {:?} pings", ended.1, self.world.now(), self.judge)
         })
     }
 }
 
-/// A slow line between operating systems that hold what keep-alive allows for.
-fn line(random: &mut Random) -> Faults {
+/// Bytes that get through in a second, and bytes that the operating systems hold, which is what keep-alive allows for at most.
+const LIVE_LINES: [(u32, usize); 5] =
+    [(5_000, 64 << 10), (16_000, 256 << 10), (24_000, 256 << 10), (100_000, 256 << 10), (256_000, 256 << 10)];
+
+/// One of them is so slow that the longest wait for a pong cuts short what keep-alive allows for.
+const DEAD_LINES: [(u32, usize); 5] =
+    [(2_000, 256 << 10), (5_000, 64 << 10), (16_000, 256 << 10), (24_000, 256 << 10), (256_000, 256 << 10)];
+
+fn line(random: &mut Random, lines: &[(u32, usize); 5]) -> Faults {
+    let (bytes_per_second, capacity) = random.pick(*lines);
     Faults {
         delay: 0..=random.pick([0, 50_000_000, 300_000_000]),
         longest_piece: Some(16 << 10),
-        capacity: 256 << 10,
-        bytes_per_second: Some(random.pick([16_000, 24_000, 48_000, 100_000, 256_000])),
+        capacity,
+        bytes_per_second: Some(bytes_per_second),
         ..Faults::default()
     }
 }
 
-/// Nothing, something that the operating system holds, or a backlog of minutes.
-fn length(random: &mut Random) -> usize {
-    random.pick([10, 2_000, 60_000, 200_000, 700_000, BACKLOG])
+/// A little, or a backlog of up to minutes.
+///
+/// Nothing between: what the operating system takes at once tells nothing of the rate, so keep-alive allows nothing for it. On
+/// the slow lines the rest of the wait for a pong would not do.
+fn length(random: &mut Random, capacity: usize) -> usize {
+    random.pick([10, 2_000, capacity / 8, capacity * 2, capacity * 4, BACKLOG.min(capacity * 12)])
 }
 
 fn stop_time(random: &mut Random, judge: Option<Role>, role: Role) -> u64 {
