@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker, ready};
 
 use multiwa_ws_core::Instant;
@@ -17,6 +17,7 @@ use polonius_the_crab::{ForLt, PoloniusResult, polonius};
 
 use crate::buffer::ReadBuffer;
 use crate::error::verdict;
+use crate::sync::{Mutex, MutexGuard};
 use crate::transport::{Timer, Transport};
 use crate::{Error, Io, Runtime, lock, seed};
 

@@ -1,7 +1,7 @@
 //! Who is connected, and who gets what.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use event_listener::Event;
@@ -15,6 +15,7 @@ use slab::Slab;
 use super::Shared;
 use super::mailbox::{Mailbox, Order, Publication};
 use crate::lock;
+use crate::sync::Mutex;
 
 /// The connections of a server, those whose upgrade is under way included.
 #[derive(Debug)]
