@@ -62,6 +62,12 @@ benchmarks_build() {
     cargo test --locked --release --manifest-path benches/Cargo.toml --no-default-features --lib
 }
 
+# Every order of the steps of the client's tasks that the models explore.
+models_hold() {
+    RUSTFLAGS="--cfg loom" cargo clippy --locked --manifest-path tests/loom/Cargo.toml --all-targets -- -D warnings
+    RUSTFLAGS="--cfg loom" cargo test --locked --manifest-path tests/loom/Cargo.toml
+}
+
 # simulation_holds SEEDS STEPS: the machines of core at random, in virtual time. A broken promise is told with its seed.
 simulation_holds() {
     # Built by the tests, as the echo programs are.

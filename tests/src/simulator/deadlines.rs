@@ -26,8 +26,14 @@ const LONG_STOP: u64 = 15 * SECOND;
 /// The most bytes that one end has waiting at a time.
 const BACKLOG: usize = 3 << 20;
 
+/// Keeps one promise with what a seed draws.
+///
+/// # Errors
+/// It was not kept.
+pub type Check = fn(u64) -> Result<(), Broken>;
+
 /// Each check of a seed, with its name.
-pub const CHECKS: [(&str, fn(u64) -> Result<(), Broken>); 4] =
+pub const CHECKS: [(&str, Check); 4] =
     [("live_socket", live_socket), ("dead_socket", dead_socket), ("live_peer", live_peer), ("dead_peer", dead_peer)];
 
 /// Bare connections: nobody is called dead, and every message arrives.

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use multiwa_ws_core::handshake::{ClientRequest, Refusal};
@@ -17,6 +17,7 @@ use super::race::race;
 use super::stream::Stream;
 use super::target::{Destination, RedirectError, RequestSettings, Target};
 use super::{Endpoint, Proxy, Tunnel};
+use crate::sync::Mutex;
 use crate::{ClientTls, Io, Net, Tls, TlsError, lock};
 
 /// Opens streams to where the URL, a provider or a redirect leads.

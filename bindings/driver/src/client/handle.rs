@@ -1,12 +1,15 @@
 //! The handle to a client.
 
+use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::task::Poll;
 
 use multiwa_ws_core::session::{ClientState, CloseCause};
 
 #[cfg(doc)]
 use super::RequestError;
-use super::shared::Shared;
+use super::machine::Machine;
+use super::shared::{Shared, State};
 use super::{ClientBuilder, ConnectError, ConnectorError, Destination, Request, Status, event_names};
 use crate::{Clock, Net};
 
@@ -75,15 +78,7 @@ impl<R: Clock> Client<R> {
 
     /// Waits until the client is over, and tells why. Cancel safe.
     pub async fn closed(&self) -> CloseCause {
-        loop {
-            // Before the look, so that no change is missed.
-            let changed = self.shared.changed();
-            let over = self.shared.lock().inbox.over();
-            match over {
-                Some(cause) => return cause,
-                None => changed.await,
-            }
-        }
+        self.watch(|state| state.inbox.over()).await
     }
 
     /// Waits until the client is ready for the first time, or over. Cancel safe.
@@ -91,22 +86,22 @@ impl<R: Clock> Client<R> {
     /// # Errors
     /// Why it is over without having been ready.
     pub async fn ready(&self) -> Result<(), ConnectError> {
-        loop {
-            // Before the look, so that no change is missed.
-            let changed = self.shared.changed();
-            let outcome = {
-                let state = self.shared.lock();
-                match (state.inbox.was_ready(), state.inbox.over()) {
-                    (true, _) => Some(Ok(())),
-                    (false, Some(cause)) => Some(Err(ConnectError::new(cause, &state))),
-                    (false, None) => None,
-                }
-            };
-            match outcome {
-                Some(outcome) => return outcome,
-                None => changed.await,
-            }
-        }
+        self.watch(|state| match (state.inbox.was_ready(), state.inbox.over()) {
+            (true, _) => Some(Ok(())),
+            (false, Some(cause)) => Some(Err(ConnectError::new(cause, state))),
+            (false, None) => None,
+        })
+        .await
+    }
+
+    /// Waits until `look` finds something, which it may once the client is ready or over.
+    async fn watch<T>(&self, look: impl Fn(&State<dyn Machine>) -> Option<T>) -> T {
+        let watcher = Watcher { key: self.shared.lock().inbox.watchers.insert(None), shared: &self.shared };
+        poll_fn(|cx| {
+            let state = self.shared.lock_with(cx.waker(), |inbox| inbox.watchers.get_mut(watcher.key));
+            look(&state).map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     /// Where the client stands.
@@ -126,6 +121,18 @@ impl<R: Clock> Client<R> {
         let mut state = self.shared.lock();
         state.machine.close(now);
         state.inbox.wake_driver();
+    }
+}
+
+/// A place among those who wait for a change of the client.
+struct Watcher<'c> {
+    key: usize,
+    shared: &'c Shared,
+}
+
+impl Drop for Watcher<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().inbox.forget_watcher(self.key);
     }
 }
 

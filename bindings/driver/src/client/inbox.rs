@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{ClientEvent, CloseCause, Loss, Notice, RequestId, RequestOutcome};
+use slab::Slab;
 
 use super::QueueConfig;
 use super::queue::{Item, Queue};
@@ -17,6 +18,8 @@ use crate::sync::SharedWaker;
 pub struct Inbox {
     queue: Queue,
     requests: Requests,
+    /// Who waits until the client is ready or over.
+    pub(super) watchers: Slab<Option<SharedWaker>>,
     /// Why the client is over.
     over: Option<CloseCause>,
     was_ready: bool,
@@ -44,6 +47,7 @@ impl Inbox {
         Self {
             queue: Queue::new(queue),
             requests: Requests::default(),
+            watchers: Slab::new(),
             over: None,
             was_ready: false,
             transport_error: None,
@@ -73,7 +77,7 @@ impl Inbox {
             }
             if !was_full && self.is_full() {
                 // One of those who wait may be the one that should take something.
-                self.due.requests.extend(self.requests.waiting());
+                self.due.others.extend(self.requests.waiting());
             }
             self.wake_reader();
         }
@@ -101,7 +105,7 @@ impl Inbox {
     fn end_request(&mut self, id: RequestId, outcome: RequestOutcome<'_>) {
         let unread = outcome == RequestOutcome::TimedOut && self.is_full();
         let result = if unread { Err(RequestError::UpdatesUnread) } else { result_of(outcome) };
-        self.due.requests.extend(self.requests.end(id, result));
+        self.due.others.extend(self.requests.end(id, result));
     }
 }
 
@@ -120,7 +124,9 @@ impl Inbox {
             Notice::Closed(cause) => self.over = Some(cause),
             _ => {}
         }
-        self.due.changed |= self.over.is_some() || self.was_ready;
+        if self.over.is_some() || self.was_ready {
+            self.due.others.extend(self.watchers.iter().filter_map(|(_, watcher)| watcher.clone()));
+        }
         if !self.unread {
             self.queue.push_notice(notice);
             self.wake_reader();
@@ -131,7 +137,7 @@ impl Inbox {
     pub(super) fn abandon(&mut self) {
         self.due.dropped.extend(self.driver.take());
         if self.over.is_none() {
-            self.due.requests.extend(self.requests.end_all());
+            self.due.others.extend(self.requests.end_all());
             self.notice(Notice::Closed(CloseCause::Lost(Loss::Stopped)));
         }
     }
@@ -167,7 +173,7 @@ impl Inbox {
             Outcome::Ended(result) => Poll::Ready(result),
             Outcome::Waits => Poll::Pending,
             Outcome::AskAgain(waker) => {
-                self.due.requests.extend(waker);
+                self.due.others.extend(waker);
                 Poll::Pending
             }
             Outcome::Stuck => {
@@ -176,6 +182,11 @@ impl Inbox {
                 Poll::Ready(result)
             }
         }
+    }
+
+    /// Nobody waits there any more for the client to be ready or over.
+    pub(super) fn forget_watcher(&mut self, watcher: usize) {
+        self.due.dropped.extend(self.watchers.try_remove(watcher).flatten());
     }
 
     /// Nobody asks about a request any more.
@@ -201,6 +212,9 @@ impl Inbox {
 
     /// Nobody takes updates any more: a full queue must not keep the client from its requests.
     pub(super) fn stop_reading(&mut self) {
+        if self.is_full() {
+            self.wake_driver();
+        }
         self.unread = true;
         self.queue.clear();
         self.due.dropped.extend(self.reader.take());

@@ -6,7 +6,6 @@
 use std::ops::{Deref, DerefMut};
 use std::task::Waker;
 
-use event_listener::{Event, EventListener};
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::ClientState;
 
@@ -19,11 +18,7 @@ use crate::trace;
 pub(super) type Shared = Arc<Common<dyn Machine>>;
 
 #[derive(Debug)]
-pub(super) struct Common<M: ?Sized> {
-    /// Notified when the client is ready or over.
-    changed: Event,
-    state: Mutex<State<M>>,
-}
+pub(super) struct Common<M: ?Sized>(Mutex<State<M>>);
 
 #[derive(Debug)]
 pub(super) struct State<M: ?Sized> {
@@ -33,14 +28,13 @@ pub(super) struct State<M: ?Sized> {
 
 impl<M> Common<M> {
     pub(super) fn new(inbox: Inbox, machine: M) -> Self {
-        Self { changed: Event::new(), state: Mutex::new(State { inbox, machine }) }
+        Self(Mutex::new(State { inbox, machine }))
     }
 }
 
 impl<M: ?Sized> Common<M> {
     pub(super) fn lock(&self) -> Locked<'_, M> {
-        let due = Unlocked { changed: &self.changed, due: Due::default() };
-        Locked { state: lock(&self.state), due }
+        Locked { state: lock(&self.0), due: Due::default() }
     }
 
     /// Locks the state with `waker` in `slot`, if there is such a slot. A waker that is new there is cloned first.
@@ -64,12 +58,6 @@ impl<M: ?Sized> Common<M> {
         locked.inbox.due.dropped.extend(replaced);
         locked
     }
-
-    /// Completes when the client may have become ready or over since this call. Not to be called while the state is locked:
-    /// it takes a lock that is held while wakers are called, which may lock the state.
-    pub(super) fn changed(&self) -> EventListener {
-        self.changed.listen()
-    }
 }
 
 /// The state, locked.
@@ -77,7 +65,7 @@ impl<M: ?Sized> Common<M> {
 pub(super) struct Locked<'c, M: ?Sized> {
     // In this order: what is due runs once the state is unlocked.
     state: MutexGuard<'c, State<M>>,
-    due: Unlocked<'c>,
+    due: Due,
 }
 
 impl<M: ?Sized> Deref for Locked<'_, M> {
@@ -96,42 +84,30 @@ impl<M: ?Sized> DerefMut for Locked<'_, M> {
 
 impl<M: ?Sized> Drop for Locked<'_, M> {
     fn drop(&mut self) {
-        std::mem::swap(&mut self.due.due, &mut self.state.inbox.due);
+        std::mem::swap(&mut self.due, &mut self.state.inbox.due);
     }
 }
 
-/// Foreign code to run once the state is unlocked.
+/// Foreign code to run once the state is unlocked: when this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Due {
     /// What is told to `tracing`.
     pub(super) log: trace::Log,
-    /// Whether the client is ready or over now.
-    pub(super) changed: bool,
     /// To be woken.
     pub(super) driver: Option<SharedWaker>,
     /// To be woken.
     pub(super) reader: Option<SharedWaker>,
-    /// To be woken.
-    pub(super) requests: Vec<SharedWaker>,
+    /// To be woken: who waits for the end of a request, or for a change of the client.
+    pub(super) others: Vec<SharedWaker>,
     /// To be dropped.
     pub(super) dropped: Vec<SharedWaker>,
 }
 
-/// Runs what is due when it is dropped.
-#[derive(Debug)]
-struct Unlocked<'c> {
-    changed: &'c Event,
-    due: Due,
-}
-
-impl Drop for Unlocked<'_> {
+impl Drop for Due {
     fn drop(&mut self) {
-        let Due { log, changed, driver, reader, requests, dropped: _ } = &mut self.due;
-        log.tell();
-        if *changed {
-            self.changed.notify(usize::MAX);
-        }
-        driver.iter().chain(&*reader).chain(&*requests).for_each(|waker| waker.wake_by_ref());
+        self.log.tell();
+        let woken = self.driver.iter().chain(&self.reader).chain(&self.others);
+        woken.for_each(|waker| waker.wake_by_ref());
     }
 }
 
@@ -160,8 +136,8 @@ impl State<dyn Machine> {
         self.inbox.handles -= 1;
         if self.inbox.handles == 0 {
             self.machine.close(now);
+            self.inbox.wake_driver();
         }
-        self.inbox.wake_driver();
     }
 
     /// Where the client stands. A machine without a driver stands where it was left.

@@ -1,8 +1,8 @@
 //! What waits for one connection's task: publications, and orders of the server.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use multiwa_ws_core::Instant;
@@ -12,6 +12,7 @@ use multiwa_ws_core::websocket::SharedMessage;
 
 use super::wakers::Wakers;
 use crate::lock;
+use crate::sync::Mutex;
 
 /// What happens to a client that reads more slowly than events are published for it, once its queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

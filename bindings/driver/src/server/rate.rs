@@ -1,11 +1,11 @@
 //! How many connections a second are let in.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
 
 use crate::lock;
+use crate::sync::Mutex;
 
 /// How many clients may knock: `burst` at once, and `per_second` in the long run.
 ///

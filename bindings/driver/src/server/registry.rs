@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use super::permits::{Permit, Permits, ShareHeld};
 use super::wakers::Wakers;
 use super::{Observed, Shared};
 use crate::lock;
+use crate::sync::Mutex;
 
 /// The connections of a server, those whose upgrade is under way included.
 #[derive(Debug)]

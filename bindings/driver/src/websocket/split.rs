@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker, ready};
 
 use multiwa_ws_core::frame::CloseCode;
@@ -13,7 +13,8 @@ use polonius_the_crab::{ForLt, PoloniusResult, polonius};
 use super::borrowed;
 use super::read::ReadSide;
 use super::write::WriteSide;
-use crate::{Error, Io, Runtime, lock};
+use crate::sync::{Mutex, lock};
+use crate::{Error, Io, Runtime};
 
 /// The reading side of a [`WebSocket`](super::WebSocket) that was split.
 ///

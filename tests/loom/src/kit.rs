@@ -1,0 +1,125 @@
+//! A client that is driven in a model, and a server that grants everything.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::task::{Poll, Waker};
+
+use multiwa_ws_core::Instant;
+use multiwa_ws_core::session::{Action, ClientConfig, ClientSession, Features, Loss};
+use multiwa_ws_driver::drive::Driver;
+use multiwa_ws_driver::{Client, Clock, Overflow, QueueConfig, Updates};
+
+/// A clock that stands still.
+pub(crate) struct Still;
+
+impl Clock for Still {
+    fn now() -> Instant {
+        NOW
+    }
+}
+
+const NOW: Instant = Instant::from_nanos(1 << 40);
+
+/// How often a thread that could go on is left, at most.
+const PREEMPTIONS: usize = 2;
+
+/// Runs `model` in every order of its steps.
+pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(PREEMPTIONS);
+    builder.max_branches = 10_000;
+    builder.check(model);
+}
+
+/// The driver of a client, with its server.
+pub(crate) struct Driven {
+    driver: Driver<ClientSession>,
+    /// What the server has sent and the client has not read.
+    incoming: VecDeque<String>,
+}
+
+/// A client that waits for the greeting of its server.
+pub(crate) fn opened(events: usize) -> (Driven, Client<Still>, Updates<Still>) {
+    let session = ClientSession::new(ClientConfig::default(), [7; 32]);
+    let queue = QueueConfig { events, overflow: Overflow::Wait, ..QueueConfig::default() };
+    let (driver, client, updates) = Driver::new(session, queue);
+    {
+        let mut turn = driver.turn(Waker::noop());
+        let session = turn.machine();
+        assert!(session.connect(NOW).is_ok());
+        assert_eq!(session.poll_action(), Some(Action::Connect { attempt: 1 }));
+        session.opened(NOW, Features::default());
+        turn.settle(NOW);
+    }
+    let incoming = VecDeque::from([r#"{"type":"ack","payload":{"clientId":"c"}}"#.to_owned()]);
+    (Driven { driver, incoming }, client, updates)
+}
+
+/// A client that is ready and subscribed, whose server has published `published` events.
+pub(crate) fn subscribed(events: usize, published: usize) -> (Driven, Client<Still>, Updates<Still>) {
+    let (mut driven, client, updates) = opened(events);
+    let request = client.subscribe("p", ["e"]);
+    assert!(!driven.turn(Waker::noop()));
+    drop(request);
+    let event = r#"{"type":"event","payload":{"event":"e","profileId":"p","data":1}}"#;
+    driven.incoming.extend((0..published).map(|_| event.to_owned()));
+    (driven, client, updates)
+}
+
+impl Driven {
+    /// Drives the client until it is over.
+    pub(crate) fn drive(mut self) -> impl Future<Output = ()> {
+        poll_fn(move |cx| if self.turn(cx.waker()) { Poll::Ready(()) } else { Poll::Pending })
+    }
+
+    /// Does all there is to do, as a binding does: it locks the client for one step after the other. Whether the client is over.
+    fn turn(&mut self, waker: &Waker) -> bool {
+        loop {
+            let mut turn = self.driver.turn(waker);
+            let settled = turn.settle(NOW);
+            let action = turn.machine().poll_action();
+            let message = turn.machine().poll_message().map(str::to_owned);
+            let over = turn.is_over();
+            drop(turn);
+            let moved = match (action, message) {
+                (Some(Action::Close { .. }), _) => {
+                    self.driver.turn(waker).machine().lost(NOW, Loss::Eof);
+                    true
+                }
+                (Some(_), _) => true,
+                (None, Some(message)) => {
+                    self.driver.turn(waker).machine().message_sent(0);
+                    self.incoming.push_back(answer(&message));
+                    true
+                }
+                (None, None) => !self.incoming.is_empty() && self.receive(waker),
+            };
+            if !(settled || moved) {
+                return over;
+            }
+        }
+    }
+
+    fn receive(&mut self, waker: &Waker) -> bool {
+        let mut turn = self.driver.turn(waker);
+        let (session, inbox) = turn.sides();
+        let mut received = false;
+        while !inbox.is_full()
+            && let Some(text) = self.incoming.pop_front()
+        {
+            received = true;
+            let message = &mut Some(text.as_str());
+            while let Some(event) = session.handle_message(NOW, message) {
+                inbox.receive(NOW, event);
+            }
+        }
+        received
+    }
+}
+
+fn answer(message: &str) -> String {
+    let id = message.split_once(r#""requestId":""#).and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| id);
+    let id = id.expect("a request has an id");
+    let reply = if message.contains(r#""type":"ping""#) { "pong" } else { "ack" };
+    format!(r#"{{"type":"{reply}","payload":{{}},"requestId":"{id}"}}"#)
+}
