@@ -165,9 +165,13 @@ const IN_KERNEL: u32 = 256 << 10;
 /// The rate of the line is that of the last two spans of this length: 30 s.
 const SPAN: Duration = Duration::from_secs(15);
 
-/// How fast bytes leave while more of them wait.
+/// Bytes a second that a line carries at least, as long as it has not shown its rate.
+const SLOWEST: u32 = 4 << 10;
+
+/// How fast bytes leave.
 ///
-/// Only time in which bytes wait counts: what leaves at once says nothing of how fast the line is.
+/// While bytes wait, what leaves shows the rate of the line. When they never do, the operating system took all at once: it may
+/// still hold the last of it, and of its rate is known only that what it cannot hold has gone over the line.
 #[derive(Clone, Debug)]
 struct Line {
     /// When the current span began.
@@ -179,8 +183,11 @@ struct Line {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
+    /// Bytes that left.
     bytes: u32,
-    /// Milliseconds in which they waited to leave.
+    /// Those of them that had to wait.
+    waited: u32,
+    /// Milliseconds in which bytes waited to leave.
     millis: u32,
 }
 
@@ -191,32 +198,40 @@ impl Line {
 
     #[inline]
     fn bytes_left(&mut self, now: Instant, len: usize, waiting: usize) {
+        let age = now.saturating_duration_since(self.since);
+        if age >= SPAN {
+            self.begin_span(now, age);
+        }
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let [current, _] = &mut self.spans;
+        current.bytes = current.bytes.saturating_add(len);
         if let Some(since) = self.waiting_since {
-            self.count(now, since, len);
+            let millis = now.saturating_duration_since(since).as_millis();
+            current.waited = current.waited.saturating_add(len);
+            current.millis = current.millis.saturating_add(u32::try_from(millis).unwrap_or(u32::MAX));
         }
         self.waiting_since = (waiting > 0).then_some(now);
     }
 
     #[cold]
-    fn count(&mut self, now: Instant, since: Instant, len: usize) {
-        let age = now.saturating_duration_since(self.since);
-        if age >= SPAN {
-            let [current, _] = self.spans;
-            self.spans = [Span::default(), if age < SPAN * 2 { current } else { Span::default() }];
-            self.since = now;
-        }
-        let [current, _] = &mut self.spans;
-        let millis = now.saturating_duration_since(since).as_millis();
-        current.bytes = current.bytes.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        current.millis = current.millis.saturating_add(u32::try_from(millis).unwrap_or(u32::MAX));
+    fn begin_span(&mut self, now: Instant, age: Duration) {
+        let [current, _] = self.spans;
+        self.spans = [Span::default(), if age < SPAN * 2 { current } else { Span::default() }];
+        self.since = now;
     }
 
     /// How long the line takes for what the operating system may hold.
     fn drain_time(&self) -> Duration {
         let [current, earlier] = self.spans;
+        let waited = current.waited.saturating_add(earlier.waited);
+        if waited > 0 {
+            let time = Duration::from_millis(u64::from(current.millis.saturating_add(earlier.millis)));
+            return time.saturating_mul(IN_KERNEL) / waited;
+        }
         let bytes = current.bytes.saturating_add(earlier.bytes);
-        let waited = Duration::from_millis(u64::from(current.millis.saturating_add(earlier.millis)));
-        if bytes == 0 { Duration::ZERO } else { waited.saturating_mul(IN_KERNEL) / bytes }
+        let rate = SLOWEST.max(bytes.saturating_sub(IN_KERNEL) / 30);
+        // In whole seconds, so that a ping by itself counts for nothing.
+        Duration::from_secs(u64::from(bytes.min(IN_KERNEL) / rate))
     }
 }
 
@@ -307,15 +322,26 @@ mod tests {
         assert_eq!(liveness.deadline(), Some(at(130)));
     }
 
-    #[test]
-    fn what_leaves_at_once_does_not_make_the_line_slow() {
+    /// The wait for a pong when so many bytes were written at once a second before.
+    fn wait_after_a_burst(bytes: usize) -> Duration {
         let mut liveness = Liveness::new(at(0), KeepAlive::default());
-        for second in 1..30 {
-            liveness.bytes_left(at(second), 10, 0);
-        }
+        liveness.bytes_left(at(29), bytes, 0);
         liveness.ping_queued(at(30));
         liveness.ping_written(at(30));
-        assert_eq!(liveness.deadline(), Some(at(40)));
+        liveness.deadline().unwrap().saturating_duration_since(at(30))
+    }
+
+    #[test]
+    fn f_05_what_the_system_took_at_once_is_given_the_time_of_a_slow_line() {
+        assert_eq!(wait_after_a_burst(0), Duration::from_secs(10));
+        assert_eq!(wait_after_a_burst(40 << 10), Duration::from_secs(20));
+        assert_eq!(wait_after_a_burst(200 << 10), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn a_line_that_took_more_than_the_system_holds_is_not_slow() {
+        // The system holds 256 KiB of it, so 100 KiB a second have gone over the line.
+        assert_eq!(wait_after_a_burst((256 << 10) + 30 * (100 << 10)), Duration::from_secs(12));
     }
 
     #[test]

@@ -326,8 +326,7 @@ impl PeerRun {
             3 => {
                 let now = self.world.now();
                 let name = |number| format!("{number:0250}");
-                // As for an event: a little, or more than the operating system takes at once.
-                let count = if self.capacity < 100_000 { 1_000 } else { 100 };
+                let count = self.random.pick([100, 1_000]);
                 let names: EventNames = (0..count).map(name).collect();
                 let profile = self.random.pick(["b", "c"]);
                 // Others may wait for their answers.
@@ -390,12 +389,9 @@ fn line(random: &mut Random, lines: &[(u32, usize); 5]) -> Faults {
     }
 }
 
-/// A little, or a backlog of up to minutes.
-///
-/// Nothing between: what the operating system takes at once tells nothing of the rate, so keep-alive allows nothing for it. On
-/// the slow lines the rest of the wait for a pong would not do.
+/// A little, what the operating system takes at once, or a backlog of up to minutes.
 fn length(random: &mut Random, capacity: usize) -> usize {
-    random.pick([10, 2_000, capacity / 8, capacity * 2, capacity * 4, BACKLOG.min(capacity * 12)])
+    random.pick([10, 2_000, capacity / 8, capacity * 3 / 4, capacity * 2, capacity * 4, BACKLOG.min(capacity * 12)])
 }
 
 fn stop_time(random: &mut Random, judge: Option<Role>, role: Role) -> u64 {
