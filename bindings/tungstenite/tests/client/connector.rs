@@ -207,7 +207,7 @@ fn a_pong_is_not_lost_when_the_stream_would_block() {
 
     gate.shut.store(false, SeqCst);
     // The stream being the test's own, nothing tells that it would take more; this wakes whoever asks.
-    drop(client);
+    let _pinging = call(move || client.ping());
     let answered = soon(async {
         loop {
             if let Event::Pong(payload) = peer.socket.next().await.unwrap().unwrap().event {
