@@ -101,8 +101,8 @@ async fn a_client_that_takes_nothing_any_more_is_given_up_in_the_time_of_the_kee
     while server.connections() > 0 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // A ping after 30 s of silence, and 10 s for the answer.
-    assert!(start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
+    // A ping after 30 s of silence, and 10 s for the answer beside 16 s for the 64 KiB that left at once.
+    assert!(start.elapsed() < Duration::from_secs(57), "{:?}", start.elapsed());
     drop(client);
 }
 
