@@ -11,9 +11,9 @@ pub struct KeepAlive {
     pub interval: Option<Duration>,
     /// How long the peer may be silent once that ping was written. Default 10 s; `None` waits indefinitely.
     ///
-    /// On a line that is slower than what is sent, what the operating system still holds is allowed for: the wait grows by
-    /// 256 KiB divided by the rate of the line, to 60 s at most. While bytes that wait before the ping are being written, the
-    /// peer counts as alive.
+    /// What the operating system still holds when the ping is written is allowed for: the wait grows by the time that the line
+    /// takes for it, 256 KiB at most, to 60 s at most. While bytes that wait before the ping are being written, the peer counts
+    /// as alive.
     pub timeout: Option<Duration>,
 }
 
@@ -49,8 +49,8 @@ enum Ping {
     None,
     /// It waits to be written: since this time no byte has left.
     Queued(Instant),
-    /// It was written at this time.
-    Written(Instant),
+    /// It was written at this time, behind bytes that the line takes this long for.
+    Written(Instant, Duration),
 }
 
 /// What [`Liveness`] found due.
@@ -104,7 +104,7 @@ impl Liveness {
     /// The last byte of the ping has left.
     pub(crate) fn ping_written(&mut self, now: Instant) {
         if let Ping::Queued(_) = self.ping {
-            self.ping = Ping::Written(now);
+            self.ping = Ping::Written(now, self.line.drain_time(now));
         }
     }
 
@@ -120,7 +120,7 @@ impl Liveness {
     pub(crate) fn resumed(&mut self, now: Instant) -> Option<Pause> {
         let pause = Pause { since: self.paused_at.take()?, until: now };
         pause.skip(&mut self.heard);
-        if let Ping::Queued(since) | Ping::Written(since) = &mut self.ping {
+        if let Ping::Queued(since) | Ping::Written(since, _) = &mut self.ping {
             pause.skip(since);
         }
         Some(pause)
@@ -143,15 +143,15 @@ impl Liveness {
         if self.is_paused() {
             return None;
         }
-        match self.ping {
-            Ping::None => Some((self.heard + self.config.interval?, Due::Ping)),
-            Ping::Queued(since) | Ping::Written(since) => {
-                let timeout = self.config.timeout?;
-                // A timeout above the longest wait is as the application chose it.
-                let wait = timeout.saturating_add(self.line.drain_time()).min(LONGEST_WAIT.max(timeout));
-                Some((since.max(self.heard) + wait, Due::Lost))
-            }
-        }
+        let (since, drain_time) = match self.ping {
+            Ping::None => return Some((self.heard + self.config.interval?, Due::Ping)),
+            Ping::Queued(since) => (since, self.line.drain_time(since)),
+            Ping::Written(since, drain_time) => (since, drain_time),
+        };
+        let timeout = self.config.timeout?;
+        // A timeout above the longest wait is as the application chose it.
+        let wait = timeout.saturating_add(drain_time).min(LONGEST_WAIT.max(timeout));
+        Some((since.max(self.heard) + wait, Due::Lost))
     }
 }
 
@@ -168,12 +168,14 @@ const SPAN: Duration = Duration::from_secs(15);
 /// Bytes a second that a line carries at least, as long as it has not shown its rate.
 const SLOWEST: u32 = 4 << 10;
 
-/// How fast bytes leave.
+/// What the operating system may still hold, and how fast that goes over the line.
 ///
-/// While bytes wait, what leaves shows the rate of the line. When they never do, the operating system took all at once: it may
-/// still hold the last of it, and of its rate is known only that what it cannot hold has gone over the line.
+/// While bytes wait, it is full, and what leaves shows the rate of the line. When they never do, it took all at once: of the
+/// rate is known only that what it cannot hold has gone over the line.
 #[derive(Clone, Debug)]
 struct Line {
+    /// Bytes that the operating system held at most, at this time.
+    held: (u32, Instant),
     /// When the current span began.
     since: Instant,
     /// Since when bytes wait although the transport was offered them.
@@ -193,14 +195,13 @@ struct Span {
 
 impl Line {
     fn new(now: Instant) -> Self {
-        Self { since: now, waiting_since: None, spans: [Span::default(); 2] }
+        Self { held: (0, now), since: now, waiting_since: None, spans: [Span::default(); 2] }
     }
 
     #[inline]
     fn bytes_left(&mut self, now: Instant, len: usize, waiting: usize) {
-        let age = now.saturating_duration_since(self.since);
-        if age >= SPAN {
-            self.begin_span(now, age);
+        if now.saturating_duration_since(self.held.1) >= Duration::from_secs(1) {
+            self.time_passed(now);
         }
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         let [current, _] = &mut self.spans;
@@ -211,27 +212,42 @@ impl Line {
             current.millis = current.millis.saturating_add(u32::try_from(millis).unwrap_or(u32::MAX));
         }
         self.waiting_since = (waiting > 0).then_some(now);
+        self.held.0 = if waiting > 0 { IN_KERNEL } else { self.held.0.saturating_add(len).min(IN_KERNEL) };
     }
 
     #[cold]
-    fn begin_span(&mut self, now: Instant, age: Duration) {
-        let [current, _] = self.spans;
-        self.spans = [Span::default(), if age < SPAN * 2 { current } else { Span::default() }];
-        self.since = now;
+    fn time_passed(&mut self, now: Instant) {
+        self.held = (self.held_at(now), now);
+        let age = now.saturating_duration_since(self.since);
+        if age >= SPAN {
+            let [current, _] = self.spans;
+            self.spans = [Span::default(), if age < SPAN * 2 { current } else { Span::default() }];
+            self.since = now;
+        }
     }
 
-    /// How long the line takes for what the operating system may hold.
-    fn drain_time(&self) -> Duration {
+    /// How long the line takes for what the operating system may hold at that time.
+    fn drain_time(&self, now: Instant) -> Duration {
+        // In whole seconds, so that a ping by itself counts for nothing.
+        Duration::from_secs(u64::from(self.held_at(now)) / self.rate())
+    }
+
+    fn held_at(&self, now: Instant) -> u32 {
+        let (held, at) = self.held;
+        let left = u128::from(self.rate()).saturating_mul(now.saturating_duration_since(at).as_millis()) / 1000;
+        held.saturating_sub(u32::try_from(left).unwrap_or(u32::MAX))
+    }
+
+    /// Bytes a second.
+    fn rate(&self) -> u64 {
         let [current, earlier] = self.spans;
         let waited = current.waited.saturating_add(earlier.waited);
         if waited > 0 {
-            let time = Duration::from_millis(u64::from(current.millis.saturating_add(earlier.millis)));
-            return time.saturating_mul(IN_KERNEL) / waited;
+            let millis = current.millis.saturating_add(earlier.millis).max(1);
+            return (u64::from(waited) * 1000 / u64::from(millis)).max(1);
         }
         let bytes = current.bytes.saturating_add(earlier.bytes);
-        let rate = SLOWEST.max(bytes.saturating_sub(IN_KERNEL) / 30);
-        // In whole seconds, so that a ping by itself counts for nothing.
-        Duration::from_secs(u64::from(bytes.min(IN_KERNEL) / rate))
+        u64::from(SLOWEST.max(bytes.saturating_sub(IN_KERNEL) / 30))
     }
 }
 
@@ -302,7 +318,7 @@ mod tests {
         liveness.bytes_left(at(1), 64 << 10, 1 << 20);
         liveness.ping_queued(at(30));
         liveness.bytes_left(at(35), 0, 1 << 20);
-        assert_eq!(liveness.due(at(40)), Some(Due::Lost));
+        assert_eq!(liveness.deadline(), Some(at(30) + LONGEST_WAIT));
     }
 
     #[test]
@@ -322,13 +338,26 @@ mod tests {
         assert_eq!(liveness.deadline(), Some(at(130)));
     }
 
-    /// The wait for a pong when so many bytes were written at once a second before.
+    /// The wait for a pong behind so many bytes that were written at once.
     fn wait_after_a_burst(bytes: usize) -> Duration {
         let mut liveness = Liveness::new(at(0), KeepAlive::default());
-        liveness.bytes_left(at(29), bytes, 0);
+        liveness.bytes_left(at(30), bytes, 0);
         liveness.ping_queued(at(30));
         liveness.ping_written(at(30));
+        // Later bytes change nothing: the ping lies before them.
+        liveness.bytes_left(at(80), 1 << 20, 1);
         liveness.deadline().unwrap().saturating_duration_since(at(30))
+    }
+
+    #[test]
+    fn f_05_what_the_system_took_long_ago_may_still_be_there() {
+        let mut liveness = Liveness::new(at(0), KeepAlive::default());
+        liveness.bytes_left(at(0), 256 << 10, 0);
+        // A line of 4 KiB a second takes 64 s for it.
+        liveness.bytes_left(at(40), 0, 0);
+        liveness.ping_queued(at(40));
+        liveness.ping_written(at(40));
+        assert_eq!(liveness.deadline(), Some(at(74)));
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl Lane {
         for slice in lent.iter().take(filled) {
             let wanted = slice.len().min(budget - taken);
             let slice = slice.get(..wanted).unwrap_or_default();
-            let accepted = if self.hung_up { wanted } else { self.link.send(now, slice) };
+            // A link that failed does not tell that the reader is gone.
+            let accepted = if self.hung_up && !self.link.has_failed() { wanted } else { self.link.send(now, slice) };
             self.written.extend_from_slice(slice.get(..accepted).unwrap_or_default());
             taken += accepted;
             if accepted < slice.len() || taken == budget {
