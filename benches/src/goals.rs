@@ -31,7 +31,7 @@ pub struct Verdict {
 
 impl Goal {
     /// What came of it for the best of ours; nothing when those to compare with did not take part.
-    pub fn judge(&self, case: &Case) -> Option<Verdict> {
+    pub fn evaluate(&self, case: &Case) -> Option<Verdict> {
         let ours = case.best(Standing::Ours)?.value;
         let (goal, reached, wanted) = match *self {
             Self::TimesBestPeer(wanted) => {

@@ -14,11 +14,11 @@ use crate::ours::Look;
 
 /// Reads the type, the event, the profile and the data of a message.
 pub trait Parse: 'static {
-    /// Hands the first three to `judge`, and shows the data of what is wanted to the compiler.
-    fn text(&mut self, text: &str, judge: impl FnOnce(&str, &str, &str) -> bool) -> bool;
+    /// Hands the first three to `accepts`, and shows the data of what is wanted to the compiler.
+    fn text(&mut self, text: &str, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool;
 
     /// The same for bytes that a peer has checked to be UTF-8.
-    fn bytes(&mut self, text: &[u8], judge: impl FnOnce(&str, &str, &str) -> bool) -> bool;
+    fn bytes(&mut self, text: &[u8], accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool;
 }
 
 /// Counts what is wanted, with the filter that ours uses.
@@ -80,8 +80,8 @@ struct Payload<'t> {
 }
 
 impl Envelope<'_> {
-    fn judge(&self, judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        let wanted = judge(&self.kind, &self.payload.event, &self.payload.profile_id);
+    fn accepts(&self, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+        let wanted = accepts(&self.kind, &self.payload.event, &self.payload.profile_id);
         if wanted {
             black_box(self.payload.data.get());
         }
@@ -91,13 +91,13 @@ impl Envelope<'_> {
 
 impl Parse for Borrowed {
     #[inline]
-    fn text(&mut self, text: &str, judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        serde_json::from_str::<Envelope<'_>>(text).expect("it is an event").judge(judge)
+    fn text(&mut self, text: &str, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+        serde_json::from_str::<Envelope<'_>>(text).expect("it is an event").accepts(accepts)
     }
 
     #[inline]
-    fn bytes(&mut self, text: &[u8], judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        serde_json::from_slice::<Envelope<'_>>(text).expect("it is an event").judge(judge)
+    fn bytes(&mut self, text: &[u8], accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+        serde_json::from_slice::<Envelope<'_>>(text).expect("it is an event").accepts(accepts)
     }
 }
 
@@ -105,10 +105,10 @@ impl Parse for Borrowed {
 pub struct Owned;
 
 impl Owned {
-    fn judge(value: &serde_json::Value, judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+    fn accepts(value: &serde_json::Value, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
         let payload = &value["payload"];
         let wanted = match (value["type"].as_str(), payload["event"].as_str(), payload["profileId"].as_str()) {
-            (Some(kind), Some(event), Some(profile)) => judge(kind, event, profile),
+            (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
             _ => false,
         };
         if wanted {
@@ -120,13 +120,13 @@ impl Owned {
 
 impl Parse for Owned {
     #[inline]
-    fn text(&mut self, text: &str, judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        Self::judge(&serde_json::from_str(text).expect("it is JSON"), judge)
+    fn text(&mut self, text: &str, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+        Self::accepts(&serde_json::from_str(text).expect("it is JSON"), accepts)
     }
 
     #[inline]
-    fn bytes(&mut self, text: &[u8], judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        Self::judge(&serde_json::from_slice(text).expect("it is JSON"), judge)
+    fn bytes(&mut self, text: &[u8], accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+        Self::accepts(&serde_json::from_slice(text).expect("it is JSON"), accepts)
     }
 }
 
@@ -154,11 +154,11 @@ impl Default for Sonic {
 
 impl Parse for Sonic {
     #[inline]
-    fn text(&mut self, text: &str, judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+    fn text(&mut self, text: &str, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
         let found = sonic_rs::get_many(text, &self.tree).expect("it is an event");
         let [Some(kind), Some(event), Some(profile), Some(data)] = &found[..] else { return false };
         let wanted = match (kind.as_str(), event.as_str(), profile.as_str()) {
-            (Some(kind), Some(event), Some(profile)) => judge(kind, event, profile),
+            (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
             _ => false,
         };
         if wanted {
@@ -168,8 +168,8 @@ impl Parse for Sonic {
     }
 
     #[inline]
-    fn bytes(&mut self, text: &[u8], judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        self.text(simdutf8::basic::from_utf8(text).expect("it is text"), judge)
+    fn bytes(&mut self, text: &[u8], accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+        self.text(simdutf8::basic::from_utf8(text).expect("it is text"), accepts)
     }
 }
 
@@ -195,8 +195,8 @@ struct SonicPayload<'t> {
 }
 
 impl SonicEnvelope<'_> {
-    fn judge(&self, judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        let wanted = judge(&self.kind, &self.payload.event, &self.payload.profile_id);
+    fn accepts(&self, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+        let wanted = accepts(&self.kind, &self.payload.event, &self.payload.profile_id);
         if wanted {
             black_box(self.payload.data.as_raw_str());
         }
@@ -206,13 +206,13 @@ impl SonicEnvelope<'_> {
 
 impl Parse for SonicSerde {
     #[inline]
-    fn text(&mut self, text: &str, judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        sonic_rs::from_str::<SonicEnvelope<'_>>(text).expect("it is an event").judge(judge)
+    fn text(&mut self, text: &str, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+        sonic_rs::from_str::<SonicEnvelope<'_>>(text).expect("it is an event").accepts(accepts)
     }
 
     #[inline]
-    fn bytes(&mut self, text: &[u8], judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        sonic_rs::from_slice::<SonicEnvelope<'_>>(text).expect("it is an event").judge(judge)
+    fn bytes(&mut self, text: &[u8], accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+        sonic_rs::from_slice::<SonicEnvelope<'_>>(text).expect("it is an event").accepts(accepts)
     }
 }
 
@@ -225,12 +225,12 @@ pub struct SimdJson {
 
 impl Parse for SimdJson {
     #[inline]
-    fn text(&mut self, text: &str, judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        self.bytes(text.as_bytes(), judge)
+    fn text(&mut self, text: &str, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+        self.bytes(text.as_bytes(), accepts)
     }
 
     #[inline]
-    fn bytes(&mut self, text: &[u8], judge: impl FnOnce(&str, &str, &str) -> bool) -> bool {
+    fn bytes(&mut self, text: &[u8], accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
         self.scratch.clear();
         self.scratch.extend_from_slice(text);
         let tape = simd_json::to_tape_with_buffers(&mut self.scratch, &mut self.buffers).expect("it is JSON");
@@ -239,7 +239,7 @@ impl Parse for SimdJson {
         let member = |name| payload.get(name).and_then(|value| value.into_string());
         let wanted = match (value.get("type").and_then(|kind| kind.into_string()), member("event"), member("profileId"))
         {
-            (Some(kind), Some(event), Some(profile)) => judge(kind, event, profile),
+            (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
             _ => false,
         };
         if wanted {

@@ -83,7 +83,7 @@ impl Case {
     pub fn new(subject: &str, name: &str, unit: Unit, results: Vec<(String, Standing, f64)>, goals: &[Goal]) -> Self {
         let results = results.into_iter().map(|(name, standing, value)| Score { name, standing, value }).collect();
         let mut case = Self { subject: subject.to_owned(), name: name.to_owned(), unit, results, goals: Vec::new() };
-        case.goals = goals.iter().filter_map(|goal| goal.judge(&case)).collect();
+        case.goals = goals.iter().filter_map(|goal| goal.evaluate(&case)).collect();
         case
     }
 

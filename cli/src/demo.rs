@@ -53,7 +53,7 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
         signal = interrupts.next() => Err(End::Signaled(signal)),
     };
     demo.note();
-    let result = result.and_then(|()| demo.judge());
+    let result = result.and_then(|()| demo.check());
     End::after_closing(result, interrupts.last(SHUTDOWN * 2, server.shutdown(SHUTDOWN)).await != Some(0))
 }
 
@@ -102,7 +102,7 @@ impl Demo {
         ));
     }
 
-    fn judge(&self) -> Result<(), End> {
+    fn check(&self) -> Result<(), End> {
         match (self.lost(), self.tally.duplicated) {
             (0, 0) => Ok(()),
             _ => Err(End::Failed("events were lost or came twice".to_owned())),
@@ -197,18 +197,18 @@ mod tests {
         tally
     }
 
-    fn judged(published: u64, sequences: &[u64]) -> (u64, u64, bool) {
+    fn checked(published: u64, sequences: &[u64]) -> (u64, u64, bool) {
         let generator = Generator::starting_at(published);
         let demo = Demo { generator, tally: tally(sequences), round_trip: None };
-        (demo.lost(), demo.tally.duplicated, demo.judge().is_ok())
+        (demo.lost(), demo.tally.duplicated, demo.check().is_ok())
     }
 
     #[test]
     fn losses_and_duplicates_are_counted_and_judged() {
-        assert_eq!(judged(3, &[0, 1, 2]), (0, 0, true));
-        assert_eq!(judged(3, &[0, 2]), (1, 0, false));
-        assert_eq!(judged(3, &[0, 1]), (1, 0, false));
-        assert_eq!(judged(3, &[0, 1, 1, 2]), (0, 1, false));
-        assert_eq!(judged(3, &[0, 2, 1]), (1, 1, false));
+        assert_eq!(checked(3, &[0, 1, 2]), (0, 0, true));
+        assert_eq!(checked(3, &[0, 2]), (1, 0, false));
+        assert_eq!(checked(3, &[0, 1]), (1, 0, false));
+        assert_eq!(checked(3, &[0, 1, 1, 2]), (0, 1, false));
+        assert_eq!(checked(3, &[0, 2, 1]), (1, 1, false));
     }
 }

@@ -236,10 +236,10 @@ impl Client {
                 Ok(Some(located)) => match recv.lend(located) {
                     websocket::Event::Text(text) => {
                         arrived = false;
-                        let judged = self.session.judge(now, text);
+                        let located_event = self.session.process(now, text);
                         peer::send_messages(&mut self.session, &mut Sender::new(out));
-                        match judged {
-                            Some(judged) => break Some((located, judged)),
+                        match located_event {
+                            Some(located_event) => break Some((located, located_event)),
                             None if self.session.has_events() => break None,
                             None => {}
                         }
@@ -264,12 +264,15 @@ impl Client {
         found
     }
 
-    fn lend<'e, 'x: 'e>(&'e mut self, (located, judged): (websocket::Located<'x>, Located)) -> Option<Received<'e>> {
+    fn lend<'e, 'x: 'e>(
+        &'e mut self,
+        (located, located_event): (websocket::Located<'x>, Located),
+    ) -> Option<Received<'e>> {
         let Link::Open(connection) = &mut self.link else { return None };
         let (recv, out) = connection.sides();
         let websocket::Event::Text(text) = recv.lend(located) else { return None };
         let commands = Commands { session: &mut self.session, out: Some(Sender::new(out)) };
-        Some(Received { event: judged.lend(text), commands })
+        Some(Received { event: located_event.lend(text), commands })
     }
 
     /// The server ended its side of the transport.

@@ -19,17 +19,17 @@ const RATE: ConnectionRate = ConnectionRate { burst: 100, per_second: 500 };
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// When each client knocked, and whether it was let in.
-type Knocks = Arc<Mutex<Vec<(Duration, bool)>>>;
+type Attempts = Arc<Mutex<Vec<(Duration, bool)>>>;
 
-async fn start(address: SocketAddr, rate: Option<ConnectionRate>) -> (Server, Knocks) {
-    let (begun, knocks) = (Instant::now(), Knocks::default());
+async fn start(address: SocketAddr, rate: Option<ConnectionRate>) -> (Server, Attempts) {
+    let (begun, attempts) = (Instant::now(), Attempts::default());
     let observe = {
-        let knocks = knocks.clone();
+        let attempts = attempts.clone();
         move |observed: Observed<'_>| match observed {
-            Observed::Opened { .. } => knocks.lock().unwrap().push((begun.elapsed(), true)),
+            Observed::Opened { .. } => attempts.lock().unwrap().push((begun.elapsed(), true)),
             Observed::Refused { status, .. } => {
                 assert_eq!(status, 503);
-                knocks.lock().unwrap().push((begun.elapsed(), false));
+                attempts.lock().unwrap().push((begun.elapsed(), false));
             }
             _ => {}
         }
@@ -38,7 +38,7 @@ async fn start(address: SocketAddr, rate: Option<ConnectionRate>) -> (Server, Kn
     if let Some(rate) = rate {
         builder = builder.connection_rate(rate);
     }
-    (builder.bind(address).await.unwrap(), knocks)
+    (builder.bind(address).await.unwrap(), attempts)
 }
 
 async fn connect(url: &str) -> (Client, Updates) {
@@ -77,7 +77,7 @@ async fn two_thousand_clients_come_back_subscribed_at_the_rate_that_the_server_s
         drop(server);
 
         let begun = Instant::now();
-        let (server, knocks) = start(address, Some(RATE)).await;
+        let (server, attempts) = start(address, Some(RATE)).await;
         join_all(clients.iter_mut().map(|(_, updates)| ready_again(updates))).await;
         let took = begun.elapsed();
         assert_eq!(server.connections(), CLIENTS);
@@ -88,14 +88,14 @@ async fn two_thousand_clients_come_back_subscribed_at_the_rate_that_the_server_s
             assert_eq!(client.status().live.len(), 1);
         }
 
-        let knocks = knocks.lock().unwrap();
-        let let_in: Vec<_> = knocks.iter().filter(|(_, let_in)| *let_in).map(|(at, _)| *at).collect();
+        let attempts = attempts.lock().unwrap();
+        let let_in: Vec<_> = attempts.iter().filter(|(_, let_in)| *let_in).map(|(at, _)| *at).collect();
         // What is seen late was let in earlier still, so a busy machine makes no false alarm.
         for (number, at) in (1_u32..).zip(&let_in) {
             let allowed = f64::from(RATE.burst) + (at.as_secs_f64() * f64::from(RATE.per_second)).ceil();
             assert!(f64::from(number) <= allowed, "{number} were let in within {at:?}");
         }
-        let turned_away = knocks.len() - let_in.len();
+        let turned_away = attempts.len() - let_in.len();
         println!("{CLIENTS} clients were back after {took:?}; {turned_away} were turned away before");
         assert_eq!(let_in.len(), CLIENTS);
         // Those who are turned away are told when to come: most of them once, and nobody over and over again.

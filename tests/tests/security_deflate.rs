@@ -260,7 +260,7 @@ fn granted(offer: &str) -> Result<Option<String>, RequestError> {
 }
 
 /// What a client that offered `offer` makes of an answer.
-fn judged(offer: Option<DeflateOffer>, answer: &str) -> Result<Option<Answer>, ResponseError> {
+fn evaluated(offer: Option<DeflateOffer>, answer: &str) -> Result<Option<Answer>, ResponseError> {
     let request = ClientRequest { deflate: offer, ..ClientRequest::new("h", "/ws") };
     let mut client = ClientHandshake::new(NOW, request, HandshakeLimits::default(), [7; 32]).unwrap();
     let mut slices = [&b""[..]];
@@ -333,26 +333,26 @@ fn sec_pd_02_a_client_fails_the_handshake_at_every_bad_window() {
         for offer in [offer(), all] {
             for value in NO_WINDOW {
                 let answer = format!("permessage-deflate; {name}={value}");
-                assert_eq!(judged(Some(offer), &answer), Err(DeflateError::InvalidValue.into()), "{answer}");
+                assert_eq!(evaluated(Some(offer), &answer), Err(DeflateError::InvalidValue.into()), "{answer}");
             }
             let repeated = format!("permessage-deflate; {name}=10; {name}=10");
-            assert_eq!(judged(Some(offer), &repeated), Err(DeflateError::RepeatedParameter.into()));
+            assert_eq!(evaluated(Some(offer), &repeated), Err(DeflateError::RepeatedParameter.into()));
             let without = format!("permessage-deflate; {name}");
-            assert!(matches!(judged(Some(offer), &without), Err(ResponseError::Deflate(_))));
+            assert!(matches!(evaluated(Some(offer), &without), Err(ResponseError::Deflate(_))));
             for value in ["", "\"", "\"\"", "\"8"] {
                 let answer = format!("permessage-deflate; {name}={value}");
-                assert_eq!(judged(Some(offer), &answer), Err(ResponseError::Extensions), "{answer}");
+                assert_eq!(evaluated(Some(offer), &answer), Err(ResponseError::Extensions), "{answer}");
             }
         }
     }
     // Larger than what was offered, or not offered at all.
     let larger = "permessage-deflate; server_max_window_bits=13";
-    assert_eq!(judged(Some(all), larger), Err(DeflateError::NotAsOffered.into()));
+    assert_eq!(evaluated(Some(all), larger), Err(DeflateError::NotAsOffered.into()));
     let fixed = DeflateOffer { client_max_window_bits: None, ..offer() };
     let unoffered = "permessage-deflate; client_max_window_bits=10";
-    assert_eq!(judged(Some(fixed), unoffered), Err(DeflateError::NotAsOffered.into()));
-    assert_eq!(judged(None, "permessage-deflate"), Err(ResponseError::UnofferedExtension));
-    let twice = judged(Some(offer()), "permessage-deflate, permessage-deflate");
+    assert_eq!(evaluated(Some(fixed), unoffered), Err(DeflateError::NotAsOffered.into()));
+    assert_eq!(evaluated(None, "permessage-deflate"), Err(ResponseError::UnofferedExtension));
+    let twice = evaluated(Some(offer()), "permessage-deflate, permessage-deflate");
     assert_eq!(twice, Err(ResponseError::UnofferedExtension));
 }
 

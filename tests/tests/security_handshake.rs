@@ -12,7 +12,7 @@ use multiwa_ws_core::handshake::{
     ResponseError, ServerHandshake, UpgradeRequest,
 };
 
-use support::{answered, client, feed, judged, response, roomy, server};
+use support::{answered, client, evaluated, feed, response, roomy, server};
 
 const NOW: Instant = Instant::from_nanos(0);
 const MEBIBYTE: usize = 1024 * 1024;
@@ -50,7 +50,7 @@ mod support {
     }
 
     /// What a fresh server makes of `GOOD` with further header lines.
-    pub(crate) fn judged(lines: &str) -> Result<UpgradeRequest, RequestError> {
+    pub(crate) fn evaluated(lines: &str) -> Result<UpgradeRequest, RequestError> {
         feed(&mut roomy(), &format!("{GOOD}{lines}\r\n"), usize::MAX).unwrap_or(Err(RequestError::Truncated))
     }
 
@@ -152,7 +152,7 @@ fn sec_hs_03_hostile_subprotocols_are_read_in_linear_time() {
         ("a".repeat(MEBIBYTE), true),
         ("a ".repeat(MEBIBYTE / 2), false),
     ] {
-        let outcome = judged(&format!("Sec-WebSocket-Protocol: {hostile}\r\n"));
+        let outcome = evaluated(&format!("Sec-WebSocket-Protocol: {hostile}\r\n"));
         assert_eq!(outcome.map(|_| ()), if accepted { Ok(()) } else { Err(RequestError::Subprotocols) });
     }
 }
@@ -172,7 +172,7 @@ fn sec_hs_04_hostile_extensions_are_read_in_linear_time() {
         ("__proto__; constructor; toString=valueOf; hasOwnProperty=\"__proto__\"".into(), true),
         ("a;".repeat(many), false),
     ] {
-        let outcome = judged(&format!("Sec-WebSocket-Extensions: {hostile}\r\n"));
+        let outcome = evaluated(&format!("Sec-WebSocket-Extensions: {hostile}\r\n"));
         let Ok(request) = outcome else {
             assert!(!accepted, "{outcome:?}");
             continue;
@@ -294,7 +294,7 @@ fn sec_hs_08_what_the_caller_supplies_cannot_break_a_line() {
         encoded.append_query("apiKey", bad);
         assert_eq!(new(encoded), Ok(()));
 
-        let request = judged("Sec-WebSocket-Protocol: a\r\n").unwrap();
+        let request = evaluated("Sec-WebSocket-Protocol: a\r\n").unwrap();
         let choice = Acceptance { subprotocol: Some(bad.into()), ..Acceptance::default() };
         assert_eq!(request.accept(&choice), Err(DecisionError::SubprotocolNotOffered));
         let rejection = Rejection::json(400, bad, bad);
@@ -328,9 +328,9 @@ fn sec_hs_09_what_two_readers_could_read_differently_is_refused() {
         ("X: a\x1b\r\n", RequestError::Head(HeadError::FieldValue)),
         ("Host: h\r\n", RequestError::Host),
     ] {
-        assert_eq!(judged(lines), Err(error), "{lines:?}");
+        assert_eq!(evaluated(lines), Err(error), "{lines:?}");
     }
-    assert!(judged("Content-Length: 0\r\n").is_ok());
+    assert!(evaluated("Content-Length: 0\r\n").is_ok());
 }
 
 #[test]

@@ -30,8 +30,8 @@ pub use net::UnixNet;
 pub use net::{Net, Tls, limit_unsent};
 pub use runtime::{Clock, Io, Runtime};
 pub use server::{
-    ConnectionRate, Grant, InvalidOrigin, InvalidProxyNetwork, Knock, Observed, Origin, Peer, Publisher, Server,
-    ServerBuilder, SlowReader, TrustedProxy,
+    ConnectRequest, ConnectionRate, InvalidOrigin, InvalidProxyNetwork, Observed, Origin, Peer, Permissions, Publisher,
+    Server, ServerBuilder, SlowReader, TrustedProxy,
 };
 pub use tls::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError};
 pub use websocket::{Reader, WebSocket, Writer};

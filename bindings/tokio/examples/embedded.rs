@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::session::RawJson;
-use multiwa_ws_tokio::{Grant, Observed, Publisher, Server, SlowReader};
+use multiwa_ws_tokio::{Observed, Permissions, Publisher, Server, SlowReader};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let server = Server::builder()
         .api_keys([ApiKey::new(key)])
-        .authorise(|_| async { Ok(Grant::profiles(["counter"])) })
+        .authorize(|_| async { Ok(Permissions::profiles(["counter"])) })
         .slow_reader(SlowReader::DropOldest) // who lags behind needs the latest state only
         .max_connections(100)
         .observe(|observed| {

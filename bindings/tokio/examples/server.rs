@@ -3,16 +3,16 @@
 
 use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::session::RawJson;
-use multiwa_ws_tokio::{Grant, Server};
+use multiwa_ws_tokio::{Permissions, Server};
 use std::time::Duration;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder()
         .api_keys([ApiKey::new("secret")])
-        .authorise(|knock| async move {
-            println!("{:?} from {:?}", knock.address(), knock.origin());
-            Ok(Grant::profiles(["profile-123"])) // this key may subscribe to this profile
+        .authorize(|request| async move {
+            println!("{:?} from {:?}", request.address(), request.origin());
+            Ok(Permissions::profiles(["profile-123"])) // this key may subscribe to this profile
         })
         .bind("127.0.0.1:3001".parse()?)
         .await?;

@@ -15,10 +15,11 @@
 mod runtime;
 
 pub use multiwa_ws_driver::{
-    BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectionRate, Connector, ConnectorError,
-    Destination, Endpoint, Error, Grant, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork, InvalidUrl,
-    KeyPlacement, Knock, Observed, Options, Origin, Overflow, Peer, Proxy, Publisher, QueueConfig, RedirectError,
-    Request, RequestError, ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError, TrustedProxy, Update,
+    BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
+    ConnectorError, Destination, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork,
+    InvalidUrl, KeyPlacement, Observed, Options, Origin, Overflow, Peer, Permissions, Proxy, Publisher, QueueConfig,
+    RedirectError, Request, RequestError, ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError,
+    TrustedProxy, Update,
 };
 pub use runtime::Tokio;
 

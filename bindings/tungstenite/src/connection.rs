@@ -154,7 +154,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn failed(&mut self, now: Instant, error: Error) -> Received {
-        match loss::judge(&error) {
+        match loss::classify(&error) {
             Verdict::Blocked => self.blocked(),
             Verdict::Eof => self.ended(Loss::Eof, None),
             Verdict::Failed(loss) => self.ended(loss, Some(loss::text(&error))),
@@ -211,7 +211,7 @@ impl<S: Stream> Connection<S> {
 
     /// A frame could not be written, or not yet: `tungstenite` keeps it.
     fn unwritten(&mut self, error: Error) {
-        match loss::judge(&error) {
+        match loss::classify(&error) {
             Verdict::Blocked => self.unflushed = true,
             _ => self.write_error = Some(error),
         }

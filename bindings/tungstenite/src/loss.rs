@@ -25,7 +25,7 @@ pub(crate) enum Verdict {
 }
 
 /// Judges an error of reading from an open connection.
-pub(crate) fn judge(error: &Error) -> Verdict {
+pub(crate) fn classify(error: &Error) -> Verdict {
     match error {
         Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Verdict::Blocked,
         Error::Io(error) => Verdict::Failed(io_loss(error)),

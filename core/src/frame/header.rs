@@ -148,10 +148,10 @@ impl FrameHeader {
     #[inline]
     pub fn parse(bytes: &[u8], rules: &FrameRules) -> Result<Option<(Self, usize)>, FrameError> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
-        let (reserved, opcode) = judge_first(first, rules)?;
+        let (reserved, opcode) = parse_first(first, rules)?;
         let fin = first & FIN != 0;
         let Some((&second, rest)) = rest.split_first() else { return Ok(None) };
-        let short = judge_second(second, opcode, rules)?;
+        let short = parse_second(second, opcode, rules)?;
 
         let (payload_len, rest, len_field) = match short {
             LEN_16 => match rest.split_first_chunk::<2>() {
@@ -168,7 +168,7 @@ impl FrameHeader {
             },
             len => (u64::from(len), rest, 0),
         };
-        judge_len(payload_len, short, rules)?;
+        check_len(payload_len, short, rules)?;
 
         let mask = match rules.mask {
             MaskRule::Forbidden => None,
@@ -188,7 +188,7 @@ pub(super) const LEN_16: u8 = 126;
 const LEN_64: u8 = 127;
 
 #[inline]
-fn judge_first(first: u8, rules: &FrameRules) -> Result<(ReservedBits, OpCode), FrameError> {
+fn parse_first(first: u8, rules: &FrameRules) -> Result<(ReservedBits, OpCode), FrameError> {
     let reserved = ReservedBits(first & 0x70);
     // Section 5.2, opcode: an unknown one fails the connection.
     let Some(opcode) = OpCode::from_bits(first & 0x0F) else {
@@ -212,7 +212,7 @@ fn judge_first(first: u8, rules: &FrameRules) -> Result<(ReservedBits, OpCode), 
 
 /// Judges the mask bit and the 7-bit length, and returns the latter.
 #[inline]
-fn judge_second(second: u8, opcode: OpCode, rules: &FrameRules) -> Result<u8, FrameError> {
+fn parse_second(second: u8, opcode: OpCode, rules: &FrameRules) -> Result<u8, FrameError> {
     // Section 5.1: a server fails the connection on an unmasked frame, a client on a masked one.
     match (rules.mask, second & MASK != 0) {
         (MaskRule::Required, false) => return Err(FrameError::Unmasked),
@@ -228,7 +228,7 @@ fn judge_second(second: u8, opcode: OpCode, rules: &FrameRules) -> Result<u8, Fr
 }
 
 #[inline]
-fn judge_len(len: u64, short: u8, rules: &FrameRules) -> Result<(), FrameError> {
+fn check_len(len: u64, short: u8, rules: &FrameRules) -> Result<(), FrameError> {
     // Section 5.2: the most significant bit must be 0.
     if len >> 63 != 0 {
         return Err(FrameError::LengthOverflow);

@@ -353,7 +353,7 @@ impl ClientHandshake {
                 if !self.outgoing.is_empty() {
                     return Err(ResponseError::Premature);
                 }
-                let upgraded = self.offers.judge(minor, headers)?;
+                let upgraded = self.offers.evaluate(minor, headers)?;
                 self.apply(ClientEvent::SwitchingProtocols);
                 Ok(Some(upgraded))
             }
@@ -400,7 +400,7 @@ impl ClientHandshake {
 
 impl Offers {
     /// Judges a 101 response by the list in RFC 6455 section 4.1.
-    fn judge(&self, minor: u8, headers: Headers) -> Result<Upgraded, ResponseError> {
+    fn evaluate(&self, minor: u8, headers: Headers) -> Result<Upgraded, ResponseError> {
         // RFC 9110 section 7.8: HTTP/1.0 has no upgrade.
         if minor == 0 {
             return Err(ResponseError::Http10);
@@ -428,7 +428,7 @@ impl Offers {
         if headers.single(SEC_WEBSOCKET_EXTENSIONS) == Single::Repeated {
             return Err(ResponseError::Extensions);
         }
-        let deflate = deflate::judge(headers.get_all(SEC_WEBSOCKET_EXTENSIONS), self.deflate.as_ref())?;
+        let deflate = deflate::evaluate(headers.get_all(SEC_WEBSOCKET_EXTENSIONS), self.deflate.as_ref())?;
         // Item 6.
         let subprotocol = match headers.single(SEC_WEBSOCKET_PROTOCOL) {
             Single::Missing => None,

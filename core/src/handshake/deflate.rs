@@ -90,7 +90,7 @@ impl DeflateOffer {
     }
 
     /// What the server's answer to this offer means.
-    fn judge(&self, answer: &Parameters) -> Result<DeflateParameters, DeflateError> {
+    fn evaluate(&self, answer: &Parameters) -> Result<DeflateParameters, DeflateError> {
         // RFC 7692 section 7.1.1.1: a server accepts this parameter by repeating it.
         if self.server_no_context_takeover && !answer.server_no_context_takeover {
             return Err(DeflateError::NotAsOffered);
@@ -178,7 +178,7 @@ pub(super) fn judge<'a>(
         let Some(offer) = offer.filter(|_| name == NAME && agreed.is_none()) else {
             return Err(ResponseError::UnofferedExtension);
         };
-        agreed = Some(offer.judge(&parameters?)?);
+        agreed = Some(offer.evaluate(&parameters?)?);
         Ok(())
     })?;
     Ok(agreed)
@@ -308,8 +308,8 @@ mod tests {
         choose([header.as_bytes()].into_iter(), Some(config)).unwrap().map(|(_, answer)| answer)
     }
 
-    fn judged(offer: &DeflateOffer, header: &str) -> Result<Option<DeflateParameters>, ResponseError> {
-        judge([header.as_bytes()].into_iter(), Some(offer))
+    fn evaluated(offer: &DeflateOffer, header: &str) -> Result<Option<DeflateParameters>, ResponseError> {
+        evaluate([header.as_bytes()].into_iter(), Some(offer))
     }
 
     fn config() -> DeflateConfig {
@@ -493,18 +493,18 @@ mod tests {
             ),
         ] {
             let expected = expected.map(Some).map_err(ResponseError::Deflate);
-            assert_eq!(judged(&offer, answered), expected, "{answered}");
+            assert_eq!(evaluated(&offer, answered), expected, "{answered}");
         }
     }
 
     #[test]
     fn rfc_6455_section_4_1_an_extension_that_was_not_offered_fails_the_connection() {
         let unoffered = Err(ResponseError::UnofferedExtension);
-        assert_eq!(judged(&offer(), "permessage-deflate, permessage-deflate"), unoffered);
-        assert_eq!(judged(&offer(), "permessage-deflate, foo"), unoffered);
-        assert_eq!(judged(&offer(), "foo"), unoffered);
-        assert_eq!(judge([&b"permessage-deflate"[..]].into_iter(), None), unoffered);
-        assert_eq!(judged(&offer(), "permessage-deflate;"), Err(ResponseError::Extensions));
+        assert_eq!(evaluated(&offer(), "permessage-deflate, permessage-deflate"), unoffered);
+        assert_eq!(evaluated(&offer(), "permessage-deflate, foo"), unoffered);
+        assert_eq!(evaluated(&offer(), "foo"), unoffered);
+        assert_eq!(evaluate([&b"permessage-deflate"[..]].into_iter(), None), unoffered);
+        assert_eq!(evaluated(&offer(), "permessage-deflate;"), Err(ResponseError::Extensions));
     }
 
     #[test]
@@ -528,7 +528,7 @@ mod tests {
                     let header = offer.to_header();
                     let (parameters, answer) =
                         choose([header.as_bytes()].into_iter(), Some(&config())).unwrap().unwrap();
-                    assert_eq!(judged(&offer, &answer), Ok(Some(parameters)), "{header} / {answer}");
+                    assert_eq!(evaluated(&offer, &answer), Ok(Some(parameters)), "{header} / {answer}");
                 }
             }
         }

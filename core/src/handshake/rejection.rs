@@ -58,7 +58,7 @@ impl Rejection {
         Self::json(404, "not_found", "There is no WebSocket at this path")
     }
 
-    /// 429: this client knocks too often; `retry_after` is rounded up to whole seconds.
+    /// 429: this client asks too often; `retry_after` is rounded up to whole seconds.
     #[must_use]
     pub fn too_many_requests(retry_after: Duration) -> Self {
         Self::json(429, "too_many_requests", "Too many connection attempts").retry_after(retry_after)

@@ -1,8 +1,8 @@
 //! The client's side of a session: its lifecycle, its requests, its subscriptions, and the filter of events.
 
-mod judge;
 mod lifecycle;
 mod outgoing;
+mod process;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -493,7 +493,7 @@ impl ClientSession {
             return Some(event);
         }
         let text = message.take()?;
-        match self.judge(now, text) {
+        match self.process(now, text) {
             Some(located) => Some(located.lend(text)),
             None => self.poll_event(),
         }
@@ -501,7 +501,7 @@ impl ClientSession {
 
     /// As [`handle_message`](Self::handle_message), for a caller that owns the buffer and lends from it later. There must be no
     /// event to tell.
-    pub(crate) fn judge(&mut self, now: Instant, text: &str) -> Option<Located> {
+    pub(crate) fn process(&mut self, now: Instant, text: &str) -> Option<Located> {
         self.handle_traffic(now);
         if !self.state.is_open() {
             self.counters.stray += 1;
@@ -510,7 +510,7 @@ impl ClientSession {
         self.counters.received += 1;
         let mut spans = Spans::default();
         let located = match spans.read(text, self.config.max_depth) {
-            Ok(()) => self.judge_message(text, &spans),
+            Ok(()) => self.process_message(text, &spans),
             Err(error) => {
                 self.counters.invalid += 1;
                 Some(Located::Invalid(error))
@@ -606,7 +606,7 @@ impl ClientSession {
             ClientState::Backoff if due && !self.is_stalled() => self.attempt_by(Trigger::RetryDue),
             // The closing handshake failed, which is no loss: the application wanted the end.
             ClientState::Closing if due => self.abort_with(Loss::Eof),
-            ClientState::AwaitingAck | ClientState::Ready if self.reading_paused.is_none() => self.judge_silence(),
+            ClientState::AwaitingAck | ClientState::Ready if self.reading_paused.is_none() => self.check_silence(),
             _ => {}
         }
         self.expire_requests();

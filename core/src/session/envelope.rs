@@ -101,7 +101,7 @@ impl<'t> Message<'t> {
     }
 }
 
-/// Where the members of a message lie. It knows no lifetime, so a judgement can be kept while the text is not borrowed.
+/// Where the members of a message lie. It knows no lifetime, so a decision can be kept while the text is not borrowed.
 ///
 /// The members of an event are noted in the same pass: nearly every message is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The scanner: one pass over JSON that checks the grammar and the depth and notes where members lie.
 //!
 //! It accepts what `serde_json` accepts as a raw value, and besides holds a limit on nesting, which raw values have not. It
-//! copies and allocates nothing: what it hands out are positions in the text, free of any lifetime, so that a judgement about
+//! copies and allocates nothing: what it hands out are positions in the text, free of any lifetime, so that a decision about
 //! a message can outlive the borrow of the buffer the message lies in.
 
 mod token;

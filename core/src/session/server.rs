@@ -240,7 +240,7 @@ impl ServerSession {
             Ok(_) if id != echo => {
                 Err(limit(format!("a requestId longer than {} bytes", self.config.max_request_id_bytes)))
             }
-            Ok(spans) => self.check_rate().and_then(|()| self.judge(text, spans, echo)),
+            Ok(spans) => self.check_rate().and_then(|()| self.process(text, spans, echo)),
         };
         Some(match done {
             Ok(event) => {
@@ -264,7 +264,7 @@ impl ServerSession {
         self.close_with(1003, "binary messages have no meaning here");
     }
 
-    fn judge(&mut self, text: &str, spans: Spans, request_id: Option<&str>) -> Result<ServerEvent, Refused> {
+    fn process(&mut self, text: &str, spans: Spans, request_id: Option<&str>) -> Result<ServerEvent, Refused> {
         // A JSON value that is no object has no type either.
         let kind = spans.kind.and_then(|kind| kind.string(text));
         // A payload that is no object has no members.

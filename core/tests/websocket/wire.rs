@@ -71,7 +71,7 @@ pub(crate) fn frames_from(role: Role, bytes: &[u8]) -> Vec<Frame> {
         rest = &rest[len..];
         frames.push(frame);
     }
-    judge_sequence(&frames, rest);
+    check_sequence(&frames, rest);
     frames
 }
 
@@ -107,7 +107,7 @@ fn read_frame(role: Role, bytes: &[u8]) -> Option<(Frame, usize)> {
     Some((Frame { first, mask, payload }, end))
 }
 
-fn judge_sequence(frames: &[Frame], rest: &[u8]) {
+fn check_sequence(frames: &[Frame], rest: &[u8]) {
     let mut message: Option<(u8, Vec<u8>)> = None;
     for (at, frame) in frames.iter().enumerate() {
         let fin = frame.first & FIN != 0;
@@ -123,7 +123,7 @@ fn judge_sequence(frames: &[Frame], rest: &[u8]) {
                 assert!(fin && frame.payload.len() <= 125, "5.5: control frames are whole and short");
                 if opcode == CLOSE {
                     assert!(at + 1 == frames.len() && rest.is_empty(), "5.5.1: nothing is sent after Close");
-                    judge_close(&frame.payload);
+                    check_close(&frame.payload);
                 }
                 continue;
             }
@@ -136,7 +136,7 @@ fn judge_sequence(frames: &[Frame], rest: &[u8]) {
     }
 }
 
-fn judge_close(body: &[u8]) {
+fn check_close(body: &[u8]) {
     if body.is_empty() {
         return;
     }

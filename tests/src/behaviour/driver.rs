@@ -257,8 +257,8 @@ impl<R: Executor> ServerBinding for Driver<R> {
         let offered = Arc::new(AtomicBool::new(false));
         if setup.compression {
             let offered = offered.clone();
-            builder = builder.compression(DeflateConfig::default()).authorise(move |knock| {
-                let offers = knock.request().headers().get_str("Sec-WebSocket-Extensions");
+            builder = builder.compression(DeflateConfig::default()).authorize(move |request| {
+                let offers = request.request().headers().get_str("Sec-WebSocket-Extensions");
                 offered.store(offers.is_some_and(|offers| offers.contains("permessage-deflate")), Ordering::SeqCst);
                 ready(Ok(()))
             });

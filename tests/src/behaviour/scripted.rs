@@ -42,7 +42,7 @@ struct Shared {
 /// # Errors
 /// Those of the scenario, with those of the script before its end.
 pub fn against<T>(
-    script: impl Fn(usize, Knock) -> Outcome + Send + Sync + 'static,
+    script: impl Fn(usize, Incoming) -> Outcome + Send + Sync + 'static,
     scenario: impl FnOnce(&Scripted) -> Outcome<T>,
 ) -> Outcome<T> {
     let server = Scripted::start(script)?;
@@ -59,7 +59,7 @@ pub fn against<T>(
 }
 
 impl Scripted {
-    fn start(script: impl Fn(usize, Knock) -> Outcome + Send + Sync + 'static) -> Outcome<Self> {
+    fn start(script: impl Fn(usize, Incoming) -> Outcome + Send + Sync + 'static) -> Outcome<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
@@ -105,7 +105,7 @@ impl Drop for Scripted {
 impl Shared {
     fn accept<F>(self: Arc<Self>, listener: &TcpListener, script: &Arc<F>)
     where
-        F: Fn(usize, Knock) -> Outcome + Send + Sync + 'static,
+        F: Fn(usize, Incoming) -> Outcome + Send + Sync + 'static,
     {
         for stream in listener.incoming() {
             if self.over.load(Ordering::SeqCst) {
@@ -119,8 +119,8 @@ impl Shared {
             }
             let (shared, script) = (self.clone(), script.clone());
             thread::spawn(move || {
-                let knock = Knock(stream);
-                let done = knock.prepare().and_then(|()| script(number, knock));
+                let incoming = Incoming(stream);
+                let done = incoming.prepare().and_then(|()| script(number, incoming));
                 lock(&shared.failures).extend(done.err());
                 // The last of its handles, so this closes the connection.
                 lock(&shared.streams).remove(&number);
@@ -146,9 +146,9 @@ pub fn event(name: &str, data: &str) -> String {
 
 /// A client that has connected and not yet been answered.
 #[derive(Debug)]
-pub struct Knock(TcpStream);
+pub struct Incoming(TcpStream);
 
-impl Knock {
+impl Incoming {
     fn prepare(&self) -> Outcome {
         self.0.set_read_timeout(Some(LIMIT))?;
         self.0.set_write_timeout(Some(LIMIT))?;

@@ -34,8 +34,8 @@ struct Side {
     limits: Limits,
     ledger: Ledger,
     paused: bool,
-    /// How much of [`End::said`](crate::simulator::End) was judged.
-    judged: usize,
+    /// How much of [`End::said`](crate::simulator::End) was checked.
+    checked: usize,
     accused: bool,
     state: State,
 }
@@ -60,12 +60,12 @@ impl Scenario for Sockets {
         }
         self.operate(role, random)?;
         self.pair.now = self.pair.now.max(now);
-        self.judge(Role::Client)?;
-        self.judge(Role::Server)?;
+        self.check(Role::Client)?;
+        self.check(Role::Server)?;
         if self.is_spent(random) {
             self.pair.wind_down()?;
-            self.judge(Role::Client)?;
-            self.judge(Role::Server)?;
+            self.check(Role::Client)?;
+            self.check(Role::Server)?;
             self.conclude()?;
             (self.pair, self.client, self.server) = connect(random);
             self.begun += 1;
@@ -82,8 +82,8 @@ impl Scenario for Sockets {
             _ = end.socket.close(Instant::from_nanos(now), CloseCode::NORMAL, "");
         }
         self.pair.wind_down()?;
-        self.judge(Role::Client)?;
-        self.judge(Role::Server)?;
+        self.check(Role::Client)?;
+        self.check(Role::Server)?;
         self.conclude()
     }
 
@@ -252,15 +252,15 @@ impl Sockets {
     }
 
     /// Holds an end to its promises after each step.
-    fn judge(&mut self, role: Role) -> Result<(), Broken> {
+    fn check(&mut self, role: Role) -> Result<(), Broken> {
         let Self { pair, client, server, transcript, .. } = self;
         let (side, other) = match role {
             Role::Client => (client, server),
             Role::Server => (server, client),
         };
         let (now, end, writes, reads) = pair.side(role);
-        while let Some(said) = end.said.get(side.judged) {
-            side.judged += 1;
+        while let Some(said) = end.said.get(side.checked) {
+            side.checked += 1;
             transcript.record(now, who(role), shown(said));
             if !reads.is_corrupted() {
                 let pings = other.limits.config.keep_alive.interval.is_some();
@@ -319,7 +319,7 @@ impl Sockets {
                 violation: end.violation,
                 closed: end.closed,
             };
-            case.judge()?;
+            case.check()?;
         }
         Ok(())
     }
@@ -335,7 +335,7 @@ impl Sockets {
 impl Side {
     fn new(limits: Limits) -> Self {
         let ledger = Ledger::default();
-        Self { limits, ledger, paused: false, judged: 0, accused: false, state: State::Open }
+        Self { limits, ledger, paused: false, checked: 0, accused: false, state: State::Open }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Case<'a> {
 
 impl Case<'_> {
     /// Holds the end to what the reference parser says of the same bytes.
-    pub(super) fn judge(&self) -> Result<(), Broken> {
+    pub(super) fn verify(&self) -> Result<(), Broken> {
         let parsed = parse(self.sender, self.read, Options { rsv1_allowed: self.compresses });
         let expected: Option<Vec<Said>> = parsed.delivered.into_iter().map(said).collect();
         let (closes, said): (Vec<_>, Vec<_>) = self.said.iter().partition(|said| matches!(said, Said::Close(_)));

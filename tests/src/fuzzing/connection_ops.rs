@@ -13,7 +13,7 @@ use multiwa_ws_core::websocket::{
     SharedMessage, State, WebSocket,
 };
 
-use super::websocket::{Heard, hear, judge_output, message, opposite, transmit, without_limits};
+use super::websocket::{Heard, check_output, hear, message, opposite, transmit, without_limits};
 use crate::reference::{Kind, Options, Outcome, RawFrame};
 
 #[derive(Arbitrary, Debug)]
@@ -285,7 +285,7 @@ impl Run {
         assert_eq!(self.ws.poll_timeout(), None);
 
         let options = Options { rsv1_allowed: self.negotiated.deflate.is_some() };
-        let parsed = judge_output(self.role, &self.wire, options);
+        let parsed = check_output(self.role, &self.wire, options);
         let close_sent = matches!(parsed.outcome, Outcome::Closed { .. });
         assert_eq!(closed.clean, close_sent && self.heard_close, "{closed:?}");
         self.read_back();

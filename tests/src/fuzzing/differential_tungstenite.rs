@@ -84,19 +84,19 @@ fn is_bad_gateway(ours: &[Heard], theirs: &[Heard]) -> bool {
 }
 
 /// What one implementation made of the bytes.
-struct Judgement {
+struct Decision {
     heard: Vec<Heard>,
     /// Why it reads no further, other than by a Close frame.
     refused: Option<ProtocolError>,
 }
 
-/// As [`Judgement`], by `tungstenite`.
+/// As [`Decision`], by `tungstenite`.
 struct Theirs {
     heard: Vec<Heard>,
     refused: Option<Error>,
 }
 
-fn ours(role: Role, pieces: &[&[u8]]) -> Judgement {
+fn ours(role: Role, pieces: &[&[u8]]) -> Decision {
     let config = Config { max_message_len: LIMIT, max_frame_len: LIMIT as u64, ..without_limits() };
     let now = Instant::default();
     let mut ws = WebSocket::new(now, role, &config, &Negotiated::default(), [9; 32]);
@@ -105,10 +105,10 @@ fn ours(role: Role, pieces: &[&[u8]]) -> Judgement {
         heard.extend(hear(&mut ws, now, piece));
         if let Some(Heard::Failed(error)) = heard.last().cloned() {
             heard.pop();
-            return Judgement { heard, refused: Some(error) };
+            return Decision { heard, refused: Some(error) };
         }
     }
-    Judgement { heard, refused: None }
+    Decision { heard, refused: None }
 }
 
 fn theirs(role: Role, wire: &[u8]) -> Theirs {

@@ -20,7 +20,7 @@ pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     let max_depth = if flag == 0 { DEFAULT_MAX_DEPTH } else { 128 };
     let parsed = Message::parse(text, max_depth);
-    // Whether it is JSON at all: without a judgement on the size of numbers and on half surrogate pairs.
+    // Whether it is JSON at all: without a decision on the size of numbers and on half surrogate pairs.
     let raw = serde_json::from_str::<&RawValue>(text);
     assert_eq!(parsed.is_ok(), raw.is_ok() && depth(text) <= max_depth.into(), "{parsed:?} for {raw:?}");
     let Ok(message) = parsed else { return };

@@ -7,7 +7,7 @@ use multiwa_ws_core::frame::{FrameDecoder, FrameError, FrameRules, OpCode, Reser
 use multiwa_ws_core::websocket::{Negotiated, Role, WebSocket};
 
 use super::pieces::{configured, cut};
-use super::websocket::{Heard, begins_with_whole_frame, drain, hear, judge_output, opposite, sender, without_limits};
+use super::websocket::{Heard, begins_with_whole_frame, check_output, drain, hear, opposite, sender, without_limits};
 use crate::reference::{Frame, Options, Outcome, Parsed, Rule, parse};
 
 /// Decodes one input twice, frame by frame and message by message.
@@ -118,7 +118,7 @@ fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
             break;
         }
     }
-    judge_output(role, &drain(&mut ws, now), Options::default());
+    check_output(role, &drain(&mut ws, now), Options::default());
 
     let delivered: Vec<Heard> = expected.delivered.iter().cloned().map(Heard::from).collect();
     assert!(heard.starts_with(&delivered), "{heard:?} lacks something of {expected:?}");

@@ -44,7 +44,7 @@ pub fn run(data: &[u8]) {
             }
         }
         let expected = if message.compressed { oracle.inflate(&message.payload()) } else { Ok(message.payload()) };
-        if !judge(&heard, &message, &expected, bits) {
+        if !matches_expected(&heard, &message, &expected, bits) {
             return;
         }
     }
@@ -118,7 +118,7 @@ impl Scripted {
 }
 
 /// Whether the connection goes on.
-fn judge(heard: &[Heard], message_sent: &Scripted, expected: &Result<Vec<u8>, Fault>, bits: u8) -> bool {
+fn matches_expected(heard: &[Heard], message_sent: &Scripted, expected: &Result<Vec<u8>, Fault>, bits: u8) -> bool {
     let is_text = message_sent.kind == Kind::Text;
     match (heard, expected) {
         ([Heard::Failed(error)], expected) => {

@@ -120,7 +120,7 @@ pub(super) fn drain(ws: &mut WebSocket, now: Instant) -> Vec<u8> {
 }
 
 /// What `role` has sent, which must break no rule; nothing may follow a Close frame (RFC 6455 section 5.5.1).
-pub(super) fn judge_output(role: Role, wire: &[u8], options: Options) -> Parsed {
+pub(super) fn check_output(role: Role, wire: &[u8], options: Options) -> Parsed {
     let parsed = reference::parse(sender(role), wire, options);
     match &parsed.outcome {
         Outcome::Violation { rule, proven_by } => panic!("{role:?} broke {rule:?} at byte {proven_by}: {wire:02x?}"),

@@ -67,7 +67,7 @@ pub fn live_socket(seed: u64) -> Result<(), Broken> {
 /// A promise that was not kept.
 pub fn dead_socket(seed: u64) -> Result<(), Broken> {
     let mut run = SocketRun::new(seed, &DEAD_LINES);
-    let survivor = run.judge.unwrap_or(Role::Client);
+    let survivor = run.pinger.unwrap_or(Role::Client);
     for _ in 0..run.random.up_to(6) {
         run.act()?;
         if run.check_alive().is_err() {
@@ -133,7 +133,7 @@ pub fn live_peer(seed: u64) -> Result<(), Broken> {
 /// A promise that was not kept.
 pub fn dead_peer(seed: u64) -> Result<(), Broken> {
     let mut run = PeerRun::new(seed, &DEAD_LINES)?;
-    let survivor = run.judge.unwrap_or(Role::Client);
+    let survivor = run.pinger.unwrap_or(Role::Client);
     for _ in 0..run.random.up_to(6) {
         run.act()?;
         if run.check_alive().is_err() {
@@ -208,7 +208,7 @@ struct SocketRun {
     random: Random,
     pair: Pair,
     /// The only end that pings; `None`: both do.
-    judge: Option<Role>,
+    pinger: Option<Role>,
     capacity: usize,
     sent: [usize; 2],
 }
@@ -216,22 +216,22 @@ struct SocketRun {
 impl SocketRun {
     fn new(seed: u64, lines: &[(u32, usize); 5]) -> Self {
         let mut random = Random::new(seed);
-        let judge = random.pick([None, Some(Role::Client), Some(Role::Server)]);
+        let pinger = random.pick([None, Some(Role::Client), Some(Role::Server)]);
         let config = |role| {
-            let keep_alive = keep_alive(judge, role);
+            let keep_alive = keep_alive(pinger, role);
             Config { keep_alive, max_message_len: BACKLOG, max_queued: BACKLOG + 1_000, ..Config::default() }
         };
         let configs = [&config(Role::Client), &config(Role::Server)];
         let line = line(&mut random, lines);
         let pair = Pair::between(random.up_to(u64::MAX), configs, &Negotiated::default(), &line);
-        Self { random, pair, judge, capacity: line.capacity, sent: [0; 2] }
+        Self { random, pair, pinger, capacity: line.capacity, sent: [0; 2] }
     }
 
     fn act(&mut self) -> Result<(), Broken> {
         let role = self.random.pick([Role::Client, Role::Server]);
         match self.random.up_to(3) {
             0 => {
-                let time = stop_time(&mut self.random, self.judge, role);
+                let time = stop_time(&mut self.random, self.pinger, role);
                 if self.random.happens(500_000) {
                     // Where it hurts: the next thing that is due is a ping, or its answer.
                     let due = self.pair.side(role).1.socket.poll_timeout().map_or(0, Instant::as_nanos);
@@ -262,7 +262,7 @@ impl SocketRun {
     fn check_alive(&self) -> Result<(), Broken> {
         let Pair { now, client, server, .. } = &self.pair;
         let closed = (client.closed, server.closed);
-        Broken::unless(closed == (None, None), || format!("{closed:?} by {now}, {:?} pings", self.judge))
+        Broken::unless(closed == (None, None), || format!("{closed:?} by {now}, {:?} pings", self.pinger))
     }
 }
 
@@ -270,7 +270,7 @@ struct PeerRun {
     random: Random,
     world: World,
     /// The only end that pings; `None`: both do.
-    judge: Option<Role>,
+    pinger: Option<Role>,
     capacity: usize,
     /// The only transport.
     id: u64,
@@ -280,13 +280,13 @@ struct PeerRun {
 impl PeerRun {
     fn new(seed: u64, lines: &[(u32, usize); 5]) -> Result<Self, Broken> {
         let mut random = Random::new(seed);
-        let judge = random.pick([None, Some(Role::Client), Some(Role::Server)]);
+        let pinger = random.pick([None, Some(Role::Client), Some(Role::Server)]);
         let mut world = World::new(random.up_to(u64::MAX));
         world.faults = line(&mut random, lines);
         let capacity = world.faults.capacity;
-        world.config.websocket.keep_alive = keep_alive(judge, Role::Server);
+        world.config.websocket.keep_alive = keep_alive(pinger, Role::Server);
         let mut config = client::Config::default();
-        config.session.keep_alive = keep_alive(judge, Role::Client);
+        config.session.keep_alive = keep_alive(pinger, Role::Client);
         config.websocket.max_message_len = BACKLOG * 2;
         let client = world.add_client(config);
         let now = world.now();
@@ -298,14 +298,14 @@ impl PeerRun {
         };
         world.sleep_until(is_ready)?;
         let id = world.transport_of(client).ok_or_else(|| Broken("ready without a transport".into()))?;
-        Ok(Self { random, world, judge, capacity, id, published: 0 })
+        Ok(Self { random, world, pinger, capacity, id, published: 0 })
     }
 
     fn act(&mut self) -> Result<(), Broken> {
         match self.random.up_to(5) {
             0 => {
                 let role = self.random.pick([Role::Client, Role::Server]);
-                let time = stop_time(&mut self.random, self.judge, role);
+                let time = stop_time(&mut self.random, self.pinger, role);
                 if self.random.happens(500_000) {
                     // Where it hurts: the next thing that is due is a ping, or its answer.
                     let due = match role {
@@ -366,7 +366,7 @@ impl PeerRun {
         let ended = (self.is_lost()?, self.world.ending(self.id));
         let loss = self.world.node(0)?.client.session().last_loss();
         Broken::unless(ended == (false, None), || {
-            format!("client lost: {loss:?}, server: {:?} by {:?}, {:?} pings", ended.1, self.world.now(), self.judge)
+            format!("client lost: {loss:?}, server: {:?} by {:?}, {:?} pings", ended.1, self.world.now(), self.pinger)
         })
     }
 }
@@ -395,12 +395,12 @@ fn length(random: &mut Random, capacity: usize) -> usize {
     random.pick([10, 2_000, capacity / 8, capacity * 3 / 4, capacity * 2, capacity * 4, BACKLOG.min(capacity * 12)])
 }
 
-fn stop_time(random: &mut Random, judge: Option<Role>, role: Role) -> u64 {
-    random.up_to(if judge == Some(role) { LONG_STOP } else { SHORT_STOP })
+fn stop_time(random: &mut Random, pinger: Option<Role>, role: Role) -> u64 {
+    random.up_to(if pinger == Some(role) { LONG_STOP } else { SHORT_STOP })
 }
 
-fn keep_alive(judge: Option<Role>, role: Role) -> KeepAlive {
-    if judge.is_none_or(|judge| judge == role) { KeepAlive::default() } else { KeepAlive::OFF }
+fn keep_alive(pinger: Option<Role>, role: Role) -> KeepAlive {
+    if pinger.is_none_or(|pinger| pinger == role) { KeepAlive::default() } else { KeepAlive::OFF }
 }
 
 fn other(role: Role) -> Role {

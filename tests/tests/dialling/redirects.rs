@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use multiwa_ws_core::handshake::{Rejection, UpgradeRequest};
 use multiwa_ws_core::session::Loss;
-use multiwa_ws_driver::{Client, ClientBuilder, Grant, KeyPlacement, Knock, Net, Server};
+use multiwa_ws_driver::{Client, ClientBuilder, ConnectRequest, KeyPlacement, Net, Permissions, Server};
 
 use super::kit::{Scripted, failure, listen, once, redirect, works};
 
@@ -28,11 +28,11 @@ async fn sec_hs_14_credentials_stay_at_their_origin<R: Net>() {
     // What the last server is shown.
     let shown = Arc::<Mutex<Option<UpgradeRequest>>>::default();
     let seen = shown.clone();
-    let judge = move |knock: Knock| {
-        *seen.lock().unwrap() = Some(knock.request().clone());
-        async { Ok::<_, Rejection>(Grant::everything()) }
+    let authorize = move |request: ConnectRequest| {
+        *seen.lock().unwrap() = Some(request.request().clone());
+        async { Ok::<_, Rejection>(Permissions::everything()) }
     };
-    let (server, port) = listen::<R>(Server::builder().authorise(judge)).await;
+    let (server, port) = listen::<R>(Server::builder().authorize(authorize)).await;
 
     for placement in [KeyPlacement::Query, KeyPlacement::Header, KeyPlacement::Bearer] {
         // First within the origin, then out of it; the key that it was asked with is in both locations.

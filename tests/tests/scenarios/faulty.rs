@@ -5,7 +5,7 @@ use std::time::Duration;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::session::{ClientState, CloseCause, Loss, Notice, ReconnectConfig};
 use multiwa_ws_tests::behaviour::client::{Answer, Client, ClientBinding, ClientSetup, Overflow, Told};
-use multiwa_ws_tests::behaviour::scripted::{Knock, Link, Scripted, against};
+use multiwa_ws_tests::behaviour::scripted::{Incoming, Link, Scripted, against};
 use multiwa_ws_tests::behaviour::{Outcome, ensure, same, wait_for};
 use multiwa_ws_tests::reference::RawFrame;
 
@@ -29,9 +29,9 @@ fn start_with(
 /// A server that takes a subscription and then does `fault` to the first connection, and serves all others.
 fn at_first(
     fault: impl Fn(Link) -> Outcome + Send + Sync + 'static,
-) -> impl Fn(usize, Knock) -> Outcome + Send + Sync + 'static {
-    move |number, knock| {
-        let mut link = knock.welcome()?;
+) -> impl Fn(usize, Incoming) -> Outcome + Send + Sync + 'static {
+    move |number, incoming| {
+        let mut link = incoming.welcome()?;
         link.acknowledge()?;
         if number == 1 { fault(link) } else { link.serve() }
     }
@@ -68,13 +68,13 @@ pub(crate) fn half_close(client: &dyn ClientBinding) -> Outcome<&'static str> {
 
 /// Does `fault` to the first connection and serves all others, of which a short deadline may end some more on a busy machine.
 fn first_then_serve(
-    fault: impl Fn(Knock) -> Outcome + Send + Sync + 'static,
-) -> impl Fn(usize, Knock) -> Outcome + Send + Sync + 'static {
-    move |number, knock| {
+    fault: impl Fn(Incoming) -> Outcome + Send + Sync + 'static,
+) -> impl Fn(usize, Incoming) -> Outcome + Send + Sync + 'static {
+    move |number, incoming| {
         if number == 1 {
-            return fault(knock);
+            return fault(incoming);
         }
-        match knock.welcome() {
+        match incoming.welcome() {
             Ok(link) => link.serve(),
             Err(_) => Ok(()),
         }
@@ -82,7 +82,7 @@ fn first_then_serve(
 }
 
 pub(crate) fn no_upgrade(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    against(first_then_serve(Knock::ignore), |server| {
+    against(first_then_serve(Incoming::ignore), |server| {
         let mut client = start_with(client, server, |setup| setup.config.session.upgrade_timeout = SHORT)?;
         same(client.loss()?, Loss::UpgradeTimeout)?;
         client.connected()?;
@@ -91,7 +91,7 @@ pub(crate) fn no_upgrade(client: &dyn ClientBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn silence(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    against(first_then_serve(|knock| knock.welcome()?.ignore()), |server| {
+    against(first_then_serve(|incoming| incoming.welcome()?.ignore()), |server| {
         let keep_alive = KeepAlive { interval: Some(SHORT), timeout: Some(SHORT) };
         let mut client = start_with(client, server, |setup| setup.config.session.keep_alive = keep_alive)?;
         client.connected()?;
@@ -104,7 +104,7 @@ pub(crate) fn silence(client: &dyn ClientBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn no_ack(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    let script = |_, knock: Knock| knock.upgrade(None)?.serve();
+    let script = |_, incoming: Incoming| incoming.upgrade(None)?.serve();
     against(script, |server| {
         let mut client = start_with(client, server, |setup| setup.config.session.ack_timeout = Some(SHORT))?;
         client.find(|told| matches!(told, Told::Notice(Notice::AckMissing)).then_some(()))?;
@@ -115,7 +115,7 @@ pub(crate) fn no_ack(client: &dyn ClientBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn no_answer(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    let script = |_, knock: Knock| knock.welcome()?.ignore();
+    let script = |_, incoming: Incoming| incoming.welcome()?.ignore();
     against(script, |server| {
         let client = start_with(client, server, |setup| {
             setup.config.session.request_timeout = SHORT;
@@ -130,7 +130,7 @@ pub(crate) fn no_answer(client: &dyn ClientBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn no_close_back(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    let script = |_, knock: Knock| knock.welcome()?.ignore();
+    let script = |_, incoming: Incoming| incoming.welcome()?.ignore();
     against(script, |server| {
         let mut client = start_with(client, server, |setup| setup.config.session.close_timeout = SHORT)?;
         client.connected()?;
@@ -150,8 +150,8 @@ fn slow_reader<T>(
     overflow: Overflow,
     scenario: impl FnOnce(Box<dyn Client>) -> Outcome<T>,
 ) -> Outcome<T> {
-    let script = |_, knock: Knock| {
-        let mut link = knock.welcome()?;
+    let script = |_, incoming: Incoming| {
+        let mut link = incoming.welcome()?;
         link.acknowledge()?;
         for number in 0..=LAST {
             link.event("e", &number.to_string())?;
@@ -217,8 +217,8 @@ fn misunderstood(
     loss: Loss,
     fault: impl Fn(&mut Link) -> Outcome + Send + Sync + 'static,
 ) -> Outcome {
-    let script = move |_, knock: Knock| {
-        let mut link = knock.welcome()?;
+    let script = move |_, incoming: Incoming| {
+        let mut link = incoming.welcome()?;
         link.acknowledge()?;
         fault(&mut link)?;
         same(link.client_left()?, Some(code))
@@ -256,14 +256,14 @@ pub(crate) fn binary_message(client: &dyn ClientBinding) -> Outcome<&'static str
 }
 
 pub(crate) fn no_http(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    let script = |number, knock: Knock| match number {
-        1 => knock.answer("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
-        2 => knock.answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
-        3 => knock.answer(
+    let script = |number, incoming: Incoming| match number {
+        1 => incoming.answer("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+        2 => incoming.answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        3 => incoming.answer(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n",
         ),
-        _ => knock.welcome()?.serve(),
+        _ => incoming.welcome()?.serve(),
     };
     against(script, |server| {
         let mut client = start(client, server)?;
@@ -276,8 +276,8 @@ pub(crate) fn no_http(client: &dyn ClientBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn bad_json(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    let script = |_, knock: Knock| {
-        let mut link = knock.welcome()?;
+    let script = |_, incoming: Incoming| {
+        let mut link = incoming.welcome()?;
         link.acknowledge()?;
         for text in [
             r#"{"type":"#,
@@ -317,8 +317,8 @@ pub(crate) fn bad_json(client: &dyn ClientBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn leaking_server(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    let script = |_, knock: Knock| {
-        let mut link = knock.welcome()?;
+    let script = |_, incoming: Incoming| {
+        let mut link = incoming.welcome()?;
         link.event("early", "0")?;
         link.acknowledge()?;
         link.event("other", "1")?;
@@ -337,10 +337,10 @@ pub(crate) fn leaking_server(client: &dyn ClientBinding) -> Outcome<&'static str
 }
 
 /// A server that closes each connection with `body`.
-fn closing(body: &[u8]) -> impl Fn(usize, Knock) -> Outcome + Send + Sync + 'static {
+fn closing(body: &[u8]) -> impl Fn(usize, Incoming) -> Outcome + Send + Sync + 'static {
     let frame = RawFrame::close_with_body(body);
-    move |_, knock| {
-        let mut link = knock.welcome()?;
+    move |_, incoming| {
+        let mut link = incoming.welcome()?;
         link.acknowledge()?;
         link.frame(&frame)?;
         link.client_left().map(drop)

@@ -2,7 +2,7 @@
 
 use multiwa_ws_core::session::Notice;
 use multiwa_ws_tests::behaviour::client::{Client, ClientBinding, ClientSetup, Told};
-use multiwa_ws_tests::behaviour::scripted::{CONNECTED, Knock, against, event};
+use multiwa_ws_tests::behaviour::scripted::{CONNECTED, Incoming, against, event};
 use multiwa_ws_tests::behaviour::{Outcome, same};
 
 /// All that the client tells, in order, on every binding.
@@ -31,15 +31,15 @@ pub(crate) fn f_02_notices_and_events_come_in_the_order_of_the_wire(
 ) -> Outcome<&'static str> {
     // The client subscribes before the `ack` of the connection, or after it: all that follows the request is one segment.
     for subscribes_first in [true, false] {
-        let script = move |number, knock: Knock| {
+        let script = move |number, incoming: Incoming| {
             let events = [event("e", &format!("{}", 2 * number - 1)), event("e", &format!("{}", 2 * number))];
             let after = [&*events[0], NOTIFICATION, &events[1]];
             let mut link;
             if subscribes_first {
-                link = knock.upgrade(Some("subscription-sets"))?;
+                link = incoming.upgrade(Some("subscription-sets"))?;
                 link.acknowledge_between(&[CONNECTED], &after)?;
             } else {
-                link = knock.welcome()?;
+                link = incoming.welcome()?;
                 link.acknowledge_between(&[], &after)?;
             }
             // The first connection is cut behind them.

@@ -82,7 +82,7 @@ impl Tunnel {
                 return Err(ProxyError::TooLong);
             }
             self.head.push(*byte);
-            if self.head.ends_with(b"\r\n\r\n") && self.judge()? {
+            if self.head.ends_with(b"\r\n\r\n") && self.evaluate()? {
                 return Ok(true);
             }
         }
@@ -96,7 +96,7 @@ impl Tunnel {
     }
 
     /// Judges a whole head; whether it opens the tunnel.
-    fn judge(&mut self) -> Result<bool, ProxyError> {
+    fn evaluate(&mut self) -> Result<bool, ProxyError> {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
         response.parse(&self.head).map_err(|error| match error {

@@ -19,13 +19,13 @@ const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A client that asks to be let in. `Debug` hides its key.
 #[derive(Clone, Debug)]
-pub struct Knock {
+pub struct ConnectRequest {
     pub(super) request: UpgradeRequest,
     pub(super) address: Option<SocketAddr>,
     pub(super) forwarded: Option<IpAddr>,
 }
 
-impl Knock {
+impl ConnectRequest {
     /// The key that the client shows.
     #[must_use]
     pub fn api_key(&self) -> Option<ApiKey> {
@@ -61,20 +61,20 @@ impl Knock {
 /// What a client that was let in may subscribe to.
 ///
 /// ```
-/// use multiwa_ws_driver::Grant;
+/// use multiwa_ws_driver::Permissions;
 ///
-/// let one_profile = Grant::profiles(["profile-123"]);
-/// let no_codes = Grant::deciding(|_profile, events| {
+/// let one_profile = Permissions::profiles(["profile-123"]);
+/// let no_codes = Permissions::deciding(|_profile, events| {
 ///     if events.matches("qr.updated") { Err("QR codes are not for this key".to_owned()) } else { Ok(()) }
 /// });
 /// # let _ = (one_profile, no_codes);
 /// ```
 #[derive(Clone, Default)]
-pub struct Grant(Option<Arc<Decide>>);
+pub struct Permissions(Option<Arc<Decide>>);
 
 type Decide = dyn Fn(&str, &EventNames) -> Result<(), String> + Send + Sync;
 
-impl Grant {
+impl Permissions {
     /// Every profile.
     #[must_use]
     pub const fn everything() -> Self {
@@ -104,24 +104,24 @@ impl Grant {
     }
 }
 
-impl From<()> for Grant {
+impl From<()> for Permissions {
     fn from((): ()) -> Self {
         Self::everything()
     }
 }
 
-impl fmt::Debug for Grant {
+impl fmt::Debug for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Grant(deciding)" } else { "Grant(everything)" })
+        f.write_str(if self.0.is_some() { "Permissions(deciding)" } else { "Permissions(everything)" })
     }
 }
 
-/// The application's own judgement.
-pub(super) type Authorise = dyn Fn(Knock) -> Judgement + Send + Sync;
-pub(super) type Judgement = Pin<Box<dyn Future<Output = Result<Grant, Rejection>> + Send>>;
+/// The application's own decision.
+pub(super) type Authorize = dyn Fn(ConnectRequest) -> Decision + Send + Sync;
+pub(super) type Decision = Pin<Box<dyn Future<Output = Result<Permissions, Rejection>> + Send>>;
 
 impl Shared {
-    /// Judges a request by everything but the application's own judgement.
+    /// Judges a request by everything but the application's own decision.
     pub(super) fn screen(&self, now: Instant, request: &UpgradeRequest) -> Result<Option<KeyId>, Rejection> {
         let options = &self.options;
         // First what is cheapest to say: the rate is for storms.

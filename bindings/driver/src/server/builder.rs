@@ -16,7 +16,7 @@ use multiwa_ws_core::server::Config;
 use multiwa_ws_core::session::{ServerConfig, SubscribePolicy};
 use multiwa_ws_core::websocket::{self, SharedMessage};
 
-use super::admission::{Authorise, Grant, Knock};
+use super::admission::{Authorize, ConnectRequest, Permissions};
 use super::connection::Task;
 use super::forwarded::{Proxies, TrustedProxy};
 use super::observer::{Observe, Observed};
@@ -43,7 +43,7 @@ pub(super) struct Options {
     pub(super) path: String,
     pub(super) origins: Vec<Origin>,
     pub(super) hosts: Hosts,
-    pub(super) authorise: Option<Box<Authorise>>,
+    pub(super) authorize: Option<Box<Authorize>>,
     pub(super) observe: Option<Box<Observe>>,
     pub(super) config: Config,
     pub(super) deflate: Option<DeflateConfig>,
@@ -113,20 +113,20 @@ impl<R> ServerBuilder<R> {
         self
     }
 
-    /// Asks `judge` last, about each client that passed everything else: `Ok(())`, a [`Grant`] of what it may subscribe to,
+    /// Asks `authorize` last, about each client that passed everything else: `Ok(())`, a [`Permissions`] of what it may subscribe to,
     /// or the response that it gets.
     ///
-    /// A judgement may take as long as the handshake ([`HandshakeLimits::timeout`]); then the client gets 503. It is dropped
+    /// A decision may take as long as the handshake ([`HandshakeLimits::timeout`]); then the client gets 503. It is dropped
     /// when the client leaves.
     #[must_use]
-    pub fn authorise<F, T>(mut self, judge: impl Fn(Knock) -> F + Send + Sync + 'static) -> Self
+    pub fn authorize<F, T>(mut self, authorize: impl Fn(ConnectRequest) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<T, Rejection>> + Send + 'static,
-        T: Into<Grant>,
+        T: Into<Permissions>,
     {
-        self.options.authorise = Some(Box::new(move |knock| {
-            let judgement = judge(knock);
-            Box::pin(async { judgement.await.map(Into::into) })
+        self.options.authorize = Some(Box::new(move |request| {
+            let decision = authorize(request);
+            Box::pin(async { decision.await.map(Into::into) })
         }));
         self
     }
@@ -192,7 +192,7 @@ impl<R> ServerBuilder<R> {
 
     /// Limits of each session.
     ///
-    /// Its policy is the server's business: see [`authorise`](Self::authorise).
+    /// Its policy is the server's business: see [`authorize`](Self::authorize).
     #[must_use]
     pub fn session(mut self, session: ServerConfig) -> Self {
         self.options.config.session = session;
@@ -256,8 +256,8 @@ impl<R> ServerBuilder<R> {
     }
 
     pub(super) fn into_shared(mut self) -> Arc<Shared> {
-        // A grant is asked before a subscription takes effect.
-        self.options.config.session.policy = match &self.options.authorise {
+        // Permissions are asked before a subscription takes effect.
+        self.options.config.session.policy = match &self.options.authorize {
             Some(_) => SubscribePolicy::Ask,
             None => SubscribePolicy::AcceptAll,
         };
@@ -361,7 +361,7 @@ impl<R> Default for ServerBuilder<R> {
                 path: "/ws".to_owned(),
                 origins: Vec::new(),
                 hosts: Hosts::default(),
-                authorise: None,
+                authorize: None,
                 observe: None,
                 config: Config::default(),
                 deflate: None,

@@ -13,7 +13,7 @@ use multiwa_ws_core::server::{Connection, Ended, Event};
 use multiwa_ws_core::session::{ServerEvent, SubscriptionSet};
 use multiwa_ws_core::websocket::SendError;
 
-use super::admission::{Grant, Judgement, Knock};
+use super::admission::{ConnectRequest, Decision, Permissions};
 use super::mailbox::Order;
 use super::observer::{Observed, Peer};
 use super::publisher::wall_clock;
@@ -31,7 +31,7 @@ const HIGH_WATER: usize = 64 << 10;
 /// sends as many tiny requests as it can.
 const ROUNDS: usize = 8;
 
-/// How long a client is asked to stay away when a judgement took too long or failed.
+/// How long a client is asked to stay away when a decision took too long or failed.
 const UNJUDGED_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The task of one connection over a stream, from its upgrade to its end.
@@ -45,16 +45,16 @@ pub(super) struct Task<S, R: Runtime> {
     eof: bool,
     buffer: ReadBuffer,
     timer: Timer<R>,
-    judging: Option<Box<Judging>>,
-    grant: Grant,
+    deciding: Option<Box<Deciding>>,
+    permissions: Permissions,
     closing: Option<Box<Closing>>,
     /// Dropped last: the connection has gone when its stream has.
     entry: Entry,
 }
 
 /// The application judges a client.
-struct Judging {
-    judgement: Judgement,
+struct Deciding {
+    decision: Decision,
     /// When it must have.
     by: Instant,
     /// What the client showed.
@@ -72,7 +72,7 @@ struct Closing {
 enum Step {
     /// The client asks for the upgrade.
     Requested,
-    /// The judgement on it took too long.
+    /// The decision on it took too long.
     Overdue,
     Ended(Ended),
 }
@@ -109,14 +109,14 @@ impl<S: Unpin, R: Io<S>> Future for Task<S, R> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
         loop {
-            if let Some(judging) = &mut task.judging
-                && let Poll::Ready(judged) = judging.judgement.as_mut().poll(cx)
+            if let Some(deciding) = &mut task.deciding
+                && let Poll::Ready(decided) = deciding.decision.as_mut().poll(cx)
             {
-                let key = judging.key;
-                task.decide(judged.map(|grant| (key, grant)));
+                let key = deciding.key;
+                task.decide(decided.map(|permissions| (key, permissions)));
             }
             match ready!(task.poll_progress(cx)) {
-                Step::Requested => task.judge(),
+                Step::Requested => task.evaluate(),
                 Step::Overdue => task.decide(Err(Rejection::unavailable(UNJUDGED_RETRY_AFTER))),
                 Step::Ended(ended) => {
                     task.tell(ended);
@@ -136,15 +136,15 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
             eof: false,
             buffer: ReadBuffer::default(),
             timer: Timer::new(),
-            judging: None,
-            grant: Grant::everything(),
+            deciding: None,
+            permissions: Permissions::everything(),
             closing: None,
             entry,
         }
     }
 
     /// Judges the client that asks to be let in, or lets the application do so while the client may leave.
-    fn judge(&mut self) {
+    fn evaluate(&mut self) {
         let Some(request) = self.connection.request() else { return };
         let shared = &self.entry.shared;
         let now = R::now();
@@ -152,21 +152,21 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         let forwarded =
             address.and_then(|address| shared.options.trusted_proxies.client(address.ip(), request.headers()));
         let permitted = self.entry.requested(forwarded).map_err(Rejection::from);
-        match (permitted.and_then(|()| shared.screen(now, request)), &shared.options.authorise) {
-            (Ok(key), Some(authorise)) => {
-                let judgement = authorise(Knock { request: request.clone(), address, forwarded });
+        match (permitted.and_then(|()| shared.screen(now, request)), &shared.options.authorize) {
+            (Ok(key), Some(authorize)) => {
+                let decision = authorize(ConnectRequest { request: request.clone(), address, forwarded });
                 let by = now + shared.options.config.handshake.timeout;
-                self.judging = Some(Box::new(Judging { judgement, by, key }));
+                self.deciding = Some(Box::new(Deciding { decision, by, key }));
             }
-            (screened, _) => self.decide(screened.map(|key| (key, Grant::everything()))),
+            (screened, _) => self.decide(screened.map(|key| (key, Permissions::everything()))),
         }
     }
 
     /// Lets the client in or turns it away.
-    fn decide(&mut self, verdict: Result<(Option<KeyId>, Grant), Rejection>) {
-        self.judging = None;
-        let admitted = verdict.and_then(|(key, grant)| {
-            self.grant = grant;
+    fn decide(&mut self, verdict: Result<(Option<KeyId>, Permissions), Rejection>) {
+        self.deciding = None;
+        let admitted = verdict.and_then(|(key, permissions)| {
+            self.permissions = permissions;
             self.admit(key)
         });
         match admitted {
@@ -248,8 +248,8 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
             return Poll::Pending;
         }
         if !self.buffer.is_empty() {
-            // What follows the request waits for the judgement.
-            return if self.judging.is_some() { Poll::Pending } else { Poll::Ready(()) };
+            // What follows the request waits for the decision.
+            return if self.deciding.is_some() { Poll::Pending } else { Poll::Ready(()) };
         }
         match ready!(self.transport.poll_read::<R>(cx, &mut self.buffer)) {
             Read::Bytes => {}
@@ -288,7 +288,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
     fn handle_event(&mut self, event: ServerEvent) {
         match event {
             ServerEvent::SubscribeRequested { ticket, profile, events, .. } => {
-                match self.grant.allows(&profile, &events) {
+                match self.permissions.allows(&profile, &events) {
                     Ok(()) => {
                         if let Ok(event @ ServerEvent::Subscribed { .. }) = self.connection.allow(R::now(), ticket) {
                             self.handle_event(event);
@@ -364,17 +364,17 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
 
     fn deadline(&self) -> Option<Instant> {
         let closing = self.closing.as_ref().and_then(|closing| closing.at);
-        let judging = self.judging.as_ref().map(|judging| judging.by);
-        [self.connection.poll_timeout(), judging, closing].into_iter().flatten().min()
+        let deciding = self.deciding.as_ref().map(|deciding| deciding.by);
+        [self.connection.poll_timeout(), deciding, closing].into_iter().flatten().min()
     }
 
-    /// Acts on the deadlines that have come, and says whether a judgement is overdue. An order to close is followed with
+    /// Acts on the deadlines that have come, and says whether a decision is overdue. An order to close is followed with
     /// the next mail.
     fn handle_deadline(&mut self, now: Instant) -> bool {
         if self.connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.connection.handle_timeout(now);
         }
-        self.judging.as_ref().is_some_and(|judging| judging.by <= now)
+        self.deciding.as_ref().is_some_and(|deciding| deciding.by <= now)
     }
 }
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::ApiKey;
 
-pub use admission::{Grant, Knock};
+pub use admission::{ConnectRequest, Permissions};
 pub use builder::ServerBuilder;
 pub use forwarded::{InvalidProxyNetwork, TrustedProxy};
 pub use mailbox::SlowReader;
@@ -102,7 +102,7 @@ impl<R> Server<R> {
 
 impl<R: Runtime> Server<R> {
     /// Runs one connection over a stream of the caller's own (TLS, a Unix socket, memory) until its end, as one of this
-    /// server. `address` is where the client comes from, for the judgement, for logs and for its
+    /// server. `address` is where the client comes from, for the decision, for logs and for its
     /// [share of permits](ServerBuilder::max_handshakes_per_address).
     ///
     /// The future is to be spawned, or awaited; dropped, it drops the stream.

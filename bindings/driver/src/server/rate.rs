@@ -7,7 +7,7 @@ use multiwa_ws_core::Instant;
 use crate::lock;
 use crate::sync::Mutex;
 
-/// How many clients may knock: `burst` at once, and `per_second` in the long run.
+/// How many clients may connect: `burst` at once, and `per_second` in the long run.
 ///
 /// The others get 503 with a `Retry-After` that counts those who were turned away before them, so that clients who lost
 /// their server together do not come back together.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::{ApiKey, ClientRequest, HandshakeLimits, Rejection};
-use multiwa_ws_tokio::{ConnectionRate, Grant, HandshakeError, Knock, Observed, Server};
+use multiwa_ws_tokio::{ConnectRequest, ConnectionRate, HandshakeError, Observed, Permissions, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
@@ -139,11 +139,11 @@ async fn f_20_idle_sockets_of_one_address_keep_no_other_address_out() {
 
 #[tokio::test]
 async fn f_20_a_trusted_proxy_is_not_held_to_a_share_and_its_clients_are() {
-    let judge = |knock: Knock| async move {
-        assert_eq!(knock.client_address(), Some(IpAddr::from([192, 0, 2, 1])));
+    let authorize = |request: ConnectRequest| async move {
+        assert_eq!(request.client_address(), Some(IpAddr::from([192, 0, 2, 1])));
         std::future::pending::<Result<(), Rejection>>().await
     };
-    let builder = Server::builder().max_handshakes_per_address(1).authorise(judge);
+    let builder = Server::builder().max_handshakes_per_address(1).authorize(authorize);
     let (_server, address) = start(builder.trusted_proxies(["127.0.0.1".parse().unwrap()])).await;
     let connect = |client: &'static str| {
         Client::connect_with(address, move |request| request.headers.append("X-Forwarded-For", client).unwrap())
@@ -159,12 +159,12 @@ async fn f_20_a_trusted_proxy_is_not_held_to_a_share_and_its_clients_are() {
 
 #[tokio::test]
 async fn the_application_judges_by_key_origin_and_address() {
-    let builder = Server::builder().authorise(|knock| async move {
-        assert!(knock.address().is_some_and(|address| address.ip().is_loopback()));
-        assert_eq!(knock.origin(), Some("https://app.example"));
-        assert_eq!(knock.request().path(), "/ws");
+    let builder = Server::builder().authorize(|request| async move {
+        assert!(request.address().is_some_and(|address| address.ip().is_loopback()));
+        assert_eq!(request.origin(), Some("https://app.example"));
+        assert_eq!(request.request().path(), "/ws");
         tokio::task::yield_now().await;
-        match knock.api_key() {
+        match request.api_key() {
             Some(key) if key == ApiKey::new("k") => Ok(()),
             _ => Err(Rejection::json(402, "unpaid", "Pay first")),
         }
@@ -182,16 +182,16 @@ async fn the_application_judges_by_key_origin_and_address() {
 
 #[tokio::test]
 async fn a_response_that_http_cannot_carry_becomes_a_500() {
-    let judge = |_| async { Err::<(), _>(Rejection::json(200, "odd", "This is no refusal")) };
-    let (_server, address) = start(Server::builder().authorise(judge)).await;
+    let authorize = |_| async { Err::<(), _>(Rejection::json(200, "odd", "This is no refusal")) };
+    let (_server, address) = start(Server::builder().authorize(authorize)).await;
     assert_refused(Client::connect_with(address, |_| {}).await, 500, "internal_error");
 }
 
 #[tokio::test]
 async fn a_judgement_that_takes_too_long_is_a_503() {
     let handshake = HandshakeLimits { timeout: Duration::from_millis(100), ..HandshakeLimits::default() };
-    let judge = |_| std::future::pending::<Result<(), Rejection>>();
-    let (_server, address) = start(Server::builder().handshake(handshake).authorise(judge)).await;
+    let authorize = |_| std::future::pending::<Result<(), Rejection>>();
+    let (_server, address) = start(Server::builder().handshake(handshake).authorize(authorize)).await;
     assert_refused(Client::connect_with(address, |_| {}).await, 503, "unavailable");
 }
 
@@ -204,7 +204,7 @@ async fn a_judgement_is_dropped_when_the_client_leaves() {
         }
     }
     let (asked, dropped) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let judge = {
+    let authorize = {
         let (asked, dropped) = (asked.clone(), dropped.clone());
         move |_| {
             let (asked, guard) = (asked.clone(), OnDrop(dropped.clone()));
@@ -216,7 +216,7 @@ async fn a_judgement_is_dropped_when_the_client_leaves() {
             }
         }
     };
-    let (_server, address) = start(Server::builder().authorise(judge)).await;
+    let (_server, address) = start(Server::builder().authorize(authorize)).await;
     let leaving = tokio::spawn(Client::connect_with(address, |_| {}));
     soon(asked.notified()).await;
     leaving.abort();
@@ -225,8 +225,8 @@ async fn a_judgement_is_dropped_when_the_client_leaves() {
 
 #[tokio::test]
 async fn a_grant_decides_what_may_be_subscribed_to() {
-    let judge = |_| async { Ok(Grant::profiles(["mine"])) };
-    let (server, address) = start(Server::builder().authorise(judge)).await;
+    let authorize = |_| async { Ok(Permissions::profiles(["mine"])) };
+    let (server, address) = start(Server::builder().authorize(authorize)).await;
     let mut client = Client::connect(address).await;
     assert_eq!(
         client.ask(&subscribe("theirs", r#"["*"]"#)).await,
@@ -289,14 +289,14 @@ async fn sec_ap_08_a_key_never_shows() {
     let builder = Server::builder().api_keys([ApiKey::new(secret)]);
     assert!(!format!("{builder:?}").contains(secret));
     let shown = Arc::new(Mutex::new(String::new()));
-    let judge = {
+    let authorize = {
         let shown = shown.clone();
-        move |knock: Knock| {
-            *shown.lock().unwrap() = format!("{knock:?} {:?}", knock.api_key());
+        move |request: ConnectRequest| {
+            *shown.lock().unwrap() = format!("{request:?} {:?}", request.api_key());
             async { Ok(()) }
         }
     };
-    let (server, address) = start(builder.authorise(judge)).await;
+    let (server, address) = start(builder.authorize(authorize)).await;
     for (target, header) in [("/ws?apiKey=s3cret", None), ("/ws", Some("X-API-Key"))] {
         let adapt = |request: &mut ClientRequest| {
             request.target = target.to_owned();
@@ -306,7 +306,7 @@ async fn sec_ap_08_a_key_never_shows() {
         };
         assert!(Client::connect_with(address, adapt).await.is_ok());
         let shown = std::mem::take(&mut *shown.lock().unwrap());
-        assert!(shown.contains("Knock") && !shown.contains(secret), "{shown}");
+        assert!(shown.contains("ConnectRequest") && !shown.contains(secret), "{shown}");
     }
     assert!(!format!("{server:?} {:?}", server.publisher()).contains(secret));
 }

@@ -196,7 +196,7 @@ impl Case {
         let far = self.end(far, &broken).await;
         let ended = timeout(self.bound(), running).await.map_err(|_| "a future does not end".to_owned())?;
         drop(far);
-        self.judge(&ended.map_err(|error| error.to_string())?)
+        self.verify(&ended.map_err(|error| error.to_string())?)
     }
 
     fn config(self) -> Config {
@@ -360,7 +360,7 @@ impl Case {
     }
 
     /// Whether that is how it has to end.
-    fn judge(self, ended: &Ended) -> Result<(), String> {
+    fn verify(self, ended: &Ended) -> Result<(), String> {
         let Some(closed) = ended.closed else { return Err(format!("it is not closed: {ended:?}")) };
         // A Close frame that was answered may have ended it, if nothing else had to be written or was refused after it.
         let races = self.settled == RACING;

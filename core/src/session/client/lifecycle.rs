@@ -54,7 +54,7 @@ impl ClientSession {
         self.actions.abort = begun;
     }
 
-    pub(super) fn judge_silence(&mut self) {
+    pub(super) fn check_silence(&mut self) {
         if let Welcome::Awaited { due } = self.welcome
             && due <= self.now
         {

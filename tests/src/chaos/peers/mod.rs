@@ -1,6 +1,6 @@
 //! Whole clients and a whole server that come, go and lose each other.
 
-mod judge;
+mod check;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -34,7 +34,7 @@ struct Known {
     /// Requests that have not ended.
     open: BTreeMap<RequestId, RequestKind>,
     /// How much of what it told was looked at.
-    judged: usize,
+    checked: usize,
     /// The numbers of the events that it heard.
     heard: BTreeSet<usize>,
     /// A subscription may have failed since the client was last ready with all of them.
@@ -68,7 +68,7 @@ impl Scenario for Peers {
 
     fn step(&mut self, random: &mut Random) -> Result<(), Broken> {
         self.operate(random)?;
-        self.judge()?;
+        self.check()?;
         if self.clients().len() < MAX_CLIENTS && random.happens(50_000) {
             self.add_client(random)?;
         }
@@ -82,8 +82,8 @@ impl Scenario for Peers {
             self.world.node(client)?.client.commands().close(now);
         }
         self.world.sleep_until(|world| world.transports().is_empty())?;
-        self.judge()?;
-        self.judge_endings()
+        self.check()?;
+        self.check_endings()
     }
 
     fn transcript(&mut self) -> &mut Transcript {
@@ -139,7 +139,7 @@ impl Peers {
         let named = random.happens(700_000).then_some(profile);
         let events = draw_names(random);
         let node = self.world.node(client)?;
-        let before = judge::Snapshot::of(&node.client);
+        let before = check::Snapshot::of(&node.client);
         let (text, result) = match random.up_to(99) {
             0..=24 => ("connect".into(), node.client.connect(now).map(|()| None)),
             25..=59 => {
@@ -159,7 +159,7 @@ impl Peers {
                 ("close".into(), Ok(None))
             }
         };
-        let after = judge::Snapshot::of(&node.client);
+        let after = check::Snapshot::of(&node.client);
         self.world.note(&format!("client {client}"), format_args!("{text}: {result:?}"));
         match result {
             Err(error) => Broken::unless(before == after, || format!("{error:?} left {before:?} as {after:?}")),
@@ -233,8 +233,8 @@ impl Peers {
             _ = self.world.node(client)?.client.connect(now);
         }
         self.world.sleep(RECOVERY)?;
-        self.judge()?;
-        self.judge_recovery()
+        self.check()?;
+        self.check_recovery()
     }
 
     /// The clients that are not closed for good.

@@ -34,7 +34,7 @@ use crate::transcript::Transcript;
 ///   [`server_tick`](Self::server_tick).
 #[derive(Debug)]
 pub struct World {
-    /// How the server receives whoever knocks.
+    /// How the server receives whoever connects.
     pub door: Door,
     /// How each connection of the server is configured.
     pub config: server::Config,
@@ -58,7 +58,7 @@ pub struct World {
     random: Random,
 }
 
-/// How the server receives whoever knocks.
+/// How the server receives whoever connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Door {
     /// It accepts every upgrade.

@@ -7,15 +7,15 @@ use crate::session::request::{Ask, Origin, Request, RequestId, RequestKind};
 use crate::session::scanner::Kind;
 
 impl ClientSession {
-    pub(super) fn judge_message(&mut self, text: &str, spans: &Spans) -> Option<Located> {
+    pub(super) fn process_message(&mut self, text: &str, spans: &Spans) -> Option<Located> {
         if let Some(address) = spans.address(text) {
-            return self.judge_event(&address, spans);
+            return self.process_event(&address, spans);
         }
         let kind = spans.kind.and_then(|kind| kind.string(text));
         match kind.as_deref() {
-            Some("ack") => self.judge_ack(text, spans),
-            Some("pong") => self.judge_pong(text, spans),
-            Some("error") => self.judge_error(text, spans),
+            Some("ack") => self.process_ack(text, spans),
+            Some("pong") => self.process_pong(text, spans),
+            Some("error") => self.process_error(text, spans),
             Some("ping") => {
                 self.answer_ping(spans.request_id.map(|id| id.raw(text)));
                 None
@@ -29,7 +29,7 @@ impl ClientSession {
         }
     }
 
-    fn judge_event(&mut self, address: &Address<'_>, spans: &Spans) -> Option<Located> {
+    fn process_event(&mut self, address: &Address<'_>, spans: &Spans) -> Option<Located> {
         let (profile, name) = (address.profile.as_deref(), &*address.name);
         if !self.live.matches(profile, name) && !self.is_late_proof(profile, name) {
             self.counters.filtered += 1;
@@ -52,7 +52,7 @@ impl ClientSession {
         true
     }
 
-    fn judge_ack(&mut self, text: &str, spans: &Spans) -> Option<Located> {
+    fn process_ack(&mut self, text: &str, spans: &Spans) -> Option<Located> {
         if has_request_id(spans) {
             let id = request_id(text, spans);
             let request =
@@ -70,7 +70,7 @@ impl ClientSession {
         Some(Located::Connected(*spans))
     }
 
-    fn judge_pong(&mut self, text: &str, spans: &Spans) -> Option<Located> {
+    fn process_pong(&mut self, text: &str, spans: &Spans) -> Option<Located> {
         // Without an identifier it can only answer the oldest ping.
         let unnamed = !has_request_id(spans);
         let id = request_id(text, spans);
@@ -80,7 +80,7 @@ impl ClientSession {
         self.acknowledge(&request)
     }
 
-    fn judge_error(&mut self, text: &str, spans: &Spans) -> Option<Located> {
+    fn process_error(&mut self, text: &str, spans: &Spans) -> Option<Located> {
         let id = request_id(text, spans);
         let refused = self.requests.take(|request| request.sent && Some(request.id) == id);
         let Some(request) = refused else { return Some(Located::Error(*spans)) };

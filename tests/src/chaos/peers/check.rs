@@ -25,22 +25,22 @@ impl Snapshot {
 
 impl Peers {
     /// After each step: what was told since the last one, and the deadlines.
-    pub(super) fn judge(&mut self) -> Result<(), Broken> {
+    pub(super) fn check(&mut self) -> Result<(), Broken> {
         for client in self.known.keys().copied().collect::<Vec<_>>() {
-            self.judge_client(client)?;
+            self.check_client(client)?;
         }
         for id in self.world.transports() {
-            self.judge_connection(id)?;
+            self.check_connection(id)?;
         }
         Ok(())
     }
 
-    fn judge_client(&mut self, client: usize) -> Result<(), Broken> {
+    fn check_client(&mut self, client: usize) -> Result<(), Broken> {
         let Self { world, known, published, .. } = self;
         let Some(known) = known.get_mut(&client) else { return Ok(()) };
         let node = world.node(client)?;
-        for heard in node.heard.get(known.judged..).unwrap_or_default() {
-            known.judged += 1;
+        for heard in node.heard.get(known.checked..).unwrap_or_default() {
+            known.checked += 1;
             match heard {
                 Heard::Ended { id, kind, outcome } => {
                     known.lacking |= !matches!(outcome, Outcome::Acknowledged | Outcome::Refused);
@@ -81,12 +81,12 @@ impl Peers {
     }
 
     /// The subscriptions of a connection are what it told, one after the other.
-    fn judge_connection(&mut self, id: u64) -> Result<(), Broken> {
+    fn check_connection(&mut self, id: u64) -> Result<(), Broken> {
         let Self { world, sets, tickets, .. } = self;
         let transport = world.transport(id)?;
-        let (set, judged) = sets.entry(id).or_default();
-        for told in transport.told.get(*judged..).unwrap_or_default() {
-            *judged += 1;
+        let (set, checked) = sets.entry(id).or_default();
+        for told in transport.told.get(*checked..).unwrap_or_default() {
+            *checked += 1;
             match told {
                 ServerEvent::Subscribed { profile, events, mode: SubscribeMode::Add } => {
                     set.add(profile.clone(), events.clone());
@@ -110,14 +110,14 @@ impl Peers {
     /// Lets what is on its way arrive, and holds against each other what both sides then believe.
     pub(super) fn calm(&mut self) -> Result<(), Broken> {
         self.world.sleep(std::time::Duration::from_millis(500))?;
-        self.judge()?;
+        self.check()?;
         for client in self.clients() {
-            self.judge_agreement(client)?;
+            self.check_agreement(client)?;
         }
         Ok(())
     }
 
-    fn judge_agreement(&mut self, client: usize) -> Result<(), Broken> {
+    fn check_agreement(&mut self, client: usize) -> Result<(), Broken> {
         let Self { world, known, published, .. } = self;
         let Some(known) = known.get(&client) else { return Ok(()) };
         let Some(id) = world.transport_of(client) else { return Ok(()) };
@@ -147,17 +147,17 @@ impl Peers {
     }
 
     /// Once everything works again, everybody who has not given up is ready.
-    pub(super) fn judge_recovery(&mut self) -> Result<(), Broken> {
+    pub(super) fn check_recovery(&mut self) -> Result<(), Broken> {
         for client in self.clients() {
             let state = self.world.node(client)?.client.session().state();
             Broken::unless(state == ClientState::Ready, || format!("client {client} is {state} although all is well"))?;
-            self.judge_agreement(client)?;
+            self.check_agreement(client)?;
         }
         Ok(())
     }
 
     /// Everything that began has ended, and said so once.
-    pub(super) fn judge_endings(&mut self) -> Result<(), Broken> {
+    pub(super) fn check_endings(&mut self) -> Result<(), Broken> {
         for (client, known) in &self.known {
             Broken::unless(known.closed, || format!("client {client} never told its end"))?;
             let timeout = self.world.node(*client)?.client.poll_timeout();
