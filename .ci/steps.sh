@@ -113,7 +113,7 @@ for package in json.load(sys.stdin)["packages"]:
     CARGO_TARGET_DIR="$PWD/target/packages" CARGO_PROFILE_DEV_DEBUG=false cargo package --locked $packages
 }
 
-# dependencies_are_allowed DIR...: of each workspace. Only the main one has to use every licence of deny.toml.
+# dependencies_are_allowed DIR...: of each workspace. Only the main one has to use every license of deny.toml.
 dependencies_are_allowed() {
     local directory unused=()
     for directory in "$@"; do

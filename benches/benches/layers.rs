@@ -12,7 +12,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::{FrameDecoder, FrameRules, apply_mask, from_utf8};
 use multiwa_ws_core::handshake::{Acceptance, ClientHandshake, ClientRequest, HandshakeLimits, ServerHandshake};
 use multiwa_ws_core::hub::Hub;
-use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, EventNames, Message, SubscriptionSet};
+use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope, EventNames, SubscriptionSet};
 use multiwa_ws_core::websocket::{Config, DeflateParameters, Negotiated, Role, WebSocket};
 
 const NOW: Instant = Instant::from_nanos(1);
@@ -92,7 +92,7 @@ fn session(c: &mut Criterion) {
             let event = event(keys, WANTED, len, &mut Random::new(1));
             group.throughput(Throughput::Bytes(len as u64));
             group.bench_function(format!("parse {len} B, keys {keys:?}"), |b| {
-                b.iter(|| black_box(Message::parse(black_box(&event), DEFAULT_MAX_DEPTH)).unwrap().into_event());
+                b.iter(|| black_box(Envelope::parse(black_box(&event), DEFAULT_MAX_DEPTH)).unwrap().into_event());
             });
         }
         let wire = Wire::of_events(keys, 300);
@@ -116,7 +116,7 @@ fn session(c: &mut Criterion) {
 fn hub(c: &mut Criterion) {
     let mut group = c.benchmark_group("hub");
     let event_text = event(Keys::First, WANTED, 300, &mut Random::new(1));
-    let event = Message::parse(&event_text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
+    let event = Envelope::parse(&event_text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
     for (receivers, connections) in [(1, 1), (1, 10_000), (100, 10_000), (10_000, 10_000)] {
         let mut hub = Hub::new();
         for id in 0..connections {

@@ -25,7 +25,7 @@ pub enum Goal {
 pub struct Verdict {
     pub goal: String,
     pub reached: f64,
-    pub wanted: f64,
+    pub desired: f64,
     pub met: bool,
 }
 
@@ -33,27 +33,27 @@ impl Goal {
     /// What came of it for the best of ours; nothing when those to compare with did not take part.
     pub fn evaluate(&self, case: &Case) -> Option<Verdict> {
         let ours = case.best(Standing::Ours)?.value;
-        let (goal, reached, wanted) = match *self {
-            Self::TimesBestPeer(wanted) => {
+        let (goal, reached, desired) = match *self {
+            Self::TimesBestPeer(desired) => {
                 let peer = case.best(Standing::Peer)?.value;
-                ("times the best peer".to_owned(), case.unit.better(ours, peer), wanted)
+                ("times the best peer".to_owned(), case.unit.better(ours, peer), desired)
             }
-            Self::TimesBestOf(name, wanted) => {
+            Self::TimesBestOf(name, desired) => {
                 let better = |a: &f64, b: &f64| case.unit.better(*a, *b).total_cmp(&1.0);
                 let peers = case.results.iter().filter(|score| score.standing == Standing::Peer);
                 let peer = peers.filter(|score| score.name.contains(name)).map(|score| score.value).max_by(better)?;
-                (format!("times the best peer with {name}"), case.unit.better(ours, peer), wanted)
+                (format!("times the best peer with {name}"), case.unit.better(ours, peer), desired)
             }
-            Self::OfReference(name, wanted) => {
+            Self::OfReference(name, desired) => {
                 let reference = case.results.iter().find(|score| score.name == name)?.value;
-                (format!("of what {name} reaches"), case.unit.better(ours, reference), wanted)
+                (format!("of what {name} reaches"), case.unit.better(ours, reference), desired)
             }
-            Self::AtMost(wanted) => {
-                let met = ours <= wanted;
-                return Some(Verdict { goal: format!("at most {}", case.unit.name()), reached: ours, wanted, met });
+            Self::AtMost(desired) => {
+                let met = ours <= desired;
+                return Some(Verdict { goal: format!("at most {}", case.unit.name()), reached: ours, desired, met });
             }
         };
-        Some(Verdict { goal, reached, wanted, met: reached >= wanted })
+        Some(Verdict { goal, reached, desired, met: reached >= desired })
     }
 }
 
@@ -69,8 +69,8 @@ impl fmt::Display for Verdict {
         let word = if self.met { "met" } else { "SHORT" };
         if self.is_bound() {
             let what = self.goal.trim_start_matches("at most ");
-            return write!(f, "{word}: {} {what}, at most {} wanted", figure(self.reached), figure(self.wanted));
+            return write!(f, "{word}: {} {what}, at most {} desired", figure(self.reached), figure(self.desired));
         }
-        write!(f, "{word}: {:.2} {}, {:.2} wanted", self.reached, self.goal, self.wanted)
+        write!(f, "{word}: {:.2} {}, {:.2} desired", self.reached, self.goal, self.desired)
     }
 }

@@ -25,36 +25,36 @@ pub trait Parse: 'static {
 pub struct Router<P> {
     parser: P,
     subscriptions: SubscriptionSet,
-    wanted: u64,
+    desired: u64,
 }
 
 impl<P: Parse> Router<P> {
     pub fn new(parser: P) -> Self {
         let mut subscriptions = SubscriptionSet::default();
         subscriptions.replace(WANTED, EventNames::every());
-        Self { parser, subscriptions, wanted: 0 }
+        Self { parser, subscriptions, desired: 0 }
     }
 }
 
 impl<P: Parse> Look for Router<P> {
     #[inline]
     fn text(&mut self, text: &str) {
-        let Self { parser, subscriptions, wanted } = self;
-        *wanted += u64::from(
+        let Self { parser, subscriptions, desired } = self;
+        *desired += u64::from(
             parser.text(text, |kind, event, profile| kind == "event" && subscriptions.matches(Some(profile), event)),
         );
     }
 
     #[inline]
     fn bytes(&mut self, text: &[u8]) {
-        let Self { parser, subscriptions, wanted } = self;
-        *wanted += u64::from(
+        let Self { parser, subscriptions, desired } = self;
+        *desired += u64::from(
             parser.bytes(text, |kind, event, profile| kind == "event" && subscriptions.matches(Some(profile), event)),
         );
     }
 
     fn found(&mut self) -> u64 {
-        std::mem::take(&mut self.wanted)
+        std::mem::take(&mut self.desired)
     }
 }
 
@@ -81,11 +81,11 @@ struct Payload<'t> {
 
 impl Envelope<'_> {
     fn accepts(&self, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        let wanted = accepts(&self.kind, &self.payload.event, &self.payload.profile_id);
-        if wanted {
+        let desired = accepts(&self.kind, &self.payload.event, &self.payload.profile_id);
+        if desired {
             black_box(self.payload.data.get());
         }
-        wanted
+        desired
     }
 }
 
@@ -107,14 +107,14 @@ pub struct Owned;
 impl Owned {
     fn accepts(value: &serde_json::Value, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
         let payload = &value["payload"];
-        let wanted = match (value["type"].as_str(), payload["event"].as_str(), payload["profileId"].as_str()) {
+        let desired = match (value["type"].as_str(), payload["event"].as_str(), payload["profileId"].as_str()) {
             (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
             _ => false,
         };
-        if wanted {
+        if desired {
             black_box(&payload["data"]);
         }
-        wanted
+        desired
     }
 }
 
@@ -157,14 +157,14 @@ impl Parse for Sonic {
     fn text(&mut self, text: &str, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
         let found = sonic_rs::get_many(text, &self.tree).expect("it is an event");
         let [Some(kind), Some(event), Some(profile), Some(data)] = &found[..] else { return false };
-        let wanted = match (kind.as_str(), event.as_str(), profile.as_str()) {
+        let desired = match (kind.as_str(), event.as_str(), profile.as_str()) {
             (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
             _ => false,
         };
-        if wanted {
+        if desired {
             black_box(data.as_raw_str());
         }
-        wanted
+        desired
     }
 
     #[inline]
@@ -196,11 +196,11 @@ struct SonicPayload<'t> {
 
 impl SonicEnvelope<'_> {
     fn accepts(&self, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        let wanted = accepts(&self.kind, &self.payload.event, &self.payload.profile_id);
-        if wanted {
+        let desired = accepts(&self.kind, &self.payload.event, &self.payload.profile_id);
+        if desired {
             black_box(self.payload.data.as_raw_str());
         }
-        wanted
+        desired
     }
 }
 
@@ -237,14 +237,14 @@ impl Parse for SimdJson {
         let value = tape.as_value();
         let Some(payload) = value.get("payload") else { return false };
         let member = |name| payload.get(name).and_then(|value| value.into_string());
-        let wanted = match (value.get("type").and_then(|kind| kind.into_string()), member("event"), member("profileId"))
-        {
-            (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
-            _ => false,
-        };
-        if wanted {
+        let desired =
+            match (value.get("type").and_then(|kind| kind.into_string()), member("event"), member("profileId")) {
+                (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
+                _ => false,
+            };
+        if desired {
             black_box(payload.get("data").is_some());
         }
-        wanted
+        desired
     }
 }

@@ -182,19 +182,19 @@ pub fn router(wire: &Wire, buffer_len: usize) -> Run {
     let now = Instant::from_nanos(1);
     let mut at = 0;
     Box::new(move || {
-        let (before, mut wanted) = (client.session().counters().received, 0);
+        let (before, mut desired) = (client.session().counters().received, 0);
         while client.session().counters().received - before < source.messages() as u64 {
             let len = source.read(&mut buffer);
             let mut input = &mut buffer[..len];
             while let Some(received) = client.handle_input(now, &mut input) {
                 if let ClientEvent::Event(event) = &received.event {
-                    wanted += 1;
+                    desired += 1;
                     at += black_box(event.data()).map_or(0, str::len);
                 }
             }
         }
         black_box(at);
-        wanted
+        desired
     })
 }
 
@@ -215,8 +215,8 @@ pub fn subscriber() -> Client {
     server.accept(now, &Acceptance::default()).expect("there is a request");
     let mut answer = server.poll_accepted().expect("it was accepted").unsent;
     receive(&mut client, &mut answer);
-    let mut welcome = framed(r#"{"type":"ack","payload":{"clientId":"c"}}"#);
-    receive(&mut client, &mut welcome);
+    let mut connection_ack = framed(r#"{"type":"ack","payload":{"clientId":"c"}}"#);
+    receive(&mut client, &mut connection_ack);
     let mut request = written(&mut client);
     let mut server = socket(Reader::Server);
     let received = server.handle_input(now, &mut &mut request[..]).expect("a good frame").expect("a message");
@@ -226,7 +226,7 @@ pub fn subscriber() -> Client {
         r#"{{"type":"ack","payload":{{"action":"subscribed","profileId":"{WANTED}","events":["*"]}},"requestId":{id}}}"#
     ));
     receive(&mut client, &mut bytes);
-    assert_eq!(client.session().live().len(), 1);
+    assert_eq!(client.session().active().len(), 1);
     client
 }
 

@@ -81,7 +81,7 @@ pub fn run(mut contestants: Vec<Contestant>, units: usize, effort: Effort) -> Ve
     let mut times = vec![Vec::with_capacity(effort.rounds); contestants.len()];
     for round in 0..effort.rounds {
         for turn in 0..contestants.len() {
-            // Each round begins with another one: nobody always follows the same neighbour's leavings first.
+            // Each round begins with another one: nobody always follows the same neighbor's leavings first.
             let index = (round + turn) % contestants.len();
             let time = timed(&mut contestants[index], passes[index]);
             times[index].push(time / (passes[index] * units) as f64);

@@ -183,7 +183,7 @@ fn random_key() -> Result<String, End> {
 
 #[cfg(test)]
 mod tests {
-    use multiwa_ws_core::session::Message;
+    use multiwa_ws_core::session::Envelope;
 
     use super::*;
 
@@ -192,7 +192,7 @@ mod tests {
         for sequence in sequences {
             let text =
                 format!(r#"{{"type":"event","payload":{{"event":"e","data":{{"a":1,"sequence":{sequence}}}}}}}"#);
-            tally.add(&Message::parse(&text, 64).unwrap().into_event().unwrap());
+            tally.add(&Envelope::parse(&text, 64).unwrap().into_event().unwrap());
         }
         tally
     }

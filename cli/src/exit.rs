@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_tokio::{BuildError, ConnectError};
 
 use crate::output::note;
@@ -86,28 +86,30 @@ impl End {
     }
 
     /// The end that the loss of a connection means; `detail` is what is known of it.
-    pub(crate) fn lost(loss: Loss, detail: &str) -> Self {
-        match loss {
-            Loss::Refused { status: 401, .. } => Self::Refused(format!(
+    pub(crate) fn lost(reason: DisconnectReason, detail: &str) -> Self {
+        match reason {
+            DisconnectReason::Refused { status: 401, .. } => Self::Refused(format!(
                 "{detail}: the key is missing or wrong; set MULTIWA_WS_API_KEY or pass --api-key"
             )),
-            Loss::Refused { status: 403, .. } => {
+            DisconnectReason::Refused { status: 403, .. } => {
                 Self::Refused(format!("{detail}: the server does not allow this origin or host name"))
             }
-            Loss::Refused { status: 404, .. } => {
+            DisconnectReason::Refused { status: 404, .. } => {
                 Self::Unreachable(format!("{detail}: check the path of the URL, which is /ws at most servers"))
             }
-            Loss::Io => {
+            DisconnectReason::Io => {
                 Self::Unreachable(format!("{detail}; check that the server runs, and the host and port of the URL"))
             }
-            Loss::Dns => Self::Unreachable(format!("{detail}; check the host name in the URL")),
-            Loss::TlsCertificate => Self::Unreachable(format!(
+            DisconnectReason::Dns => Self::Unreachable(format!("{detail}; check the host name in the URL")),
+            DisconnectReason::TlsCertificate => Self::Unreachable(format!(
                 "{detail}; if the server has an authority of its own, pass its certificate with --ca FILE"
             )),
             // What a server says with 1008 (RFC 6455 section 7.4.1): for one, that its key is not valid any more.
-            Loss::ClosedByPeer { code: Some(1008) } => Self::Refused(detail.to_owned()),
-            Loss::ConnectTimeout | Loss::UpgradeTimeout | Loss::PongTimeout => Self::TimedOut(detail.to_owned()),
-            Loss::BadUpgrade | Loss::Violation { .. } => Self::Violation(detail.to_owned()),
+            DisconnectReason::ClosedByPeer { code: Some(1008) } => Self::Refused(detail.to_owned()),
+            DisconnectReason::ConnectTimeout | DisconnectReason::UpgradeTimeout | DisconnectReason::PongTimeout => {
+                Self::TimedOut(detail.to_owned())
+            }
+            DisconnectReason::BadUpgrade | DisconnectReason::Violation { .. } => Self::Violation(detail.to_owned()),
             _ => Self::Unreachable(detail.to_owned()),
         }
     }
@@ -136,7 +138,7 @@ impl From<BuildError> for End {
 impl From<ConnectError> for End {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Lost { loss, detail } => Self::lost(loss, &detail),
+            ConnectError::Lost { reason, detail } => Self::lost(reason, &detail),
             error => Self::Unreachable(error.to_string()),
         }
     }
@@ -148,29 +150,29 @@ mod tests {
 
     #[test]
     fn each_loss_has_the_exit_code_of_the_table() {
-        let refused = |status| Loss::Refused { status, retry_after: None };
-        let closed = |code| Loss::ClosedByPeer { code };
+        let refused = |status| DisconnectReason::Refused { status, retry_after: None };
+        let closed = |code| DisconnectReason::ClosedByPeer { code };
         let cases = [
             (refused(401), 3),
             (refused(403), 3),
             (closed(Some(1008)), 3),
             (refused(404), 4),
             (refused(503), 4),
-            (Loss::Dns, 4),
-            (Loss::Io, 4),
-            (Loss::Eof, 4),
-            (Loss::Tls, 4),
-            (Loss::TlsCertificate, 4),
+            (DisconnectReason::Dns, 4),
+            (DisconnectReason::Io, 4),
+            (DisconnectReason::Eof, 4),
+            (DisconnectReason::Tls, 4),
+            (DisconnectReason::TlsCertificate, 4),
             (closed(None), 4),
             (closed(Some(1001)), 4),
-            (Loss::ConnectTimeout, 5),
-            (Loss::UpgradeTimeout, 5),
-            (Loss::PongTimeout, 5),
-            (Loss::BadUpgrade, 6),
-            (Loss::Violation { code: 1002 }, 6),
+            (DisconnectReason::ConnectTimeout, 5),
+            (DisconnectReason::UpgradeTimeout, 5),
+            (DisconnectReason::PongTimeout, 5),
+            (DisconnectReason::BadUpgrade, 6),
+            (DisconnectReason::Violation { code: 1002 }, 6),
         ];
-        for (loss, code) in cases {
-            assert_eq!(End::lost(loss, "detail").code(), code, "{loss:?}");
+        for (reason, code) in cases {
+            assert_eq!(End::lost(reason, "detail").code(), code, "{reason:?}");
         }
     }
 

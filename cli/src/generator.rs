@@ -139,7 +139,7 @@ impl std::str::FromStr for Rate {
 mod tests {
     use std::collections::BTreeSet;
 
-    use multiwa_ws_core::session::{EventView, Message, encode_event};
+    use multiwa_ws_core::session::{Envelope, EventView, encode_event};
 
     use super::*;
 
@@ -152,7 +152,7 @@ mod tests {
             assert_eq!(data["sequence"], sequence);
             kinds.insert((name, profile));
             let text = encode_event(name, Some(profile), &RawJson::from_serialize(&data).unwrap(), "t");
-            let event = Message::parse(&text, 64).unwrap().into_owned().into_event().unwrap();
+            let event = Envelope::parse(&text, 64).unwrap().into_owned().into_event().unwrap();
             assert!(!matches!(event.view(), Ok(EventView::Other) | Err(_)), "{name} {data}");
         }
         assert_eq!(generator.count(), 100);

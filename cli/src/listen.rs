@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use multiwa_ws_core::session::{
-    CloseCause, FailedSubscription, Gap, Loss, Notice, ReconnectConfig, Refusal, RequestOutcome,
+    CloseCause, DisconnectReason, FailedSubscription, Gap, LifecycleEvent, ReconnectConfig, Refusal, RequestOutcome,
 };
 use multiwa_ws_tokio::{Client, Clock, Tokio, Update, Updates};
 use tokio::time::sleep;
@@ -142,10 +142,10 @@ impl Watch {
             note(&format!("not subscribed to {profile}: {why}"));
         }
         let status = self.client.status();
-        if refused && status.wanted.is_empty() {
+        if refused && status.desired.is_empty() {
             return Err(End::Refused("every subscription was refused".to_owned()));
         }
-        let profiles: Vec<_> = status.live.iter().map(|(profile, _)| profile.to_owned()).collect();
+        let profiles: Vec<_> = status.active.iter().map(|(profile, _)| profile.to_owned()).collect();
         note(&format!("ready, listening to {}", profiles.join(", ")));
         if let Some(gap) = gap {
             let long = gap.to.saturating_duration_since(gap.from);
@@ -156,14 +156,18 @@ impl Watch {
 
     fn tell(&mut self, update: Update<'_>) -> Result<(), End> {
         match update {
-            Update::Notice(Notice::Closed(cause)) => return Err(self.closed(cause)),
-            Update::Notice(Notice::Ready { failed, gap }) => return self.ready(&failed, gap),
-            Update::Notice(Notice::Connecting { attempt }) if attempt > 1 => note(&format!("attempt {attempt}")),
-            Update::Notice(Notice::Opened) => note("connected"),
-            Update::Notice(Notice::AckMissing) => note("the server sent no acknowledgement of the connection"),
-            Update::Notice(Notice::Backoff { loss, until }) => {
+            Update::Lifecycle(LifecycleEvent::Closed(cause)) => return Err(self.closed(cause)),
+            Update::Lifecycle(LifecycleEvent::Ready { failed, gap }) => return self.ready(&failed, gap),
+            Update::Lifecycle(LifecycleEvent::Connecting { attempt }) if attempt > 1 => {
+                note(&format!("attempt {attempt}"))
+            }
+            Update::Lifecycle(LifecycleEvent::Opened) => note("connected"),
+            Update::Lifecycle(LifecycleEvent::AckMissing) => {
+                note("the server sent no acknowledgement of the connection")
+            }
+            Update::Lifecycle(LifecycleEvent::Backoff { reason, until }) => {
                 let wait = until.saturating_duration_since(Tokio::now());
-                note(&format!("{}; trying again in {wait:.1?}", self.detail(loss)));
+                note(&format!("{}; trying again in {wait:.1?}", self.detail(reason)));
             }
             Update::Error { error, .. } => note(&format!("the server says: {error}")),
             Update::Notification(message) => {
@@ -183,7 +187,7 @@ impl Watch {
 
     fn closed(&self, cause: CloseCause) -> End {
         match cause {
-            CloseCause::Lost(loss) => End::lost(loss, &self.detail(loss)),
+            CloseCause::Lost(reason) => End::lost(reason, &self.detail(reason)),
             CloseCause::Application => End::Unreachable("the client was closed".to_owned()),
         }
     }
@@ -193,14 +197,14 @@ impl Watch {
         if self.was_ready {
             return Ok(());
         }
-        Err(match self.client.status().last_loss {
-            Some(loss) => End::lost(loss, &self.detail(loss)),
+        Err(match self.client.status().last_disconnect {
+            Some(reason) => End::lost(reason, &self.detail(reason)),
             None => End::TimedOut("the server did not answer in time".to_owned()),
         })
     }
 
-    fn detail(&self, loss: Loss) -> String {
-        self.client.status().detail.unwrap_or_else(|| loss.to_string())
+    fn detail(&self, reason: DisconnectReason) -> String {
+        self.client.status().detail.unwrap_or_else(|| reason.to_string())
     }
 }
 

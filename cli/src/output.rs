@@ -30,16 +30,16 @@ pub(crate) struct Output {
 enum Format {
     Json,
     Plain,
-    Coloured,
+    Colored,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        // Coloured only on a terminal, and not if `NO_COLOR` is set.
+        // Colored only on a terminal, and not if `NO_COLOR` is set.
         let format = match AutoStream::choice(&io::stdout()) {
             _ if json => Format::Json,
             ColorChoice::Never => Format::Plain,
-            _ => Format::Coloured,
+            _ => Format::Colored,
         };
         Self { stdout: stdout(), format }
     }
@@ -48,7 +48,7 @@ impl Output {
         let line = match self.format {
             Format::Json => json_line(event, Timestamp::now())?,
             Format::Plain => readable_line(event, &Zoned::now(), &Palette::default()),
-            Format::Coloured => readable_line(event, &Zoned::now(), &Palette::COLOURED),
+            Format::Colored => readable_line(event, &Zoned::now(), &Palette::COLOURED),
         };
         self.line(line).await
     }
@@ -129,13 +129,13 @@ fn what_happened(event: &Event<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;
-    use multiwa_ws_core::session::Message;
+    use multiwa_ws_core::session::Envelope;
 
     use super::*;
 
     fn event(payload: &str) -> Event<'static> {
         let text = format!(r#"{{"type":"event","payload":{payload}}}"#);
-        Message::parse(&text, 64).unwrap().into_owned().into_event().unwrap()
+        Envelope::parse(&text, 64).unwrap().into_owned().into_event().unwrap()
     }
 
     fn readable(payload: &str) -> String {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_the_colours_are_ours_alone() {
+    fn on_a_terminal_the_colors_are_ours_alone() {
         let now = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
         let event = event(r#"{"event":"qr.updated","profileId":"\u001b[31m","data":{"qr":"\u001b[31m"}}"#);
         let line = readable_line(&event, &now, &Palette::COLOURED);

@@ -77,7 +77,9 @@ async fn why(client: &Client, error: &RequestError) -> End {
     match error {
         RequestError::Refused { .. } => End::Violation(error.to_string()),
         _ => match client.closed().await {
-            CloseCause::Lost(loss) => End::lost(loss, &client.status().detail.unwrap_or_else(|| loss.to_string())),
+            CloseCause::Lost(reason) => {
+                End::lost(reason, &client.status().detail.unwrap_or_else(|| reason.to_string()))
+            }
             CloseCause::Application => End::Unreachable(error.to_string()),
         },
     }

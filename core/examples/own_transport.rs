@@ -16,7 +16,7 @@ use std::time::Duration;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, Config, TransportAction};
 use multiwa_ws_core::handshake::ClientRequest;
-use multiwa_ws_core::session::{ClientEvent, EventNames, Loss, Notice};
+use multiwa_ws_core::session::{ClientEvent, DisconnectReason, EventNames, LifecycleEvent};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -44,12 +44,13 @@ fn main() -> Result<(), Box<dyn Error>> {
                         client.connected(clock.now(), request.clone())?;
                         transport = Some(stream);
                     }
-                    Err(_) => client.connect_failed(clock.now(), Loss::Io),
+                    Err(_) => client.connect_failed(clock.now(), DisconnectReason::Io),
                 },
                 // This program knows one server.
                 TransportAction::Redirect(refusal) => {
-                    let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
-                    client.connect_failed(clock.now(), loss);
+                    let reason =
+                        DisconnectReason::Refused { status: refusal.status, retry_after: refusal.retry_after() };
+                    client.connect_failed(clock.now(), reason);
                 }
                 TransportAction::Disconnect => {}
             }
@@ -57,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if let Some(stream) = &mut transport
             && write(&clock, &mut client, stream).is_err()
         {
-            client.handle_lost(clock.now(), Loss::Io);
+            client.handle_lost(clock.now(), DisconnectReason::Io);
         }
         while let Some(event) = client.poll_event() {
             show(&event)?;
@@ -86,7 +87,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 }
             }
             Err(error) if is_timeout(&error) => client.handle_timeout(clock.now()),
-            Err(_) => client.handle_lost(clock.now(), Loss::Io),
+            Err(_) => client.handle_lost(clock.now(), DisconnectReason::Io),
         }
     }
 }
@@ -94,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn show(event: &ClientEvent<'_>) -> Result<(), Box<dyn Error>> {
     match event {
         ClientEvent::Event(event) => println!("{} {}", event.name(), event.data().unwrap_or("null")),
-        ClientEvent::Notice(Notice::Closed(cause)) => return Err(format!("{cause:?}").into()),
+        ClientEvent::Lifecycle(LifecycleEvent::Closed(cause)) => return Err(format!("{cause:?}").into()),
         _ => {}
     }
     Ok(())

@@ -3,13 +3,13 @@
 use alloc::boxed::Box;
 
 use crate::handshake::{
-    Answer, ClientHandshake, ClientRequest, HandshakeLimits, InvalidRequest, Refusal, ResponseError,
+    Answer, ClientHandshake, ClientRequest, HandshakeLimits, InvalidRequest, Response, ResponseError,
 };
 use crate::peer;
 use crate::random::Random;
 use crate::session::{
-    Action, ClientConfig, ClientEvent, ClientSession, ClientState, CommandError, EventNames, Features, Located, Loss,
-    RequestId,
+    Action, ClientConfig, ClientEvent, ClientSession, ClientState, CommandError, DisconnectReason, EventNames,
+    EventSpans, Features, RequestId,
 };
 use crate::websocket::{self, Cause, Closed, ProtocolError, Role, Sender, WebSocket};
 use crate::{Instant, KeepAlive};
@@ -53,11 +53,11 @@ impl Default for Config {
 #[derive(Debug)]
 pub struct Client {
     session: ClientSession,
-    link: Link,
+    stage: Stage,
     /// The transport is to be dropped.
     disconnect: bool,
     connect: Option<u32>,
-    redirect: Option<Box<Refusal>>,
+    redirect: Option<Box<Response>>,
     failure: Option<Failure>,
     websocket: websocket::Config,
     handshake: HandshakeLimits,
@@ -68,7 +68,7 @@ pub struct Client {
 
 /// How far the present transport is.
 #[derive(Debug)]
-enum Link {
+enum Stage {
     None,
     Connecting,
     Upgrading(Box<ClientHandshake>),
@@ -83,22 +83,22 @@ pub enum TransportAction {
         /// The number of the attempt since the last stable connection, from 1.
         attempt: u32,
     },
-    /// Drop the transport and open one to where [`Refusal::location`] leads; then go on as after `Connect`.
+    /// Drop the transport and open one to where [`Response::location`] leads; then go on as after `Connect`.
     ///
-    /// Whether to go there is the caller's to judge, who knows where it dialled: not from TLS to plain text, and without
+    /// Whether to go there is the caller's to judge, who knows where it dialed: not from TLS to plain text, and without
     /// credentials to another origin. One that is not followed is [failed](Client::connect_failed) with
-    /// [`Loss::Refused`]. Their number is limited: see [`ClientConfig::max_redirects`].
-    Redirect(Box<Refusal>),
+    /// [`DisconnectReason::Refused`]. Their number is limited: see [`ClientConfig::max_redirects`].
+    Redirect(Box<Response>),
     /// Drop the transport, or the attempt to open one.
     Disconnect,
 }
 
-/// Why the latest connection or attempt failed, in more words than its [`Loss`].
+/// Why the latest connection or attempt failed, in more words than its [`DisconnectReason`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The server refused the upgrade.
     #[error("the server refused the connection with HTTP status {}", .0.status)]
-    Refused(Refusal),
+    Refused(Response),
     /// The answer to the upgrade broke a rule, or never came.
     #[error(transparent)]
     Response(ResponseError),
@@ -123,7 +123,7 @@ impl Client {
         let mut random = Random::new(seed);
         Self {
             session: ClientSession::new(config.session, random.seed()),
-            link: Link::None,
+            stage: Stage::None,
             disconnect: false,
             connect: None,
             redirect: None,
@@ -141,7 +141,7 @@ impl Client {
         &self.session
     }
 
-    /// Why the latest connection or attempt failed, if there is more to say than its [`Loss`].
+    /// Why the latest connection or attempt failed, if there is more to say than its [`DisconnectReason`].
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
@@ -159,8 +159,8 @@ impl Client {
 
     /// The commands of the client.
     pub fn commands(&mut self) -> Commands<'_> {
-        let out = match &mut self.link {
-            Link::Open(connection) => Some(connection.sender()),
+        let out = match &mut self.stage {
+            Stage::Open(connection) => Some(connection.sender()),
             _ => None,
         };
         Commands { session: &mut self.session, out }
@@ -171,29 +171,29 @@ impl Client {
     /// # Errors
     /// A request that cannot be sent; the attempt is given up.
     pub fn connected(&mut self, now: Instant, request: ClientRequest) -> Result<(), InvalidRequest> {
-        if !matches!(self.link, Link::Connecting) {
+        if !matches!(self.stage, Stage::Connecting) {
             return Ok(());
         }
         self.session.connected(now);
         match ClientHandshake::new(now, request, self.handshake, self.random.seed()) {
             Ok(handshake) => {
-                self.link = Link::Upgrading(Box::new(handshake));
+                self.stage = Stage::Upgrading(Box::new(handshake));
                 Ok(())
             }
             Err(error) => {
-                self.lose(now, Loss::Stopped);
+                self.lose(now, DisconnectReason::Stopped);
                 Err(error)
             }
         }
     }
 
     /// The transport could not be opened.
-    pub fn connect_failed(&mut self, now: Instant, loss: Loss) {
-        if matches!(self.link, Link::Connecting) {
+    pub fn connect_failed(&mut self, now: Instant, reason: DisconnectReason) {
+        if matches!(self.stage, Stage::Connecting) {
             // There is no transport to drop.
-            self.link = Link::None;
+            self.stage = Stage::None;
             self.failure = None;
-            self.lose(now, loss);
+            self.lose(now, reason);
         }
     }
 
@@ -206,17 +206,17 @@ impl Client {
         if let Some(event) = self.session.poll_event() {
             return Some(Received { event, commands: self.commands() });
         }
-        if let Link::Upgrading(handshake) = &mut self.link {
+        if let Stage::Upgrading(handshake) = &mut self.stage {
             let answer = handshake.handle_input(now, input);
             self.answered(now, answer);
-        } else if let Some(located) = self.handle_frames(now, input) {
-            return self.lend(located);
+        } else if let Some(decoded) = self.handle_frames(now, input) {
+            return self.lend(decoded);
         }
-        match self.link {
+        match self.stage {
             // The upgrade is told of before what follows it.
-            Link::Open(_) | Link::Upgrading(_) => {}
+            Stage::Open(_) | Stage::Upgrading(_) => {}
             // Bytes of a transport that was given up.
-            Link::None | Link::Connecting => *input = &mut [],
+            Stage::None | Stage::Connecting => *input = &mut [],
         }
         let event = self.session.poll_event()?;
         Some(Received { event, commands: self.commands() })
@@ -227,19 +227,19 @@ impl Client {
         &mut self,
         now: Instant,
         input: &mut &'x mut [u8],
-    ) -> Option<(websocket::Located<'x>, Located)> {
-        let Link::Open(connection) = &mut self.link else { return None };
+    ) -> Option<(websocket::Decoded<'x>, EventSpans)> {
+        let Stage::Open(connection) = &mut self.stage else { return None };
         let (recv, out) = connection.sides();
         let mut arrived = !input.is_empty();
         let found = loop {
             match recv.advance(now, input, out) {
-                Ok(Some(located)) => match recv.lend(located) {
+                Ok(Some(decoded)) => match recv.lend(decoded) {
                     websocket::Event::Text(text) => {
                         arrived = false;
-                        let located_event = self.session.process(now, text);
+                        let spans = self.session.process(now, text);
                         peer::send_messages(&mut self.session, &mut Sender::new(out));
-                        match located_event {
-                            Some(located_event) => break Some((located, located_event)),
+                        match spans {
+                            Some(spans) => break Some((decoded, spans)),
                             None if self.session.has_events() => break None,
                             None => {}
                         }
@@ -264,43 +264,40 @@ impl Client {
         found
     }
 
-    fn lend<'e, 'x: 'e>(
-        &'e mut self,
-        (located, located_event): (websocket::Located<'x>, Located),
-    ) -> Option<Received<'e>> {
-        let Link::Open(connection) = &mut self.link else { return None };
+    fn lend<'e, 'x: 'e>(&'e mut self, (decoded, spans): (websocket::Decoded<'x>, EventSpans)) -> Option<Received<'e>> {
+        let Stage::Open(connection) = &mut self.stage else { return None };
         let (recv, out) = connection.sides();
-        let websocket::Event::Text(text) = recv.lend(located) else { return None };
+        let websocket::Event::Text(text) = recv.lend(decoded) else { return None };
         let commands = Commands { session: &mut self.session, out: Some(Sender::new(out)) };
-        Some(Received { event: located_event.lend(text), commands })
+        Some(Received { event: spans.lend(text), commands })
     }
 
     /// The server ended its side of the transport.
     pub fn handle_eof(&mut self, now: Instant) {
-        match &mut self.link {
-            Link::Upgrading(handshake) => {
+        match &mut self.stage {
+            Stage::Upgrading(handshake) => {
                 let answer = handshake.handle_eof(now);
                 self.answered(now, answer);
             }
-            Link::Open(connection) => connection.handle_eof(now),
-            Link::None | Link::Connecting => {}
+            Stage::Open(connection) => connection.handle_eof(now),
+            Stage::None | Stage::Connecting => {}
         }
         self.settle(now);
     }
 
-    /// The transport failed, as `loss` says.
-    pub fn handle_lost(&mut self, now: Instant, loss: Loss) {
-        match &mut self.link {
+    /// The transport failed, as `reason` says.
+    pub fn handle_lost(&mut self, now: Instant, reason: DisconnectReason) {
+        match &mut self.stage {
             // The connection knows better what ended it when the end had begun before.
-            Link::Open(connection) if connection.state() != websocket::State::Open => connection.handle_lost(now),
-            Link::None => {}
-            link => {
+            Stage::Open(connection) if connection.state() != websocket::State::Open => connection.handle_lost(now),
+            Stage::None => {}
+            stage => {
                 // A gateway that speaks another protocol may reset the connection instead of ending it.
-                self.failure = match link {
-                    Link::Upgrading(handshake) => handshake.handle_eof(now).err().map(Failure::Response),
+                self.failure = match stage {
+                    Stage::Upgrading(handshake) => handshake.handle_eof(now).err().map(Failure::Response),
                     _ => None,
                 };
-                self.lose(now, loss);
+                self.lose(now, reason);
             }
         }
         self.settle(now);
@@ -308,13 +305,13 @@ impl Client {
 
     /// Acts on every deadline that has come by `now`. Does nothing when none has.
     pub fn handle_timeout(&mut self, now: Instant) {
-        match &mut self.link {
-            Link::Upgrading(handshake) => {
+        match &mut self.stage {
+            Stage::Upgrading(handshake) => {
                 let answer = handshake.handle_timeout(now);
                 self.answered(now, answer);
             }
-            Link::Open(connection) => connection.handle_timeout(now),
-            Link::None | Link::Connecting => {}
+            Stage::Open(connection) => connection.handle_timeout(now),
+            Stage::None | Stage::Connecting => {}
         }
         self.session.handle_timeout(now);
         self.settle(now);
@@ -323,7 +320,7 @@ impl Client {
     /// The caller stops reading: until [`reading_resumed`](Self::reading_resumed) the silence of the server means nothing.
     pub fn reading_paused(&mut self, now: Instant) {
         self.session.reading_paused(now);
-        if let Link::Open(connection) = &mut self.link {
+        if let Stage::Open(connection) = &mut self.stage {
             connection.reading_paused(now);
         }
     }
@@ -331,7 +328,7 @@ impl Client {
     /// The caller reads again.
     pub fn reading_resumed(&mut self, now: Instant) {
         self.session.reading_resumed(now);
-        if let Link::Open(connection) = &mut self.link {
+        if let Stage::Open(connection) = &mut self.stage {
             connection.reading_resumed(now);
         }
     }
@@ -343,8 +340,8 @@ impl Client {
         if core::mem::take(&mut self.disconnect) {
             return Some(TransportAction::Disconnect);
         }
-        if let Some(refusal) = self.redirect.take() {
-            return Some(TransportAction::Redirect(refusal));
+        if let Some(response) = self.redirect.take() {
+            return Some(TransportAction::Redirect(response));
         }
         self.connect.take().map(|attempt| TransportAction::Connect { attempt })
     }
@@ -352,28 +349,28 @@ impl Client {
     /// Lends bytes to write: see [`WebSocket::poll_transmit`].
     #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
     pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
-        match self.link() {
-            Link::Upgrading(handshake) => handshake.poll_transmit(slices),
-            Link::Open(connection) => connection.poll_transmit(slices),
-            Link::None | Link::Connecting => 0,
+        match self.stage() {
+            Stage::Upgrading(handshake) => handshake.poll_transmit(slices),
+            Stage::Open(connection) => connection.poll_transmit(slices),
+            Stage::None | Stage::Connecting => 0,
         }
     }
 
     /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
     pub fn transmitted(&mut self, now: Instant, len: usize) {
-        match &mut self.link {
-            Link::Upgrading(handshake) => {
+        match &mut self.stage {
+            Stage::Upgrading(handshake) => {
                 // The wait for the answer begins when the request has left.
                 if handshake.transmitted(now, len) {
                     self.session.connected(now);
                 }
             }
-            Link::Open(connection) => {
+            Stage::Open(connection) => {
                 let len = len.min(connection.queued());
                 connection.transmitted(now, len);
                 self.session.handle_progress(now, len, connection.queued());
             }
-            Link::None | Link::Connecting => {}
+            Stage::None | Stage::Connecting => {}
         }
         self.settle(now);
     }
@@ -381,12 +378,12 @@ impl Client {
     /// Whether the write side of the transport is to be shut down now: see [`WebSocket::poll_shutdown`].
     #[must_use = "shut the write side down, then call `shutdown_done`"]
     pub fn poll_shutdown(&self) -> bool {
-        matches!(&self.link, Link::Open(connection) if connection.poll_shutdown())
+        matches!(&self.stage, Stage::Open(connection) if connection.poll_shutdown())
     }
 
     /// The write side of the transport was shut down.
     pub fn shutdown_done(&mut self) {
-        if let Link::Open(connection) = &mut self.link {
+        if let Stage::Open(connection) = &mut self.stage {
             connection.shutdown_done();
         }
     }
@@ -400,20 +397,20 @@ impl Client {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
     #[must_use = "without a timer a silent server is never noticed"]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let link = match self.link() {
-            Link::Upgrading(handshake) => handshake.poll_timeout(),
-            Link::Open(connection) => connection.poll_timeout(),
-            Link::None | Link::Connecting => None,
+        let stage = match self.stage() {
+            Stage::Upgrading(handshake) => handshake.poll_timeout(),
+            Stage::Open(connection) => connection.poll_timeout(),
+            Stage::None | Stage::Connecting => None,
         };
-        [link, self.session.poll_timeout()].into_iter().flatten().min()
+        [stage, self.session.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The transport that counts: a command may have closed the client since the last input, while the upgrade was under way.
     /// A connection is closed all the same when the client is over, so that the server hears why.
-    fn link(&self) -> &Link {
-        match &self.link {
-            Link::Connecting | Link::Upgrading(_) if self.session.state() == ClientState::Closed => &Link::None,
-            link => link,
+    fn stage(&self) -> &Stage {
+        match &self.stage {
+            Stage::Connecting | Stage::Upgrading(_) if self.session.state() == ClientState::Closed => &Stage::None,
+            stage => stage,
         }
     }
 
@@ -423,21 +420,21 @@ impl Client {
             Ok(Some(Answer::Upgraded(upgraded))) => {
                 let seed = self.random.seed();
                 let connection = WebSocket::new(now, Role::Client, &self.websocket, &upgraded.negotiated, seed);
-                self.link = Link::Open(Box::new(connection));
+                self.stage = Stage::Open(Box::new(connection));
                 self.failure = None;
                 let features = upgraded.headers.get_str(Features::HEADER).map(Features::parse).unwrap_or_default();
                 self.session.opened(now, features);
                 self.settle(now);
             }
-            Ok(Some(Answer::Refused(refusal))) if refusal.location().is_some() && self.session.redirected(now) => {
+            Ok(Some(Answer::Refused(response))) if response.location().is_some() && self.session.redirected(now) => {
                 self.failure = None;
-                self.link = Link::Connecting;
-                self.redirect = Some(Box::new(refusal));
+                self.stage = Stage::Connecting;
+                self.redirect = Some(Box::new(response));
             }
-            Ok(Some(Answer::Refused(refusal))) => {
-                let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
-                self.failure = Some(Failure::Refused(refusal));
-                self.lose(now, loss);
+            Ok(Some(Answer::Refused(response))) => {
+                let reason = DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() };
+                self.failure = Some(Failure::Refused(response));
+                self.lose(now, reason);
             }
             Err(error) => {
                 self.failure = Some(Failure::Response(error));
@@ -450,7 +447,7 @@ impl Client {
     fn settle(&mut self, now: Instant) {
         self.now = self.now.max(now);
         loop {
-            if let Link::Open(connection) = &mut self.link {
+            if let Stage::Open(connection) = &mut self.stage {
                 peer::send_messages(&mut self.session, &mut connection.sender());
                 if let Some(websocket::Event::Closed(closed)) = connection.poll_event() {
                     self.failure = match closed.cause {
@@ -464,11 +461,11 @@ impl Client {
                 None => return,
                 Some(Action::Connect { attempt }) => {
                     self.drop_link();
-                    self.link = Link::Connecting;
+                    self.stage = Stage::Connecting;
                     self.connect = Some(attempt);
                 }
                 Some(Action::Close { code, reason }) => {
-                    if let Link::Open(connection) = &mut self.link {
+                    if let Stage::Open(connection) = &mut self.stage {
                         peer::close(now, &mut connection.sender(), code, reason);
                     }
                 }
@@ -480,18 +477,18 @@ impl Client {
         }
     }
 
-    fn lose(&mut self, now: Instant, loss: Loss) {
+    fn lose(&mut self, now: Instant, reason: DisconnectReason) {
         self.drop_link();
-        self.session.lost(now, loss);
+        self.session.lost(now, reason);
         self.settle(now);
     }
 
     fn drop_link(&mut self) {
-        let begun = match core::mem::replace(&mut self.link, Link::None) {
-            Link::None => return,
+        let begun = match core::mem::replace(&mut self.stage, Stage::None) {
+            Stage::None => return,
             // Nobody has been asked to open one.
-            Link::Connecting => self.connect.is_none() && self.redirect.is_none(),
-            Link::Upgrading(_) | Link::Open(_) => true,
+            Stage::Connecting => self.connect.is_none() && self.redirect.is_none(),
+            Stage::Upgrading(_) | Stage::Open(_) => true,
         };
         self.connect = None;
         // A redirect drops the transport that it was answered on.
@@ -554,23 +551,23 @@ impl Commands<'_> {
     }
 }
 
-fn response_loss(error: ResponseError) -> Loss {
+fn response_loss(error: ResponseError) -> DisconnectReason {
     match error {
-        ResponseError::TimedOut => Loss::UpgradeTimeout,
-        ResponseError::NoAnswer | ResponseError::Truncated => Loss::Eof,
-        _ => Loss::BadUpgrade,
+        ResponseError::TimedOut => DisconnectReason::UpgradeTimeout,
+        ResponseError::NoAnswer | ResponseError::Truncated => DisconnectReason::Eof,
+        _ => DisconnectReason::BadUpgrade,
     }
 }
 
-fn closed_loss(closed: Closed) -> Loss {
+fn closed_loss(closed: Closed) -> DisconnectReason {
     let code = closed.code;
     match closed.cause {
-        Cause::Violation(error) => Loss::Violation { code: error.close_code().get() },
-        Cause::Unresponsive => Loss::PongTimeout,
-        Cause::Eof => Loss::Eof,
-        Cause::Lost | Cause::Aborted => Loss::Io,
+        Cause::Violation(error) => DisconnectReason::Violation { code: error.close_code().get() },
+        Cause::Unresponsive => DisconnectReason::PongTimeout,
+        Cause::Eof => DisconnectReason::Eof,
+        Cause::Lost | Cause::Aborted => DisconnectReason::Io,
         Cause::Local | Cause::Peer => {
-            Loss::ClosedByPeer { code: (code != crate::frame::CloseCode::NO_STATUS).then_some(code.get()) }
+            DisconnectReason::ClosedByPeer { code: (code != crate::frame::CloseCode::NO_STATUS).then_some(code.get()) }
         }
     }
 }

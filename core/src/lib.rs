@@ -53,6 +53,8 @@
 extern crate alloc;
 
 pub mod client;
+#[cfg(test)]
+mod diagrams;
 pub mod frame;
 pub mod handshake;
 pub mod hub;

@@ -170,9 +170,9 @@ impl Connection {
         };
         let Open { connection, session, .. } = &mut **open;
         let (recv, out) = connection.sides();
-        while let Some(located) = recv.advance(now, input, out)? {
+        while let Some(decoded) = recv.advance(now, input, out)? {
             let out = &mut Sender::new(out);
-            let event = match recv.lend(located) {
+            let event = match recv.lend(decoded) {
                 websocket::Event::Text(text) => session.handle_message(now, text),
                 websocket::Event::Binary(_) => {
                     session.handle_binary(now);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, Config, Failure, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ResponseError, ServerHandshake};
-use multiwa_ws_core::session::{ClientConfig, ClientEvent, ClientState, CloseCause, EventNames, Loss, Notice};
+use multiwa_ws_core::session::{
+    ClientConfig, ClientEvent, ClientState, CloseCause, DisconnectReason, EventNames, LifecycleEvent,
+};
 
 const NOW: Instant = Instant::from_nanos(7);
 
@@ -34,7 +36,7 @@ fn receive(client: &mut Client, bytes: &mut [u8]) -> Vec<ClientEvent<'static>> {
     let (mut input, mut events) = (bytes, Vec::new());
     while let Some(received) = client.handle_input(NOW, &mut input) {
         match received.event {
-            ClientEvent::Notice(notice) => events.push(ClientEvent::Notice(notice)),
+            ClientEvent::Lifecycle(lifecycle) => events.push(ClientEvent::Lifecycle(lifecycle)),
             ClientEvent::Event(event) => events.push(ClientEvent::Event(event.into_owned())),
             ClientEvent::Connected(message) => events.push(ClientEvent::Connected(message.into_owned())),
             other => panic!("{other:?}"),
@@ -66,8 +68,10 @@ fn a_client_that_gives_up_at_a_binary_message_tells_the_server_why() {
     config.session.reconnect.enabled = false;
     let mut client = open_with(config);
     let events = receive(&mut client, &mut [0x82, 0]);
-    let [ClientEvent::Notice(Notice::Closed(CloseCause::Lost(loss)))] = events[..] else { panic!("{events:?}") };
-    assert_eq!(loss, Loss::Violation { code: 1003 });
+    let [ClientEvent::Lifecycle(LifecycleEvent::Closed(CloseCause::Lost(reason)))] = events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(reason, DisconnectReason::Violation { code: 1003 });
     assert_eq!(client.session().state(), ClientState::Closed);
     let bytes = written(&mut client);
     assert_eq!(bytes[0], 0x88, "{bytes:x?}");
@@ -112,12 +116,12 @@ fn a_redirect_asks_for_another_transport_within_the_same_attempt() {
     assert_eq!((refusal.status, refusal.location()), (307, Some("/b?apiKey=s3cret")));
     assert!(!format!("{refusal:?}").contains("s3cret"));
     assert_eq!((client.poll_action(), client.session().state()), (None, ClientState::Connecting));
-    // The connect time-out begins anew.
+    // The connect timeout begins anew.
     assert_eq!(client.poll_timeout(), Some(NOW + Duration::from_secs(10)));
 
     client.connected(NOW, ClientRequest::new("h", "/b")).unwrap();
     assert!(written(&mut client).starts_with(b"GET /b HTTP/1.1\r\n"));
-    assert_eq!((client.session().attempt(), client.session().last_loss()), (1, None));
+    assert_eq!((client.session().attempt(), client.session().last_disconnect()), (1, None));
 }
 
 #[test]
@@ -134,7 +138,10 @@ fn redirects_are_limited_in_each_attempt() {
             }
             client.connected(NOW, ClientRequest::new("h", "/ws")).unwrap();
             assert_eq!(answered(&mut client, REDIRECT), Some(TransportAction::Disconnect));
-            assert_eq!(client.session().last_loss(), Some(Loss::Refused { status: 307, retry_after: None }));
+            assert_eq!(
+                client.session().last_disconnect(),
+                Some(DisconnectReason::Refused { status: 307, retry_after: None })
+            );
             client.handle_timeout(client.poll_timeout().unwrap());
         }
     }
@@ -144,7 +151,7 @@ fn redirects_are_limited_in_each_attempt() {
 fn a_redirect_that_is_not_followed_is_the_refusal_that_it_was() {
     let mut client = upgrading(Config::default());
     assert!(matches!(answered(&mut client, REDIRECT), Some(TransportAction::Redirect(_))));
-    client.connect_failed(NOW, Loss::Refused { status: 307, retry_after: None });
+    client.connect_failed(NOW, DisconnectReason::Refused { status: 307, retry_after: None });
     assert_eq!(client.poll_action(), None);
     assert_eq!((client.session().state(), client.failure()), (ClientState::Backoff, None));
 }
@@ -162,12 +169,12 @@ fn closing_while_a_redirect_is_to_be_followed_gives_the_attempt_up() {
 #[test]
 fn a_reset_before_any_answer_names_the_deployed_gateway_like_an_end() {
     let mut client = upgrading(Config::default());
-    client.handle_lost(NOW, Loss::Io);
+    client.handle_lost(NOW, DisconnectReason::Io);
     assert!(client.failure().unwrap().to_string().contains("socket.io"));
-    assert_eq!(client.session().last_loss(), Some(Loss::Io));
+    assert_eq!(client.session().last_disconnect(), Some(DisconnectReason::Io));
     // A later failure of another kind is not told with these words.
     client.handle_timeout(client.poll_timeout().unwrap());
-    client.connect_failed(client.poll_timeout().unwrap(), Loss::Io);
+    client.connect_failed(client.poll_timeout().unwrap(), DisconnectReason::Io);
     assert_eq!(client.failure(), None);
 }
 
@@ -210,7 +217,7 @@ fn f_15_an_attempt_that_failed_asks_nobody_to_drop_a_transport() {
     let mut client = Client::new(Config::default(), [1; 32]);
     client.connect(NOW).unwrap();
     assert_eq!(client.poll_action(), Some(TransportAction::Connect { attempt: 1 }));
-    client.connect_failed(NOW, Loss::Io);
+    client.connect_failed(NOW, DisconnectReason::Io);
     assert_eq!(client.poll_action(), None);
     // Nor does one that ends before anybody was asked to open it.
     client.handle_timeout(client.poll_timeout().unwrap());
@@ -240,7 +247,7 @@ fn what_no_byte_brings_is_returned_by_poll_event() {
     let mut client = Client::new(Config::default(), [1; 32]);
     assert_eq!(client.poll_event(), None);
     client.connect(NOW).unwrap();
-    assert_eq!(client.poll_event(), Some(ClientEvent::Notice(Notice::Connecting { attempt: 1 })));
+    assert_eq!(client.poll_event(), Some(ClientEvent::Lifecycle(LifecycleEvent::Connecting { attempt: 1 })));
     assert_eq!(client.poll_event(), None);
 }
 
@@ -256,19 +263,19 @@ fn each_way_to_get_no_valid_answer_to_the_upgrade_is_told_apart() {
         let _ = written(&mut client);
         act(&mut client);
         let Some(Failure::Response(error)) = client.failure() else { panic!("{:?}", client.failure()) };
-        (*error, client.session().last_loss())
+        (*error, client.session().last_disconnect())
     };
     let late = after(|client| client.handle_timeout(client.poll_timeout().unwrap()));
-    assert_eq!(late, (ResponseError::TimedOut, Some(Loss::UpgradeTimeout)));
+    assert_eq!(late, (ResponseError::TimedOut, Some(DisconnectReason::UpgradeTimeout)));
     let silent = after(|client| client.handle_eof(NOW));
-    assert_eq!(silent, (ResponseError::NoAnswer, Some(Loss::Eof)));
+    assert_eq!(silent, (ResponseError::NoAnswer, Some(DisconnectReason::Eof)));
     let short = after(|client| {
         receive(client, &mut b"HTTP/1.1 101 ".to_vec());
         client.handle_eof(NOW);
     });
-    assert_eq!(short, (ResponseError::Truncated, Some(Loss::Eof)));
+    assert_eq!(short, (ResponseError::Truncated, Some(DisconnectReason::Eof)));
     let foreign = after(|client| {
         receive(client, &mut b"\x16\x03\x01".to_vec());
     });
-    assert_eq!(foreign, (ResponseError::NotHttp, Some(Loss::BadUpgrade)));
+    assert_eq!(foreign, (ResponseError::NotHttp, Some(DisconnectReason::BadUpgrade)));
 }

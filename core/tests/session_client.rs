@@ -9,8 +9,9 @@ use std::sync::Arc;
 use allocation_counter::measure;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::session::{
-    Action, ClientConfig, ClientEvent, ClientState, CloseCause, CommandError, EventNames, JsonError, Loss, Notice,
-    Refusal, RequestKind, RequestOutcome, SecondProfile, SubscriptionLimit, SubscriptionLimits, SubscriptionSet,
+    Action, ClientConfig, ClientEvent, ClientState, CloseCause, CommandError, DisconnectReason, EventNames, JsonError,
+    LifecycleEvent, Refusal, RequestKind, RequestOutcome, SecondProfile, SubscriptionLimit, SubscriptionLimits,
+    SubscriptionSet,
 };
 use serde_json::json;
 use session_kit::{HELLO, Kit, NO_SETS, SETS, seconds};
@@ -33,19 +34,23 @@ fn outcomes(events: Vec<ClientEvent<'static>>) -> Vec<RequestOutcome<'static>> {
 }
 
 #[test]
-fn wanted_subscriptions_are_asked_for_before_ready() {
+fn desired_subscriptions_are_asked_for_before_ready() {
     let mut kit = Kit::new(config());
     kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
     kit.greet(NO_SETS);
     assert_eq!(kit.client.state(), ClientState::AwaitingAck);
-    assert_eq!(kit.client.wanted().len(), 1);
-    assert!(kit.client.live().is_empty());
+    assert_eq!(kit.client.desired().len(), 1);
+    assert!(kit.client.active().is_empty());
     kit.settle();
     assert_eq!(kit.client.state(), ClientState::Ready);
-    assert_eq!(kit.client.live(), &kit.client.wanted());
-    let expected = [Notice::Connecting { attempt: 1 }, Notice::Opened, Notice::Ready { failed: vec![], gap: None }];
-    assert_eq!(kit.notices(), expected);
+    assert_eq!(kit.client.active(), &kit.client.desired());
+    let expected = [
+        LifecycleEvent::Connecting { attempt: 1 },
+        LifecycleEvent::Opened,
+        LifecycleEvent::Ready { failed: vec![], gap: None },
+    ];
+    assert_eq!(kit.lifecycle(), expected);
 }
 
 #[test]
@@ -69,7 +74,7 @@ fn a_connection_that_is_never_greeted_is_reported_and_used() {
     assert_eq!(kit.client.state(), ClientState::AwaitingAck);
     kit.pass(seconds(1));
     assert_eq!(kit.client.state(), ClientState::Ready);
-    assert!(kit.notices().contains(&Notice::AckMissing));
+    assert!(kit.lifecycle().contains(&LifecycleEvent::AckMissing));
 }
 
 #[test]
@@ -79,7 +84,7 @@ fn a_greeting_is_not_waited_for_once_another_message_came() {
     kit.client.opened(kit.now, NO_SETS);
     assert!(!kit.delivers(Some("a"), "x"));
     assert_eq!(kit.client.state(), ClientState::Ready);
-    assert!(kit.notices().contains(&Notice::AckMissing));
+    assert!(kit.lifecycle().contains(&LifecycleEvent::AckMissing));
     // Late, it is still told.
     assert!(matches!(kit.receive(HELLO), Some(ClientEvent::Connected(_))));
 }
@@ -108,10 +113,10 @@ fn ready_follows_a_refusal_and_tells_it() {
         outcome: RequestOutcome::Refused(refusal.clone()),
     };
     assert_eq!(kit.receive(&text), Some(event));
-    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(refusal)));
     // One that is refused changes nothing.
-    assert!(kit.client.wanted().is_empty() && kit.client.live().is_empty());
+    assert!(kit.client.desired().is_empty() && kit.client.active().is_empty());
 }
 
 #[test]
@@ -124,10 +129,10 @@ fn ready_follows_a_time_out_and_tells_it() {
     kit.pass(seconds(10));
     assert_eq!(kit.client.state(), ClientState::Ready);
     let events = kit.events();
-    let Some(ClientEvent::Notice(Notice::Ready { failed, .. })) = events.last() else { panic!("ready") };
+    let Some(ClientEvent::Lifecycle(LifecycleEvent::Ready { failed, .. })) = events.last() else { panic!("ready") };
     assert_eq!(failed[0].outcome, RequestOutcome::TimedOut);
     assert_eq!(outcomes(events), [RequestOutcome::TimedOut]);
-    assert_eq!(kit.client.wanted().len(), 1);
+    assert_eq!(kit.client.desired().len(), 1);
 }
 
 #[test]
@@ -144,7 +149,7 @@ fn a_refusal_after_the_time_out_is_not_told_again() {
     assert!(!kit.answer(&first, "error", &json!({"error": "no"})));
     assert_eq!(kit.client.counters().late, 1);
     assert!(kit.answer(&second, "ack", &json!({})));
-    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     assert_eq!(failed.iter().map(|failed| &failed.outcome).collect::<Vec<_>>(), [&RequestOutcome::TimedOut]);
 }
 
@@ -156,7 +161,7 @@ fn a_refusal_that_is_kept_is_cut_at_a_character() {
     kit.greet(NO_SETS);
     let request = kit.sent().remove(0);
     kit.answer(&request, "error", &json!({"error": format!("{}é", "x".repeat(1_023))}));
-    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     let RequestOutcome::Refused(Refusal::Server { error, .. }) = &failed[0].outcome else { panic!("refused") };
     assert_eq!(error.len(), 1_023);
 }
@@ -214,7 +219,7 @@ fn sec_ap_04_a_request_that_was_not_sent_cannot_be_answered() {
     let id = kit.subscribe("a", &["x"]);
     assert!(kit.client.poll_message().is_some());
     assert!(!kit.answer(&json!({"requestId": id.to_string()}), "ack", &json!({})));
-    assert!(kit.client.live().is_empty());
+    assert!(kit.client.active().is_empty());
 }
 
 #[test]
@@ -222,14 +227,14 @@ fn sec_ap_04_an_answer_of_an_earlier_connection_fits_nothing() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.subscribe("a", &["x"]);
     let old = kit.sent().remove(0);
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     assert_eq!(outcomes(kit.events()), [RequestOutcome::ConnectionLost]);
     kit.back_off();
     kit.greet(NO_SETS);
     let new = kit.sent().remove(0);
     assert_ne!(old["requestId"], new["requestId"]);
     assert!(!kit.answer(&old, "ack", &json!({})));
-    assert!(kit.client.live().is_empty());
+    assert!(kit.client.active().is_empty());
     kit.answer(&new, "ack", &json!({}));
     assert!(kit.delivers(Some("a"), "x"));
 }
@@ -321,7 +326,7 @@ fn answers_to_a_flood_of_pings_are_bounded() {
 }
 
 #[test]
-fn sec_ap_05_events_that_no_live_subscription_asked_for_are_dropped_and_counted() {
+fn sec_ap_05_events_that_no_active_subscription_asked_for_are_dropped_and_counted() {
     let mut kit = Kit::open(quiet(), SETS);
     kit.subscribe("a", &["x"]);
     kit.subscribe("b", &["*"]);
@@ -341,7 +346,7 @@ fn sec_ap_05_a_displaced_profile_leaks_nothing() {
     kit.subscribe("a", &["x"]);
     kit.settle();
     kit.subscribe("b", &["x"]);
-    assert_eq!(kit.client.wanted().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(kit.client.desired().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["b"]);
     kit.settle();
     assert!(!kit.delivers(Some("a"), "x"));
     assert!(kit.delivers(Some("b"), "x"));
@@ -361,7 +366,7 @@ fn a_second_profile_is_refused_when_the_server_knows_no_sets() {
     let sent = kit.settle();
     assert_eq!(sent[1]["payload"], json!(null), "a plain unsubscribe");
     assert_eq!(sent[2]["payload"], json!({"profileId": "b", "events": ["x"]}));
-    assert_eq!(kit.client.live(), &kit.client.wanted());
+    assert_eq!(kit.client.active(), &kit.client.desired());
 }
 
 #[test]
@@ -374,7 +379,7 @@ fn sets_are_used_only_when_the_server_announced_them() {
     assert_eq!(sent[0]["payload"], json!({"profileId": "a", "events": ["x"], "mode": "add"}));
     assert_eq!(sent[1]["payload"], json!({"profileId": "b", "events": ["x", "y"], "mode": "add"}));
     assert_eq!(sent[2]["payload"], json!({"profileId": "a"}));
-    assert_eq!(kit.client.live(), &kit.client.wanted());
+    assert_eq!(kit.client.active(), &kit.client.desired());
 }
 
 #[test]
@@ -392,7 +397,7 @@ fn two_profiles_wanted_before_a_server_without_sets_answers_leave_the_first() {
         kind: RequestKind::Subscribe,
         outcome: refused.clone()
     }));
-    let Some(ClientEvent::Notice(Notice::Ready { failed, .. })) = events.last() else { panic!("ready") };
+    let Some(ClientEvent::Lifecycle(LifecycleEvent::Ready { failed, .. })) = events.last() else { panic!("ready") };
     assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &refused));
     assert!(kit.delivers(Some("b"), "x"));
 }
@@ -405,8 +410,8 @@ fn two_profiles_wanted_before_a_server_without_sets_answers_leave_the_last_when_
     kit.client.connect(kit.now).unwrap();
     kit.greet(NO_SETS);
     kit.settle();
-    assert_eq!(kit.client.live().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["a"]);
-    assert_eq!(kit.client.live(), &kit.client.wanted());
+    assert_eq!(kit.client.active().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(kit.client.active(), &kit.client.desired());
 }
 
 #[test]
@@ -417,18 +422,18 @@ fn a_refused_change_leaves_what_was_wanted() {
     kit.subscribe("b", &["x"]);
     let request = kit.sent().remove(0);
     kit.answer(&request, "error", &json!({"error": "no"}));
-    assert_eq!(kit.client.wanted().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(kit.client.desired().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["a"]);
     assert!(kit.delivers(Some("a"), "x"));
 }
 
 #[test]
-fn a_late_ack_still_makes_the_subscription_live() {
+fn a_late_ack_still_activates_the_subscription() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.subscribe("a", &["x"]);
     let request = kit.sent().remove(0);
     kit.pass(seconds(10));
     assert_eq!(outcomes(kit.events()), [RequestOutcome::TimedOut]);
-    assert!(kit.client.live().is_empty());
+    assert!(kit.client.active().is_empty());
     // The application heard of the end already.
     assert!(!kit.answer(&request, "ack", &json!({})));
     assert!(kit.delivers(Some("a"), "x"));
@@ -444,7 +449,7 @@ fn an_event_proves_a_subscription_whose_ack_never_came() {
     kit.pass(seconds(10));
     assert!(!kit.delivers(Some("a"), "y") && !kit.delivers(Some("b"), "x"));
     assert!(kit.delivers(Some("a"), "x"));
-    assert_eq!(kit.client.live().len(), 1);
+    assert_eq!(kit.client.active().len(), 1);
 }
 
 #[test]
@@ -461,12 +466,12 @@ fn a_refused_command_has_changed_nothing() {
     let limit = Err(CommandError::Limit(SubscriptionLimit::NameBytes(256)));
     assert_eq!(kit.client.subscribe(kit.now, &long, &every), limit);
     assert_eq!(kit.client.subscribe(kit.now, "a", &[long.as_str()].into_iter().collect()), limit);
-    assert!(kit.client.wanted().is_empty());
+    assert!(kit.client.desired().is_empty());
     assert_eq!(kit.client.poll_timeout(), None);
     kit.subscribe("a", &["*"]);
     kit.subscribe("a", &["x"]);
     assert_eq!(kit.client.subscribe(kit.now, "a", &every), Err(CommandError::TooManyRequests));
-    assert_eq!(kit.client.wanted().len(), 1);
+    assert_eq!(kit.client.desired().len(), 1);
     kit.client.connect(kit.now).unwrap();
     assert_eq!(kit.client.connect(kit.now), Err(CommandError::AlreadyConnecting));
     kit.client.close(kit.now);
@@ -477,7 +482,7 @@ fn a_refused_command_has_changed_nothing() {
 }
 
 #[test]
-fn wanted_subscriptions_are_limited_at_the_limit_and_not_one_before() {
+fn desired_subscriptions_are_limited_at_the_limit_and_not_one_before() {
     let mut kit = Kit::new(ClientConfig { max_requests: 1_000, ..quiet() });
     for index in 0..256 {
         kit.subscribe(&format!("p{index}"), &["x"]);
@@ -485,7 +490,7 @@ fn wanted_subscriptions_are_limited_at_the_limit_and_not_one_before() {
     kit.subscribe("p0", &["y"]);
     let limit = CommandError::Limit(SubscriptionLimit::Subscriptions(256));
     assert_eq!(kit.client.subscribe(kit.now, "one more", &EventNames::every()), Err(limit));
-    assert_eq!(kit.client.wanted().len(), 256);
+    assert_eq!(kit.client.desired().len(), 256);
 
     // The names of all together: 1 MiB, each counted with 32 bytes more.
     let mut kit = Kit::new(quiet());
@@ -531,7 +536,7 @@ fn a_server_that_answers_no_ping_in_10_seconds_is_lost() {
     assert_eq!(kit.client.state(), ClientState::Ready);
     kit.pass(Duration::from_nanos(1));
     assert_eq!(kit.client.state(), ClientState::Backoff);
-    assert_eq!(kit.client.last_loss(), Some(Loss::PongTimeout));
+    assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::PongTimeout));
     assert_eq!(kit.actions(), [Action::Abort]);
 }
 
@@ -541,7 +546,7 @@ fn a_ping_that_cannot_even_be_sent_counts_as_unanswered() {
     kit.pass(seconds(39));
     assert!(kit.client.poll_message().is_some());
     kit.pass(seconds(1));
-    assert_eq!(kit.client.last_loss(), Some(Loss::PongTimeout));
+    assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::PongTimeout));
     assert!(kit.client.poll_message().is_none());
 }
 
@@ -585,7 +590,7 @@ fn time_in_which_nobody_reads_does_not_count_against_the_server() {
     kit.pass(seconds(5));
     assert_eq!(kit.client.state(), ClientState::Ready);
     kit.pass(seconds(1));
-    assert_eq!(kit.client.last_loss(), Some(Loss::PongTimeout));
+    assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::PongTimeout));
 }
 
 #[test]
@@ -609,7 +614,7 @@ fn a_pause_that_outlives_its_connection_counts_on_the_next_from_its_start() {
     let mut kit = Kit::open(config(), NO_SETS);
     kit.client.reading_paused(kit.now);
     kit.pass(seconds(1_000));
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     kit.greet(NO_SETS);
     kit.client.reading_resumed(kit.now);
@@ -634,7 +639,7 @@ fn requests_time_out_even_while_nobody_reads() {
     let mut kit = Kit::open(config(), NO_SETS);
     kit.client.ping(kit.now).unwrap();
     kit.sent();
-    kit.notices();
+    kit.lifecycle();
     kit.client.reading_paused(kit.now);
     kit.pass(seconds(10));
     assert_eq!(outcomes(kit.events()), [RequestOutcome::TimedOut]);
@@ -647,7 +652,7 @@ fn keep_alive_can_be_set_and_switched_off() {
     let keep_alive = KeepAlive { interval: Some(seconds(1)), timeout: Some(seconds(2)) };
     kit = Kit::open(ClientConfig { keep_alive, ..config() }, NO_SETS);
     kit.pass(seconds(3));
-    assert_eq!(kit.client.last_loss(), Some(Loss::PongTimeout));
+    assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::PongTimeout));
 }
 
 #[test]
@@ -655,7 +660,7 @@ fn a_close_is_a_handshake_with_a_deadline() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.subscribe("a", &["x"]);
     kit.settle();
-    kit.notices();
+    kit.lifecycle();
     let ping = kit.client.ping(kit.now).unwrap();
     kit.sent();
     let unsent = kit.client.ping(kit.now).unwrap();
@@ -669,22 +674,23 @@ fn a_close_is_a_handshake_with_a_deadline() {
     assert_eq!(kit.client.state(), ClientState::Closed);
     assert_eq!(kit.actions(), [Action::Abort]);
     let lost = |id| ClientEvent::RequestEnded { id, kind: RequestKind::Ping, outcome: RequestOutcome::ConnectionLost };
-    let [closing, closed] = [Notice::Closing, Notice::Closed(CloseCause::Application)].map(ClientEvent::Notice);
+    let [closing, closed] =
+        [LifecycleEvent::Closing, LifecycleEvent::Closed(CloseCause::Application)].map(ClientEvent::Lifecycle);
     assert_eq!(kit.events(), [closing, lost(ping), lost(unsent), closed]);
     assert_eq!(kit.client.poll_timeout(), None);
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.client.handle_timeout(kit.now);
     kit.client.close(kit.now);
     assert!(!kit.delivers(Some("a"), "x"));
-    assert!(kit.notices().is_empty() && kit.actions().is_empty());
+    assert!(kit.lifecycle().is_empty() && kit.actions().is_empty());
 }
 
 #[test]
 fn a_close_ends_with_the_transport() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.client.close(kit.now);
-    kit.client.lost(kit.now, Loss::ClosedByPeer { code: Some(1000) });
-    assert_eq!(kit.notices().pop(), Some(Notice::Closed(CloseCause::Application)));
+    kit.client.lost(kit.now, DisconnectReason::ClosedByPeer { code: Some(1000) });
+    assert_eq!(kit.lifecycle().pop(), Some(LifecycleEvent::Closed(CloseCause::Application)));
     assert!(kit.actions().is_empty());
 }
 
@@ -692,7 +698,7 @@ fn a_close_ends_with_the_transport() {
 fn a_close_without_a_connection_is_done_at_once() {
     let mut kit = Kit::new(quiet());
     kit.client.close(kit.now);
-    assert_eq!(kit.notices(), [Notice::Closed(CloseCause::Application)]);
+    assert_eq!(kit.lifecycle(), [LifecycleEvent::Closed(CloseCause::Application)]);
     assert!(kit.actions().is_empty());
 
     let mut kit = Kit::new(quiet());
@@ -707,7 +713,7 @@ fn a_close_without_a_connection_is_done_at_once() {
     kit.client.close(kit.now);
     assert_eq!(kit.actions(), [Action::Abort]);
     let lost = ClientEvent::RequestEnded { id, kind: RequestKind::Subscribe, outcome: RequestOutcome::ConnectionLost };
-    assert_eq!(kit.events()[1..], [lost, ClientEvent::Notice(Notice::Closed(CloseCause::Application))]);
+    assert_eq!(kit.events()[1..], [lost, ClientEvent::Lifecycle(LifecycleEvent::Closed(CloseCause::Application))]);
 }
 
 #[test]
@@ -715,7 +721,7 @@ fn a_binary_message_is_closed_with_1003_and_tried_again() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.client.handle_binary(kit.now);
     assert!(matches!(kit.actions()[..], [Action::Close { code: 1003, .. }]));
-    assert_eq!(kit.client.last_loss(), Some(Loss::Violation { code: 1003 }));
+    assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::Violation { code: 1003 }));
     assert_eq!(kit.client.state(), ClientState::Backoff);
     // What is left of that connection is not heard.
     assert!(!kit.delivers(Some("a"), "x"));
@@ -729,14 +735,15 @@ fn undrained_notices_stall_and_lose_nothing() {
     let mut losses = 0;
     while kit.client.poll_timeout().is_some() {
         kit.actions();
-        kit.client.lost(kit.now, Loss::Io);
+        kit.client.lost(kit.now, DisconnectReason::Io);
         losses += 1;
         kit.pass(kit.client.next_attempt_at().unwrap().saturating_duration_since(kit.now));
     }
     assert_eq!(kit.client.state(), ClientState::Backoff);
     assert_eq!(kit.client.connect(kit.now), Err(CommandError::Undrained));
     assert_eq!(kit.client.subscribe(kit.now, "a", &EventNames::every()), Err(CommandError::Undrained));
-    let backoffs = kit.notices().into_iter().filter(|notice| matches!(notice, Notice::Backoff { .. })).count();
+    let backoffs =
+        kit.lifecycle().into_iter().filter(|lifecycle| matches!(lifecycle, LifecycleEvent::Backoff { .. })).count();
     assert_eq!(backoffs, losses);
     kit.pass(Duration::ZERO);
     assert_eq!(kit.client.state(), ClientState::Connecting);
@@ -771,7 +778,7 @@ fn f_12_every_subscription_that_there_may_be_can_be_asked_for_before_a_connectio
         assert!(kit.answer(request, "ack", &json!({})));
     }
     assert_eq!(kit.settle().len(), profiles.len() - first.len());
-    assert_eq!((kit.client.state(), kit.client.live().len()), (ClientState::Ready, 256));
+    assert_eq!((kit.client.state(), kit.client.active().len()), (ClientState::Ready, 256));
 }
 
 #[test]
@@ -826,7 +833,7 @@ fn f_05_a_ping_behind_a_backlog_is_answered_in_time_from_when_it_has_left() {
     kit.pass(seconds(13));
     assert_eq!(kit.client.state(), ClientState::Ready);
     kit.pass(seconds(6));
-    assert_eq!(kit.client.last_loss(), Some(Loss::PongTimeout));
+    assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::PongTimeout));
 }
 
 #[test]
@@ -835,17 +842,17 @@ fn an_attempt_that_is_due_waits_until_the_events_that_pile_up_are_taken() {
     kit.client.connect(kit.now).unwrap();
     // Each attempt has something to tell, and so has its loss.
     for _ in 0..127 {
-        kit.client.lost(kit.now, Loss::Io);
+        kit.client.lost(kit.now, DisconnectReason::Io);
         kit.now = kit.client.poll_timeout().unwrap();
         kit.client.handle_timeout(kit.now);
     }
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     let due = kit.client.next_attempt_at().unwrap();
     assert_eq!(kit.client.poll_timeout(), None, "256 events wait");
     kit.client.handle_timeout(due + seconds(1));
     assert_eq!((kit.client.state(), kit.client.attempt()), (ClientState::Backoff, 128));
 
-    assert_eq!(kit.client.poll_event(), Some(ClientEvent::Notice(Notice::Connecting { attempt: 1 })));
+    assert_eq!(kit.client.poll_event(), Some(ClientEvent::Lifecycle(LifecycleEvent::Connecting { attempt: 1 })));
     assert_eq!(kit.client.poll_timeout(), Some(due));
     kit.client.handle_timeout(due + seconds(1));
     assert_eq!((kit.client.state(), kit.client.attempt()), (ClientState::Connecting, 129));
@@ -855,7 +862,7 @@ fn an_attempt_that_is_due_waits_until_the_events_that_pile_up_are_taken() {
 fn an_attempt_waits_for_its_time() {
     let mut kit = Kit::new(config());
     kit.client.connect(kit.now).unwrap();
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     let due = kit.client.next_attempt_at().unwrap();
     assert!(due > kit.now);
     for (now, state) in [(kit.now, ClientState::Backoff), (due, ClientState::Connecting)] {

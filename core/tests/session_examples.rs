@@ -2,8 +2,8 @@
 #![cfg(test)]
 
 use multiwa_ws_core::session::{
-    ClientConfig, ClientEvent, ClientSession, DEFAULT_MAX_DEPTH, Event, EventNames, EventView, Features, Message,
-    MessageReceived, Notice, RawJson, ServerConfig, ServerEvent, ServerSession, SessionStatus, encode_event,
+    ClientConfig, ClientEvent, ClientSession, DEFAULT_MAX_DEPTH, Envelope, Event, EventNames, EventView, Features,
+    LifecycleEvent, MessageReceived, RawJson, ServerConfig, ServerEvent, ServerSession, SessionStatus, encode_event,
     encode_message,
 };
 use multiwa_ws_core::{Instant, WallClock};
@@ -80,7 +80,7 @@ fn json(text: &str) -> Value {
 }
 
 fn event(text: &str) -> Event<'_> {
-    Message::parse(text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap()
+    Envelope::parse(text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap()
 }
 
 fn server() -> ServerSession {
@@ -100,12 +100,12 @@ fn replies(server: &mut ServerSession) -> Vec<String> {
 #[test]
 fn every_example_is_written_again_from_its_parts() {
     for text in ALL {
-        let message = Message::parse(text, DEFAULT_MAX_DEPTH).unwrap();
+        let message = Envelope::parse(text, DEFAULT_MAX_DEPTH).unwrap();
         let raw = |part: Option<&str>| part.map(|part| RawJson::parse(part).unwrap().into_owned());
         let (payload, request_id) = (raw(message.payload()), raw(message.request_id()));
         let written = encode_message(&message.kind().unwrap(), payload.as_ref(), request_id.as_ref());
         assert_eq!(json(&written), json(text));
-        let again = Message::parse(&written, DEFAULT_MAX_DEPTH).unwrap();
+        let again = Envelope::parse(&written, DEFAULT_MAX_DEPTH).unwrap();
         assert_eq!(
             (again.kind(), again.payload(), again.request_id()),
             (message.kind(), message.payload(), message.request_id())
@@ -182,7 +182,7 @@ fn the_client_says_and_understands_what_the_document_shows() {
     client.subscribe(now, "profile-123", &events).unwrap();
     client.connect(now).unwrap();
     client.opened(now, Features::default());
-    let connecting = [Notice::Connecting { attempt: 1 }, Notice::Opened].map(ClientEvent::Notice);
+    let connecting = [LifecycleEvent::Connecting { attempt: 1 }, LifecycleEvent::Opened].map(ClientEvent::Lifecycle);
     assert!(connecting.into_iter().eq(std::iter::from_fn(|| client.poll_event())));
     let Some(ClientEvent::Connected(ack)) = client.handle_message(now, &mut Some(ACK)) else { panic!("an ack") };
     assert_eq!(ack.payload_text("clientId").as_deref(), Some("abc123"));

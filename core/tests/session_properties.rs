@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use core::time::Duration;
 
 use multiwa_ws_core::session::{
-    Action, ClientConfig, ClientEvent, ClientSession, ClientState, EventNames, Features, Loss, Notice, ReconnectConfig,
-    RequestId, SecondProfile, ServerConfig, ServerSession, TRANSITIONS,
+    Action, ClientConfig, ClientEvent, ClientSession, ClientState, DisconnectReason, EventNames, Features,
+    LifecycleEvent, ReconnectConfig, RequestId, SecondProfile, ServerConfig, ServerSession,
 };
 use multiwa_ws_core::{Instant, WallClock};
 use proptest::prelude::*;
@@ -18,12 +18,12 @@ enum Operation {
     Connect,
     Connected,
     Opened(bool),
-    Message(Message),
+    Envelope(Envelope),
     Binary,
     Traffic,
     Paused,
     Resumed,
-    Lost(Loss),
+    Lost(DisconnectReason),
     Timeout,
     Wait(u64),
     Subscribe(u8, u8),
@@ -36,7 +36,7 @@ enum Operation {
 }
 
 #[derive(Clone, Debug)]
-enum Message {
+enum Envelope {
     Hello,
     Ping,
     /// An answer to the n-th message that was sent, old ones included.
@@ -45,25 +45,25 @@ enum Message {
     Text(&'static str),
 }
 
-fn loss() -> impl Strategy<Value = Loss> {
+fn reason() -> impl Strategy<Value = DisconnectReason> {
     prop_oneof![
-        8 => Just(Loss::Io),
-        4 => Just(Loss::Eof),
-        1 => Just(Loss::Refused { status: 401, retry_after: None }),
-        2 => Just(Loss::Refused { status: 503, retry_after: Some(Duration::from_secs(3)) }),
+        8 => Just(DisconnectReason::Io),
+        4 => Just(DisconnectReason::Eof),
+        1 => Just(DisconnectReason::Refused { status: 401, retry_after: None }),
+        2 => Just(DisconnectReason::Refused { status: 503, retry_after: Some(Duration::from_secs(3)) }),
         3 => prop::sample::select(vec![None, Some(1000), Some(1001), Some(1002), Some(1008), Some(4000)])
-            .prop_map(|code| Loss::ClosedByPeer { code }),
+            .prop_map(|code| DisconnectReason::ClosedByPeer { code }),
     ]
 }
 
-fn message() -> impl Strategy<Value = Message> {
+fn message() -> impl Strategy<Value = Envelope> {
     prop_oneof![
-        4 => Just(Message::Hello),
-        1 => Just(Message::Ping),
-        8 => (prop::sample::select(vec!["ack", "pong", "error"]), 0usize..6).prop_map(|(kind, back)| Message::Answer(kind, back)),
-        3 => (0u8..4, 0u8..3).prop_map(|(profile, event)| Message::Event(profile, event)),
+        4 => Just(Envelope::Hello),
+        1 => Just(Envelope::Ping),
+        8 => (prop::sample::select(vec!["ack", "pong", "error"]), 0usize..6).prop_map(|(kind, back)| Envelope::Answer(kind, back)),
+        3 => (0u8..4, 0u8..3).prop_map(|(profile, event)| Envelope::Event(profile, event)),
         1 => prop::sample::select(vec!["", "{}", "[]", "{\"type\":\"pong\"}", "{\"type\":\"ack\",\"payload\":{\"action\":\"x\"}}", "{\"type\":\"x\"}"])
-            .prop_map(Message::Text),
+            .prop_map(Envelope::Text),
     ]
 }
 
@@ -72,12 +72,12 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => Just(Operation::Connect),
         1 => Just(Operation::Connected),
         6 => any::<bool>().prop_map(Operation::Opened),
-        12 => message().prop_map(Operation::Message),
+        12 => message().prop_map(Operation::Envelope),
         1 => Just(Operation::Binary),
         1 => Just(Operation::Traffic),
         1 => Just(Operation::Paused),
         1 => Just(Operation::Resumed),
-        3 => loss().prop_map(Operation::Lost),
+        3 => reason().prop_map(Operation::Lost),
         6 => Just(Operation::Timeout),
         3 => (0u64..20_000).prop_map(Operation::Wait),
         6 => (0u8..4, 0u8..3).prop_map(|(profile, event)| Operation::Subscribe(profile, event)),
@@ -121,11 +121,11 @@ impl Model {
         self.apply(operation);
         let after = self.client.state();
         // One call moves at most twice: to a state that something else leads out of at once.
-        let step = |from, to| TRANSITIONS.iter().any(|(start, _, end)| (*start, *end) == (from, to));
-        let twice = || TRANSITIONS.iter().any(|(start, _, middle)| *start == before && step(*middle, after));
+        let step = |from, to| diagram().any(|arrow| arrow == (from, to));
+        let twice = || diagram().any(|(start, middle)| start == before && step(middle, after));
         assert!(before == after || step(before, after) || twice(), "{before} to {after} by {operation:?}");
         assert!(after != ClientState::Closed || self.client.poll_timeout().is_none());
-        for (profile, _) in self.client.live().iter() {
+        for (profile, _) in self.client.active().iter() {
             assert!(!profile.is_empty() && self.client.state().is_open());
         }
         if after != ClientState::Backoff {
@@ -143,17 +143,17 @@ impl Model {
             Operation::Opened(subscription_sets) => {
                 client.opened(now, Features { subscription_sets: *subscription_sets });
             }
-            Operation::Message(message) => self.message(message),
+            Operation::Envelope(message) => self.message(message),
             Operation::Binary => client.handle_binary(now),
             Operation::Traffic => client.handle_traffic(now),
             Operation::Paused => client.reading_paused(now),
             Operation::Resumed => client.reading_resumed(now),
-            Operation::Lost(loss) => client.lost(now, *loss),
+            Operation::Lost(reason) => client.lost(now, *reason),
             Operation::Timeout => {
                 if let Some(due) = client.poll_timeout() {
                     self.now = self.now.max(due);
                     client.handle_timeout(self.now);
-                    assert!(client.poll_timeout().is_none_or(|next| next > self.now), "a due time-out makes progress");
+                    assert!(client.poll_timeout().is_none_or(|next| next > self.now), "a due timeout makes progress");
                 }
             }
             Operation::Wait(millis) => self.now += Duration::from_millis(*millis),
@@ -189,21 +189,21 @@ impl Model {
         }
     }
 
-    fn message(&mut self, message: &Message) {
+    fn message(&mut self, message: &Envelope) {
         let text = match message {
-            Message::Hello => r#"{"type":"ack","payload":{"clientId":"c"}}"#.to_owned(),
-            Message::Ping => r#"{"type":"ping","requestId":"s"}"#.to_owned(),
-            Message::Text(text) => (*text).to_owned(),
-            Message::Event(profile, event) => {
+            Envelope::Hello => r#"{"type":"ack","payload":{"clientId":"c"}}"#.to_owned(),
+            Envelope::Ping => r#"{"type":"ping","requestId":"s"}"#.to_owned(),
+            Envelope::Text(text) => (*text).to_owned(),
+            Envelope::Event(profile, event) => {
                 let event = ["x", "y", "z"][usize::from(*event)];
                 json!({"type": "event", "payload": {"event": event, "profileId": format!("p{profile}")}}).to_string()
             }
-            Message::Answer(kind, back) => {
+            Envelope::Answer(kind, back) => {
                 let Some(request) = self.sent.iter().rev().nth(*back) else { return };
                 json!({"type": kind, "payload": {"error": "e"}, "requestId": request["requestId"]}).to_string()
             }
         };
-        let live_before = self.client.live().clone();
+        let live_before = self.client.active().clone();
         self.drain();
         let taken = &mut Some(text.as_str());
         let event = self.client.handle_message(self.now, taken);
@@ -211,14 +211,14 @@ impl Model {
         match &event {
             Some(ClientEvent::Event(event)) => {
                 let (profile, name) = (event.profile_id(), event.name());
-                assert!(self.client.live().matches(profile.as_deref(), &name));
+                assert!(self.client.active().matches(profile.as_deref(), &name));
             }
             Some(ClientEvent::RequestEnded { id, .. }) => {
                 let ends = self.requests.get_mut(id).expect("a request of the application");
                 *ends += 1;
             }
-            Some(ClientEvent::Notice(Notice::Closed(_))) => self.closed += 1,
-            None if matches!(message, Message::Event(..)) => assert_eq!(*self.client.live(), live_before),
+            Some(ClientEvent::Lifecycle(LifecycleEvent::Closed(_))) => self.closed += 1,
+            None if matches!(message, Envelope::Event(..)) => assert_eq!(*self.client.active(), live_before),
             _ => {}
         }
         self.trace += &format!("{event:?}\n");
@@ -228,7 +228,7 @@ impl Model {
         while let Some(event) = self.client.poll_event() {
             assert_eq!(self.closed, 0, "nothing after Closed");
             match &event {
-                ClientEvent::Notice(Notice::Closed(_)) => self.closed += 1,
+                ClientEvent::Lifecycle(LifecycleEvent::Closed(_)) => self.closed += 1,
                 ClientEvent::RequestEnded { id, .. } => *self.requests.get_mut(id).expect("a request") += 1,
                 _ => {}
             }
@@ -315,10 +315,10 @@ proptest! {
                     break;
                 }
             }
-            prop_assert_eq!(model.client.live(), server.subscriptions());
+            prop_assert_eq!(model.client.active(), server.subscriptions());
             prop_assert_eq!(model.client.state(), ClientState::Ready);
             if sets || displace {
-                prop_assert_eq!(&model.client.wanted(), model.client.live());
+                prop_assert_eq!(&model.client.desired(), model.client.active());
             }
             prop_assert_eq!(server.counters().refused, 0);
         }
@@ -357,4 +357,21 @@ fn any_text() -> impl Strategy<Value = String> {
         2 => object.clone(),
         5 => (kind, object).prop_map(|(kind, payload)| format!("{{\"type\":\"{kind}\",\"payload\":{payload},\"requestId\":[1]}}")),
     ]
+}
+
+/// The arrows that `docs/architecture.md` draws between the states of the client.
+fn diagram() -> impl Iterator<Item = (ClientState, ClientState)> {
+    const PAGE: &str = include_str!("../../docs/architecture.md");
+    let (_, arrows) = PAGE.split_once("[*] --> Idle\n").unwrap();
+    let (arrows, _) = arrows.split_once("```").unwrap();
+    arrows.lines().filter_map(|arrow| {
+        let (from, to) = arrow.split_once(':')?.0.split_once("-->")?;
+        Some((state(from.trim()), state(to.trim())))
+    })
+}
+
+fn state(name: &str) -> ClientState {
+    use ClientState::{AwaitingAck, Backoff, Closed, Closing, Connecting, Idle, Ready};
+    let states = [Idle, Connecting, AwaitingAck, Ready, Backoff, Closing, Closed];
+    states.into_iter().find(|state| state.to_string() == name).unwrap()
 }

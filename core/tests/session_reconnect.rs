@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::session::{
-    Action, ClientConfig, ClientEvent, ClientState, CloseCause, CommandError, EventNames, Gap, Loss, Notice,
-    ReconnectConfig, Refusal, RequestKind, RequestOutcome, SecondProfile,
+    Action, ClientConfig, ClientEvent, ClientState, CloseCause, CommandError, DisconnectReason, EventNames, Gap,
+    LifecycleEvent, ReconnectConfig, Refusal, RequestKind, RequestOutcome, SecondProfile,
 };
 use serde_json::json;
 use session_kit::{Kit, NO_SETS, SETS, seconds};
@@ -22,15 +22,15 @@ fn profiles(sent: &[serde_json::Value]) -> Vec<&str> {
 }
 
 #[test]
-fn each_wanted_subscription_is_asked_for_again_in_the_order_of_asking() {
+fn each_desired_subscription_is_asked_for_again_in_the_order_of_asking() {
     let mut kit = Kit::open(quiet(), SETS);
     for profile in ["c", "a", "b"] {
         kit.subscribe(profile, &["x"]);
     }
     kit.settle();
-    kit.client.lost(kit.now, Loss::Eof);
-    assert!(kit.client.live().is_empty());
-    assert_eq!(kit.client.wanted().len(), 3);
+    kit.client.lost(kit.now, DisconnectReason::Eof);
+    assert!(kit.client.active().is_empty());
+    assert_eq!(kit.client.desired().len(), 3);
     kit.back_off();
     // A command in between comes after what was wanted before.
     kit.subscribe("a2", &["x"]);
@@ -44,7 +44,7 @@ fn each_wanted_subscription_is_asked_for_again_in_the_order_of_asking() {
     }
     assert!(kit.answer(&sent[3], "ack", &json!({})));
     assert_eq!(kit.client.state(), ClientState::Ready);
-    assert_eq!(kit.client.live(), &kit.client.wanted());
+    assert_eq!(kit.client.active(), &kit.client.desired());
 }
 
 #[test]
@@ -59,8 +59,8 @@ fn what_was_unsubscribed_from_meanwhile_is_not_asked_for_again_and_stands_in_nob
         kit.greet(features);
         let sent = kit.settle();
         assert!(sent.iter().all(|message| message["type"] != "subscribe" || message["payload"]["profileId"] == "b"));
-        let live: Vec<&str> = kit.client.live().iter().map(|(profile, _)| profile).collect();
-        assert_eq!((live, kit.client.wanted().len()), (vec!["b"], 1), "{features:?}");
+        let live: Vec<&str> = kit.client.active().iter().map(|(profile, _)| profile).collect();
+        assert_eq!((live, kit.client.desired().len()), (vec!["b"], 1), "{features:?}");
     }
 }
 
@@ -69,16 +69,16 @@ fn a_loss_is_told_as_a_gap() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.subscribe("a", &["x"]);
     kit.settle();
-    kit.notices();
+    kit.lifecycle();
     let from = kit.now;
     kit.pass(seconds(7));
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     assert_eq!(kit.client.gap_since(), Some(from));
     // Failing attempts do not shorten it.
     for _ in 0..3 {
         kit.back_off();
         kit.actions();
-        kit.client.lost(kit.now, Loss::Io);
+        kit.client.lost(kit.now, DisconnectReason::Io);
     }
     // Nor does a connection that was lost before it was ready, whatever it made live.
     kit.back_off();
@@ -87,25 +87,25 @@ fn a_loss_is_told_as_a_gap() {
     for _ in 0..2 {
         let text = kit.client.poll_message().map(str::to_owned);
         kit.client.message_sent(0);
-        if kit.client.live().is_empty() {
+        if kit.client.active().is_empty() {
             kit.answer(&serde_json::from_str(&text.unwrap()).unwrap(), "ack", &json!({}));
         }
     }
-    assert_eq!((kit.client.state(), kit.client.live().len()), (ClientState::AwaitingAck, 1));
-    kit.client.lost(kit.now, Loss::Io);
+    assert_eq!((kit.client.state(), kit.client.active().len()), (ClientState::AwaitingAck, 1));
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     kit.greet(NO_SETS);
     kit.pass(seconds(1));
     kit.settle();
-    let Some(Notice::Ready { gap, .. }) = kit.notices().pop() else { panic!("ready") };
+    let Some(LifecycleEvent::Ready { gap, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     assert_eq!(gap, Some(Gap { from, to: kit.now }));
     assert_eq!(kit.client.gap_since(), None);
 }
 
 #[test]
-fn without_a_live_subscription_a_loss_is_no_gap() {
+fn without_an_active_subscription_a_loss_is_no_gap() {
     let mut kit = Kit::open(quiet(), NO_SETS);
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     assert_eq!(kit.client.gap_since(), None);
 }
 
@@ -116,19 +116,19 @@ fn attempts_grow_apart_and_are_counted_from_the_last_stable_connection() {
     for attempt in 1..=12 {
         assert_eq!(kit.actions(), [Action::Connect { attempt }]);
         assert_eq!(kit.client.attempt(), attempt);
-        kit.client.lost(kit.now, Loss::Dns);
+        kit.client.lost(kit.now, DisconnectReason::Dns);
         let wait = kit.client.next_attempt_at().unwrap().saturating_duration_since(kit.now);
         assert!(!wait.is_zero() && wait <= ReconnectConfig::default().ceiling(attempt));
         kit.back_off();
     }
     kit.greet(NO_SETS);
     kit.pass(seconds(59));
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     assert_eq!(kit.client.attempt(), 14);
     kit.greet(NO_SETS);
     kit.pass(seconds(60));
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     assert_eq!(kit.client.attempt(), 1);
 }
@@ -143,12 +143,12 @@ fn connect_and_upgrade_have_deadlines_of_their_own() {
     kit.pass(seconds(9));
     assert_eq!(kit.client.state(), ClientState::Connecting);
     kit.pass(seconds(1));
-    assert_eq!(kit.client.last_loss(), Some(Loss::UpgradeTimeout));
+    assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::UpgradeTimeout));
     assert_eq!(kit.client.poll_action(), Some(Action::Abort));
     kit.back_off();
     kit.actions();
     kit.pass(seconds(10));
-    assert_eq!(kit.client.last_loss(), Some(Loss::ConnectTimeout));
+    assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::ConnectTimeout));
 }
 
 #[test]
@@ -156,14 +156,14 @@ fn an_attempt_that_was_never_begun_is_not_aborted() {
     let mut kit = Kit::new(quiet());
     kit.client.connect(kit.now).unwrap();
     kit.pass(seconds(10));
-    assert_eq!(kit.client.last_loss(), Some(Loss::ConnectTimeout));
+    assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::ConnectTimeout));
     assert!(!kit.actions().contains(&Action::Abort));
 }
 
 #[test]
 fn an_application_may_try_before_its_time() {
     let mut kit = Kit::open(quiet(), NO_SETS);
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.client.connect(kit.now).unwrap();
     assert_eq!(kit.client.state(), ClientState::Connecting);
     assert_eq!(kit.client.attempt(), 2);
@@ -171,15 +171,21 @@ fn an_application_may_try_before_its_time() {
 
 #[test]
 fn endings_that_are_not_tried_again_close_the_client() {
-    let closed = |code| Loss::ClosedByPeer { code: Some(code) };
-    let refused = |status| Loss::Refused { status, retry_after: Some(seconds(1)) };
-    for loss in
-        [refused(401), refused(403), refused(404), closed(1000), closed(1008), Loss::TlsCertificate, Loss::Stopped]
-    {
+    let closed = |code| DisconnectReason::ClosedByPeer { code: Some(code) };
+    let refused = |status| DisconnectReason::Refused { status, retry_after: Some(seconds(1)) };
+    for reason in [
+        refused(401),
+        refused(403),
+        refused(404),
+        closed(1000),
+        closed(1008),
+        DisconnectReason::TlsCertificate,
+        DisconnectReason::Stopped,
+    ] {
         let mut kit = Kit::open(quiet(), NO_SETS);
-        kit.client.lost(kit.now, loss);
+        kit.client.lost(kit.now, reason);
         assert_eq!(kit.client.state(), ClientState::Closed);
-        assert_eq!(kit.notices().pop(), Some(Notice::Closed(CloseCause::Lost(loss))));
+        assert_eq!(kit.lifecycle().pop(), Some(LifecycleEvent::Closed(CloseCause::Lost(reason))));
         assert_eq!(kit.client.poll_timeout(), None);
     }
 }
@@ -190,15 +196,15 @@ fn attempts_can_be_limited_or_switched_off() {
     let mut kit = Kit::new(ClientConfig { reconnect, ..quiet() });
     kit.client.connect(kit.now).unwrap();
     for _ in 0..2 {
-        kit.client.lost(kit.now, Loss::Io);
+        kit.client.lost(kit.now, DisconnectReason::Io);
         kit.back_off();
     }
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     assert_eq!(kit.client.state(), ClientState::Closed);
 
     let reconnect = ReconnectConfig { enabled: false, ..ReconnectConfig::default() };
     let mut kit = Kit::open(ClientConfig { reconnect, ..quiet() }, NO_SETS);
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     assert_eq!(kit.client.state(), ClientState::Closed);
 }
 
@@ -206,7 +212,7 @@ fn attempts_can_be_limited_or_switched_off() {
 fn the_time_that_a_server_asks_for_is_given() {
     let mut kit = Kit::new(quiet());
     kit.client.connect(kit.now).unwrap();
-    kit.client.lost(kit.now, Loss::Refused { status: 503, retry_after: Some(seconds(120)) });
+    kit.client.lost(kit.now, DisconnectReason::Refused { status: 503, retry_after: Some(seconds(120)) });
     let wait = kit.client.next_attempt_at().unwrap().saturating_duration_since(kit.now);
     assert!(wait > seconds(120) && wait <= seconds(120) + Duration::from_millis(500));
 }
@@ -215,8 +221,8 @@ fn the_time_that_a_server_asks_for_is_given() {
 fn a_request_that_was_not_sent_goes_over_the_next_connection() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     let id = kit.subscribe("a", &["x"]);
-    kit.notices();
-    kit.client.lost(kit.now, Loss::Io);
+    kit.lifecycle();
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     kit.greet(NO_SETS);
     let sent = kit.sent();
@@ -230,7 +236,7 @@ fn a_request_that_was_not_sent_goes_over_the_next_connection() {
 fn a_ping_that_was_not_sent_ends_with_its_connection() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     let id = kit.client.ping(kit.now).unwrap();
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     let lost = ClientEvent::RequestEnded { id, kind: RequestKind::Ping, outcome: RequestOutcome::ConnectionLost };
     assert!(kit.events().contains(&lost));
     kit.back_off();
@@ -254,36 +260,36 @@ fn a_request_that_timed_out_before_a_connection_was_open_is_asked_once() {
 }
 
 #[test]
-fn a_subscription_that_a_new_connection_refuses_stays_wanted_and_is_told() {
+fn a_subscription_that_a_new_connection_refuses_stays_desired_and_is_told() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.subscribe("a", &["x"]);
     kit.settle();
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     kit.greet(NO_SETS);
     let request = kit.sent().remove(0);
     assert!(!kit.answer(&request, "error", &json!({"error": "later", "code": "limit_exceeded"})));
-    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     let refusal = Refusal::Server { error: "later".into(), code: Some("limit_exceeded".into()) };
     assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(refusal)));
-    assert_eq!(kit.client.wanted().len(), 1);
+    assert_eq!(kit.client.desired().len(), 1);
 }
 
 #[test]
-fn a_server_that_lost_its_sets_gets_the_first_profile_and_the_others_stay_wanted() {
+fn a_server_that_lost_its_sets_gets_the_first_profile_and_the_others_stay_desired() {
     let mut kit = Kit::open(quiet(), SETS);
     for profile in ["b", "a"] {
         kit.subscribe(profile, &["x"]);
     }
     kit.settle();
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     kit.greet(NO_SETS);
     assert_eq!(profiles(&kit.settle()), ["b"]);
-    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     assert_eq!(failed.len(), 1);
     assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(Refusal::SetsUnsupported)));
-    // To unsubscribe from what is not live must not clear what is, nor make room for another profile.
+    // To unsubscribe from what is not active must not clear what is, nor make room for another profile.
     kit.client.ping(kit.now).unwrap();
     kit.client.unsubscribe(kit.now, Some("a")).unwrap();
     let another = kit.client.subscribe(kit.now, "c", &EventNames::every());
@@ -295,7 +301,7 @@ fn a_server_that_lost_its_sets_gets_the_first_profile_and_the_others_stay_wanted
         [ClientEvent::RequestEnded { outcome: RequestOutcome::Acknowledged { .. }, .. }]
     ));
     assert!(kit.delivers(Some("b"), "x"));
-    assert_eq!(kit.client.wanted().len(), 1);
+    assert_eq!(kit.client.desired().len(), 1);
 }
 
 #[test]
@@ -305,7 +311,7 @@ fn a_profile_that_was_held_back_is_asked_for_once_its_turn_comes() {
         kit.subscribe(profile, &["x"]);
     }
     kit.settle();
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     kit.greet(NO_SETS);
     assert_eq!(profiles(&kit.settle()), ["c"]);
@@ -331,16 +337,16 @@ fn what_a_connection_was_not_asked_for_is_unsubscribed_from_without_a_message() 
             kit.subscribe(profile, &["x"]);
         }
         kit.settle();
-        kit.client.lost(kit.now, Loss::Io);
+        kit.client.lost(kit.now, DisconnectReason::Io);
         let ended = kit.client.unsubscribe(kit.now, Some("b")).unwrap();
         kit.back_off();
-        kit.notices();
+        kit.lifecycle();
         kit.greet(features);
         assert_eq!(profiles(&kit.settle()), ["a"]);
         let outcome = RequestOutcome::Acknowledged { after: Duration::ZERO };
         let ended = ClientEvent::RequestEnded { id: ended, kind: RequestKind::Unsubscribe, outcome };
         assert!(kit.events().contains(&ended), "{features:?}");
-        assert_eq!((kit.client.live().len(), kit.client.live()), (1, &kit.client.wanted()));
+        assert_eq!((kit.client.active().len(), kit.client.active()), (1, &kit.client.desired()));
     }
 }
 
@@ -351,7 +357,7 @@ fn profiles_whose_waiting_unsubscribe_is_refused_are_asked_for_after_all() {
         kit.subscribe(profile, &["x"]);
     }
     kit.settle();
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.client.unsubscribe(kit.now, None).unwrap();
     kit.back_off();
     kit.greet(SETS);
@@ -359,7 +365,7 @@ fn profiles_whose_waiting_unsubscribe_is_refused_are_asked_for_after_all() {
     assert!(kit.sent().is_empty());
     kit.answer(&request, "error", &json!({"error": "too many requests"}));
     assert_eq!(profiles(&kit.settle()), ["b", "a"]);
-    assert_eq!((kit.client.live().len(), kit.client.live()), (2, &kit.client.wanted()));
+    assert_eq!((kit.client.active().len(), kit.client.active()), (2, &kit.client.desired()));
 }
 
 #[test]
@@ -369,7 +375,7 @@ fn a_profile_that_was_held_back_leaves_its_turn_to_the_choice_of_the_application
         kit.subscribe(profile, &["x"]);
     }
     kit.settle();
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     kit.greet(NO_SETS);
     kit.settle();
@@ -378,8 +384,8 @@ fn a_profile_that_was_held_back_leaves_its_turn_to_the_choice_of_the_application
     kit.subscribe("d", &["x"]);
     assert_eq!(kit.settle().last().map(|request| &request["payload"]["profileId"]), Some(&json!("d")));
     kit.client.unsubscribe(kit.now, Some("d")).unwrap();
-    assert_eq!(profiles(&kit.settle()[1..]), ["a"], "`b` is not wanted any more");
-    assert_eq!(*kit.client.live(), kit.client.wanted());
+    assert_eq!(profiles(&kit.settle()[1..]), ["a"], "`b` is not desired any more");
+    assert_eq!(*kit.client.active(), kit.client.desired());
 }
 
 #[test]
@@ -389,14 +395,14 @@ fn a_profile_that_was_held_back_and_then_had_is_no_failure() {
         kit.subscribe(profile, &["x"]);
     }
     kit.settle();
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
-    kit.notices();
+    kit.lifecycle();
     kit.greet(NO_SETS);
     let request = kit.sent().remove(0);
     kit.answer(&request, "error", &json!({"error": "no"}));
     assert_eq!(profiles(&kit.settle()), ["a"]);
-    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     assert_eq!(failed.iter().map(|failed| &*failed.profile).collect::<Vec<_>>(), ["b"]);
 }
 
@@ -407,15 +413,15 @@ fn a_server_that_lost_its_sets_gets_the_last_profile_when_so_chosen() {
         kit.subscribe(profile, &["x"]);
     }
     kit.settle();
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     kit.greet(NO_SETS);
     assert_eq!(profiles(&kit.settle()), ["a"]);
-    let Some(Notice::Ready { failed, .. }) = kit.notices().pop() else { panic!("ready") };
+    let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     let displaced: Vec<_> = failed.iter().map(|failed| (&*failed.profile, failed.outcome.clone())).collect();
     let refused = RequestOutcome::Refused(Refusal::Displaced);
     assert_eq!(displaced, [("b", refused.clone()), ("c", refused)]);
-    assert_eq!(kit.client.wanted(), *kit.client.live());
+    assert_eq!(kit.client.desired(), *kit.client.active());
 }
 
 #[test]
@@ -424,7 +430,7 @@ fn an_old_ping_never_judges_a_new_connection() {
     kit.pass(seconds(30));
     kit.sent();
     kit.pass(seconds(9));
-    kit.client.lost(kit.now, Loss::Io);
+    kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     kit.greet(NO_SETS);
     kit.pass(seconds(29));
@@ -434,10 +440,10 @@ fn an_old_ping_never_judges_a_new_connection() {
 
 /// Cuts the connection after each message of a session with three subscriptions, 10,000 times.
 #[test]
-fn after_any_loss_each_wanted_subscription_is_live_exactly_once() {
+fn after_any_loss_each_desired_subscription_is_active_exactly_once() {
     let mut kit = Kit::new(quiet());
-    let wanted = ["a", "b", "c"];
-    for profile in wanted {
+    let desired = ["a", "b", "c"];
+    for profile in desired {
         kit.subscribe(profile, &["x"]);
     }
     kit.client.connect(kit.now).unwrap();
@@ -455,15 +461,15 @@ fn after_any_loss_each_wanted_subscription_is_live_exactly_once() {
                 kit.answer(&request, "ack", &json!({}));
             }
         }
-        kit.client.lost(kit.now, Loss::Eof);
-        kit.notices();
+        kit.client.lost(kit.now, DisconnectReason::Eof);
+        kit.lifecycle();
         let wait = kit.client.next_attempt_at().unwrap().saturating_duration_since(kit.now);
         assert!(wait <= ReconnectConfig::default().ceiling(kit.client.attempt()));
         kit.back_off();
     }
     kit.greet(SETS);
     let sent = kit.settle();
-    assert_eq!(profiles(&sent), wanted);
-    assert_eq!(kit.client.live().len(), 3);
+    assert_eq!(profiles(&sent), desired);
+    assert_eq!(kit.client.active().len(), 3);
     assert_eq!(kit.client.state(), ClientState::Ready);
 }

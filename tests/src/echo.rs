@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, DeflateConfig, DeflateOffer};
 use multiwa_ws_core::websocket::{Compression, Config, Event, Received};
-use multiwa_ws_driver::{Io, Options, WebSocket};
+use multiwa_ws_driver::{Io, WebSocket, WebSocketConfig};
 
 /// The runtime that a program runs on.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -22,7 +22,7 @@ const MAX_MESSAGE_LEN: usize = 32 << 20;
 
 /// How each connection is set up: for long messages, all of them compressed, and as slow as the suite likes.
 #[must_use]
-pub fn options() -> Options {
+pub fn options() -> WebSocketConfig {
     let connection = Config {
         max_message_len: MAX_MESSAGE_LEN,
         // An echo and what waits before it.
@@ -32,7 +32,7 @@ pub fn options() -> Options {
         compression: Compression { threshold: 0, ..Compression::default() },
         ..Config::default()
     };
-    Options { connection, ..Options::default() }
+    WebSocketConfig { connection, ..WebSocketConfig::default() }
 }
 
 /// What the server grants to every client.

@@ -1,7 +1,7 @@
 //! The test kit of multiwa-ws: what the suites in `tests/` are built from.
 //!
 //! - [`mod@reference`]: an independent, strict parser of RFC 6455 to hold the core against, and an encoder for broken frames.
-//! - `behaviour`: clients and servers of every binding behind one adapter, and what they are tested against.
+//! - `behavior`: clients and servers of every binding behind one adapter, and what they are tested against.
 //! - [`echo`]: what the echo programs in `src/bin` are made of, the peers that the Autobahn suite tests.
 //! - [`link`]: a byte link between two state machines that splits, delays, cuts and corrupts, in virtual time.
 //! - [`simulator`]: the machines of core, joined by such links, in virtual time.
@@ -14,7 +14,7 @@
 //! inside one closure. `tests/memory_meter.rs` states what its figures mean.
 
 #[cfg(feature = "programs")]
-pub mod behaviour;
+pub mod behavior;
 pub mod chaos;
 #[cfg(feature = "programs")]
 pub mod echo;

@@ -157,21 +157,21 @@ impl Program {
         run(kill, Duration::from_secs(20)).map(drop)
     }
 
-    /// The next line, written to either stream, that `wanted` accepts. Those before it are passed over.
+    /// The next line, written to either stream, that `desired` accepts. Those before it are passed over.
     ///
     /// # Errors
     /// [`ProgramError::TimedOut`] when none came within `limit`, [`ProgramError::EndedEarly`] when none can come any more.
     pub fn wait_for_line(
         &mut self,
         limit: Duration,
-        mut wanted: impl FnMut(&Line) -> bool,
+        mut desired: impl FnMut(&Line) -> bool,
     ) -> Result<Line, ProgramError> {
         let deadline = Instant::now() + limit;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     self.seen.push(line.clone());
-                    if wanted(&line) {
+                    if desired(&line) {
                         return Ok(line);
                     }
                 }

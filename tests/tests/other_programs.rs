@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use libtest_mimic::Arguments;
-use multiwa_ws_tests::behaviour::report::{external_trial, run};
+use multiwa_ws_tests::behavior::report::{external_trial, run};
 use multiwa_ws_tests::process::{Line, Program, Stream, cargo_binary, cargo_example, workspace_root};
 
 /// Longer than any of these steps takes, however busy the machine is.

@@ -9,7 +9,8 @@ use multiwa_ws_core::client::{Client, Config, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
 use multiwa_ws_core::hub::Hub;
 use multiwa_ws_core::session::{
-    ClientConfig, ClientEvent, ClientState, EventNames, Loss, Message, Notice, ReconnectConfig, ServerEvent,
+    ClientConfig, ClientEvent, ClientState, DisconnectReason, Envelope, EventNames, LifecycleEvent, ReconnectConfig,
+    ServerEvent,
 };
 use multiwa_ws_core::{Instant, KeepAlive, WallClock, server};
 
@@ -34,7 +35,7 @@ struct World {
     asked: BTreeMap<String, usize>,
     /// The events that the application got on this connection.
     events: Vec<String>,
-    notices: Vec<Notice>,
+    lifecycle: Vec<LifecycleEvent>,
 }
 
 impl World {
@@ -56,7 +57,7 @@ impl World {
             down: Vec::new(),
             asked: BTreeMap::new(),
             events: Vec::new(),
-            notices: Vec::new(),
+            lifecycle: Vec::new(),
         }
     }
 
@@ -69,7 +70,7 @@ impl World {
         self.down.clear();
         self.asked.clear();
         self.events.clear();
-        self.notices.clear();
+        self.lifecycle.clear();
     }
 
     /// Carries one unit, a head of HTTP or a frame: to the server while there are any, then to the client. Whether there was
@@ -83,7 +84,7 @@ impl World {
         } else {
             return false;
         }
-        self.take_notices();
+        self.take_lifecycle();
         true
     }
 
@@ -121,7 +122,7 @@ impl World {
 
     fn publish(&mut self, profile: &str) {
         let text = format!(r#"{{"type":"event","payload":{{"event":"e","profileId":"{profile}"}}}}"#);
-        let event = Message::parse(&text, 64).unwrap().into_event().unwrap();
+        let event = Envelope::parse(&text, 64).unwrap().into_event().unwrap();
         let server = &mut self.server;
         assert_eq!(self.hub.publish(&event, |(), message| server.publish(message).unwrap()), 1);
     }
@@ -130,24 +131,24 @@ impl World {
         while let Some(received) = self.client.handle_input(self.now, &mut unit) {
             match received.event {
                 ClientEvent::Event(event) => self.events.push(event.profile_id().unwrap().into_owned()),
-                ClientEvent::Notice(notice) => self.notices.push(notice),
+                ClientEvent::Lifecycle(lifecycle) => self.lifecycle.push(lifecycle),
                 ClientEvent::Connected(_) | ClientEvent::RequestEnded { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
     }
 
-    fn take_notices(&mut self) {
+    fn take_lifecycle(&mut self) {
         while let Some(event) = self.client.poll_event() {
-            if let ClientEvent::Notice(notice) = event {
-                self.notices.push(notice);
+            if let ClientEvent::Lifecycle(lifecycle) = event {
+                self.lifecycle.push(lifecycle);
             }
         }
     }
 
     /// The transport is gone, with all that was under way.
     fn cut(&mut self) {
-        self.client.handle_lost(self.now, Loss::Io);
+        self.client.handle_lost(self.now, DisconnectReason::Io);
         self.hub.remove(());
         assert_eq!(self.client.poll_action(), Some(TransportAction::Disconnect));
     }
@@ -169,18 +170,20 @@ impl World {
         wait
     }
 
-    /// Each subscription is live exactly once at both ends, was asked for once, and had its event once.
+    /// Each subscription is active exactly once at both ends, was asked for once, and had its event once.
     fn check_whole(&self) {
         let session = self.client.session();
-        assert_eq!((session.state(), session.live().len()), (ClientState::Ready, PROFILES.len()));
-        assert_eq!(session.live(), self.server.subscriptions().unwrap());
-        assert_eq!(*session.live(), session.wanted());
+        assert_eq!((session.state(), session.active().len()), (ClientState::Ready, PROFILES.len()));
+        assert_eq!(session.active(), self.server.subscriptions().unwrap());
+        assert_eq!(*session.active(), session.desired());
         let once = PROFILES.map(|profile| (profile.to_owned(), 1)).into_iter().collect();
         assert_eq!(self.asked, once);
         // In the order of asking.
         assert_eq!(self.events, PROFILES);
-        let ready =
-            self.notices.iter().filter(|notice| matches!(notice, Notice::Ready { failed, .. } if failed.is_empty()));
+        let ready = self
+            .lifecycle
+            .iter()
+            .filter(|lifecycle| matches!(lifecycle, LifecycleEvent::Ready { failed, .. } if failed.is_empty()));
         assert_eq!(ready.count(), 1);
     }
 }
@@ -216,15 +219,15 @@ fn whole_session() -> usize {
 }
 
 #[test]
-fn after_each_of_10_000_losses_every_subscription_is_live_exactly_once() {
+fn after_each_of_10_000_losses_every_subscription_is_active_exactly_once() {
     let units = whole_session();
     // Two heads, the greeting, and for each profile a request, its answer and an event.
     assert_eq!(units, 2 + 1 + 3 * PROFILES.len());
     let mut world = World::new();
     let mut longest = Duration::ZERO;
-    for loss in 0..LOSSES {
+    for reason in 0..LOSSES {
         world.connect();
-        let cut = loss % (units + 1);
+        let cut = reason % (units + 1);
         for unit in 0..cut {
             assert!(world.step(), "nothing under way after {unit} units of {cut}");
         }
@@ -233,13 +236,13 @@ fn after_each_of_10_000_losses_every_subscription_is_live_exactly_once() {
             world.check_whole();
         }
         // Every fifth whole session lasts long enough to count as stable; then attempts are counted anew.
-        let stable = cut == units && loss % (5 * (units + 1)) == units;
+        let stable = cut == units && reason % (5 * (units + 1)) == units;
         if stable {
             world.now += ReconnectConfig::default().stable_after;
         }
         world.cut();
         longest = longest.max(world.back_off());
-        assert_eq!(world.client.session().attempt() == 1, stable, "after loss {loss}");
+        assert_eq!(world.client.session().attempt() == 1, stable, "after reason {reason}");
     }
     // The attempts did come to the longest wait in between.
     assert!(longest > Duration::from_secs(20), "{longest:?}");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use multiwa_ws_core::session::{Notice, RawJson, ReconnectConfig};
+use multiwa_ws_core::session::{LifecycleEvent, RawJson, ReconnectConfig};
 use multiwa_ws_tokio::{Client, ConnectionRate, Observed, Server, Update, Updates};
 
 const CLIENTS: usize = 2_000;
@@ -52,7 +52,9 @@ async fn connect(url: &str) -> (Client, Updates) {
 
 async fn ready_again(updates: &mut Updates) {
     loop {
-        if let Update::Notice(Notice::Ready { failed, gap: Some(_) }) = updates.next().await.expect("it goes on") {
+        if let Update::Lifecycle(LifecycleEvent::Ready { failed, gap: Some(_) }) =
+            updates.next().await.expect("it goes on")
+        {
             assert_eq!(failed, []);
             return;
         }
@@ -85,7 +87,7 @@ async fn two_thousand_clients_come_back_subscribed_at_the_rate_that_the_server_s
         assert_eq!(server.publisher().send("e", Some("p"), &data), CLIENTS);
         for (client, updates) in &mut clients {
             assert_eq!(updates.next_event().await.unwrap().data(), Some("1"));
-            assert_eq!(client.status().live.len(), 1);
+            assert_eq!(client.status().active.len(), 1);
         }
 
         let attempts = attempts.lock().unwrap();

@@ -8,7 +8,8 @@ use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::Rejection;
 use multiwa_ws_core::server::Ended;
 use multiwa_ws_core::session::{
-    ClientConfig, ClientState, CloseCause, EventNames, Loss, Notice, SecondProfile, ServerConfig, ServerEvent,
+    ClientConfig, ClientState, CloseCause, DisconnectReason, EventNames, LifecycleEvent, SecondProfile, ServerConfig,
+    ServerEvent,
 };
 use multiwa_ws_core::websocket::Cause;
 use multiwa_ws_tests::link::{FailureKind, Faults};
@@ -50,18 +51,20 @@ fn events(world: &mut World, client: usize) -> Vec<String> {
     data.collect()
 }
 
-fn notices(world: &mut World, client: usize) -> Vec<Notice> {
+fn lifecycle(world: &mut World, client: usize) -> Vec<LifecycleEvent> {
     let heard = world.node(client).unwrap().heard.iter();
-    heard.filter_map(|heard| if let Heard::Notice(notice) = heard { Some(notice.clone()) } else { None }).collect()
+    heard
+        .filter_map(|heard| if let Heard::Lifecycle(lifecycle) = heard { Some(lifecycle.clone()) } else { None })
+        .collect()
 }
 
 /// How the client's connections were lost, in order.
-fn losses(world: &mut World, client: usize) -> Vec<Loss> {
-    let lost = |notice: Notice| match notice {
-        Notice::Backoff { loss, .. } | Notice::Closed(CloseCause::Lost(loss)) => Some(loss),
+fn losses(world: &mut World, client: usize) -> Vec<DisconnectReason> {
+    let lost = |lifecycle: LifecycleEvent| match lifecycle {
+        LifecycleEvent::Backoff { reason, .. } | LifecycleEvent::Closed(CloseCause::Lost(reason)) => Some(reason),
         _ => None,
     };
-    notices(world, client).into_iter().filter_map(lost).collect()
+    lifecycle(world, client).into_iter().filter_map(lost).collect()
 }
 
 /// The profiles that were subscribed to on the present transport of the client, in order.
@@ -141,7 +144,7 @@ fn a_peer_that_vanished_is_noticed_by_both_sides_after_a_ping() {
     assert_eq!(world.ending(first), None);
     // 30 s of silence, then 10 s without an answer.
     world.sleep(seconds(2)).unwrap();
-    assert_eq!(losses(&mut world, 0), [Loss::PongTimeout]);
+    assert_eq!(losses(&mut world, 0), [DisconnectReason::PongTimeout]);
     until(&mut world, 0, ClientState::Ready);
     assert_eq!(world.opened(), 2);
     let Some(Ended::Closed(closed)) = world.ending(first) else { panic!("the server still waits") };
@@ -167,7 +170,7 @@ fn a_half_closed_transport_is_a_loss_and_is_opened_anew() {
     let now = world.now().as_nanos();
     world.transport(first).unwrap().down.cut(now, FailureKind::Eof);
     until(&mut world, 0, ClientState::Backoff);
-    assert_eq!(losses(&mut world, 0), [Loss::Eof]);
+    assert_eq!(losses(&mut world, 0), [DisconnectReason::Eof]);
     until(&mut world, 0, ClientState::Ready);
     assert_eq!(subscribed(&mut world, 0), ["a"]);
 }
@@ -180,7 +183,7 @@ fn a_reconnected_client_asks_for_each_subscription_exactly_once_before_it_is_rea
             world.cut(0, kind);
             until(&mut world, 0, ClientState::Backoff);
             until(&mut world, 0, ClientState::Ready);
-            assert_eq!(world.opened(), round, "one transport a loss");
+            assert_eq!(world.opened(), round, "one transport a reason");
             assert_eq!(subscribed(&mut world, 0), ["a", "b", "c"]);
         }
         world.publish(Some("b"), "x", "7").unwrap();
@@ -201,8 +204,8 @@ fn a_server_that_restarts_gets_its_clients_back_with_their_subscriptions() {
     for &client in &clients {
         until(&mut world, client, ClientState::Ready);
         let losses = losses(&mut world, client);
-        assert_eq!(losses[0], Loss::ClosedByPeer { code: Some(1001) });
-        assert!(losses[1..].iter().all(|loss| *loss == Loss::Io), "{losses:?}");
+        assert_eq!(losses[0], DisconnectReason::ClosedByPeer { code: Some(1001) });
+        assert!(losses[1..].iter().all(|reason| *reason == DisconnectReason::Io), "{losses:?}");
     }
     assert_eq!(world.publish(Some("a"), "x", "1").unwrap().len(), clients.len());
     world.sleep(seconds(1)).unwrap();
@@ -217,7 +220,8 @@ fn the_attempts_of_a_client_grow_rarer_up_to_the_longest_wait() {
     world.door = Door::Shut;
     world.restart(FailureKind::Reset);
     world.sleep(seconds(3_600)).unwrap();
-    let attempts = notices(&mut world, 0).into_iter().filter(|notice| matches!(notice, Notice::Connecting { .. }));
+    let attempts =
+        lifecycle(&mut world, 0).into_iter().filter(|lifecycle| matches!(lifecycle, LifecycleEvent::Connecting { .. }));
     // Full jitter up to 30 s: one attempt every 15 s in the mean.
     let attempts = attempts.count();
     assert!((180..320).contains(&attempts), "{attempts}");
@@ -233,7 +237,7 @@ fn a_black_hole_is_given_up_after_ten_seconds_and_tried_again() {
     world.sleep(seconds(9)).unwrap();
     assert_eq!(losses(&mut world, client), []);
     world.sleep(seconds(1)).unwrap();
-    assert_eq!(losses(&mut world, client), [Loss::ConnectTimeout]);
+    assert_eq!(losses(&mut world, client), [DisconnectReason::ConnectTimeout]);
     world.door = Door::Open;
     until(&mut world, client, ClientState::Ready);
 }
@@ -247,7 +251,7 @@ fn a_server_that_accepts_the_transport_and_says_nothing_is_given_up_after_ten_se
     world.sleep_until(|world| world.transport_of(client).is_some()).unwrap();
     world.cut(client, FailureKind::Silence);
     world.sleep(seconds(11)).unwrap();
-    assert_eq!(losses(&mut world, client), [Loss::UpgradeTimeout]);
+    assert_eq!(losses(&mut world, client), [DisconnectReason::UpgradeTimeout]);
 }
 
 #[test]
@@ -258,11 +262,11 @@ fn a_refused_key_ends_the_client_and_a_full_server_does_not() {
     let now = world.now();
     world.node(client).unwrap().client.connect(now).unwrap();
     world.sleep(seconds(5)).unwrap();
-    assert_eq!(losses(&mut world, client), [Loss::Refused { status: 503, retry_after: Some(seconds(7)) }]);
+    assert_eq!(losses(&mut world, client), [DisconnectReason::Refused { status: 503, retry_after: Some(seconds(7)) }]);
     world.door = Door::Rejecting(Rejection::unauthorized());
     until(&mut world, client, ClientState::Closed);
-    let refused = Loss::Refused { status: 401, retry_after: None };
-    assert_eq!(notices(&mut world, client).last(), Some(&Notice::Closed(CloseCause::Lost(refused))));
+    let refused = DisconnectReason::Refused { status: 401, retry_after: None };
+    assert_eq!(lifecycle(&mut world, client).last(), Some(&LifecycleEvent::Closed(CloseCause::Lost(refused))));
     world.sleep(seconds(3_600)).unwrap();
     assert_eq!(world.opened(), 2);
 }
@@ -278,7 +282,7 @@ fn a_closed_client_ends_both_sides_cleanly() {
         world.sleep_until(|world| world.transports().is_empty()).unwrap();
         let Some(Ended::Closed(closed)) = world.ending(id) else { panic!() };
         assert_eq!((closed.cause, closed.code, closed.clean), (Cause::Peer, CloseCode::NORMAL, true));
-        assert_eq!(notices(&mut world, 0).last(), Some(&Notice::Closed(CloseCause::Application)));
+        assert_eq!(lifecycle(&mut world, 0).last(), Some(&LifecycleEvent::Closed(CloseCause::Application)));
         assert_eq!(world.next_due(), None, "nothing is left to do");
     }
 }

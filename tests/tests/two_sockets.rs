@@ -83,7 +83,7 @@ fn rfc6455_7_1_1_whoever_closes_the_server_ends_the_transport_first_and_nothing_
             let said = |text: &str, code| vec![Said::Text(text.into()), Said::Close(Some(code))];
             assert_eq!(pair.client.said, said("from the server", down));
             assert_eq!(pair.server.said, said("from the client", up));
-            assert!(pair.now < SECOND, "no time-out was waited for");
+            assert!(pair.now < SECOND, "no timeout was waited for");
         }
     }
 }

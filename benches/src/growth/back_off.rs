@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, Config, TransportAction};
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::DisconnectReason;
 
 use super::{Curve, Plot, Point, steps};
 use crate::ours::{Run, SEED};
@@ -46,7 +46,7 @@ fn fail(client: &mut Client, now: &mut Instant) {
         latest = Some(action);
     }
     assert!(matches!(latest, Some(TransportAction::Connect { .. })), "its back-off is over");
-    client.connect_failed(*now, Loss::Io);
+    client.connect_failed(*now, DisconnectReason::Io);
     while black_box(client.poll_event()).is_some() {}
     *now = client.poll_timeout().expect("it tries again");
     client.handle_timeout(*now);

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use multiwa_ws_core::hub::Hub;
-use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, EventNames, Message, SubscriptionSet};
+use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope, EventNames, SubscriptionSet};
 use multiwa_ws_core::websocket::WebSocket;
 
 use super::{Curve, Plot, Point};
@@ -78,7 +78,7 @@ fn publisher(hub: Hub<usize>, receivers: usize, sockets: Rc<RefCell<Vec<WebSocke
     let sink = Sink::default();
     Box::new(move || {
         let event =
-            Message::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Message::into_event).expect("it is an event");
+            Envelope::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Envelope::into_event).expect("it is an event");
         let mut sockets = sockets.borrow_mut();
         let delivered = hub.publish(&event, |id, message| {
             sockets[id].sender().send_shared(message).expect("there is room");

@@ -60,11 +60,11 @@ where
         .axis_desc_style((FONT, 14))
         .light_line_style(WHITE)
         .draw()?;
-    for (curve, colour) in measured.iter().zip(COLOURS) {
+    for (curve, color) in measured.iter().zip(COLOURS) {
         chart
-            .draw_series(LineSeries::new(curve.points.iter().copied(), colour.stroke_width(2)).point_size(3))?
+            .draw_series(LineSeries::new(curve.points.iter().copied(), color.stroke_width(2)).point_size(3))?
             .label(curve.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
     }
     chart
         .configure_series_labels()

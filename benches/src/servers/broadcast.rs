@@ -2,7 +2,7 @@
 //!
 //! Ours is the server as users have it, behind its upgrade and a subscription. A peer is a stream after the upgrade in a task
 //! of its own, with a channel in front of it that carries the event by reference: the task feeds what is at hand to the stream
-//! and flushes once. It does not wait for input, as a server would have to besides: that is in the peers' favour. Only `wtx` is
+//! and flushes once. It does not wait for input, as a server would have to besides: that is in the peers' favor. Only `wtx` is
 //! asked to read, once a burst: its stream writes when it is about to be read from.
 
 use std::io::{self, BufReader, Write};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::handshake::DeflateConfig;
-use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Message};
+use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope};
 use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role};
 use multiwa_ws_tokio::{Server, ServerTls};
 
@@ -61,7 +61,7 @@ pub(super) fn async_std(listener: TcpListener) -> io::Result<()> {
 
 /// The whole server: sessions, registry and mailboxes.
 pub(super) fn broadcast(event: &str, ready: Ready, mut orders: Orders) -> io::Result<()> {
-    let event = Message::parse(event, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event().expect("it is an event");
+    let event = Envelope::parse(event, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event().expect("it is an event");
     super::block_on(async {
         let server = Server::builder().websocket(config()).bind(([127, 0, 0, 1], 0).into()).await?;
         // Whoever waits for it has gone only with the process.
@@ -98,7 +98,7 @@ pub(super) fn idle(mut orders: Orders, deflate: bool, tls: bool) -> io::Result<(
         while let Some(profiles) = orders.recv().await {
             for profile in 0..profiles {
                 let text = event(Keys::First, &format!("profile-{profile}"), 300, &mut Random::new(1));
-                let event = Message::parse(&text, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event();
+                let event = Envelope::parse(&text, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event();
                 publisher.publish(&event.expect("it is an event"));
                 // What lies in flight at once is no part of what an idle connection costs.
                 tokio::task::yield_now().await;

@@ -25,7 +25,7 @@ const GOALS: [Goal; 2] = [Goal::TimesBestPeer(1.0), Goal::OfReference("raw zlib-
 
 pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     // A pass is as long as a turn of other subjects: with one alone, it would matter much whether the state and the code of
-    // the neighbour before are still in the caches, which are those of the same library or of another one.
+    // the neighbor before are still in the caches, which are those of the same library or of another one.
     let Effort { rounds, turn } = options.effort;
     let effort = Effort { rounds: (rounds / 3).max(1), turn: 10 * turn };
     let texts = stream(EVENTS, LEN, &mut Random::new(1));

@@ -26,13 +26,13 @@ const TURN_BURSTS: usize = 4;
 pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     pin(1);
     let bursts = BURSTS.map(|burst| (burst, format!("300 B to {SUBSCRIBERS} subscribers, bursts of {burst}")));
-    let wanted: Vec<_> = bursts.into_iter().filter(|(_, name)| options.wants(name)).collect();
-    if wanted.is_empty() {
+    let desired: Vec<_> = bursts.into_iter().filter(|(_, name)| options.wants(name)).collect();
+    if desired.is_empty() {
         return Ok(());
     }
     // Both ends are in this process.
     need_open_files(2 * BROADCASTERS.len() * SUBSCRIBERS)?;
-    compare(&wanted, put, options)
+    compare(&desired, put, options)
 }
 
 fn compare(bursts: &[(usize, String)], put: &mut Put<'_>, options: &Options) -> io::Result<()> {

@@ -53,5 +53,5 @@ pub const SUBJECTS: &[Subject] = &[
         run: fanout::run,
     },
     Subject { name: "idle", about: "memory of idle connections", run: idle::run },
-    Subject { name: "route", about: "bytes of a wire to wanted events", run: route::run },
+    Subject { name: "route", about: "bytes of a wire to desired events", run: route::run },
 ];

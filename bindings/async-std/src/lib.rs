@@ -18,7 +18,7 @@ pub use async_std::*;
 pub use multiwa_ws_driver::{
     BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
     ConnectorError, Destination, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork,
-    InvalidUrl, KeyPlacement, Observed, Options, Origin, Overflow, Peer, Permissions, Proxy, Publisher, QueueConfig,
+    InvalidUrl, KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy, Publisher, QueueConfig,
     RedirectError, Request, RequestError, ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError,
-    TrustedProxy, Update,
+    TrustedProxy, Update, WebSocketConfig,
 };

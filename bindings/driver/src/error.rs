@@ -2,7 +2,7 @@
 
 use std::io;
 
-use multiwa_ws_core::handshake::{DecisionError, InvalidRequest, Refusal, RequestError, ResponseError};
+use multiwa_ws_core::handshake::{DecisionError, InvalidRequest, RequestError, Response, ResponseError};
 use multiwa_ws_core::websocket::{Cause, Closed, ProtocolError, SendError};
 
 /// Why a connection ended, when it was neither side's wish.
@@ -42,7 +42,7 @@ pub enum HandshakeError {
     InvalidRequest(#[from] InvalidRequest),
     /// The server refused, in HTTP.
     #[error("the server refused the connection with HTTP status {}", .0.status)]
-    Refused(Box<Refusal>),
+    Refused(Box<Response>),
     /// The server's answer broke a rule, or never came.
     #[error(transparent)]
     Response(#[from] ResponseError),

@@ -4,10 +4,9 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::handshake::state::ServerState;
 use multiwa_ws_core::handshake::{
-    Acceptance, Answer, ClientHandshake, ClientRequest, HandshakeLimits, Rejection, ServerHandshake, UpgradeRequest,
-    Upgraded,
+    Acceptance, Answer, ClientHandshake, ClientRequest, HandshakeLimits, Rejection, ServerHandshake, ServerPhase,
+    UpgradeRequest, Upgraded,
 };
 use multiwa_ws_core::websocket::{Config, Role};
 
@@ -18,7 +17,7 @@ use crate::{Io, Runtime, WebSocket, seed};
 
 /// What a [`WebSocket`] is told at its start.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct WebSocketConfig {
     /// Limits, keep-alive and compression of the connection.
     pub connection: Config,
     /// Limits of the upgrade.
@@ -33,7 +32,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     pub async fn connect(
         stream: S,
         request: ClientRequest,
-        options: &Options,
+        options: &WebSocketConfig,
     ) -> Result<(Self, Upgraded), HandshakeError> {
         let mut handshake = ClientHandshake::new(R::now(), request, options.handshake, seed()?)?;
         let mut upgrade = Upgrade::<S, R>::new(stream);
@@ -67,7 +66,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// There was no valid request, it was rejected (the client is told in both cases), or the stream failed.
     pub async fn accept(
         stream: S,
-        options: &Options,
+        options: &WebSocketConfig,
         decide: impl FnOnce(&UpgradeRequest) -> Result<Acceptance, Rejection>,
     ) -> Result<(Self, UpgradeRequest, Upgraded), HandshakeError> {
         let mut handshake = ServerHandshake::new(R::now(), options.handshake);
@@ -90,7 +89,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
                     Err(rejection) => handshake.reject(R::now(), &rejection)?,
                 }
             }
-            if handshake.state() == ServerState::Accepting {
+            if handshake.state() == ServerPhase::Accepting {
                 upgrade.respond(&mut handshake).await?;
             }
             if let Some(accepted) = handshake.poll_accepted() {

@@ -21,10 +21,10 @@ pub use client::{
     ATTEMPT_DELAY, BuildError, CONNECT_DEADLINE, Client, ClientBuilder, ConnectError, Connector, ConnectorError,
     Destination, Endpoint, Events, InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError, QueueConfig,
     RedirectError, Request, RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates, interleave,
-    tls_loss,
+    tls_disconnect_reason,
 };
 pub use error::{Error, HandshakeError};
-pub use handshake::Options;
+pub use handshake::WebSocketConfig;
 #[cfg(unix)]
 pub use net::UnixNet;
 pub use net::{Net, Tls, limit_unsent};

@@ -7,7 +7,7 @@
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::ClientEvent;
 #[cfg(feature = "tracing")]
-use multiwa_ws_core::session::{Notice, RequestId, RequestOutcome};
+use multiwa_ws_core::session::{LifecycleEvent, RequestId, RequestOutcome};
 #[cfg(feature = "tracing")]
 use tracing::Level;
 
@@ -85,7 +85,7 @@ impl Log {
     pub(crate) fn received(&mut self, now: Instant, event: &ClientEvent<'_>) {
         #[cfg(feature = "tracing")]
         match event {
-            ClientEvent::Notice(notice) => self.notified(now, notice),
+            ClientEvent::Lifecycle(lifecycle) => self.notified(now, lifecycle),
             ClientEvent::Event(event) => {
                 let bytes = event.as_str().len();
                 self.put_off(Level::TRACE, move || tracing::trace!(target: TARGET, bytes, "event received"));
@@ -136,29 +136,29 @@ impl Log {
     }
 
     #[cfg(feature = "tracing")]
-    fn notified(&mut self, now: Instant, notice: &Notice) {
-        match notice {
-            Notice::Connecting { attempt } => {
+    fn notified(&mut self, now: Instant, lifecycle: &LifecycleEvent) {
+        match lifecycle {
+            LifecycleEvent::Connecting { attempt } => {
                 let attempt = *attempt;
                 self.put_off(Level::DEBUG, move || tracing::debug!(target: TARGET, attempt, "connecting"));
             }
-            Notice::Opened => self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "connection open")),
-            Notice::AckMissing => {
+            LifecycleEvent::Opened => self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "connection open")),
+            LifecycleEvent::AckMissing => {
                 self.put_off(Level::WARN, || tracing::warn!(target: TARGET, "the server did not greet"));
             }
-            Notice::Ready { failed, gap } => {
+            LifecycleEvent::Ready { failed, gap } => {
                 let failed_subscriptions = failed.len();
                 let gap = gap.map(|gap| gap.to.saturating_duration_since(gap.from));
                 self.put_off(Level::INFO, move || tracing::info!(target: TARGET, failed_subscriptions, ?gap, "ready"));
             }
-            Notice::Backoff { loss, until } => {
-                let (loss, wait) = (*loss, until.saturating_duration_since(now));
+            LifecycleEvent::Backoff { reason, until } => {
+                let (reason, wait) = (*reason, until.saturating_duration_since(now));
                 self.put_off(Level::WARN, move || {
-                    tracing::warn!(target: TARGET, %loss, ?wait, "connection lost, to be tried again");
+                    tracing::warn!(target: TARGET, %reason, ?wait, "connection lost, to be tried again");
                 });
             }
-            Notice::Closing => self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "closing")),
-            Notice::Closed(cause) => {
+            LifecycleEvent::Closing => self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "closing")),
+            LifecycleEvent::Closed(cause) => {
                 let cause = *cause;
                 self.put_off(Level::INFO, move || tracing::info!(target: TARGET, ?cause, "closed"));
             }

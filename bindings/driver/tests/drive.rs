@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{
-    Action, ClientConfig, ClientSession, ClientState, CloseCause, Event, Features, Loss, Notice,
+    Action, ClientConfig, ClientSession, ClientState, CloseCause, DisconnectReason, Event, Features, LifecycleEvent,
 };
 use multiwa_ws_driver::drive::Driver;
 use multiwa_ws_driver::{Client, Clock, Overflow, QueueConfig, RequestError, Update, Updates};
@@ -97,9 +97,9 @@ impl Driven {
     }
 
     /// Takes what a client that has become ready tells.
-    fn pass_notices(&mut self) {
+    fn pass_lifecycle(&mut self) {
         while let Poll::Ready(Some(update)) = poll(pin!(self.updates.next())) {
-            assert!(matches!(update, Update::Notice(_)), "{update:?}");
+            assert!(matches!(update, Update::Lifecycle(_)), "{update:?}");
         }
     }
 
@@ -131,7 +131,7 @@ fn a_command_calls_the_driver_and_its_answer_ends_the_request() {
 #[test]
 fn a_full_queue_asks_for_a_pause_until_something_is_taken() {
     let mut driven = Driven::ready(1, Overflow::Wait);
-    driven.pass_notices();
+    driven.pass_lifecycle();
     driven.subscribe();
     driven.receive_event(1);
     assert!(driven.driver.turn(&driven.waker).sides().1.is_full());
@@ -208,16 +208,19 @@ fn the_status_counts_from_the_present() {
     driven.subscribe();
     let earlier = NOW + Duration::from_secs(3);
     let mut turn = driven.driver.turn(&driven.waker);
-    turn.machine().lost(earlier, Loss::Io);
+    turn.machine().lost(earlier, DisconnectReason::Io);
     turn.settle(earlier);
     drop(turn);
     let status = driven.client.status();
-    assert_eq!((status.state, status.last_loss, status.attempt), (ClientState::Backoff, Some(Loss::Io), 1));
+    assert_eq!(
+        (status.state, status.last_disconnect, status.attempt),
+        (ClientState::Backoff, Some(DisconnectReason::Io), 1)
+    );
     // The clock stands still at the moment of the last message, three seconds before the loss.
     assert_eq!((status.last_traffic, status.gap), (Some(Duration::ZERO), Some(Duration::ZERO)));
     let next = status.next_attempt_in.unwrap();
     assert!((Duration::from_secs(3)..=Duration::from_millis(3500)).contains(&next), "{next:?}");
-    assert_eq!((status.live.len(), status.wanted.len()), (0, 1));
+    assert_eq!((status.active.len(), status.desired.len()), (0, 1));
 }
 
 #[test]
@@ -228,13 +231,13 @@ fn a_driver_that_is_dropped_ends_everything() {
     assert!(poll(request.as_mut()).is_pending() && poll(closed.as_mut()).is_pending());
     drop((driver, waker));
     assert_eq!(poll(request), Poll::Ready(Err(RequestError::ConnectionLost)));
-    assert_eq!(poll(closed), Poll::Ready(CloseCause::Lost(Loss::Stopped)));
+    assert_eq!(poll(closed), Poll::Ready(CloseCause::Lost(DisconnectReason::Stopped)));
     assert_eq!((client.state(), client.status().state), (ClientState::Closed, ClientState::Closed));
     let mut last = None;
     while let Poll::Ready(Some(update)) = poll(pin!(updates.next())) {
         last = Some(update.into_owned());
     }
-    assert_eq!(last, Some(Update::Notice(Notice::Closed(CloseCause::Lost(Loss::Stopped)))));
+    assert_eq!(last, Some(Update::Lifecycle(LifecycleEvent::Closed(CloseCause::Lost(DisconnectReason::Stopped)))));
 }
 
 /// Asks a client for its state when it wakes, and when it is dropped.
@@ -264,7 +267,7 @@ fn f_01_the_waker_of_a_driver_may_ask_its_client_for_its_state() {
         let curious = || Waker::from(Arc::new(Curious(driven.client.clone())));
         // The first one is replaced, the second one woken, and dropped with the driver.
         for waker in [curious(), curious()] {
-            assert!(!driven.driver.turn(&waker).is_over());
+            assert!(!driven.driver.turn(&waker).is_closed());
         }
         drop(driven.client.ping());
         drop(driven.client.clone());

@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(update) = updates.next().await {
         match update {
             Update::Event(event) => println!("{} {}", event.name(), event.data().unwrap_or("null")),
-            Update::Notice(notice) => eprintln!("{notice:?}"),
+            Update::Lifecycle(lifecycle) => eprintln!("{lifecycle:?}"),
             _ => {}
         }
     }

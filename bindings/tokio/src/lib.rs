@@ -10,16 +10,16 @@
 //! # Panics
 //! tokio panics where a timer or a socket is made and the runtime has none: futures of [`WebSocket`], [`Server::serve_stream`] and
 //! [`Server::shutdown`] that are polled outside of a runtime, and everything on one whose time or I/O is not enabled. A client
-//! whose task has panicked is over, with [`Loss::Stopped`](multiwa_ws_core::session::Loss::Stopped).
+//! whose task has panicked is over, with [`DisconnectReason::Stopped`](multiwa_ws_core::session::DisconnectReason::Stopped).
 
 mod runtime;
 
 pub use multiwa_ws_driver::{
     BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
     ConnectorError, Destination, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork,
-    InvalidUrl, KeyPlacement, Observed, Options, Origin, Overflow, Peer, Permissions, Proxy, Publisher, QueueConfig,
+    InvalidUrl, KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy, Publisher, QueueConfig,
     RedirectError, Request, RequestError, ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError,
-    TrustedProxy, Update,
+    TrustedProxy, Update, WebSocketConfig,
 };
 pub use runtime::Tokio;
 

@@ -44,7 +44,7 @@ fn an_event_on_its_way_from_the_socket_to_the_application_allocates_nothing() {
 
 /// Clients and connections run on a thread of their own: only what this one allocates is counted, which publishes.
 #[test]
-fn an_event_is_serialised_and_framed_once_for_all_its_receivers() {
+fn an_event_is_serialized_and_framed_once_for_all_its_receivers() {
     const RECEIVERS: usize = 20;
     let data = format!(r#"{{"body":"{}"}}"#, "x".repeat(64 << 10));
     let data = RawJson::parse(&data).unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
 use multiwa_ws_core::session::ReconnectConfig;
 use multiwa_ws_core::websocket::Event;
-use multiwa_ws_tokio::{Client, Connector, ConnectorError, Options, WebSocket};
+use multiwa_ws_tokio::{Client, Connector, ConnectorError, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 
 /// Keeps what is written.
@@ -89,7 +89,8 @@ async fn client() -> (String, [u8; 4], String, Duration) {
     let reconnect = ReconnectConfig { initial: hour, max: hour, ..ReconnectConfig::default() };
     let builder = Client::builder("").reconnect(reconnect).subscribe("p", ["e"]);
     let (client, _updates) = builder.start_with(OneStream(Some(tap))).unwrap();
-    let (mut server, ..) = WebSocket::accept(far, &Options::default(), |_| Ok(Acceptance::default())).await.unwrap();
+    let (mut server, ..) =
+        WebSocket::accept(far, &WebSocketConfig::default(), |_| Ok(Acceptance::default())).await.unwrap();
     server.send_text(r#"{"type":"ack","payload":{"clientId":"c"}}"#).await.unwrap();
     let request = match server.next().await.unwrap().unwrap().event {
         Event::Text(text) => text.split_once(r#""requestId":""#).unwrap().1.split('"').next().unwrap().to_owned(),
@@ -118,7 +119,7 @@ async fn f_17_two_clients_share_neither_nonces_nor_masking_keys_nor_request_ids_
 /// The nonce of the upgrade of a WebSocket, and a masking key.
 async fn websocket() -> (String, [u8; 4]) {
     let (tap, written, far) = tapped();
-    let options = Options::default();
+    let options = WebSocketConfig::default();
     let (near, far) = tokio::join!(
         WebSocket::connect(tap, ClientRequest::new("memory", "/ws"), &options),
         WebSocket::accept(far, &options, |_| Ok(Acceptance::default())),

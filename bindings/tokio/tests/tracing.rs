@@ -63,7 +63,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A client that is let in with `KEY`, subscribes, is told an event, and is turned away once the key is another.
-async fn live(placement: KeyPlacement) {
+async fn active(placement: KeyPlacement) {
     let server = Server::builder().api_keys([ApiKey::new(KEY)]).bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("ws://{}/ws?token=s3cret-in-url", server.local_addr().unwrap());
     let builder = Client::builder(&url).api_key(KEY).key_placement(placement).header("Cookie", "session=s3cret-cookie");

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Ok(Some(Update::Event(event))) => {
                 writeln!(out, "{} {}", printable(&event.name()), printable(event.data().unwrap_or("null")))?;
             }
-            Ok(Some(Update::Notice(notice))) => eprintln!("{notice:?}"),
+            Ok(Some(Update::Lifecycle(lifecycle))) => eprintln!("{lifecycle:?}"),
             Ok(Some(_)) => {}
             Ok(None) => return Ok(()),
             Err(_) => eprintln!("nothing happened for a minute"),

@@ -59,7 +59,7 @@ impl ClientBuilder {
     ///
     /// It is told the number of the attempt since the last stable connection, from 1, and may say that it cannot tell now
     /// ([`ConnectorError::retry`]) or that the client is to end ([`ConnectorError::stop`]). It may block: it is called on a
-    /// thread of its own, within the connect time-out.
+    /// thread of its own, within the connect timeout.
     #[must_use]
     pub fn with_provider(
         provider: impl Fn(u32) -> Result<Destination, ConnectorError> + Send + Sync + 'static,
@@ -117,7 +117,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How `wss` URLs are dialled. By default the certificates that the system trusts are trusted.
+    /// How `wss` URLs are dialed. By default the certificates that the system trusts are trusted.
     #[must_use]
     pub fn tls(mut self, tls: ClientTls) -> Self {
         self.tls = Some(tls);
@@ -161,7 +161,7 @@ impl ClientBuilder {
 
     /// Subscribes to events of a profile from the start, `*` for all of them: it is settled before the client is ready.
     ///
-    /// A refusal is told by [`Notice::Ready`](multiwa_ws_core::session::Notice::Ready).
+    /// A refusal is told by [`LifecycleEvent::Ready`](multiwa_ws_core::session::LifecycleEvent::Ready).
     #[must_use]
     pub fn subscribe<N: AsRef<str>>(mut self, profile: impl Into<String>, events: impl IntoIterator<Item = N>) -> Self {
         let events = events.into_iter().map(|name| Box::<str>::from(name.as_ref())).collect();
@@ -184,7 +184,7 @@ impl ClientBuilder {
     }
 
     /// Every setting of the core's client. Of those of the WebSocket, `tungstenite` knows the length of a message and of a
-    /// frame, the bytes that wait to be sent, and the close time-out; of those of the upgrade none.
+    /// frame, the bytes that wait to be sent, and the close timeout; of those of the upgrade none.
     #[must_use]
     pub fn config(mut self, config: core::Config) -> Self {
         self.config = config;

@@ -46,7 +46,7 @@ impl Client {
     /// subscription is asked for again after each reconnect.
     ///
     /// # Errors
-    /// [`RequestError`] says why it is not live. After `TimedOut`, `UpdatesUnread` and `ConnectionLost` it stays desired.
+    /// [`RequestError`] says why it is not active. After `TimedOut`, `UpdatesUnread` and `ConnectionLost` it stays desired.
     pub fn subscribe<N: AsRef<str>>(
         &self,
         profile: &str,
@@ -117,7 +117,7 @@ impl Client {
 /// [`next`](Self::next) and [`next_event`](Self::next_event) lend each one until the next call, from a buffer that is used
 /// again and again: taking events allocates nothing. As an iterator it gives updates that own their texts, and
 /// [`into_events`](Self::into_events) iterates over events alone. All of them wait, and end after
-/// [`Notice::Closed`](multiwa_ws_core::session::Notice::Closed).
+/// [`LifecycleEvent::Closed`](multiwa_ws_core::session::LifecycleEvent::Closed).
 ///
 /// A read whose deadline passes has taken nothing: the next one returns what came since.
 #[derive(Debug)]

@@ -4,13 +4,13 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::DisconnectReason;
 use tungstenite::protocol::frame::Utf8Bytes;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocket};
 use tungstenite::{Error, Message};
 
-use crate::loss::{self, Verdict};
+use crate::failure::{self, Verdict};
 use crate::stream::{Stream, Watched};
 
 /// A connection that is open, or on its way to its end.
@@ -32,7 +32,7 @@ pub(crate) struct Connection<S> {
 #[derive(Debug)]
 struct Ending {
     /// What the end is to be told as.
-    loss: Loss,
+    reason: DisconnectReason,
     /// What more is known.
     detail: Option<String>,
     /// When it is not waited for any longer.
@@ -60,7 +60,7 @@ pub(crate) enum Received {
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// Why.
-    pub(crate) loss: Loss,
+    pub(crate) reason: DisconnectReason,
     /// What more is known.
     pub(crate) detail: Option<String>,
 }
@@ -104,7 +104,7 @@ impl<S: Stream> Connection<S> {
     /// Begins the closing handshake. Does nothing once the end has begun.
     pub(crate) fn close(&mut self, now: Instant, code: u16, reason: &'static str) {
         if self.ending.is_none() {
-            self.end(now, Loss::Eof, None);
+            self.end(now, DisconnectReason::Eof, None);
             self.send_close(code, reason);
         }
     }
@@ -132,7 +132,7 @@ impl<S: Stream> Connection<S> {
             Ok(Message::Binary(_)) => Received::Binary,
             Ok(message) => {
                 if let Message::Close(frame) = message {
-                    self.end(now, Loss::ClosedByPeer { code: frame.map(|frame| frame.code.into()) }, None);
+                    self.end(now, DisconnectReason::ClosedByPeer { code: frame.map(|frame| frame.code.into()) }, None);
                 }
                 // `tungstenite` answers by itself, and only when it is called again.
                 self.unflushed = true;
@@ -149,18 +149,18 @@ impl<S: Stream> Connection<S> {
 
     /// The end is waited for no longer, once its time has come by `now`.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Ended> {
-        let Ending { loss, detail, .. } = self.ending.take_if(|ending| ending.until <= now)?;
-        Some(Ended { loss, detail })
+        let Ending { reason, detail, .. } = self.ending.take_if(|ending| ending.until <= now)?;
+        Some(Ended { reason, detail })
     }
 
     fn failed(&mut self, now: Instant, error: Error) -> Received {
-        match loss::classify(&error) {
+        match failure::classify(&error) {
             Verdict::Blocked => self.blocked(),
-            Verdict::Eof => self.ended(Loss::Eof, None),
-            Verdict::Failed(loss) => self.ended(loss, Some(loss::text(&error))),
+            Verdict::Eof => self.ended(DisconnectReason::Eof, None),
+            Verdict::Failed(reason) => self.ended(reason, Some(failure::text(&error))),
             Verdict::Violation { code } => {
                 let begins = self.ending.is_none();
-                self.end(now, Loss::Violation { code }, Some(loss::text(&error))).deaf = true;
+                self.end(now, DisconnectReason::Violation { code }, Some(failure::text(&error))).deaf = true;
                 if begins {
                     self.send_close(code, "");
                 }
@@ -175,7 +175,7 @@ impl<S: Stream> Connection<S> {
         match self.socket.get_mut().read(&mut scratch) {
             Ok(1..) => Received::Other,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.blocked(),
-            _ => self.ended(Loss::Eof, None),
+            _ => self.ended(DisconnectReason::Eof, None),
         }
     }
 
@@ -183,20 +183,20 @@ impl<S: Stream> Connection<S> {
     fn blocked(&mut self) -> Received {
         match self.write_error.take() {
             None => Received::Blocked,
-            Some(error) => self.ended(Loss::Io, Some(loss::text(&error))),
+            Some(error) => self.ended(DisconnectReason::Io, Some(failure::text(&error))),
         }
     }
 
     /// Begins the end, unless it has begun: the first cause counts.
-    fn end(&mut self, now: Instant, loss: Loss, detail: Option<String>) -> &mut Ending {
+    fn end(&mut self, now: Instant, reason: DisconnectReason, detail: Option<String>) -> &mut Ending {
         let until = now + self.close_timeout;
-        self.ending.get_or_insert(Ending { loss, detail, until, deaf: false })
+        self.ending.get_or_insert(Ending { reason, detail, until, deaf: false })
     }
 
-    fn ended(&mut self, loss: Loss, detail: Option<String>) -> Received {
+    fn ended(&mut self, reason: DisconnectReason, detail: Option<String>) -> Received {
         let ended = match self.ending.take() {
-            Some(Ending { loss, detail, .. }) => Ended { loss, detail },
-            None => Ended { loss, detail },
+            Some(Ending { reason, detail, .. }) => Ended { reason, detail },
+            None => Ended { reason, detail },
         };
         Received::Ended(ended)
     }
@@ -211,7 +211,7 @@ impl<S: Stream> Connection<S> {
 
     /// A frame could not be written, or not yet: `tungstenite` keeps it.
     fn unwritten(&mut self, error: Error) {
-        match loss::classify(&error) {
+        match failure::classify(&error) {
             Verdict::Blocked => self.unflushed = true,
             _ => self.write_error = Some(error),
         }

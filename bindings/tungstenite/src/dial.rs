@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::thread;
 
-use multiwa_ws_core::handshake::{ClientRequest, Refusal};
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::handshake::{ClientRequest, Response};
+use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_driver::ConnectorError;
 
 use crate::stream::Stream;
@@ -21,7 +21,7 @@ pub trait Connector: Send + 'static {
     ///
     /// It runs on a thread of its own and may block; the client goes by
     /// [`connect_timeout`](multiwa_ws_core::session::ClientConfig::connect_timeout) all the same, and drops what comes
-    /// later. A key that changes is read here, before each attempt. [`Loss::Stopped`] ends the client.
+    /// later. A key that changes is read here, before each attempt. [`DisconnectReason::Stopped`] ends the client.
     ///
     /// # Errors
     /// Why it opened nothing.
@@ -33,9 +33,9 @@ pub trait Connector: Send + 'static {
     ///
     /// # Errors
     /// Why it opened nothing.
-    fn redirect(&mut self, refusal: &Refusal) -> Result<(Self::Stream, ClientRequest), ConnectorError> {
-        let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
-        Err(ConnectorError { loss, error: io::Error::new(io::ErrorKind::Unsupported, "redirects are not followed") })
+    fn redirect(&mut self, response: &Response) -> Result<(Self::Stream, ClientRequest), ConnectorError> {
+        let reason = DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() };
+        Err(ConnectorError { reason, error: io::Error::new(io::ErrorKind::Unsupported, "redirects are not followed") })
     }
 }
 
@@ -44,15 +44,15 @@ pub(crate) enum Dial {
     /// An attempt, by its number.
     Connect(u32),
     /// The next stream of an attempt that was redirected.
-    Redirect(Box<Refusal>),
+    Redirect(Box<Response>),
 }
 
 /// How a dial ended.
-pub(crate) type Dialled<S> = Result<(S, ClientRequest), ConnectorError>;
+pub(crate) type Dialed<S> = Result<(S, ClientRequest), ConnectorError>;
 
 /// Runs a connector beside the worker. There is one dial at a time: one that was given up ends before the next begins, so
 /// that a resolver that hangs holds one thread and not one for each attempt.
-pub(crate) struct Dialler<C: Connector> {
+pub(crate) struct Dialer<C: Connector> {
     connector: Arc<Mutex<C>>,
     waker: Waker,
     under_way: Option<UnderWay<C::Stream>>,
@@ -61,11 +61,11 @@ pub(crate) struct Dialler<C: Connector> {
 }
 
 struct UnderWay<S> {
-    result: Receiver<Dialled<S>>,
-    wanted: bool,
+    result: Receiver<Dialed<S>>,
+    desired: bool,
 }
 
-impl<C: Connector> Dialler<C> {
+impl<C: Connector> Dialer<C> {
     /// `waker` is told when [`poll`](Self::poll) has something.
     pub(crate) fn new(connector: C, waker: Waker) -> Self {
         Self { connector: Arc::new(Mutex::new(connector)), waker, under_way: None, next: None }
@@ -82,23 +82,23 @@ impl<C: Connector> Dialler<C> {
     pub(crate) fn give_up(&mut self) {
         self.next = None;
         if let Some(under_way) = &mut self.under_way {
-            under_way.wanted = false;
+            under_way.desired = false;
         }
     }
 
     /// The result, once there is one.
-    pub(crate) fn poll(&mut self) -> Option<Dialled<C::Stream>> {
+    pub(crate) fn poll(&mut self) -> Option<Dialed<C::Stream>> {
         let under_way = self.under_way.as_ref()?;
         let result = match under_way.result.try_recv() {
             Ok(result) => result,
             Err(TryRecvError::Empty) => return None,
             // It would panic again.
-            Err(TryRecvError::Disconnected) => Err(failed(Loss::Stopped, "the connector panicked")),
+            Err(TryRecvError::Disconnected) => Err(failed(DisconnectReason::Stopped, "the connector panicked")),
         };
-        let wanted = under_way.wanted;
+        let desired = under_way.desired;
         self.under_way = None;
         self.begin();
-        wanted.then_some(result)
+        desired.then_some(result)
     }
 
     fn begin(&mut self) {
@@ -107,7 +107,7 @@ impl<C: Connector> Dialler<C> {
         }
         let Some(dial) = self.next.take() else { return };
         let (sender, result) = channel();
-        self.under_way = Some(UnderWay { result, wanted: true });
+        self.under_way = Some(UnderWay { result, desired: true });
         let failure = sender.clone();
         let connector = self.connector.clone();
         let wake = WakeOnDrop(self.waker.clone());
@@ -118,13 +118,13 @@ impl<C: Connector> Dialler<C> {
             let mut connector = connector.lock().unwrap_or_else(PoisonError::into_inner);
             let result = match dial {
                 Dial::Connect(attempt) => connector.connect(attempt),
-                Dial::Redirect(refusal) => connector.redirect(&refusal),
+                Dial::Redirect(response) => connector.redirect(&response),
             };
             // Nobody waits for it when the client has ended meanwhile.
             let _ = sender.send(result);
         };
         if let Err(error) = thread::Builder::new().name("multiwa-ws dial".to_owned()).spawn(run) {
-            let _ = failure.send(Err(ConnectorError { loss: Loss::Io, error }));
+            let _ = failure.send(Err(ConnectorError { reason: DisconnectReason::Io, error }));
         }
     }
 }
@@ -137,6 +137,6 @@ impl Drop for WakeOnDrop {
     }
 }
 
-fn failed(loss: Loss, error: &'static str) -> ConnectorError {
-    ConnectorError { loss, error: io::Error::other(error) }
+fn failed(reason: DisconnectReason, error: &'static str) -> ConnectorError {
+    ConnectorError { reason, error: io::Error::other(error) }
 }

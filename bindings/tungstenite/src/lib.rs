@@ -47,7 +47,7 @@ mod client;
 mod clock;
 mod connection;
 mod dial;
-mod loss;
+mod failure;
 mod race;
 mod reach;
 mod stream;

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use multiwa_ws_core::handshake::{ClientRequest, Refusal};
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::handshake::{ClientRequest, Response};
+use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_driver::{
     BuildError, ClientTls, ConnectorError, Destination, Endpoint, Proxy, RedirectError, RequestSettings, Target,
-    Tunnel, limit_unsent, tls_loss,
+    Tunnel, limit_unsent, tls_disconnect_reason,
 };
 use rustls::ClientConnection;
 
@@ -86,12 +86,12 @@ impl Reach {
             }
             #[cfg(feature = "proxy-env")]
             Route::ProxyFromEnv => {
-                let proxy = Proxy::from_env(endpoint).map_err(lost(Loss::Stopped))?;
+                let proxy = Proxy::from_env(endpoint).map_err(lost(DisconnectReason::Stopped))?;
                 secure(connect(endpoint, proxy.as_ref(), deadline)?, endpoint, &mut self.tls, deadline)?
             }
             #[cfg(unix)]
             Route::Unix(path) => {
-                let socket = UnixStream::connect(path).map_err(lost(Loss::Io))?;
+                let socket = UnixStream::connect(path).map_err(lost(DisconnectReason::Io))?;
                 secure(socket, endpoint, &mut self.tls, deadline)?
             }
         };
@@ -100,9 +100,9 @@ impl Reach {
         Ok((stream, request))
     }
 
-    fn redirected(&self, refusal: &Refusal) -> Result<Target, RedirectError> {
+    fn redirected(&self, response: &Response) -> Result<Target, RedirectError> {
         let target = self.latest.as_ref().ok_or(RedirectError::NoLocation)?;
-        let led = target.redirected(refusal)?;
+        let led = target.redirected(response)?;
         #[cfg(unix)]
         if matches!(self.route, Route::Unix(_)) && !led.endpoint.has_origin_of(&target.endpoint) {
             return Err(RedirectError::OutOfReach);
@@ -119,42 +119,44 @@ impl Connector for Reach {
             Source::Fixed(target) => (**target).clone(),
             // What cannot be sent would not become better by itself.
             Source::Provided(provider, settings) => {
-                settings.target(&provider(attempt)?).map_err(lost(Loss::Stopped))?
+                settings.target(&provider(attempt)?).map_err(lost(DisconnectReason::Stopped))?
             }
         };
         self.open(target)
     }
 
-    fn redirect(&mut self, refusal: &Refusal) -> Result<(Box<dyn Stream>, ClientRequest), ConnectorError> {
-        let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
-        let target = self.redirected(refusal).map_err(lost(loss))?;
+    fn redirect(&mut self, response: &Response) -> Result<(Box<dyn Stream>, ClientRequest), ConnectorError> {
+        let reason = DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() };
+        let target = self.redirected(response).map_err(lost(reason))?;
         self.open(target)
     }
 }
 
-fn lost<E: Into<Box<dyn std::error::Error + Send + Sync>>>(loss: Loss) -> impl FnOnce(E) -> ConnectorError {
+fn lost<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    reason: DisconnectReason,
+) -> impl FnOnce(E) -> ConnectorError {
     move |error| {
         let error = error.into();
         // An error of the operating system stays what it is.
         let error = error.downcast::<io::Error>().map_or_else(io::Error::other, |error| *error);
-        ConnectorError { loss, error }
+        ConnectorError { reason, error }
     }
 }
 
 /// Connects to `endpoint` by TCP, or to `proxy` and through it.
 fn connect(endpoint: &Endpoint, proxy: Option<&Proxy>, deadline: Instant) -> Result<net::TcpStream, ConnectorError> {
     let (host, port) = proxy.map_or((endpoint.host(), endpoint.port()), |proxy| (proxy.host(), proxy.port()));
-    let addresses = (host, port).to_socket_addrs().map_err(lost(Loss::Dns))?;
-    let stream = race(addresses, deadline).map_err(lost(Loss::Io))?;
+    let addresses = (host, port).to_socket_addrs().map_err(lost(DisconnectReason::Dns))?;
+    let stream = race(addresses, deadline).map_err(lost(DisconnectReason::Io))?;
     // Messages are small and someone waits for each.
-    stream.set_nodelay(true).map_err(lost(Loss::Io))?;
+    stream.set_nodelay(true).map_err(lost(DisconnectReason::Io))?;
     limit_unsent(&stream);
     match proxy {
         None => Ok(stream),
         Some(proxy) => {
-            stream.set_nonblocking(false).map_err(lost(Loss::Io))?;
+            stream.set_nonblocking(false).map_err(lost(DisconnectReason::Io))?;
             let mut timed = Timed { socket: stream, deadline };
-            open_tunnel(&mut timed, Tunnel::new(proxy, endpoint)).map_err(lost(Loss::Io))?;
+            open_tunnel(&mut timed, Tunnel::new(proxy, endpoint)).map_err(lost(DisconnectReason::Io))?;
             Ok(timed.socket)
         }
     }
@@ -184,20 +186,20 @@ fn secure<S: Socket>(
     deadline: Instant,
 ) -> Result<Box<dyn Stream>, ConnectorError> {
     if !endpoint.is_tls() {
-        return Ok(Box::new(socket.pollable().map_err(lost(Loss::Io))?));
+        return Ok(Box::new(socket.pollable().map_err(lost(DisconnectReason::Io))?));
     }
     let settings = match settings {
         Some(settings) => settings,
-        none => none.insert(ClientTls::builder().build().map_err(lost(Loss::Tls))?),
+        none => none.insert(ClientTls::builder().build().map_err(lost(DisconnectReason::Tls))?),
     };
-    let name = endpoint.server_name().map_err(lost(Loss::Tls))?;
-    let mut tls = ClientConnection::new(settings.config().clone(), name).map_err(lost(Loss::Tls))?;
-    socket.blocking().map_err(lost(Loss::Io))?;
+    let name = endpoint.server_name().map_err(lost(DisconnectReason::Tls))?;
+    let mut tls = ClientConnection::new(settings.config().clone(), name).map_err(lost(DisconnectReason::Tls))?;
+    socket.blocking().map_err(lost(DisconnectReason::Io))?;
     let mut timed = Timed { socket, deadline };
     while tls.is_handshaking() || tls.wants_write() {
-        tls.complete_io(&mut timed).map_err(|error| ConnectorError { loss: tls_loss(&error), error })?;
+        tls.complete_io(&mut timed).map_err(|error| ConnectorError { reason: tls_disconnect_reason(&error), error })?;
     }
-    Ok(Box::new(TlsStream::new(tls, timed.socket.pollable().map_err(lost(Loss::Io))?)))
+    Ok(Box::new(TlsStream::new(tls, timed.socket.pollable().map_err(lost(DisconnectReason::Io))?)))
 }
 
 /// A socket that blocks while it is prepared, and never afterwards.

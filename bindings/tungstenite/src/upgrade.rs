@@ -3,8 +3,8 @@
 use std::fmt;
 use std::mem;
 
-use multiwa_ws_core::handshake::{ClientRequest, Headers, Refusal};
-use multiwa_ws_core::session::{Features, Loss};
+use multiwa_ws_core::handshake::{self, ClientRequest, Headers};
+use multiwa_ws_core::session::{DisconnectReason, Features};
 use multiwa_ws_core::websocket;
 use tungstenite::Error;
 use tungstenite::handshake::client::{ClientHandshake, Request, Response, generate_key};
@@ -12,7 +12,7 @@ use tungstenite::handshake::{HandshakeError, MidHandshake};
 use tungstenite::http::header::{self, HeaderMap, HeaderValue};
 use tungstenite::protocol::{WebSocket, WebSocketConfig};
 
-use crate::loss;
+use crate::failure;
 use crate::stream::{Stream, Watched};
 
 /// An upgrade under way.
@@ -37,11 +37,11 @@ pub(crate) enum Upgraded<S> {
         features: Features,
     },
     /// With a refusal by the server, in HTTP.
-    Refused(Box<Refusal>),
+    Refused(Box<handshake::Response>),
     /// In another way.
     Failed {
         /// What kind of failure it is.
-        loss: Loss,
+        reason: DisconnectReason,
         /// What is known of it.
         detail: String,
     },
@@ -54,9 +54,9 @@ impl<S: Stream> Upgrade<S> {
     /// A request that cannot be sent, as text for a person.
     pub(crate) fn new(stream: S, request: &ClientRequest, limits: &websocket::Config) -> Result<Self, String> {
         request.check().map_err(|error| error.to_string())?;
-        let request = http_request(request).map_err(|error| loss::text(&error))?;
+        let request = http_request(request).map_err(|error| failure::text(&error))?;
         let handshake = ClientHandshake::start(Watched::new(stream), request, Some(socket_config(limits)));
-        let handshake = handshake.map_err(|error| loss::text(&error))?;
+        let handshake = handshake.map_err(|error| failure::text(&error))?;
         Ok(Self { handshake: Handshake::Waiting(Box::new(handshake)) })
     }
 
@@ -70,11 +70,12 @@ impl<S: Stream> Upgrade<S> {
                 None
             }
             Err(HandshakeError::Failure(Error::Http(response))) => {
-                Some(Upgraded::Refused(Box::new(refusal(&response))))
+                Some(Upgraded::Refused(Box::new(core_response(&response))))
             }
-            Err(HandshakeError::Failure(error)) => {
-                Some(Upgraded::Failed { loss: loss::upgrade_loss(&error), detail: loss::upgrade_text(&error) })
-            }
+            Err(HandshakeError::Failure(error)) => Some(Upgraded::Failed {
+                reason: failure::upgrade_disconnect_reason(&error),
+                detail: failure::upgrade_text(&error),
+            }),
         }
     }
 
@@ -97,21 +98,21 @@ fn opened<S>(socket: WebSocket<Watched<S>>, response: &Response) -> Upgraded<S> 
     // RFC 6455 section 4.1: an extension that was not offered fails the connection. `tungstenite` does not look.
     if response.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
         let detail = "the server chose an extension that was not offered".to_owned();
-        return Upgraded::Failed { loss: Loss::BadUpgrade, detail };
+        return Upgraded::Failed { reason: DisconnectReason::BadUpgrade, detail };
     }
     let features = response.headers().get(Features::HEADER).and_then(|value| value.to_str().ok());
     Upgraded::Open { socket: Box::new(socket), features: features.map(Features::parse).unwrap_or_default() }
 }
 
-/// The refusal as the core has it, which reads its headers.
-fn refusal(response: &tungstenite::http::Response<Option<Vec<u8>>>) -> Refusal {
+/// The response as the core has it, which reads its headers.
+fn core_response(response: &tungstenite::http::Response<Option<Vec<u8>>>) -> handshake::Response {
     let mut headers = Headers::new();
     for (name, value) in response.headers() {
         // What the core's headers do not take, it does not read either.
         let _ = headers.append(name.as_str(), value);
     }
     let body = response.body().clone().unwrap_or_default();
-    Refusal { status: response.status().as_u16(), headers, body, complete: false }
+    handshake::Response { status: response.status().as_u16(), headers, body, complete: false }
 }
 
 fn http_request(request: &ClientRequest) -> Result<Request, Error> {

@@ -9,14 +9,14 @@ use std::task::{Wake, Waker};
 
 use mio::{Events, Interest, Poll, Token};
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::{Action, ClientSession, Loss};
+use multiwa_ws_core::session::{Action, ClientSession, DisconnectReason};
 use multiwa_ws_core::websocket;
 use multiwa_ws_driver::drive::{Driver, Turn};
 use multiwa_ws_driver::{Clock, ConnectorError};
 
 use crate::clock::Std;
 use crate::connection::{Connection, Ended, Received};
-use crate::dial::{Connector, Dial, Dialled, Dialler};
+use crate::dial::{Connector, Dial, Dialed, Dialer};
 use crate::stream::Stream;
 use crate::upgrade::{Upgrade, Upgraded};
 
@@ -47,7 +47,7 @@ impl Handle {
 /// Everything that is the worker's own.
 struct Pump<C: Connector> {
     poll: Poll,
-    dialler: Dialler<C>,
+    dialer: Dialer<C>,
     link: Link<C::Stream>,
     limits: websocket::Config,
     /// Nothing is read, since the application has not taken what was.
@@ -56,7 +56,7 @@ struct Pump<C: Connector> {
 
 enum Link<S: Stream> {
     None,
-    Dialling,
+    Dialing,
     Upgrading(Upgrade<S>),
     Open(Connection<S>),
 }
@@ -90,8 +90,8 @@ impl<C: Connector> Worker<C> {
     pub(crate) fn new(driver: Driver<ClientSession>, connector: C, limits: websocket::Config) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::from(Arc::new(Alarm(mio::Waker::new(poll.registry(), WAKER)?)));
-        let dialler = Dialler::new(connector, waker.clone());
-        let pump = Pump { poll, dialler, link: Link::None, limits, paused: false };
+        let dialer = Dialer::new(connector, waker.clone());
+        let pump = Pump { poll, dialer, link: Link::None, limits, paused: false };
         Ok(Self { client: Handle { driver, waker }, pump })
     }
 
@@ -187,7 +187,7 @@ impl<C: Connector> Pump<C> {
 
     /// Whether nothing is left to be done.
     fn is_done(&self, client: &Handle) -> bool {
-        matches!(self.link, Link::None) && client.lock().is_over()
+        matches!(self.link, Link::None) && client.lock().is_closed()
     }
 
     /// When a turn is due at the latest.
@@ -202,9 +202,9 @@ impl<C: Connector> Pump<C> {
     /// Acts on the deadlines that have come by `now`.
     fn expire(&mut self, client: &Handle, now: Instant) {
         if let Link::Open(connection) = &mut self.link
-            && let Some(Ended { loss, detail }) = connection.handle_timeout(now)
+            && let Some(Ended { reason, detail }) = connection.handle_timeout(now)
         {
-            self.lost(client, loss, detail);
+            self.lost(client, reason, detail);
         }
         client.lock().machine().handle_timeout(now);
     }
@@ -213,8 +213,8 @@ impl<C: Connector> Pump<C> {
         match action {
             Action::Connect { attempt } => {
                 self.drop_link();
-                self.link = Link::Dialling;
-                self.dialler.start(Dial::Connect(attempt));
+                self.link = Link::Dialing;
+                self.dialer.start(Dial::Connect(attempt));
             }
             Action::Close { code, reason } => {
                 if let Link::Open(connection) = &mut self.link {
@@ -226,9 +226,9 @@ impl<C: Connector> Pump<C> {
     }
 
     fn drop_link(&mut self) {
-        self.dialler.give_up();
+        self.dialer.give_up();
         let stream = match &mut self.link {
-            Link::None | Link::Dialling => None,
+            Link::None | Link::Dialing => None,
             Link::Upgrading(upgrade) => upgrade.stream(),
             Link::Open(connection) => Some(connection.stream()),
         };
@@ -242,12 +242,12 @@ impl<C: Connector> Pump<C> {
     /// Reads and writes as much as goes at once; whether that may have made more to do.
     fn advance(&mut self, client: &Handle) -> bool {
         // An attempt that was given up is waited for too: the next one begins after it.
-        let dialled = self.dialler.poll();
+        let dialed = self.dialer.poll();
         match &mut self.link {
             Link::None => false,
-            Link::Dialling => match dialled {
-                Some(dialled) => {
-                    self.dialled(client, dialled);
+            Link::Dialing => match dialed {
+                Some(dialed) => {
+                    self.dialed(client, dialed);
                     true
                 }
                 None => false,
@@ -263,14 +263,14 @@ impl<C: Connector> Pump<C> {
         }
     }
 
-    fn dialled(&mut self, client: &Handle, dialled: Dialled<C::Stream>) {
-        let (mut stream, request) = match dialled {
-            Ok(dialled) => dialled,
-            Err(ConnectorError { loss, error }) => return self.lost(client, loss, Some(error.to_string())),
+    fn dialed(&mut self, client: &Handle, dialed: Dialed<C::Stream>) {
+        let (mut stream, request) = match dialed {
+            Ok(dialed) => dialed,
+            Err(ConnectorError { reason, error }) => return self.lost(client, reason, Some(error.to_string())),
         };
         if let Err(error) = self.poll.registry().register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)
         {
-            return self.lost(client, Loss::Io, Some(error.to_string()));
+            return self.lost(client, DisconnectReason::Io, Some(error.to_string()));
         }
         match Upgrade::new(stream, &request, &self.limits) {
             Ok(upgrade) => {
@@ -278,7 +278,7 @@ impl<C: Connector> Pump<C> {
                 let now = Std::now();
                 client.lock().machine().connected(now);
             }
-            Err(error) => self.lost(client, Loss::Stopped, Some(error)),
+            Err(error) => self.lost(client, DisconnectReason::Stopped, Some(error)),
         }
     }
 
@@ -292,16 +292,16 @@ impl<C: Connector> Pump<C> {
                 inbox.note_transport_error(None);
                 session.opened(now, features);
             }
-            Upgraded::Refused(refusal) if refusal.location().is_some() && client.redirected(Std::now()) => {
+            Upgraded::Refused(response) if response.location().is_some() && client.redirected(Std::now()) => {
                 self.drop_link();
-                self.link = Link::Dialling;
-                self.dialler.start(Dial::Redirect(refusal));
+                self.link = Link::Dialing;
+                self.dialer.start(Dial::Redirect(response));
             }
-            Upgraded::Refused(refusal) => {
-                let loss = Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() };
-                self.lost(client, loss, None);
+            Upgraded::Refused(response) => {
+                let reason = DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() };
+                self.lost(client, reason, None);
             }
-            Upgraded::Failed { loss, detail } => self.lost(client, loss, Some(detail)),
+            Upgraded::Failed { reason, detail } => self.lost(client, reason, Some(detail)),
         }
     }
 
@@ -327,8 +327,8 @@ impl<C: Connector> Pump<C> {
                 }
                 Received::Other => false,
                 Received::Blocked => break,
-                Received::Ended(Ended { loss, detail }) => {
-                    self.lost(client, loss, detail);
+                Received::Ended(Ended { reason, detail }) => {
+                    self.lost(client, reason, detail);
                     return true;
                 }
             };
@@ -344,13 +344,13 @@ impl<C: Connector> Pump<C> {
         moved
     }
 
-    fn lost(&mut self, client: &Handle, loss: Loss, detail: Option<String>) {
+    fn lost(&mut self, client: &Handle, reason: DisconnectReason, detail: Option<String>) {
         self.drop_link();
         let now = Std::now();
         let mut turn = client.lock();
         let (session, inbox) = turn.sides();
         inbox.note_transport_error(detail);
-        session.lost(now, loss);
+        session.lost(now, reason);
     }
 }
 

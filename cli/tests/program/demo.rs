@@ -27,7 +27,7 @@ fn every_event_is_delivered_once_and_printed() {
 }
 
 #[test]
-fn events_are_readable_and_without_colour_unless_on_a_terminal() {
+fn events_are_readable_and_without_color_unless_on_a_terminal() {
     let ended = run(&["demo", "--seconds", "1", "--rate", "20"]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(ended.out.contains(" message.received ") && !ended.out.contains('\u{1b}'), "{}", ended.out);

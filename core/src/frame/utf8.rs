@@ -17,7 +17,7 @@ pub fn from_utf8(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
         .ok_or(InvalidUtf8)
 }
 
-/// Below this length the set-up of the vector code costs more than it saves.
+/// Below this length the setup of the vector code costs more than it saves.
 const SIMD_FROM: usize = 64;
 
 /// Checks a text that arrives in pieces, and fails at the first byte that no continuation could mend.

@@ -14,9 +14,9 @@ use super::head::{HeadReader, ReadError};
 use super::headers::{Headers, Single, is_authority, is_origin, is_token, redact_query};
 use super::limits::{HandshakeLimits, MAX_INTERIM_RESPONSES};
 use super::outgoing::Outgoing;
-use super::refusal::Refusal;
 use super::request::{SEC_WEBSOCKET_PROTOCOL, is_origin_form};
-use super::state::{ClientEvent, ClientState};
+use super::response::Response;
+use super::state::{ClientInput, ClientPhase};
 use super::{key, query};
 use crate::random::Random;
 use crate::time::Instant;
@@ -27,7 +27,7 @@ use crate::websocket::Negotiated;
 /// `Debug` hides the query and all credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientRequest {
-    /// The host that is dialled, with its port unless that is the scheme's default, such as `gateway:3001`.
+    /// The host that is dialed, with its port unless that is the scheme's default, such as `gateway:3001`.
     pub host: String,
     /// The path and query, such as `/ws?apiKey=KEY`, percent-encoded: see [`append_query`](Self::append_query).
     pub target: String,
@@ -152,7 +152,7 @@ pub enum Answer {
     /// The connection speaks WebSocket from here on.
     Upgraded(Upgraded),
     /// There will be no connection.
-    Refused(Refusal),
+    Refused(Response),
 }
 
 /// A client's opening handshake: one request, one answer.
@@ -189,14 +189,14 @@ pub enum Answer {
 /// ```
 #[derive(Debug)]
 pub struct ClientHandshake {
-    state: ClientState,
+    state: ClientPhase,
     offers: Offers,
     limits: HandshakeLimits,
     deadline: Instant,
     outgoing: Outgoing,
     head: HeadReader,
     interim: usize,
-    refusal: Option<(Refusal, BodyReader)>,
+    refusal: Option<(Response, BodyReader)>,
     error: Option<ResponseError>,
 }
 
@@ -223,7 +223,7 @@ impl ClientHandshake {
         request.check()?;
         let key = key::encode_key(Random::new(seed).bytes());
         Ok(Self {
-            state: ClientState::AwaitingAnswer,
+            state: ClientPhase::AwaitingAnswer,
             deadline: now + limits.timeout,
             outgoing: Outgoing::new(request.to_bytes(&key)),
             offers: Offers {
@@ -242,7 +242,7 @@ impl ClientHandshake {
 
     /// Where the handshake stands.
     #[must_use]
-    pub fn state(&self) -> ClientState {
+    pub fn state(&self) -> ClientPhase {
         self.state
     }
 
@@ -265,12 +265,12 @@ impl ClientHandshake {
         if let Some(error) = self.error {
             return Err(error);
         }
-        while self.state == ClientState::AwaitingAnswer {
+        while self.state == ClientPhase::AwaitingAnswer {
             match self.read_head(input) {
                 Ok(Some(upgraded)) => return Ok(Some(Answer::Upgraded(upgraded))),
                 Ok(None) if input.is_empty() => break,
                 Ok(None) => {}
-                Err(error) => return Err(self.fail(ClientEvent::Fault, error)),
+                Err(error) => return Err(self.fail(ClientInput::Fault, error)),
             }
         }
         let Some((_, body)) = &mut self.refusal else {
@@ -278,8 +278,8 @@ impl ClientHandshake {
         };
         match body.read(input) {
             Progress::More => Ok(None),
-            Progress::Complete => Ok(self.refused(ClientEvent::RefusalEnd, true)),
-            Progress::CutOff => Ok(self.refused(ClientEvent::RefusalEnd, false)),
+            Progress::Complete => Ok(self.refused(ClientInput::RefusalEnd, true)),
+            Progress::CutOff => Ok(self.refused(ClientInput::RefusalEnd, false)),
         }
     }
 
@@ -289,13 +289,13 @@ impl ClientHandshake {
     /// The stream ended before the answer did.
     pub fn handle_eof(&mut self, _now: Instant) -> Result<Option<Answer>, ResponseError> {
         match (self.state, &self.refusal) {
-            (ClientState::AwaitingAnswer, _) if self.head.is_untouched() && self.interim == 0 => {
-                Err(self.fail(ClientEvent::Eof, ResponseError::NoAnswer))
+            (ClientPhase::AwaitingAnswer, _) if self.head.is_untouched() && self.interim == 0 => {
+                Err(self.fail(ClientInput::Eof, ResponseError::NoAnswer))
             }
-            (ClientState::AwaitingAnswer, _) => Err(self.fail(ClientEvent::Eof, ResponseError::Truncated)),
-            (ClientState::ReadingRefusal, Some((_, body))) => {
+            (ClientPhase::AwaitingAnswer, _) => Err(self.fail(ClientInput::Eof, ResponseError::Truncated)),
+            (ClientPhase::ReadingRefusal, Some((_, body))) => {
                 let complete = body.ends_with_stream();
-                Ok(self.refused(ClientEvent::Eof, complete))
+                Ok(self.refused(ClientInput::Eof, complete))
             }
             _ => self.error.map_or(Ok(None), Err),
         }
@@ -310,8 +310,8 @@ impl ClientHandshake {
             return self.error.map_or(Ok(None), Err);
         }
         match self.state {
-            ClientState::ReadingRefusal => Ok(self.refused(ClientEvent::TimedOut, false)),
-            _ => Err(self.fail(ClientEvent::TimedOut, ResponseError::TimedOut)),
+            ClientPhase::ReadingRefusal => Ok(self.refused(ClientInput::TimedOut, false)),
+            _ => Err(self.fail(ClientInput::TimedOut, ResponseError::TimedOut)),
         }
     }
 
@@ -338,7 +338,7 @@ impl ClientHandshake {
     /// When to call [`handle_timeout`](Self::handle_timeout); `None` once the handshake is over.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        matches!(self.state, ClientState::AwaitingAnswer | ClientState::ReadingRefusal).then_some(self.deadline)
+        matches!(self.state, ClientPhase::AwaitingAnswer | ClientPhase::ReadingRefusal).then_some(self.deadline)
     }
 
     /// Reads one head; `Some` when it is the 101 that was asked for.
@@ -354,7 +354,7 @@ impl ClientHandshake {
                     return Err(ResponseError::Premature);
                 }
                 let upgraded = self.offers.evaluate(minor, headers)?;
-                self.apply(ClientEvent::SwitchingProtocols);
+                self.apply(ClientInput::SwitchingProtocols);
                 Ok(Some(upgraded))
             }
             // RFC 9110 section 15.2: a client must be able to skip interim responses that it did not expect.
@@ -363,20 +363,20 @@ impl ClientHandshake {
                 if self.interim > MAX_INTERIM_RESPONSES {
                     return Err(ResponseError::TooManyInterim);
                 }
-                self.apply(ClientEvent::InterimAnswer);
+                self.apply(ClientInput::InterimAnswer);
                 Ok(None)
             }
             _ => {
                 let body = BodyReader::new(status, &headers, self.limits.max_body_bytes)?;
-                let refusal = Refusal { status, headers, body: Vec::new(), complete: false };
+                let refusal = Response { status, headers, body: Vec::new(), complete: false };
                 self.refusal = Some((refusal, body));
-                self.apply(ClientEvent::RefusalHead);
+                self.apply(ClientInput::RefusalHead);
                 Ok(None)
             }
         }
     }
 
-    fn refused(&mut self, event: ClientEvent, complete: bool) -> Option<Answer> {
+    fn refused(&mut self, event: ClientInput, complete: bool) -> Option<Answer> {
         self.apply(event);
         let (mut refusal, body) = self.refusal.take()?;
         refusal.body = body.into_bytes();
@@ -384,16 +384,16 @@ impl ClientHandshake {
         Some(Answer::Refused(refusal))
     }
 
-    fn fail(&mut self, event: ClientEvent, error: ResponseError) -> ResponseError {
+    fn fail(&mut self, event: ClientInput, error: ResponseError) -> ResponseError {
         self.apply(event);
         self.error = Some(error);
         self.outgoing = Outgoing::default();
         error
     }
 
-    fn apply(&mut self, event: ClientEvent) {
-        let next = self.state.on(event);
-        debug_assert!(next.is_some(), "{event:?} in {:?}", self.state);
+    fn apply(&mut self, input: ClientInput) {
+        let next = self.state.next(input);
+        debug_assert!(next.is_some(), "{input:?} in {:?}", self.state);
         self.state = next.unwrap_or(self.state);
     }
 }

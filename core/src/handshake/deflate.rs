@@ -169,7 +169,7 @@ pub(super) fn choose<'a>(
 }
 
 /// What the server's answer in the values of `Sec-WebSocket-Extensions` agrees on, given what was offered.
-pub(super) fn judge<'a>(
+pub(super) fn evaluate<'a>(
     values: impl Iterator<Item = &'a [u8]>,
     offer: Option<&DeflateOffer>,
 ) -> Result<Option<DeflateParameters>, ResponseError> {

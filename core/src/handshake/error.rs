@@ -218,7 +218,7 @@ pub enum InvalidRequest {
     #[error("the target must start with / and have only visible ASCII without #: percent-encode the rest")]
     Target,
     /// The origin is empty or has other than visible ASCII characters.
-    #[error("the origin must be a serialised origin such as https://example.com")]
+    #[error("the origin must be a serialized origin such as https://example.com")]
     Origin,
     /// A subprotocol is no token.
     #[error("a subprotocol must be an HTTP token: letters, digits and !#$%&'*+-.^_`|~ only")]
@@ -243,7 +243,7 @@ pub enum DecisionError {
     /// The request was already accepted or rejected.
     #[error("the request was decided already: each request takes one accept or one reject")]
     AlreadyDecided,
-    /// The client's fault, its leaving or a time-out has ended the handshake.
+    /// The client's fault, its leaving or a timeout has ended the handshake.
     #[error("the handshake is over: drain poll_transmit and drop the connection")]
     Over,
     /// The client did not offer this subprotocol (RFC 6455 section 4.2.2 item 5).

@@ -213,7 +213,7 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
             .all(|&byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\' | b'?' | b'#' | b'@' | b','))
 }
 
-/// RFC 6454 section 6.2: a serialised origin, or `null`, as far as a wrong one could confuse a reader.
+/// RFC 6454 section 6.2: a serialized origin, or `null`, as far as a wrong one could confuse a reader.
 pub(super) fn is_origin(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic)
 }

@@ -27,11 +27,11 @@ mod key;
 mod limits;
 mod outgoing;
 mod query;
-mod refusal;
 mod rejection;
 mod request;
+mod response;
 mod server;
-pub mod state;
+mod state;
 
 pub use accepted::{Acceptance, Upgraded};
 pub use api_key::ApiKey;
@@ -40,7 +40,10 @@ pub use deflate::{DeflateConfig, DeflateOffer};
 pub use error::{DecisionError, DeflateError, HeadError, InvalidHeader, InvalidRequest, RequestError, ResponseError};
 pub use headers::Headers;
 pub use limits::{HandshakeLimits, MAX_INTERIM_RESPONSES};
-pub use refusal::Refusal;
 pub use rejection::Rejection;
 pub use request::UpgradeRequest;
+pub use response::Response;
 pub use server::{Accepted, ServerHandshake};
+#[cfg(test)]
+pub(crate) use state::{ClientInput, ServerInput};
+pub use state::{ClientPhase, ServerPhase};

@@ -146,7 +146,7 @@ impl UpgradeRequest {
         &self.headers
     }
 
-    /// The host and port that the client dialled: from an absolute target, else from `Host` (RFC 9112 section 3.2.2).
+    /// The host and port that the client dialed: from an absolute target, else from `Host` (RFC 9112 section 3.2.2).
     #[must_use]
     pub fn host(&self) -> &str {
         let named = split_target(&self.target).and_then(|(authority, _)| authority);

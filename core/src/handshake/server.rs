@@ -10,7 +10,7 @@ use super::limits::HandshakeLimits;
 use super::outgoing::Outgoing;
 use super::rejection::{Rejection, status_line};
 use super::request::UpgradeRequest;
-use super::state::{ServerEvent, ServerState};
+use super::state::{ServerInput, ServerPhase};
 use crate::time::Instant;
 
 /// A server's opening handshake: one request, one decision.
@@ -50,7 +50,7 @@ use crate::time::Instant;
 /// ```
 #[derive(Debug)]
 pub struct ServerHandshake {
-    state: ServerState,
+    state: ServerPhase,
     limits: HandshakeLimits,
     deadline: Instant,
     head: HeadReader,
@@ -78,7 +78,7 @@ impl ServerHandshake {
     #[must_use]
     pub fn new(now: Instant, limits: HandshakeLimits) -> Self {
         Self {
-            state: ServerState::AwaitingRequest,
+            state: ServerPhase::AwaitingRequest,
             limits,
             deadline: now + limits.timeout,
             // RFC 9112 section 2.2 asks to skip an empty line before a request for the sake of clients that end a body
@@ -94,7 +94,7 @@ impl ServerHandshake {
 
     /// Where the handshake stands.
     #[must_use]
-    pub fn state(&self) -> ServerState {
+    pub fn state(&self) -> ServerPhase {
         self.state
     }
 
@@ -113,7 +113,7 @@ impl ServerHandshake {
     /// Whether the transport can be dropped.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.state == ServerState::Closed
+        self.state == ServerPhase::Closed
     }
 
     /// Memory held for a request that did not arrive in one piece.
@@ -135,11 +135,11 @@ impl ServerHandshake {
         input: &mut &mut [u8],
     ) -> Result<Option<&UpgradeRequest>, RequestError> {
         match self.state {
-            ServerState::AwaitingRequest => {}
-            ServerState::Deciding | ServerState::Accepting | ServerState::Accepted | ServerState::Upgraded => {
+            ServerPhase::AwaitingRequest => {}
+            ServerPhase::Deciding | ServerPhase::Accepting | ServerPhase::Accepted | ServerPhase::Upgraded => {
                 return Ok(None);
             }
-            ServerState::Rejecting | ServerState::ShuttingDown | ServerState::Draining | ServerState::Closed => {
+            ServerPhase::Rejecting | ServerPhase::ShuttingDown | ServerPhase::Draining | ServerPhase::Closed => {
                 *input = &mut [];
                 return self.error.map_or(Ok(None), Err);
             }
@@ -147,12 +147,12 @@ impl ServerHandshake {
         match self.read_request(input) {
             Ok(None) => Ok(None),
             Ok(Some(request)) => {
-                self.apply(ServerEvent::Request);
+                self.apply(ServerInput::Request);
                 Ok(Some(self.request.insert(request)))
             }
             Err(error) => {
                 *input = &mut [];
-                Err(self.refuse(now, ServerEvent::Fault, error))
+                Err(self.refuse(now, ServerInput::Fault, error))
             }
         }
     }
@@ -164,16 +164,16 @@ impl ServerHandshake {
     pub fn handle_eof(&mut self, _now: Instant) -> Result<(), RequestError> {
         self.eof = true;
         let error = match self.state {
-            ServerState::AwaitingRequest if self.head.is_untouched() => RequestError::NoRequest,
-            ServerState::AwaitingRequest => RequestError::Truncated,
-            ServerState::Deciding | ServerState::Accepting | ServerState::Accepted => RequestError::ClientLeft,
-            ServerState::Rejecting | ServerState::ShuttingDown | ServerState::Draining => {
-                self.apply(ServerEvent::Eof);
+            ServerPhase::AwaitingRequest if self.head.is_untouched() => RequestError::NoRequest,
+            ServerPhase::AwaitingRequest => RequestError::Truncated,
+            ServerPhase::Deciding | ServerPhase::Accepting | ServerPhase::Accepted => RequestError::ClientLeft,
+            ServerPhase::Rejecting | ServerPhase::ShuttingDown | ServerPhase::Draining => {
+                self.apply(ServerInput::Eof);
                 return self.error.map_or(Ok(()), Err);
             }
-            ServerState::Upgraded | ServerState::Closed => return self.error.map_or(Ok(()), Err),
+            ServerPhase::Upgraded | ServerPhase::Closed => return self.error.map_or(Ok(()), Err),
         };
-        self.apply(ServerEvent::Eof);
+        self.apply(ServerInput::Eof);
         Err(self.abandon(error))
     }
 
@@ -186,13 +186,13 @@ impl ServerHandshake {
             return self.error.map_or(Ok(()), Err);
         }
         match self.state {
-            ServerState::AwaitingRequest => Err(self.refuse(now, ServerEvent::TimedOut, RequestError::TimedOut)),
-            ServerState::Accepting => {
-                self.apply(ServerEvent::TimedOut);
+            ServerPhase::AwaitingRequest => Err(self.refuse(now, ServerInput::TimedOut, RequestError::TimedOut)),
+            ServerPhase::Accepting => {
+                self.apply(ServerInput::TimedOut);
                 Err(self.abandon(RequestError::ClientLeft))
             }
             _ => {
-                self.apply(ServerEvent::TimedOut);
+                self.apply(ServerInput::TimedOut);
                 self.outgoing = Outgoing::default();
                 self.error.map_or(Ok(()), Err)
             }
@@ -212,7 +212,7 @@ impl ServerHandshake {
         self.outgoing = Outgoing::new(bytes);
         self.upgraded = Some(upgraded);
         self.deadline = now + self.limits.timeout;
-        self.apply(ServerEvent::Accept);
+        self.apply(ServerInput::Accept);
         Ok(())
     }
 
@@ -223,7 +223,7 @@ impl ServerHandshake {
     pub fn reject(&mut self, now: Instant, rejection: &Rejection) -> Result<(), DecisionError> {
         self.undecided()?;
         rejection.check()?;
-        self.apply(ServerEvent::Reject);
+        self.apply(ServerInput::Reject);
         self.outgoing = Outgoing::new(rejection.to_bytes());
         self.deadline = now + self.limits.timeout;
         Ok(())
@@ -233,7 +233,7 @@ impl ServerHandshake {
     #[must_use]
     pub fn poll_accepted(&mut self) -> Option<Accepted> {
         let (upgraded, request) = (self.upgraded.take()?, self.request.take()?);
-        self.apply(ServerEvent::TakenOver);
+        self.apply(ServerInput::TakenOver);
         Some(Accepted { request, upgraded, unsent: core::mem::take(&mut self.outgoing).into_rest() })
     }
 
@@ -250,7 +250,7 @@ impl ServerHandshake {
         }
         self.outgoing.transmitted(count);
         if self.outgoing.is_empty() {
-            self.apply(ServerEvent::ResponseSent);
+            self.apply(ServerInput::ResponseSent);
         }
     }
 
@@ -258,7 +258,7 @@ impl ServerHandshake {
     /// [`shutdown_done`](Self::shutdown_done).
     #[must_use]
     pub fn poll_shutdown(&self) -> bool {
-        self.state == ServerState::ShuttingDown
+        self.state == ServerPhase::ShuttingDown
     }
 
     /// Confirms that the writing side was shut down, or cannot be.
@@ -266,9 +266,9 @@ impl ServerHandshake {
         if !self.poll_shutdown() {
             return;
         }
-        self.apply(ServerEvent::ShutdownDone);
+        self.apply(ServerInput::ShutdownDone);
         if self.eof {
-            self.apply(ServerEvent::Eof);
+            self.apply(ServerInput::Eof);
         }
     }
 
@@ -276,12 +276,12 @@ impl ServerHandshake {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            ServerState::AwaitingRequest
-            | ServerState::Accepting
-            | ServerState::Rejecting
-            | ServerState::ShuttingDown
-            | ServerState::Draining => Some(self.deadline),
-            ServerState::Deciding | ServerState::Accepted | ServerState::Upgraded | ServerState::Closed => None,
+            ServerPhase::AwaitingRequest
+            | ServerPhase::Accepting
+            | ServerPhase::Rejecting
+            | ServerPhase::ShuttingDown
+            | ServerPhase::Draining => Some(self.deadline),
+            ServerPhase::Deciding | ServerPhase::Accepted | ServerPhase::Upgraded | ServerPhase::Closed => None,
         }
     }
 
@@ -299,15 +299,15 @@ impl ServerHandshake {
     /// The request, when a decision on it is due.
     fn undecided(&self) -> Result<&UpgradeRequest, DecisionError> {
         match (self.state, &self.request) {
-            (ServerState::Deciding, Some(request)) => Ok(request),
-            (ServerState::AwaitingRequest, _) => Err(DecisionError::TooEarly),
+            (ServerPhase::Deciding, Some(request)) => Ok(request),
+            (ServerPhase::AwaitingRequest, _) => Err(DecisionError::TooEarly),
             _ if self.error.is_some() => Err(DecisionError::Over),
             _ => Err(DecisionError::AlreadyDecided),
         }
     }
 
     /// Answers the client's fault; the deadline starts anew for the response.
-    fn refuse(&mut self, now: Instant, event: ServerEvent, error: RequestError) -> RequestError {
+    fn refuse(&mut self, now: Instant, event: ServerInput, error: RequestError) -> RequestError {
         self.apply(event);
         self.error = Some(error);
         self.head = HeadReader::new(b"", self.limits);
@@ -328,9 +328,9 @@ impl ServerHandshake {
         error
     }
 
-    fn apply(&mut self, event: ServerEvent) {
-        let next = self.state.on(event);
-        debug_assert!(next.is_some(), "{event:?} in {:?}", self.state);
+    fn apply(&mut self, input: ServerInput) {
+        let next = self.state.next(input);
+        debug_assert!(next.is_some(), "{input:?} in {:?}", self.state);
         self.state = next.unwrap_or(self.state);
     }
 }

@@ -1,10 +1,10 @@
 //! Every transition of the two handshake machines, each as one exhaustive match.
 //!
-//! A pair that is not listed cannot happen, or is refused to the caller: `on` answers `None` and the state stays.
+//! A pair that is not listed cannot happen, or is refused to the caller: `next` returns `None` and the state stays.
 
 /// Where a [`ClientHandshake`](super::ClientHandshake) stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ClientState {
+pub enum ClientPhase {
     /// The request is being sent, or its answer is awaited.
     AwaitingAnswer,
     /// The answer is not 101; its body is being read.
@@ -19,7 +19,7 @@ pub enum ClientState {
 
 /// What can happen to a [`ClientHandshake`](super::ClientHandshake).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ClientEvent {
+pub(crate) enum ClientInput {
     /// A 1xx answer other than 101 was read and skipped.
     InterimAnswer,
     /// A valid 101 was read.
@@ -36,32 +36,32 @@ pub enum ClientEvent {
     Eof,
 }
 
-impl ClientState {
+impl ClientPhase {
     /// Every state, the first one first.
-    pub const ALL: [Self; 5] =
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 5] =
         [Self::AwaitingAnswer, Self::ReadingRefusal, Self::Upgraded, Self::Refused, Self::Failed];
 
-    /// The state that follows `self` after `event`, or `None` where the event has no meaning.
-    #[must_use]
-    pub const fn on(self, event: ClientEvent) -> Option<Self> {
-        use ClientEvent as E;
-        match (self, event) {
-            (Self::AwaitingAnswer, E::InterimAnswer) => Some(Self::AwaitingAnswer),
-            (Self::AwaitingAnswer, E::SwitchingProtocols) => Some(Self::Upgraded),
-            (Self::AwaitingAnswer, E::RefusalHead) => Some(Self::ReadingRefusal),
-            (Self::AwaitingAnswer, E::Fault | E::TimedOut | E::Eof) => Some(Self::Failed),
+    /// The state that follows `self` after `input`, or `None` where the input has no meaning.
+    pub(crate) const fn next(self, input: ClientInput) -> Option<Self> {
+        use ClientInput as I;
+        match (self, input) {
+            (Self::AwaitingAnswer, I::InterimAnswer) => Some(Self::AwaitingAnswer),
+            (Self::AwaitingAnswer, I::SwitchingProtocols) => Some(Self::Upgraded),
+            (Self::AwaitingAnswer, I::RefusalHead) => Some(Self::ReadingRefusal),
+            (Self::AwaitingAnswer, I::Fault | I::TimedOut | I::Eof) => Some(Self::Failed),
             // A refusal is worth reporting with whatever part of its text arrived.
-            (Self::ReadingRefusal, E::RefusalEnd | E::TimedOut | E::Eof) => Some(Self::Refused),
-            (Self::AwaitingAnswer, E::RefusalEnd)
-            | (Self::ReadingRefusal, E::InterimAnswer | E::SwitchingProtocols | E::RefusalHead | E::Fault)
+            (Self::ReadingRefusal, I::RefusalEnd | I::TimedOut | I::Eof) => Some(Self::Refused),
+            (Self::AwaitingAnswer, I::RefusalEnd)
+            | (Self::ReadingRefusal, I::InterimAnswer | I::SwitchingProtocols | I::RefusalHead | I::Fault)
             | (Self::Upgraded | Self::Refused | Self::Failed, _) => None,
         }
     }
 }
 
-impl ClientEvent {
-    /// Every event.
-    pub const ALL: [Self; 7] = [
+impl ClientInput {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 7] = [
         Self::InterimAnswer,
         Self::SwitchingProtocols,
         Self::RefusalHead,
@@ -74,7 +74,7 @@ impl ClientEvent {
 
 /// Where a [`ServerHandshake`](super::ServerHandshake) stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ServerState {
+pub enum ServerPhase {
     /// The request is being read.
     AwaitingRequest,
     /// The request is valid and the caller owes a decision.
@@ -97,7 +97,7 @@ pub enum ServerState {
 
 /// What can happen to a [`ServerHandshake`](super::ServerHandshake).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ServerEvent {
+pub(crate) enum ServerInput {
     /// A valid upgrade request was read.
     Request,
     /// The client broke a rule.
@@ -118,9 +118,10 @@ pub enum ServerEvent {
     Eof,
 }
 
-impl ServerState {
+impl ServerPhase {
     /// Every state, the first one first.
-    pub const ALL: [Self; 9] = [
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 9] = [
         Self::AwaitingRequest,
         Self::Deciding,
         Self::Accepting,
@@ -132,52 +133,51 @@ impl ServerState {
         Self::Closed,
     ];
 
-    /// The state that follows `self` after `event`, or `None` where the event has no meaning.
-    #[must_use]
-    pub const fn on(self, event: ServerEvent) -> Option<Self> {
-        use ServerEvent as E;
-        match (self, event) {
-            (Self::AwaitingRequest, E::Request) => Some(Self::Deciding),
-            (Self::AwaitingRequest, E::Fault | E::TimedOut) => Some(Self::Rejecting),
-            (Self::AwaitingRequest, E::Eof) => Some(Self::Closed),
-            (Self::Deciding, E::Accept) => Some(Self::Accepting),
-            (Self::Deciding, E::Reject) => Some(Self::Rejecting),
-            (Self::Deciding, E::Eof) => Some(Self::Closed),
-            (Self::Accepting, E::ResponseSent) => Some(Self::Accepted),
-            (Self::Accepting | Self::Accepted, E::TakenOver) => Some(Self::Upgraded),
-            (Self::Accepting, E::TimedOut | E::Eof) => Some(Self::Closed),
-            (Self::Accepted, E::Eof) => Some(Self::Closed),
+    /// The state that follows `self` after `input`, or `None` where the input has no meaning.
+    pub(crate) const fn next(self, input: ServerInput) -> Option<Self> {
+        use ServerInput as I;
+        match (self, input) {
+            (Self::AwaitingRequest, I::Request) => Some(Self::Deciding),
+            (Self::AwaitingRequest, I::Fault | I::TimedOut) => Some(Self::Rejecting),
+            (Self::AwaitingRequest, I::Eof) => Some(Self::Closed),
+            (Self::Deciding, I::Accept) => Some(Self::Accepting),
+            (Self::Deciding, I::Reject) => Some(Self::Rejecting),
+            (Self::Deciding, I::Eof) => Some(Self::Closed),
+            (Self::Accepting, I::ResponseSent) => Some(Self::Accepted),
+            (Self::Accepting | Self::Accepted, I::TakenOver) => Some(Self::Upgraded),
+            (Self::Accepting, I::TimedOut | I::Eof) => Some(Self::Closed),
+            (Self::Accepted, I::Eof) => Some(Self::Closed),
             // A client that only half-closed still reads why it was refused.
-            (Self::Rejecting, E::Eof) => Some(Self::Rejecting),
-            (Self::Rejecting, E::ResponseSent) => Some(Self::ShuttingDown),
-            (Self::ShuttingDown, E::Eof) => Some(Self::ShuttingDown),
-            (Self::ShuttingDown, E::ShutdownDone) => Some(Self::Draining),
-            (Self::Draining, E::Eof) => Some(Self::Closed),
-            (Self::Rejecting | Self::ShuttingDown | Self::Draining, E::TimedOut) => Some(Self::Closed),
-            (Self::AwaitingRequest, E::Accept | E::Reject | E::ResponseSent | E::TakenOver | E::ShutdownDone)
+            (Self::Rejecting, I::Eof) => Some(Self::Rejecting),
+            (Self::Rejecting, I::ResponseSent) => Some(Self::ShuttingDown),
+            (Self::ShuttingDown, I::Eof) => Some(Self::ShuttingDown),
+            (Self::ShuttingDown, I::ShutdownDone) => Some(Self::Draining),
+            (Self::Draining, I::Eof) => Some(Self::Closed),
+            (Self::Rejecting | Self::ShuttingDown | Self::Draining, I::TimedOut) => Some(Self::Closed),
+            (Self::AwaitingRequest, I::Accept | I::Reject | I::ResponseSent | I::TakenOver | I::ShutdownDone)
             | (
                 Self::Deciding,
-                E::Request | E::Fault | E::ResponseSent | E::TakenOver | E::ShutdownDone | E::TimedOut,
+                I::Request | I::Fault | I::ResponseSent | I::TakenOver | I::ShutdownDone | I::TimedOut,
             )
-            | (Self::Accepting, E::Request | E::Fault | E::Accept | E::Reject | E::ShutdownDone)
+            | (Self::Accepting, I::Request | I::Fault | I::Accept | I::Reject | I::ShutdownDone)
             | (
                 Self::Accepted,
-                E::Request | E::Fault | E::Accept | E::Reject | E::ResponseSent | E::ShutdownDone | E::TimedOut,
+                I::Request | I::Fault | I::Accept | I::Reject | I::ResponseSent | I::ShutdownDone | I::TimedOut,
             )
-            | (Self::Rejecting, E::Request | E::Fault | E::Accept | E::Reject | E::TakenOver | E::ShutdownDone)
-            | (Self::ShuttingDown, E::Request | E::Fault | E::Accept | E::Reject | E::TakenOver | E::ResponseSent)
+            | (Self::Rejecting, I::Request | I::Fault | I::Accept | I::Reject | I::TakenOver | I::ShutdownDone)
+            | (Self::ShuttingDown, I::Request | I::Fault | I::Accept | I::Reject | I::TakenOver | I::ResponseSent)
             | (
                 Self::Draining,
-                E::Request | E::Fault | E::Accept | E::Reject | E::TakenOver | E::ResponseSent | E::ShutdownDone,
+                I::Request | I::Fault | I::Accept | I::Reject | I::TakenOver | I::ResponseSent | I::ShutdownDone,
             )
             | (Self::Upgraded | Self::Closed, _) => None,
         }
     }
 }
 
-impl ServerEvent {
-    /// Every event.
-    pub const ALL: [Self; 9] = [
+impl ServerInput {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 9] = [
         Self::Request,
         Self::Fault,
         Self::Accept,

@@ -11,15 +11,17 @@ use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
+use super::action::Action;
+use super::client_event::{ClientEvent, CloseCause, EventSpans, FailedSubscription, LifecycleEvent};
 use super::config::{ClientConfig, SecondProfile};
-use super::envelope::Spans;
+use super::desired::{Change, Desired, Subscription};
+use super::disconnect::DisconnectReason;
 use super::features::Features;
-use super::notice::{Action, ClientEvent, CloseCause, FailedSubscription, Located, Notice};
 use super::request::{Ask, Origin, RequestId, Requests};
-use super::retry::{Backoff, Loss};
-use super::state::{ClientState, Trigger};
+use super::retry::Backoff;
+use super::spans::Spans;
+use super::state::{ClientState, Input};
 use super::subscription::{EventNames, SubscriptionLimit, SubscriptionSet, check_name};
-use super::wanted::{Change, Wanted, Wish};
 use crate::Instant;
 use crate::keep_alive::Liveness;
 use crate::random::Random;
@@ -32,7 +34,7 @@ const MAX_EVENTS: usize = 256;
 /// It opens nothing and reads no clock: it says what to do and is told what happened. One client lives through many
 /// transports, one after the other.
 ///
-/// - **Getters**, at any time: [`state`](Self::state), [`live`](Self::live), [`wanted`](Self::wanted),
+/// - **Getters**, at any time: [`state`](Self::state), [`active`](Self::active), [`desired`](Self::desired),
 ///   [`counters`](Self::counters) and the others.
 /// - **`handle_*`**, [`connected`](Self::connected), [`redirected`](Self::redirected), [`opened`](Self::opened),
 ///   [`lost`](Self::lost) and [`reading_paused`](Self::reading_paused) report what happened on the transport or that time
@@ -50,7 +52,7 @@ const MAX_EVENTS: usize = 256;
 ///
 /// ```
 /// use multiwa_ws_core::Instant;
-/// use multiwa_ws_core::session::{Action, ClientConfig, ClientEvent, ClientSession, EventNames, Features, Notice};
+/// use multiwa_ws_core::session::{Action, ClientConfig, ClientEvent, ClientSession, EventNames, Features, LifecycleEvent};
 ///
 /// let now = Instant::from_nanos(0);
 /// let mut client = ClientSession::new(ClientConfig::default(), [7; 32]);
@@ -61,8 +63,8 @@ const MAX_EVENTS: usize = 256;
 /// // The transport is open, and the server greets.
 /// client.opened(now, Features::default());
 /// let mut hello = Some(r#"{"type":"ack","payload":{"clientId":"c"}}"#);
-/// assert_eq!(client.handle_message(now, &mut hello), Some(ClientEvent::Notice(Notice::Connecting { attempt: 1 })));
-/// assert_eq!(client.handle_message(now, &mut hello), Some(ClientEvent::Notice(Notice::Opened)));
+/// assert_eq!(client.handle_message(now, &mut hello), Some(ClientEvent::Lifecycle(LifecycleEvent::Connecting { attempt: 1 })));
+/// assert_eq!(client.handle_message(now, &mut hello), Some(ClientEvent::Lifecycle(LifecycleEvent::Opened)));
 /// assert!(matches!(client.handle_message(now, &mut hello), Some(ClientEvent::Connected(_))));
 /// assert_eq!(client.handle_message(now, &mut hello), None);
 /// assert!(client.poll_message().is_some_and(|text| text.starts_with(r#"{"type":"subscribe""#)));
@@ -75,7 +77,7 @@ pub struct ClientSession {
     state: ClientState,
     now: Instant,
     backoff: Backoff,
-    last_loss: Option<Loss>,
+    last_disconnect: Option<DisconnectReason>,
     /// When the present state ends by itself: `Connecting`, `Backoff` and `Closing` do.
     state_due: Option<Instant>,
     /// The transport is connected, the upgrade is not done.
@@ -84,8 +86,8 @@ pub struct ClientSession {
     redirects: u8,
     ready_since: Option<Instant>,
 
-    wanted: Wanted,
-    live: SubscriptionSet,
+    desired: Desired,
+    active: SubscriptionSet,
     requests: Requests,
     /// Subscriptions that failed on the way to `Ready`.
     failed: Vec<FailedSubscription>,
@@ -94,7 +96,7 @@ pub struct ClientSession {
     held_back: VecDeque<Arc<str>>,
     features: Features,
     /// Requests are sent once this wait is over.
-    welcome: Welcome,
+    connection_ack: ConnectionAck,
 
     liveness: Option<Liveness>,
     reading_paused: Option<Instant>,
@@ -117,9 +119,9 @@ pub struct ClientSession {
 
 /// The wait for the first message of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Welcome {
+enum ConnectionAck {
     Awaited { due: Instant },
-    Over,
+    Done,
 }
 
 /// What the transport was not told yet. Each kind at most once, so nothing piles up.
@@ -137,7 +139,7 @@ pub struct ClientCounters {
     pub received: u64,
     /// Events handed to the application.
     pub events: u64,
-    /// Events that no live subscription asked for; they are dropped.
+    /// Events that no active subscription asked for; they are dropped.
     pub filtered: u64,
     /// Messages of an unknown type, and events without a usable address.
     pub unknown: u64,
@@ -203,18 +205,18 @@ impl ClientSession {
             state: ClientState::Idle,
             now: Instant::default(),
             backoff: Backoff::new(config.reconnect, random),
-            last_loss: None,
+            last_disconnect: None,
             state_due: None,
             upgrading: false,
             redirects: 0,
             ready_since: None,
-            wanted: Wanted::default(),
-            live: SubscriptionSet::default(),
+            desired: Desired::default(),
+            active: SubscriptionSet::default(),
             requests: Requests::new(client),
             failed: Vec::new(),
             held_back: VecDeque::new(),
             features: Features::default(),
-            welcome: Welcome::Over,
+            connection_ack: ConnectionAck::Done,
             liveness: None,
             reading_paused: None,
             last_traffic: None,
@@ -238,8 +240,8 @@ impl ClientSession {
 
     /// How the last connection or attempt ended.
     #[must_use]
-    pub const fn last_loss(&self) -> Option<Loss> {
-        self.last_loss
+    pub const fn last_disconnect(&self) -> Option<DisconnectReason> {
+        self.last_disconnect
     }
 
     /// The number of the present or last attempt since the last stable connection; 0 before the first.
@@ -266,7 +268,7 @@ impl ClientSession {
         self.rtt
     }
 
-    /// Since when events may be missed: a connection was lost, and its subscriptions are not live again.
+    /// Since when events may be missed: a connection was lost, and its subscriptions are not active again.
     #[must_use]
     pub const fn gap_since(&self) -> Option<Instant> {
         self.gap_from
@@ -274,16 +276,16 @@ impl ClientSession {
 
     /// The subscriptions that the server acknowledged on this connection. Events are held against them.
     #[must_use]
-    pub const fn live(&self) -> &SubscriptionSet {
-        &self.live
+    pub const fn active(&self) -> &SubscriptionSet {
+        &self.active
     }
 
     /// The subscriptions that the application wants, which are asked for on each connection.
     #[must_use]
-    pub fn wanted(&self) -> SubscriptionSet {
+    pub fn desired(&self) -> SubscriptionSet {
         let mut set = SubscriptionSet::default();
-        for wish in self.wanted.current() {
-            set.add(wish.profile, wish.events);
+        for subscription in self.desired.current() {
+            set.add(subscription.profile, subscription.events);
         }
         set
     }
@@ -310,17 +312,17 @@ impl ClientSession {
     pub fn connect(&mut self, now: Instant) -> Result<(), CommandError> {
         self.advance(now);
         self.check_open()?;
-        if self.state.after(Trigger::Connect).is_none() {
+        if self.state.next(Input::Connect).is_none() {
             return Err(CommandError::AlreadyConnecting);
         }
-        self.attempt_by(Trigger::Connect);
+        self.attempt_by(Input::Connect);
         Ok(())
     }
 
     /// Subscribes to events of a profile, beside the other profiles; a subscription to the same profile is replaced.
     ///
-    /// It is wanted from now on, connected or not, and asked for again on each connection, until it is refused or
-    /// unsubscribed from. The request ends within [`ClientConfig::request_timeout`]. A profile that is wanted while a server
+    /// It is desired from now on, connected or not, and asked for again on each connection, until it is refused or
+    /// unsubscribed from. The request ends within [`ClientConfig::request_timeout`]. A profile that is desired while a server
     /// without sets holds another one is asked for once that one is gone.
     ///
     /// # Errors
@@ -337,7 +339,7 @@ impl ClientSession {
         let limits = &self.config.subscriptions;
         check_name(profile, limits).map_err(CommandError::Limit)?;
         events.check(limits).map_err(CommandError::Limit)?;
-        self.wanted().check_room(profile, events, limits).map_err(CommandError::Limit)?;
+        self.desired().check_room(profile, events, limits).map_err(CommandError::Limit)?;
         // `protocol.md`, Subscriptions and filtering: without sets, a second profile is refused here, or displaces.
         let alone = !self.state.is_open() || self.features.subscription_sets;
         let displace = !alone && self.occupant(|_| true).is_some_and(|other| other != profile);
@@ -346,7 +348,8 @@ impl ClientSession {
         }
         let profile = Arc::<str>::from(profile);
         let id = self.request(Ask::Subscribe { profile: profile.clone(), events: events.clone() })?;
-        self.wanted.change(id, Change::Subscribe { wish: Wish { profile, events: events.clone() }, displace });
+        self.desired
+            .change(id, Change::Subscribe { subscription: Subscription { profile, events: events.clone() }, displace });
         self.progress();
         Ok(id)
     }
@@ -361,13 +364,13 @@ impl ClientSession {
         let profile = match profile {
             None => None,
             Some(profile) => {
-                let wishes = self.wanted.current();
-                let wish = wishes.iter().find(|wish| &*wish.profile == profile);
-                Some(wish.ok_or(CommandError::NotSubscribed)?.profile.clone())
+                let subscriptions = self.desired.current();
+                let subscription = subscriptions.iter().find(|subscription| &*subscription.profile == profile);
+                Some(subscription.ok_or(CommandError::NotSubscribed)?.profile.clone())
             }
         };
         let id = self.request(Ask::Unsubscribe { profile: profile.clone() })?;
-        self.wanted.change(id, Change::Unsubscribe { profile });
+        self.desired.change(id, Change::Unsubscribe { profile });
         self.progress();
         Ok(id)
     }
@@ -391,21 +394,21 @@ impl ClientSession {
     /// dropped. A second call does nothing.
     pub fn close(&mut self, now: Instant) {
         self.advance(now);
-        let was_dialling = self.state == ClientState::Connecting && self.actions.connect.is_none();
-        if !self.go(Trigger::Close) {
+        let was_dialing = self.state == ClientState::Connecting && self.actions.connect.is_none();
+        if !self.go(Input::Close) {
             return;
         }
         self.actions.connect = None;
         self.drop_output();
         if self.state == ClientState::Closed {
-            self.actions.abort = was_dialling;
+            self.actions.abort = was_dialing;
             self.finish(CloseCause::Application);
             return;
         }
-        self.welcome = Welcome::Over;
+        self.connection_ack = ConnectionAck::Done;
         self.actions.close = Some((1000, ""));
         self.state_due = Some(self.now + self.config.close_timeout);
-        self.notify(Notice::Closing);
+        self.notify(LifecycleEvent::Closing);
     }
 
     fn check_open(&self) -> Result<(), CommandError> {
@@ -462,7 +465,7 @@ impl ClientSession {
     /// The upgrade succeeded; `features` is what the 101 response announced.
     pub fn opened(&mut self, now: Instant, features: Features) {
         self.advance(now);
-        if !self.go(Trigger::Opened) {
+        if !self.go(Input::Opened) {
             return;
         }
         self.actions.connect = None;
@@ -475,9 +478,9 @@ impl ClientSession {
         self.liveness = Some(liveness);
         // A pause that began on an earlier connection counts on this one from its start.
         self.reading_paused = self.reading_paused.map(|_| self.now);
-        self.notify(Notice::Opened);
+        self.notify(LifecycleEvent::Opened);
         match self.config.ack_timeout {
-            Some(timeout) => self.welcome = Welcome::Awaited { due: self.now + timeout },
+            Some(timeout) => self.connection_ack = ConnectionAck::Awaited { due: self.now + timeout },
             None => self.renew(),
         }
         self.progress();
@@ -501,7 +504,7 @@ impl ClientSession {
 
     /// As [`handle_message`](Self::handle_message), for a caller that owns the buffer and lends from it later. There must be no
     /// event to tell.
-    pub(crate) fn process(&mut self, now: Instant, text: &str) -> Option<Located> {
+    pub(crate) fn process(&mut self, now: Instant, text: &str) -> Option<EventSpans> {
         self.handle_traffic(now);
         if !self.state.is_open() {
             self.counters.stray += 1;
@@ -513,11 +516,11 @@ impl ClientSession {
             Ok(()) => self.process_message(text, &spans),
             Err(error) => {
                 self.counters.invalid += 1;
-                Some(Located::Invalid(error))
+                Some(EventSpans::Invalid(error))
             }
         };
         // The `ack` is the first message of a connection: after another one it does not come (`protocol.md`, Envelope).
-        self.end_welcome();
+        self.end_connection_ack();
         self.progress();
         located
     }
@@ -526,7 +529,7 @@ impl ClientSession {
     pub fn handle_binary(&mut self, now: Instant) {
         self.handle_traffic(now);
         if matches!(self.state, ClientState::AwaitingAck | ClientState::Ready) {
-            self.lose(Loss::Violation { code: 1003 });
+            self.lose(DisconnectReason::Violation { code: 1003 });
             self.actions.close = Some((1003, "binary messages have no meaning here"));
         }
     }
@@ -583,7 +586,7 @@ impl ClientSession {
         if let Some(liveness) = &mut self.liveness {
             let _ = liveness.resumed(self.now);
         }
-        if let Welcome::Awaited { due } = &mut self.welcome {
+        if let ConnectionAck::Awaited { due } = &mut self.connection_ack {
             *due = self.now + due.saturating_duration_since(from);
         }
     }
@@ -592,9 +595,9 @@ impl ClientSession {
     ///
     /// A transport that was given up by [`Action::Abort`], or whose [`Action::Close`] came while the state was no longer
     /// open, has nothing more to tell.
-    pub fn lost(&mut self, now: Instant, loss: Loss) {
+    pub fn lost(&mut self, now: Instant, reason: DisconnectReason) {
         self.advance(now);
-        self.lose(loss);
+        self.lose(reason);
     }
 
     /// Time passed. Does nothing before [`poll_timeout`](Self::poll_timeout). Input that has arrived comes first.
@@ -603,9 +606,9 @@ impl ClientSession {
         let due = self.state_due.is_some_and(|due| due <= self.now);
         match self.state {
             ClientState::Connecting if due => self.give_up_attempt(),
-            ClientState::Backoff if due && !self.is_stalled() => self.attempt_by(Trigger::RetryDue),
+            ClientState::Backoff if due && !self.is_stalled() => self.attempt_by(Input::RetryDue),
             // The closing handshake failed, which is no loss: the application wanted the end.
-            ClientState::Closing if due => self.abort_with(Loss::Eof),
+            ClientState::Closing if due => self.abort_with(DisconnectReason::Eof),
             ClientState::AwaitingAck | ClientState::Ready if self.reading_paused.is_none() => self.check_silence(),
             _ => {}
         }
@@ -668,12 +671,12 @@ impl ClientSession {
         let state = self.state_due.filter(|_| !self.is_stalled());
         let silence = match self.state {
             ClientState::AwaitingAck | ClientState::Ready if self.reading_paused.is_none() => {
-                let welcome = match self.welcome {
-                    Welcome::Awaited { due } => Some(due),
-                    Welcome::Over => None,
+                let ack_due = match self.connection_ack {
+                    ConnectionAck::Awaited { due } => Some(due),
+                    ConnectionAck::Done => None,
                 };
                 let liveness = self.liveness.as_ref().and_then(Liveness::deadline);
-                welcome.into_iter().chain(liveness).min()
+                ack_due.into_iter().chain(liveness).min()
             }
             _ => None,
         };

@@ -14,7 +14,7 @@ pub struct ClientConfig {
     /// How long the upgrade may take once the transport is connected, 10 s by default.
     pub upgrade_timeout: Duration,
     /// How many redirects an attempt follows, 5 by default: proxies in a row need one or two, and a loop must end. Each may take
-    /// the connect and the upgrade time-out anew. 0 follows none.
+    /// the connect and the upgrade timeout anew. 0 follows none.
     pub max_redirects: u8,
     /// How long the connection's `ack` is waited for, 10 s by default. `None` does not wait for it.
     ///
@@ -30,7 +30,7 @@ pub struct ClientConfig {
     pub reconnect: ReconnectConfig,
     /// What happens to a second profile on a server without subscription sets.
     pub second_profile: SecondProfile,
-    /// Subscriptions that may be wanted, the defaults being those of the server, which would refuse more.
+    /// Desired subscriptions at most, the defaults being those of the server, which would refuse more.
     pub subscriptions: SubscriptionLimits,
     /// Requests of the application that are sent and not answered, 64 by default; further ones wait for their turn. As many,
     /// and one for each subscription that there may be, may be under way in all: so their memory is bounded.

@@ -5,8 +5,8 @@ use alloc::string::String;
 
 use super::event::Event;
 use super::json::{ObjectWriter, RawJson};
-use super::outline::Outline;
-use super::scanner::{JsonError, Kind, Scanner, Value};
+use super::scanner::{JsonError, Scanner, Value};
+use super::spans::Spans;
 use super::subscription::EventNames;
 
 /// One message as it was received: its text, and where in it the members of the envelope lie.
@@ -15,21 +15,21 @@ use super::subscription::EventNames;
 /// counts.
 ///
 /// ```
-/// use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Message};
+/// use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope};
 ///
-/// let message = Message::parse(r#"{"payload":{"title":"Hi"},"type":"notification","v":2}"#, DEFAULT_MAX_DEPTH)?;
+/// let message = Envelope::parse(r#"{"payload":{"title":"Hi"},"type":"notification","v":2}"#, DEFAULT_MAX_DEPTH)?;
 /// assert_eq!(message.kind().as_deref(), Some("notification"));
 /// assert_eq!(message.payload_text("title").as_deref(), Some("Hi"));
 /// assert_eq!(message.request_id(), None);
 /// # Ok::<(), multiwa_ws_core::session::JsonError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message<'t> {
+pub struct Envelope<'t> {
     text: Cow<'t, str>,
     spans: Spans,
 }
 
-impl<'t> Message<'t> {
+impl<'t> Envelope<'t> {
     /// Reads one message, nested at most `max_depth` levels (at most 128).
     ///
     /// # Errors
@@ -86,153 +86,18 @@ impl<'t> Message<'t> {
 
     /// Where its members lie in its text.
     #[must_use]
-    pub const fn outline(&self) -> Outline {
-        Outline::new(self.spans)
+    pub const fn spans(&self) -> Spans {
+        self.spans
     }
 
     /// The same message, owning its text.
     #[must_use]
-    pub fn into_owned(self) -> Message<'static> {
-        Message { text: Cow::Owned(self.text.into_owned()), spans: self.spans }
+    pub fn into_owned(self) -> Envelope<'static> {
+        Envelope { text: Cow::Owned(self.text.into_owned()), spans: self.spans }
     }
 
     pub(crate) const fn lend(text: &'t str, spans: Spans) -> Self {
         Self { text: Cow::Borrowed(text), spans }
-    }
-}
-
-/// Where the members of a message lie. It knows no lifetime, so a decision can be kept while the text is not borrowed.
-///
-/// The members of an event are noted in the same pass: nearly every message is one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Spans {
-    pub(crate) is_object: bool,
-    pub(crate) kind: Option<Value>,
-    pub(crate) payload: Option<Value>,
-    pub(crate) request_id: Option<Value>,
-    pub(crate) event: Option<Value>,
-    pub(crate) profile_id: Option<Value>,
-    pub(crate) data: Option<Value>,
-    pub(crate) timestamp: Option<Value>,
-}
-
-impl Spans {
-    pub(crate) fn locate(text: &str, max_depth: u8) -> Result<Self, JsonError> {
-        let mut spans = Self::default();
-        spans.read(text, max_depth)?;
-        Ok(spans)
-    }
-
-    /// The same into spans that are empty, without a move of them.
-    #[inline]
-    pub(crate) fn read(&mut self, text: &str, max_depth: u8) -> Result<(), JsonError> {
-        let mut scanner = Scanner::new(text, max_depth);
-        self.is_object = scanner.enter_object()?;
-        if self.is_object {
-            // Duplicate members: each one overwrites what the one before it left (`protocol.md`, Envelope).
-            while let Some(member) = scanner.next_key(Member::named)? {
-                match member {
-                    Member::Payload => self.locate_payload(&mut scanner)?,
-                    member => {
-                        let value = Some(scanner.value()?);
-                        match member {
-                            Member::Kind => self.kind = value,
-                            Member::RequestId => self.request_id = value,
-                            _ => {}
-                        }
-                    }
-                }
-            }
-        } else {
-            scanner.value()?;
-        }
-        scanner.finish()
-    }
-
-    #[inline]
-    fn locate_payload(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-        (self.event, self.profile_id, self.data, self.timestamp) = (None, None, None, None);
-        let start = scanner.position();
-        if !scanner.enter_object()? {
-            self.payload = Some(scanner.value()?);
-            return Ok(());
-        }
-        while let Some(slot) = scanner.next_key(|name| self.slot_in_payload(name))? {
-            let value = scanner.value()?;
-            if let Some(slot) = slot {
-                *slot = Some(value);
-            }
-        }
-        self.payload = Some(scanner.object_since(start));
-        Ok(())
-    }
-
-    /// Where a member of the payload is noted.
-    #[inline]
-    fn slot_in_payload(&mut self, name: &[u8]) -> Option<&mut Option<Value>> {
-        // One comparison of words each, which a `match` would do byte by byte.
-        if name == b"event" {
-            Some(&mut self.event)
-        } else if name == b"profileId" {
-            Some(&mut self.profile_id)
-        } else if name == b"data" {
-            Some(&mut self.data)
-        } else if name == b"timestamp" {
-            Some(&mut self.timestamp)
-        } else {
-            None
-        }
-    }
-
-    /// Whether the message is an event that can be filtered: see [`Spans::address`].
-    pub(crate) fn is_event(&self, text: &str) -> bool {
-        self.address(text).is_some()
-    }
-
-    /// What an event is filtered by; `None` when the message is no event. An event has a name, and its profile is a string,
-    /// or absent or `null` when it concerns every profile. Nothing else about it can be wrong.
-    #[inline]
-    pub(crate) fn address<'t>(&self, text: &'t str) -> Option<Address<'t>> {
-        if !self.kind?.is(text, "event") {
-            return None;
-        }
-        let name = self.event?.string(text)?;
-        let profile = match self.profile_id {
-            Some(profile) if profile.kind() != Kind::Null => Some(profile.string(text)?),
-            _ => None,
-        };
-        Some(Address { profile, name })
-    }
-}
-
-/// What an event is filtered by.
-pub(crate) struct Address<'t> {
-    /// `None` for every profile.
-    pub(crate) profile: Option<Cow<'t, str>>,
-    pub(crate) name: Cow<'t, str>,
-}
-
-/// The members of the envelope.
-enum Member {
-    Kind,
-    Payload,
-    RequestId,
-    Unknown,
-}
-
-impl Member {
-    #[inline]
-    fn named(name: &[u8]) -> Self {
-        // One comparison of words each, which a `match` would do byte by byte.
-        if name == b"type" {
-            Self::Kind
-        } else if name == b"payload" {
-            Self::Payload
-        } else if name == b"requestId" {
-            Self::RequestId
-        } else {
-            Self::Unknown
-        }
     }
 }
 
@@ -328,7 +193,7 @@ pub(crate) fn encode_pong(timestamp: Option<&str>, request_id: Option<&str>) -> 
 }
 
 /// Writes the first message of a connection.
-pub(crate) fn encode_welcome(client_id: &str, timestamp: &str) -> String {
+pub(crate) fn encode_connection_ack(client_id: &str, timestamp: &str) -> String {
     write("ack", None, |message| {
         message.object("payload", |payload| {
             payload.string("message", "Connected to MultiWA WebSocket API");
@@ -391,8 +256,8 @@ mod tests {
 
     use super::*;
 
-    fn message(text: &str) -> Message<'_> {
-        Message::parse(text, 64).unwrap()
+    fn message(text: &str) -> Envelope<'_> {
+        Envelope::parse(text, 64).unwrap()
     }
 
     #[test]
@@ -438,8 +303,8 @@ mod tests {
             let (open, close) = ("[".repeat(levels), "]".repeat(levels));
             format!(r#"{{"type":"event","payload":{{"event":"a","data":{open}{close}}}}}"#)
         };
-        assert!(Message::parse(&nested(62), 64).is_ok());
-        assert!(matches!(Message::parse(&nested(63), 64), Err(JsonError::TooDeep { limit: 64, .. })));
+        assert!(Envelope::parse(&nested(62), 64).is_ok());
+        assert!(matches!(Envelope::parse(&nested(63), 64), Err(JsonError::TooDeep { limit: 64, .. })));
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use alloc::borrow::Cow;
 
-use super::envelope::{Message, Spans, member};
+use super::envelope::{Envelope, member};
 use super::json::RawJson;
-use super::outline::Outline;
 use super::scanner::{Kind, Value};
+use super::spans::Spans;
 
 /// One event as it was received.
 ///
@@ -13,10 +13,10 @@ use super::scanner::{Kind, Value};
 /// profile concerns every profile.
 ///
 /// ```
-/// use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, EventView, Message};
+/// use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, EventView, Envelope};
 ///
 /// let text = r#"{"type":"event","payload":{"event":"qr.updated","profileId":"p","data":{"qr":"2@x","ttl":20}}}"#;
-/// let event = Message::parse(text, DEFAULT_MAX_DEPTH)?.into_event().expect("an event");
+/// let event = Envelope::parse(text, DEFAULT_MAX_DEPTH)?.into_event().expect("an event");
 /// assert_eq!(event.profile_id().as_deref(), Some("p"));
 /// assert_eq!(event.data(), Some(r#"{"qr":"2@x","ttl":20}"#));
 /// let Ok(EventView::QrUpdated(view)) = event.view() else { unreachable!() };
@@ -70,7 +70,7 @@ impl<'t> Event<'t> {
     /// The data read as what the name of the event promises.
     ///
     /// # Errors
-    /// Which member is missing or odd. The raw data is there all the same.
+    /// Which member is missing or of the wrong type. The raw data is there all the same.
     pub fn view(&self) -> Result<EventView<'_>, MemberError> {
         let data = Data(self.data().unwrap_or("null"));
         Ok(match &*self.name() {
@@ -105,14 +105,14 @@ impl<'t> Event<'t> {
 
     /// The same event as a message, for members of its payload that the protocol does not know.
     #[must_use]
-    pub fn as_message(&self) -> Message<'_> {
-        Message::lend(&self.text, self.spans)
+    pub fn as_message(&self) -> Envelope<'_> {
+        Envelope::lend(&self.text, self.spans)
     }
 
     /// Where its members lie in its text.
     #[must_use]
-    pub const fn outline(&self) -> Outline {
-        Outline::new(self.spans)
+    pub const fn spans(&self) -> Spans {
+        self.spans
     }
 
     /// The same event, owning its text.
@@ -201,7 +201,7 @@ pub enum MemberError {
     },
     /// The member is there and is something else than expected.
     #[error("`{member}` in the data is no {expected}")]
-    Odd {
+    WrongType {
         /// The name of the member.
         member: &'static str,
         /// What it should be.
@@ -218,7 +218,7 @@ struct Data<'e>(&'e str);
 impl<'e> Data<'e> {
     fn string(&self, name: &'static str) -> Result<Cow<'e, str>, MemberError> {
         let (_, value) = self.required(name)?;
-        value.string(self.0).ok_or(MemberError::Odd { member: name, expected: "string" })
+        value.string(self.0).ok_or(MemberError::WrongType { member: name, expected: "string" })
     }
 
     /// An explicit `null` counts as absent.
@@ -234,13 +234,13 @@ impl<'e> Data<'e> {
         match self.required(name)?.0 {
             "true" => Ok(true),
             "false" => Ok(false),
-            _ => Err(MemberError::Odd { member: name, expected: "boolean" }),
+            _ => Err(MemberError::WrongType { member: name, expected: "boolean" }),
         }
     }
 
     fn integer(&self, name: &'static str) -> Result<i64, MemberError> {
         let (raw, _) = self.required(name)?;
-        serde_json::from_str(raw).map_err(|_| MemberError::Odd { member: name, expected: "integer" })
+        serde_json::from_str(raw).map_err(|_| MemberError::WrongType { member: name, expected: "integer" })
     }
 
     fn required(&self, name: &'static str) -> Result<(&'e str, Value), MemberError> {
@@ -260,20 +260,24 @@ mod tests {
 
     fn event(name: &str, data: &str) -> Event<'static> {
         let text = encode_event(name, Some("p"), &RawJson::parse(data).unwrap(), "2026-02-05T10:00:00.000Z");
-        Message::parse(&text, 64).unwrap().into_owned().into_event().unwrap()
+        Envelope::parse(&text, 64).unwrap().into_owned().into_event().unwrap()
     }
 
     #[test]
     fn a_view_says_which_member_is_missing_or_odd() {
         let cases = [
             ("qr.updated", "{}", MemberError::Missing { member: "qr" }),
-            ("qr.updated", r#"{"qr":1}"#, MemberError::Odd { member: "qr", expected: "string" }),
+            ("qr.updated", r#"{"qr":1}"#, MemberError::WrongType { member: "qr", expected: "string" }),
             ("qr.updated", "[]", MemberError::NoObject),
-            ("session.status", r#"{"status":"x","phone":1}"#, MemberError::Odd { member: "phone", expected: "string" }),
+            (
+                "session.status",
+                r#"{"status":"x","phone":1}"#,
+                MemberError::WrongType { member: "phone", expected: "string" },
+            ),
             (
                 "message.ack",
                 r#"{"messageId":"m","status":"sent","ack":1.5}"#,
-                MemberError::Odd { member: "ack", expected: "integer" },
+                MemberError::WrongType { member: "ack", expected: "integer" },
             ),
         ];
         for (name, data, error) in cases {
@@ -283,7 +287,7 @@ mod tests {
             assert_eq!(event.data(), Some(data));
         }
         let text = r#"{"type":"event","payload":{"event":"qr.updated"}}"#;
-        let event = Message::parse(text, 64).unwrap().into_event().unwrap();
+        let event = Envelope::parse(text, 64).unwrap().into_event().unwrap();
         assert_eq!((event.data(), event.timestamp(), event.view()), (None, None, Err(MemberError::NoObject)));
     }
 
@@ -297,10 +301,10 @@ mod tests {
             (r#""2026-02-05T10:00:00.000Z""#, Some("2026-02-05T10:00:00.000Z")),
         ] {
             let message = format!(r#"{{"type":"event","payload":{{"event":"a","timestamp":{written}}}}}"#);
-            let event = Message::parse(&message, 64).unwrap().into_event().unwrap();
+            let event = Envelope::parse(&message, 64).unwrap().into_event().unwrap();
             assert_eq!((event.raw_timestamp(), event.timestamp().as_deref()), (Some(written), text));
         }
-        let message = Message::parse(r#"{"type":"event","payload":{"event":"a"}}"#, 64).unwrap();
+        let message = Envelope::parse(r#"{"type":"event","payload":{"event":"a"}}"#, 64).unwrap();
         assert_eq!(message.into_event().unwrap().raw_timestamp(), None);
     }
 

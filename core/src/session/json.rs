@@ -43,7 +43,7 @@ impl<'t> RawJson<'t> {
         Ok(Self(Cow::Borrowed(value.raw(text))))
     }
 
-    /// Serialises `value`.
+    /// Serializes `value`.
     ///
     /// # Errors
     /// What `value` itself refuses, for example a map whose keys are no strings; or it is too deep.

@@ -58,7 +58,7 @@ pub(crate) enum Ask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Application,
-    /// A wanted subscription is asked for again on a new connection.
+    /// A desired subscription is asked for again on a new connection.
     Renewal,
     KeepAlive,
 }
@@ -85,7 +85,7 @@ impl Request {
         }
     }
 
-    /// Whether its time-out was reported. It stays on the list, so that a late answer still tells what the server did.
+    /// Whether its timeout was reported. It stays on the list, so that a late answer still tells what the server did.
     pub(crate) fn has_timed_out(&self) -> bool {
         self.deadline.is_none() && self.origin != Origin::KeepAlive
     }

@@ -1,85 +1,16 @@
 //! Which endings of a connection are tried again, and when (`protocol.md`, Client lifecycle).
 //!
-//! The rules are the table [`RETRY_RULES`]; how long the client waits is [`ReconnectConfig`].
+//! The rules stand in `Ending::rule`; how long the client waits is [`ReconnectConfig`].
 
-use core::fmt;
 use core::time::Duration;
 
 use super::config::ReconnectConfig;
+use super::disconnect::DisconnectReason;
 use crate::random::Random;
-
-/// Why a connection, or the attempt at one, ended: the transport tells it to
-/// [`ClientSession::lost`](super::ClientSession::lost).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Loss {
-    /// The server answered the upgrade with another status than 101.
-    #[error("the server answered with HTTP status {status}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// What `Retry-After` asked for.
-        retry_after: Option<Duration>,
-    },
-    /// The answer to the upgrade was no valid one.
-    #[error("the server's answer to the upgrade is invalid")]
-    BadUpgrade,
-    /// The name of the server could not be resolved.
-    #[error("the name of the server could not be resolved")]
-    Dns,
-    /// The transport could not be opened, or broke.
-    #[error("the transport failed")]
-    Io,
-    /// The server's certificate is not to be trusted.
-    #[error("the server's certificate is not to be trusted")]
-    TlsCertificate,
-    /// TLS failed in another way.
-    #[error("TLS failed")]
-    Tls,
-    /// No transport in time.
-    #[error("no connection in time")]
-    ConnectTimeout,
-    /// The transport was there, and the answer to the upgrade did not come in time.
-    #[error("no answer to the upgrade in time")]
-    UpgradeTimeout,
-    /// The transport ended without a closing handshake. A gateway that speaks socket.io does this instead of an answer
-    /// to the upgrade.
-    #[error("the server ended the transport without a closing handshake")]
-    Eof,
-    /// No `pong` came in time.
-    #[error("the server did not answer a ping in time")]
-    PongTimeout,
-    /// The server closed, with this code or without one.
-    #[error("the server closed the connection {}", WithCode(*.code))]
-    ClosedByPeer {
-        /// The close code, RFC 6455 section 7.4.
-        code: Option<u16>,
-    },
-    /// The server broke the protocol and was closed with this code.
-    #[error("the server broke the protocol and was closed with code {code}")]
-    Violation {
-        /// The close code, RFC 6455 section 7.4.
-        code: u16,
-    },
-    /// Whoever supplies the URL and the key does not want another attempt.
-    #[error("no further attempt was wanted")]
-    Stopped,
-}
-
-/// A close code in words.
-struct WithCode(Option<u16>);
-
-impl fmt::Display for WithCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(code) => write!(f, "with code {code}"),
-            None => f.write_str("without a code"),
-        }
-    }
-}
 
 /// A kind of ending that has a rule of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// HTTP 401, 403 or 404.
     RefusedForGood,
     /// HTTP 429 or 503 with `Retry-After`.
@@ -100,7 +31,7 @@ pub enum Ending {
 
 /// What follows an ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryRule {
+pub(crate) enum RetryRule {
     /// Tried again after the back-off.
     Retry,
     /// Tried again after the back-off and the time that the server asked for.
@@ -113,25 +44,12 @@ pub enum RetryRule {
     Stop,
 }
 
-/// Which rule each kind of ending follows.
-pub const RETRY_RULES: [(Ending, RetryRule); 8] = [
-    (Ending::RefusedForGood, RetryRule::Stop),
-    (Ending::AskedToWait, RetryRule::RetryLater),
-    (Ending::Certificate, RetryRule::Stop),
-    (Ending::NormalClose, RetryRule::StopUnlessAsked),
-    (Ending::PolicyViolation, RetryRule::StopUnlessAsked),
-    (Ending::Misunderstanding, RetryRule::RetryTwice),
-    (Ending::Stopped, RetryRule::Stop),
-    (Ending::Other, RetryRule::Retry),
-];
-
 /// How many misunderstandings in a row end the attempts.
 const MISUNDERSTANDINGS: u32 = 3;
 
-impl Loss {
+impl DisconnectReason {
     /// Which kind of ending this is.
-    #[must_use]
-    pub const fn ending(self) -> Ending {
+    const fn ending(self) -> Ending {
         match self {
             Self::Refused { status: 401 | 403 | 404, .. } => Ending::RefusedForGood,
             Self::Refused { status: 429 | 503, retry_after: Some(_) } => Ending::AskedToWait,
@@ -157,11 +75,30 @@ impl Loss {
 }
 
 impl Ending {
-    /// The rule of [`RETRY_RULES`] for this kind of ending.
-    #[must_use]
-    pub fn rule(self) -> RetryRule {
-        RETRY_RULES.iter().find(|(ending, _)| *ending == self).map_or(RetryRule::Stop, |(_, rule)| *rule)
+    /// Which rule this kind of ending follows.
+    pub(crate) const fn rule(self) -> RetryRule {
+        match self {
+            Self::RefusedForGood | Self::Certificate | Self::Stopped => RetryRule::Stop,
+            Self::AskedToWait => RetryRule::RetryLater,
+            Self::NormalClose | Self::PolicyViolation => RetryRule::StopUnlessAsked,
+            Self::Misunderstanding => RetryRule::RetryTwice,
+            Self::Other => RetryRule::Retry,
+        }
     }
+}
+
+#[cfg(test)]
+impl Ending {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::RefusedForGood,
+        Self::AskedToWait,
+        Self::Certificate,
+        Self::NormalClose,
+        Self::PolicyViolation,
+        Self::Misunderstanding,
+        Self::Stopped,
+        Self::Other,
+    ];
 }
 
 /// Counts attempts and draws the time between them.
@@ -192,11 +129,11 @@ impl Backoff {
     /// How long to wait before the next attempt; `None` when there is none.
     ///
     /// `ready_for` is how long the lost connection was ready: after a stable one everything is counted anew.
-    pub(crate) fn after(&mut self, loss: Loss, ready_for: Duration) -> Option<Duration> {
+    pub(crate) fn after(&mut self, reason: DisconnectReason, ready_for: Duration) -> Option<Duration> {
         if ready_for >= self.config.stable_after {
             (self.attempts, self.misunderstandings) = (0, 0);
         }
-        let ending = loss.ending();
+        let ending = reason.ending();
         self.misunderstandings = if ending == Ending::Misunderstanding { self.misunderstandings + 1 } else { 0 };
         let again = match ending.rule() {
             RetryRule::Retry | RetryRule::RetryLater => true,
@@ -209,8 +146,8 @@ impl Backoff {
         if !again || !self.config.enabled || exhausted {
             return None;
         }
-        let asked = match loss {
-            Loss::Refused { retry_after: Some(wait), .. } if ending.rule() == RetryRule::RetryLater => wait,
+        let asked = match reason {
+            DisconnectReason::Refused { retry_after: Some(wait), .. } if ending.rule() == RetryRule::RetryLater => wait,
             _ => Duration::ZERO,
         };
         Some(asked.min(self.config.max_retry_after) + self.draw())
@@ -234,32 +171,31 @@ mod tests {
         Backoff::new(config, Random::new([3; 32]))
     }
 
-    fn refused(status: u16) -> Loss {
-        Loss::Refused { status, retry_after: None }
+    fn refused(status: u16) -> DisconnectReason {
+        DisconnectReason::Refused { status, retry_after: None }
     }
 
     #[test]
     fn a_close_code_is_told_in_words() {
-        let told = |code| alloc::format!("{}", Loss::ClosedByPeer { code });
+        let told = |code| alloc::format!("{}", DisconnectReason::ClosedByPeer { code });
         assert_eq!(told(Some(1001)), "the server closed the connection with code 1001");
         assert_eq!(told(None), "the server closed the connection without a code");
     }
 
     #[test]
-    fn each_kind_of_ending_has_one_rule() {
-        for (index, (ending, rule)) in RETRY_RULES.iter().enumerate() {
-            assert_eq!(RETRY_RULES.iter().position(|(other, _)| other == ending), Some(index));
-            assert_eq!(ending.rule(), *rule);
-        }
-    }
-
-    #[test]
     fn endings_stop_or_retry_as_the_protocol_says() {
-        let closed = |code| Loss::ClosedByPeer { code: Some(code) };
-        let stop =
-            [refused(401), refused(403), refused(404), closed(1000), closed(1008), Loss::TlsCertificate, Loss::Stopped];
-        for loss in stop {
-            assert_eq!(backoff(ReconnectConfig::default()).after(loss, Duration::ZERO), None, "{loss:?}");
+        let closed = |code| DisconnectReason::ClosedByPeer { code: Some(code) };
+        let stop = [
+            refused(401),
+            refused(403),
+            refused(404),
+            closed(1000),
+            closed(1008),
+            DisconnectReason::TlsCertificate,
+            DisconnectReason::Stopped,
+        ];
+        for reason in stop {
+            assert_eq!(backoff(ReconnectConfig::default()).after(reason, Duration::ZERO), None, "{reason:?}");
         }
         let retry = [
             refused(400),
@@ -272,22 +208,22 @@ mod tests {
             closed(1011),
             closed(1013),
             closed(4000),
-            Loss::ClosedByPeer { code: None },
-            Loss::Violation { code: 1002 },
-            Loss::BadUpgrade,
-            Loss::Dns,
-            Loss::Io,
-            Loss::Tls,
-            Loss::ConnectTimeout,
-            Loss::UpgradeTimeout,
-            Loss::Eof,
-            Loss::PongTimeout,
+            DisconnectReason::ClosedByPeer { code: None },
+            DisconnectReason::Violation { code: 1002 },
+            DisconnectReason::BadUpgrade,
+            DisconnectReason::Dns,
+            DisconnectReason::Io,
+            DisconnectReason::Tls,
+            DisconnectReason::ConnectTimeout,
+            DisconnectReason::UpgradeTimeout,
+            DisconnectReason::Eof,
+            DisconnectReason::PongTimeout,
         ];
-        for loss in retry {
+        for reason in retry {
             let mut backoff = backoff(ReconnectConfig::default());
             for _ in 0..2 {
                 backoff.attempt();
-                assert!(backoff.after(loss, Duration::ZERO).is_some(), "{loss:?}");
+                assert!(backoff.after(reason, Duration::ZERO).is_some(), "{reason:?}");
             }
         }
     }
@@ -298,24 +234,27 @@ mod tests {
             let config =
                 ReconnectConfig { after_normal_close: normal, after_policy_violation: policy, ..Default::default() };
             let mut backoff = backoff(config);
-            assert!(backoff.after(Loss::ClosedByPeer { code: Some(code) }, Duration::ZERO).is_some());
-            assert!(backoff.after(Loss::ClosedByPeer { code: Some(2008 - code) }, Duration::ZERO).is_none());
+            assert!(backoff.after(DisconnectReason::ClosedByPeer { code: Some(code) }, Duration::ZERO).is_some());
+            assert!(
+                backoff.after(DisconnectReason::ClosedByPeer { code: Some(2008 - code) }, Duration::ZERO).is_none()
+            );
         }
     }
 
     #[test]
     fn the_third_misunderstanding_in_a_row_ends_the_attempts() {
         let mut backoff = backoff(ReconnectConfig::default());
-        let mut lost = |loss, ready_for| backoff.after(loss, ready_for).is_some();
-        let violation = Loss::ClosedByPeer { code: Some(1002) };
+        let mut lost = |reason, ready_for| backoff.after(reason, ready_for).is_some();
+        let violation = DisconnectReason::ClosedByPeer { code: Some(1002) };
         assert!(lost(violation, Duration::ZERO) && lost(violation, Duration::ZERO));
         // Another ending breaks the row, and so does a stable connection.
-        assert!(lost(Loss::Io, Duration::ZERO));
-        assert!(lost(violation, Duration::ZERO) && lost(Loss::Violation { code: 1009 }, Duration::ZERO));
+        assert!(lost(DisconnectReason::Io, Duration::ZERO));
+        assert!(lost(violation, Duration::ZERO) && lost(DisconnectReason::Violation { code: 1009 }, Duration::ZERO));
         assert!(
-            lost(violation, Duration::from_secs(60)) && lost(Loss::ClosedByPeer { code: Some(1003) }, Duration::ZERO)
+            lost(violation, Duration::from_secs(60))
+                && lost(DisconnectReason::ClosedByPeer { code: Some(1003) }, Duration::ZERO)
         );
-        assert!(!lost(Loss::ClosedByPeer { code: Some(1007) }, Duration::ZERO));
+        assert!(!lost(DisconnectReason::ClosedByPeer { code: Some(1007) }, Duration::ZERO));
     }
 
     #[test]
@@ -324,7 +263,8 @@ mod tests {
         let ceilings = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000];
         for ceiling in ceilings.map(Duration::from_millis) {
             backoff.attempt();
-            let drawn: alloc::vec::Vec<_> = (0..200).filter_map(|_| backoff.after(Loss::Io, Duration::ZERO)).collect();
+            let drawn: alloc::vec::Vec<_> =
+                (0..200).filter_map(|_| backoff.after(DisconnectReason::Io, Duration::ZERO)).collect();
             assert_eq!(drawn.len(), 200);
             assert!(drawn.iter().all(|delay| *delay <= ceiling && !delay.is_zero()));
             assert!(
@@ -334,34 +274,34 @@ mod tests {
         for _ in 0..10_000 {
             backoff.attempt();
         }
-        assert!(backoff.after(Loss::Io, Duration::ZERO).unwrap() <= Duration::from_secs(30));
+        assert!(backoff.after(DisconnectReason::Io, Duration::ZERO).unwrap() <= Duration::from_secs(30));
     }
 
     #[test]
     fn the_count_starts_again_only_after_a_stable_time() {
         let mut backoff = backoff(ReconnectConfig { max_attempts: Some(2), ..Default::default() });
         backoff.attempt();
-        assert!(backoff.after(Loss::Io, Duration::from_secs(59)).is_some());
+        assert!(backoff.after(DisconnectReason::Io, Duration::from_secs(59)).is_some());
         assert_eq!(backoff.attempt(), 2);
-        assert!(backoff.after(Loss::Io, Duration::from_secs(60)).is_some());
+        assert!(backoff.after(DisconnectReason::Io, Duration::from_secs(60)).is_some());
         assert_eq!(backoff.attempt(), 1);
-        assert!(backoff.after(Loss::Io, Duration::from_nanos(59_999_999_999)).is_some());
+        assert!(backoff.after(DisconnectReason::Io, Duration::from_nanos(59_999_999_999)).is_some());
         assert_eq!(backoff.attempt(), 2);
-        assert!(backoff.after(Loss::Io, Duration::ZERO).is_none());
+        assert!(backoff.after(DisconnectReason::Io, Duration::ZERO).is_none());
     }
 
     #[test]
     fn no_configuration_makes_a_busy_loop() {
         let zero = ReconnectConfig { initial: Duration::ZERO, factor: 0, max: Duration::ZERO, ..Default::default() };
-        assert_eq!(backoff(zero).after(Loss::Io, Duration::ZERO), Some(Duration::from_millis(1)));
+        assert_eq!(backoff(zero).after(DisconnectReason::Io, Duration::ZERO), Some(Duration::from_millis(1)));
     }
 
     #[test]
     fn a_server_is_given_the_time_it_asks_for_within_a_limit() {
         let mut backoff = backoff(ReconnectConfig::default());
         let mut wait = |status, seconds| {
-            let loss = Loss::Refused { status, retry_after: Some(Duration::from_secs(seconds)) };
-            backoff.after(loss, Duration::ZERO).unwrap().as_secs()
+            let reason = DisconnectReason::Refused { status, retry_after: Some(Duration::from_secs(seconds)) };
+            backoff.after(reason, Duration::ZERO).unwrap().as_secs()
         };
         assert_eq!(wait(429, 7), 7);
         assert_eq!(wait(503, 100), 100);

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 pub(crate) use token::skip_plain;
-use token::{Marks, Spelling, Unfit};
+use token::{Marks, Spelling, Unexpected};
 
 /// The deepest nesting that any configuration can allow: one bit of a `u128` stands for each level.
 pub(crate) const DEPTH_CEILING: u8 = 128;
@@ -263,12 +263,12 @@ impl<'t> Scanner<'t> {
     }
 
     #[inline]
-    fn fit<T>(&self, read: Result<T, Unfit>) -> Result<T, JsonError> {
-        read.map_err(|unfit| invalid(self.text, unfit))
+    fn fit<T>(&self, read: Result<T, Unexpected>) -> Result<T, JsonError> {
+        read.map_err(|unexpected| invalid(self.text, unexpected))
     }
 
     fn invalid(&self) -> JsonError {
-        invalid(self.text, Unfit::at(self.rest))
+        invalid(self.text, Unexpected::at(self.rest))
     }
 }
 
@@ -280,11 +280,11 @@ fn skip_container<'t>(text: &'t str, mut rest: &'t [u8], depth: u8, max_depth: u
     // The containers that stand open, the innermost in the lowest bit: 1 is an object, 0 an array.
     let mut objects = 0_u128;
     let mut marks = Marks::of(text.as_bytes());
-    let unfit = |unfit: Unfit| invalid(text, unfit);
+    let unexpected = |unexpected: Unexpected| invalid(text, unexpected);
     loop {
         'value: {
             match rest {
-                [b'"', content @ ..] => (rest, _) = token::string(content, &mut marks).map_err(unfit)?,
+                [b'"', content @ ..] => (rest, _) = token::string(content, &mut marks).map_err(unexpected)?,
                 [bracket @ (b'{' | b'['), inside @ ..] => {
                     depth = deeper(text, rest, depth, max_depth)?;
                     objects = objects << 1 | u128::from(*bracket == b'{');
@@ -293,7 +293,7 @@ fn skip_container<'t>(text: &'t str, mut rest: &'t [u8], depth: u8, max_depth: u
                         break 'value;
                     }
                 }
-                _ => (rest, _) = bare(rest).map_err(unfit)?,
+                _ => (rest, _) = bare(rest).map_err(unexpected)?,
             }
             loop {
                 if let [b',', behind @ ..] = rest {
@@ -303,7 +303,7 @@ fn skip_container<'t>(text: &'t str, mut rest: &'t [u8], depth: u8, max_depth: u
                 match token::expect(rest, end_of(objects)) {
                     Ok(behind) => rest = behind,
                     Err(_) => {
-                        rest = token::skip_space(token::expect(rest, b',').map_err(unfit)?);
+                        rest = token::skip_space(token::expect(rest, b',').map_err(unexpected)?);
                         break;
                     }
                 }
@@ -315,9 +315,9 @@ fn skip_container<'t>(text: &'t str, mut rest: &'t [u8], depth: u8, max_depth: u
             }
         }
         if objects & 1 == 1 {
-            let key = token::expect(rest, b'"').map_err(unfit)?;
-            (rest, _) = token::string(key, &mut marks).map_err(unfit)?;
-            rest = token::skip_space(token::expect(rest, b':').map_err(unfit)?);
+            let key = token::expect(rest, b'"').map_err(unexpected)?;
+            (rest, _) = token::string(key, &mut marks).map_err(unexpected)?;
+            rest = token::skip_space(token::expect(rest, b':').map_err(unexpected)?);
         }
     }
 }
@@ -339,7 +339,7 @@ fn deeper(text: &str, rest: &[u8], depth: u8, max_depth: u8) -> Result<u8, JsonE
 
 /// Reads a number or a literal.
 #[inline(never)]
-fn bare(rest: &[u8]) -> Result<(&[u8], Kind), Unfit> {
+fn bare(rest: &[u8]) -> Result<(&[u8], Kind), Unexpected> {
     let (rest, kind) = match rest {
         [b'-' | b'0'..=b'9', ..] => (token::number(rest)?, Kind::Number),
         [b't', ..] => (token::literal(rest, b"true")?, Kind::Bool),
@@ -357,8 +357,8 @@ fn unescaped_key(content: &[u8]) -> Vec<u8> {
 }
 
 #[cold]
-fn invalid(text: &str, unfit: Unfit) -> JsonError {
-    JsonError::Invalid { at: position(text, unfit.left) }
+fn invalid(text: &str, unexpected: Unexpected) -> JsonError {
+    JsonError::Invalid { at: position(text, unexpected.left) }
 }
 
 /// Where `left` bytes are left of a text. Positions beyond 4 GiB are out of reach: [`Scanner::finish`] refuses such a text.
@@ -509,7 +509,7 @@ mod tests {
             let theirs = serde_json::from_str::<&RawValue>(&text).ok().map(|value| value.get());
             let ours = scan(&text, 64).ok().map(|value| value.raw(&text));
             prop_assert_eq!(ours, theirs);
-            prop_assert_eq!(crate::session::Message::parse(&text, 64).is_ok(), theirs.is_some());
+            prop_assert_eq!(crate::session::Envelope::parse(&text, 64).is_ok(), theirs.is_some());
         }
     }
 

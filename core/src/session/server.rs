@@ -8,19 +8,20 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::action::Action;
 use super::config::{RequestRate, ServerConfig, SubscribePolicy};
 use super::envelope::{
-    Spans, encode_error, encode_pong, encode_subscribed, encode_unsubscribed, encode_welcome, member,
+    encode_connection_ack, encode_error, encode_pong, encode_subscribed, encode_unsubscribed, member,
 };
 use super::features::Features;
-use super::notice::Action;
 use super::scanner::{Kind, Scanner, Value};
+use super::spans::Spans;
 use super::subscription::{EventNames, SubscriptionLimit, SubscriptionSet, check_name};
 use crate::{Instant, WallClock};
 
 /// One connection of a MultiWA server, over any transport of text messages.
 ///
-/// The first message it wants sent is the connection's `ack`. It waits for nothing, so it has no time-outs: the keep-alive of
+/// The first message it wants sent is the connection's `ack`. It waits for nothing, so it has no timeouts: the keep-alive of
 /// a server is that of its transport (`protocol.md`, Keep-alive).
 ///
 /// - **Getters**: [`subscriptions`](Self::subscriptions), [`matches`](Self::matches), [`counters`](Self::counters) and the
@@ -185,7 +186,7 @@ impl ServerSession {
             closed: false,
             counters: ServerCounters::default(),
         };
-        session.reply(encode_welcome(client_id, &clock.rfc3339(now)));
+        session.reply(encode_connection_ack(client_id, &clock.rfc3339(now)));
         session
     }
 

@@ -1,6 +1,4 @@
-//! The lifecycle of the client as data: every transition there is.
-//!
-//! A session moves by [`ClientState::after`] alone, so nothing outside of [`TRANSITIONS`] can happen.
+//! The lifecycle of the client: every transition stands in `ClientState::next`.
 
 use core::fmt;
 
@@ -11,9 +9,9 @@ pub enum ClientState {
     Idle,
     /// The transport is being opened, up to the end of the upgrade.
     Connecting,
-    /// The transport is open; the connection's `ack` and those of the wanted subscriptions are awaited.
+    /// The transport is open; the connection's `ack` and those of the desired subscriptions are awaited.
     AwaitingAck,
-    /// Each wanted subscription was acknowledged, refused or timed out.
+    /// Each desired subscription was acknowledged, refused or timed out.
     Ready,
     /// The connection was lost; the next attempt waits for its time.
     Backoff,
@@ -24,13 +22,13 @@ pub enum ClientState {
 }
 
 /// What moves a client from one state to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Trigger {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
     /// The application asks for a connection now.
     Connect,
     /// The upgrade succeeded.
     Opened,
-    /// The last wanted subscription was settled.
+    /// The last desired subscription was settled.
     Settled,
     /// The connection or the attempt ended in a way that is tried again.
     Lost,
@@ -51,11 +49,27 @@ impl fmt::Display for ClientState {
 }
 
 impl ClientState {
-    /// Where `trigger` leads from here; `None` when it means nothing here and is to be ignored.
-    #[must_use]
-    pub fn after(self, trigger: Trigger) -> Option<Self> {
-        let found = TRANSITIONS.iter().find(|(from, by, _)| (*from, *by) == (self, trigger));
-        found.map(|(_, _, to)| *to)
+    /// The state that follows `self` after `input`, or `None` where the input has no meaning.
+    pub(crate) const fn next(self, input: Input) -> Option<Self> {
+        use Input as I;
+        match (self, input) {
+            (Self::Idle | Self::Backoff, I::Connect) | (Self::Backoff, I::RetryDue) => Some(Self::Connecting),
+            (Self::Connecting, I::Opened) => Some(Self::AwaitingAck),
+            (Self::AwaitingAck, I::Settled) => Some(Self::Ready),
+            (Self::Connecting | Self::AwaitingAck | Self::Ready, I::Lost) => Some(Self::Backoff),
+            (Self::Connecting | Self::AwaitingAck | Self::Ready, I::GivenUp) => Some(Self::Closed),
+            // Only an open connection has a closing handshake to wait for.
+            (Self::AwaitingAck | Self::Ready, I::Close) => Some(Self::Closing),
+            (Self::Idle | Self::Connecting | Self::Backoff, I::Close) | (Self::Closing, I::Ended) => Some(Self::Closed),
+
+            (Self::Idle, I::Opened | I::Settled | I::Lost | I::GivenUp | I::RetryDue | I::Ended)
+            | (Self::Connecting, I::Connect | I::Settled | I::RetryDue | I::Ended)
+            | (Self::AwaitingAck, I::Connect | I::Opened | I::RetryDue | I::Ended)
+            | (Self::Ready, I::Connect | I::Opened | I::Settled | I::RetryDue | I::Ended)
+            | (Self::Backoff, I::Opened | I::Settled | I::Lost | I::GivenUp | I::Ended)
+            | (Self::Closing, I::Connect | I::Opened | I::Settled | I::Lost | I::GivenUp | I::RetryDue | I::Close)
+            | (Self::Closed, _) => None,
+        }
     }
 
     /// Whether a transport is open and messages flow.
@@ -65,61 +79,42 @@ impl ClientState {
     }
 }
 
-/// Every transition: from, by, to. The diagram in the architecture page is held against it by a test.
-pub const TRANSITIONS: &[(ClientState, Trigger, ClientState)] = {
-    use ClientState::{AwaitingAck, Backoff, Closed, Closing, Connecting, Idle, Ready};
-    &[
-        (Idle, Trigger::Connect, Connecting),
-        (Idle, Trigger::Close, Closed),
-        (Connecting, Trigger::Opened, AwaitingAck),
-        (Connecting, Trigger::Lost, Backoff),
-        (Connecting, Trigger::GivenUp, Closed),
-        (Connecting, Trigger::Close, Closed),
-        (AwaitingAck, Trigger::Settled, Ready),
-        (AwaitingAck, Trigger::Lost, Backoff),
-        (AwaitingAck, Trigger::GivenUp, Closed),
-        (AwaitingAck, Trigger::Close, Closing),
-        (Ready, Trigger::Lost, Backoff),
-        (Ready, Trigger::GivenUp, Closed),
-        (Ready, Trigger::Close, Closing),
-        (Backoff, Trigger::RetryDue, Connecting),
-        (Backoff, Trigger::Connect, Connecting),
-        (Backoff, Trigger::Close, Closed),
-        (Closing, Trigger::Ended, Closed),
-    ]
-};
+#[cfg(test)]
+impl ClientState {
+    /// Every state, the first one first.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Idle, Self::Connecting, Self::AwaitingAck, Self::Ready, Self::Backoff, Self::Closing, Self::Closed];
+}
+
+#[cfg(test)]
+impl Input {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Connect,
+        Self::Opened,
+        Self::Settled,
+        Self::Lost,
+        Self::GivenUp,
+        Self::RetryDue,
+        Self::Close,
+        Self::Ended,
+    ];
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const STATES: [ClientState; 7] = [
-        ClientState::Idle,
-        ClientState::Connecting,
-        ClientState::AwaitingAck,
-        ClientState::Ready,
-        ClientState::Backoff,
-        ClientState::Closing,
-        ClientState::Closed,
-    ];
-
-    #[test]
-    fn a_trigger_leads_to_one_state_at_most() {
-        for (index, (from, by, _)) in TRANSITIONS.iter().enumerate() {
-            let same = TRANSITIONS.iter().position(|(other, trigger, _)| (other, trigger) == (from, by));
-            assert_eq!(same, Some(index), "{from} {by:?}");
-        }
-    }
-
     #[test]
     fn nothing_leads_out_of_closed_and_everything_leads_there() {
-        assert!(TRANSITIONS.iter().all(|(from, _, _)| *from != ClientState::Closed));
-        for state in STATES {
+        let ways = |state: ClientState| Input::ALL.into_iter().filter_map(move |input| state.next(input));
+        assert_eq!(ways(ClientState::Closed).next(), None);
+        for state in ClientState::ALL {
             let mut reached = alloc::vec::Vec::from([state]);
-            for _ in STATES {
-                let next = TRANSITIONS.iter().filter(|(from, _, _)| reached.contains(from)).map(|(_, _, to)| *to);
-                let next: alloc::vec::Vec<_> = next.collect();
+            for _ in ClientState::ALL {
+                let next: alloc::vec::Vec<_> = reached.iter().flat_map(|state| ways(*state)).collect();
                 reached.extend(next);
+                reached.sort_unstable();
+                reached.dedup();
             }
             assert!(reached.contains(&ClientState::Closed), "{state}");
         }

@@ -65,7 +65,7 @@ struct Message {
 ///
 /// It borrows nothing from the connection, so that a loop can look at it and go on; [`Incoming::lend`] makes the event.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Located<'x> {
+pub(crate) enum Decoded<'x> {
     Text(&'x str),
     Binary(&'x [u8]),
     Ping(&'x [u8]),
@@ -79,7 +79,7 @@ pub(crate) enum Located<'x> {
     KeptClose(CloseCode),
 }
 
-impl<'x> Located<'x> {
+impl<'x> Decoded<'x> {
     /// The event, whose payload lies in the input or in one of these.
     #[inline]
     fn event<'e>(self, text: &'e str, binary: &'e [u8], control: &'e [u8]) -> Event<'e>
@@ -198,7 +198,7 @@ impl Incoming {
         now: Instant,
         input: &mut &'x mut [u8],
         out: &mut Outgoing,
-    ) -> Result<Option<Located<'x>>, ProtocolError> {
+    ) -> Result<Option<Decoded<'x>>, ProtocolError> {
         let now = out.lifecycle.clock(now);
         self.give_back();
         if !out.state().reads() {
@@ -236,31 +236,31 @@ impl Incoming {
         }
     }
 
-    /// The event that was located, borrowed from the input or from the buffers here.
+    /// The event that was decoded, borrowed from the input or from the buffers here.
     #[inline]
-    pub(crate) fn lend<'e, 'x: 'e>(&'e self, located: Located<'x>) -> Event<'e> {
-        located.event(&self.text, &self.binary, &self.control)
+    pub(crate) fn lend<'e, 'x: 'e>(&'e self, decoded: Decoded<'x>) -> Event<'e> {
+        decoded.event(&self.text, &self.binary, &self.control)
     }
 
     /// Lends as [`lend`](Self::lend) does, from `buffer` what would be lent from the buffers here, so that nothing here is
     /// borrowed.
     #[inline]
-    pub(super) fn lend_apart<'e, 'x: 'e>(&mut self, located: Located<'x>, buffer: &'e mut MessageBuffer) -> Event<'e> {
-        match located {
-            Located::Text(_) | Located::Binary(_) | Located::Ping(_) | Located::Pong(_) | Located::Close(_) => {}
-            Located::KeptText => {
+    pub(super) fn lend_apart<'e, 'x: 'e>(&mut self, decoded: Decoded<'x>, buffer: &'e mut MessageBuffer) -> Event<'e> {
+        match decoded {
+            Decoded::Text(_) | Decoded::Binary(_) | Decoded::Ping(_) | Decoded::Pong(_) | Decoded::Close(_) => {}
+            Decoded::KeptText => {
                 buffer.text.clear();
                 mem::swap(&mut self.text, &mut buffer.text);
             }
-            Located::KeptBinary => {
+            Decoded::KeptBinary => {
                 buffer.binary.clear();
                 mem::swap(&mut self.binary, &mut buffer.binary);
             }
-            Located::KeptPing | Located::KeptPong | Located::KeptClose(_) => {
+            Decoded::KeptPing | Decoded::KeptPong | Decoded::KeptClose(_) => {
                 buffer.control = mem::take(&mut self.control);
             }
         }
-        located.event(&buffer.text, &buffer.binary, &buffer.control)
+        decoded.event(&buffer.text, &buffer.binary, &buffer.control)
     }
 
     /// Takes the memory of the latest message back from the buffer that it was lent from.
@@ -328,7 +328,7 @@ impl Incoming {
     }
 
     #[inline]
-    fn data_part<'x>(&mut self, now: Instant, part: FramePart<'x>) -> Result<Option<Located<'x>>, ProtocolError> {
+    fn data_part<'x>(&mut self, now: Instant, part: FramePart<'x>) -> Result<Option<Decoded<'x>>, ProtocolError> {
         if part.first {
             // The whole message in one piece is judged and lent where it lies.
             if part.header.fin && part.is_last() && self.message.is_none() && !self.is_compressed(&part.header) {
@@ -343,14 +343,14 @@ impl Incoming {
     }
 
     #[inline]
-    fn whole_message<'x>(&self, opcode: OpCode, payload: &'x mut [u8]) -> Result<Located<'x>, ProtocolError> {
+    fn whole_message<'x>(&self, opcode: OpCode, payload: &'x mut [u8]) -> Result<Decoded<'x>, ProtocolError> {
         match opcode {
             // Section 5.4: a continuation continues a message that has begun.
             OpCode::Continuation => Err(ProtocolError::UnexpectedContinuation),
             _ if payload.len() > self.max_message_len => Err(ProtocolError::MessageTooLarge),
             // Section 8.1: text is UTF-8.
-            OpCode::Text => Ok(Located::Text(from_utf8(payload)?)),
-            _ => Ok(Located::Binary(payload)),
+            OpCode::Text => Ok(Decoded::Text(from_utf8(payload)?)),
+            _ => Ok(Decoded::Binary(payload)),
         }
     }
 
@@ -423,13 +423,13 @@ impl Incoming {
         self.inflater.is_some() && header.reserved.contains(ReservedBits::RSV1)
     }
 
-    fn finish_message<'x>(&mut self) -> Result<Option<Located<'x>>, ProtocolError> {
+    fn finish_message<'x>(&mut self) -> Result<Option<Decoded<'x>>, ProtocolError> {
         let Some(mut message) = self.message.take() else { return Ok(None) };
         message.utf8.finish()?;
         self.lent = true;
         Ok(Some(match message.kind {
-            MessageKind::Text => Located::KeptText,
-            MessageKind::Binary => Located::KeptBinary,
+            MessageKind::Text => Decoded::KeptText,
+            MessageKind::Binary => Decoded::KeptBinary,
         }))
     }
 
@@ -438,7 +438,7 @@ impl Incoming {
         now: Instant,
         part: FramePart<'x>,
         out: &mut Outgoing,
-    ) -> Result<Option<Located<'x>>, ProtocolError> {
+    ) -> Result<Option<Decoded<'x>>, ProtocolError> {
         if self.message.is_none() {
             self.free_buffers();
         }
@@ -454,21 +454,21 @@ impl Incoming {
         Ok(Some(match (part.header.opcode, whole) {
             (OpCode::Ping, _) => {
                 out.answer_ping(payload);
-                if whole { Located::Ping(part.payload) } else { Located::KeptPing }
+                if whole { Decoded::Ping(part.payload) } else { Decoded::KeptPing }
             }
             (OpCode::Pong, _) => {
                 out.pong_received(now, payload);
-                if whole { Located::Pong(part.payload) } else { Located::KeptPong }
+                if whole { Decoded::Pong(part.payload) } else { Decoded::KeptPong }
             }
             (_, true) => {
                 let frame = CloseFrame::parse(part.payload)?;
                 out.answer_close(now, frame);
-                Located::Close(frame)
+                Decoded::Close(frame)
             }
             (_, false) => {
                 let frame = CloseFrame::parse(payload)?;
                 out.answer_close(now, frame);
-                frame.map_or(Located::Close(None), |frame| Located::KeptClose(frame.code))
+                frame.map_or(Decoded::Close(None), |frame| Decoded::KeptClose(frame.code))
             }
         }))
     }
@@ -482,7 +482,7 @@ impl Incoming {
 
     /// Section 7.1.7 and section 5.5.1: bytes after a violation or after the peer's Close frame are not processed.
     #[cold]
-    fn ignore<'x>(&mut self, input: &mut &'x mut [u8], out: &Outgoing) -> Result<Option<Located<'x>>, ProtocolError> {
+    fn ignore<'x>(&mut self, input: &mut &'x mut [u8], out: &Outgoing) -> Result<Option<Decoded<'x>>, ProtocolError> {
         self.discard(input);
         out.lifecycle.violation().map_or(Ok(None), Err)
     }
@@ -550,11 +550,11 @@ fn reservation(len: usize, capacity: usize, received: usize, follows: Follows, l
         return 0;
     }
     let with = |rest: u64| needed.saturating_add(usize::try_from(rest).unwrap_or(usize::MAX));
-    let wanted = match follows {
+    let desired = match follows {
         Follows::Exactly(rest) => with(rest),
         Follows::AtLeast(rest) => with(rest).max(received),
     };
-    wanted.min(AHEAD.max(received.saturating_mul(2)).min(limit.max(received)) - len)
+    desired.min(AHEAD.max(received.saturating_mul(2)).min(limit.max(received)) - len)
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ impl Lifecycle {
     }
 
     fn apply(&mut self, input: Input) {
-        self.state = self.state.next(input, self.role);
+        self.state = self.state.next(input, self.role).unwrap_or(self.state);
         if self.state == State::Closed {
             self.ending_since = None;
         }

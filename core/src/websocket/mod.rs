@@ -20,12 +20,14 @@ pub use config::{Compression, Config, Role};
 pub use error::{ProtocolError, SendError};
 pub use event::{Cause, Closed, Event, Received};
 pub use incoming::MessageBuffer;
-pub(crate) use incoming::{Incoming, Located};
+pub(crate) use incoming::{Decoded, Incoming};
 pub use negotiated::{DeflateParameters, Negotiated};
 pub(crate) use outgoing::Outgoing;
 pub use sender::{Message, Sender};
 pub use shared::{MessageKind, SharedMessage};
-pub use state::{Input, State};
+#[cfg(test)]
+pub(crate) use state::Input;
+pub use state::State;
 
 use alloc::vec::Vec;
 
@@ -108,7 +110,7 @@ impl WebSocket {
         self.out.queued()
     }
 
-    /// Both sides, for a layer that looks at a located event and goes on.
+    /// Both sides, for a layer that looks at a decoded event and goes on.
     pub(crate) fn sides(&mut self) -> (&mut Incoming, &mut Outgoing) {
         (&mut self.recv, &mut self.out)
     }
@@ -127,8 +129,8 @@ impl WebSocket {
         now: Instant,
         input: &mut &'x mut [u8],
     ) -> Result<Option<Received<'e>>, ProtocolError> {
-        let located = self.recv.advance(now, input, &mut self.out)?;
-        Ok(located.map(|located| Received { event: self.recv.lend(located), sender: Sender::new(&mut self.out) }))
+        let decoded = self.recv.advance(now, input, &mut self.out)?;
+        Ok(decoded.map(|decoded| Received { event: self.recv.lend(decoded), sender: Sender::new(&mut self.out) }))
     }
 
     /// As [`handle_input`](Self::handle_input), for a caller that must be able to use the connection while an event is lent, such
@@ -145,8 +147,8 @@ impl WebSocket {
         buffer: &'e mut MessageBuffer,
     ) -> Result<Option<Event<'e>>, ProtocolError> {
         self.recv.take_back(buffer);
-        let located = self.recv.advance(now, input, &mut self.out)?;
-        Ok(located.map(|located| self.recv.lend_apart(located, buffer)))
+        let decoded = self.recv.advance(now, input, &mut self.out)?;
+        Ok(decoded.map(|decoded| self.recv.lend_apart(decoded, buffer)))
     }
 
     /// The peer ended its side of the transport: no more bytes will come.

@@ -16,7 +16,7 @@ use crate::frame::{FrameHeader, copy_masked};
 /// [`release`](Self::release).
 #[derive(Default)]
 pub(crate) struct TransmitQueue {
-    /// Initialised to its end, so that a frame is written into it in one go, without a length to keep at each step.
+    /// Initialized to its end, so that a frame is written into it in one go, without a length to keep at each step.
     copied: Vec<u8>,
     head: usize,
     tail: usize,

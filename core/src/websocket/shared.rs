@@ -77,7 +77,7 @@ impl SharedMessage {
     }
 
     /// The same message with a compressed form beside the plain one, made once for all connections that negotiated
-    /// `permessage-deflate` without context take-over and with the full window. All others compress for themselves, or not.
+    /// `permessage-deflate` without context takeover and with the full window. All others compress for themselves, or not.
     ///
     /// `level` is that of [`Compression::level`](super::Compression::level).
     #[must_use]

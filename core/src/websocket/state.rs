@@ -1,9 +1,9 @@
-//! The lifecycle of a connection after the upgrade: every transition stands in [`State::next`].
+//! The lifecycle of a connection after the upgrade: every transition stands in `State::next`.
 
 use super::Role;
 
-/// Where a connection is between the upgrade and its end (RFC 6455 section 7.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Where a connection is between the upgrade and its end (RFC 6455 section 7.1), in the order of its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Both sides may send messages.
     Open,
@@ -25,7 +25,7 @@ pub enum State {
 
 /// What moves a connection from one [`State`] to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Input {
+pub(crate) enum Input {
     /// The application closes the connection.
     Close,
     /// The peer's Close frame arrived.
@@ -46,7 +46,8 @@ pub enum Input {
 
 impl State {
     /// Every state, in the order of a connection's life.
-    pub const ALL: [Self; 8] = [
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 8] = [
         Self::Open,
         Self::Closing,
         Self::Flushing,
@@ -57,42 +58,41 @@ impl State {
         Self::Closed,
     ];
 
-    /// The state that follows on `input`; the same one when the input changes nothing there.
-    #[must_use]
-    pub const fn next(self, input: Input, role: Role) -> Self {
+    /// The state that follows `self` after `input`, or `None` where the input changes nothing.
+    pub(crate) const fn next(self, input: Input, role: Role) -> Option<Self> {
         use Input as I;
         match (self, input) {
-            (Self::Closed, _) | (_, I::Lost | I::TimedOut) => Self::Closed,
+            (Self::Closed, _) => None,
+            (_, I::Lost | I::TimedOut) => Some(Self::Closed),
 
-            (Self::Open, I::Close) => Self::Closing,
+            (Self::Open, I::Close) => Some(Self::Closing),
             // Section 5.5.1: a Close frame is answered with one.
-            (Self::Open | Self::Closing, I::PeerClose) => Self::Flushing,
+            (Self::Open | Self::Closing, I::PeerClose) => Some(Self::Flushing),
             // Section 7.1.7: to fail the connection is to send Close and to stop reading.
-            (Self::Open | Self::Closing, I::Violation) => Self::Failing,
+            (Self::Open | Self::Closing, I::Violation) => Some(Self::Failing),
 
             // Section 7.1.1: the server closes the TCP connection first, so that the client does not hold TIME_WAIT;
             // the client waits for it.
             (Self::Flushing, I::Flushed) => match role {
-                Role::Server => Self::ShuttingDown,
-                Role::Client => Self::Lingering,
+                Role::Server => Some(Self::ShuttingDown),
+                Role::Client => Some(Self::Lingering),
             },
-            (Self::Failing, I::Flushed) => Self::ShuttingDown,
-            (Self::FlushingLast, I::Flushed) => Self::Closed,
-            (Self::ShuttingDown, I::ShutDown) => Self::Lingering,
+            (Self::Failing, I::Flushed) => Some(Self::ShuttingDown),
+            (Self::FlushingLast, I::Flushed) => Some(Self::Closed),
+            (Self::ShuttingDown, I::ShutDown) => Some(Self::Lingering),
 
             // The peer may have ended its write side only: it can still be reading our Close frame.
-            (Self::Flushing | Self::Failing, I::Eof) => Self::FlushingLast,
+            (Self::Flushing | Self::Failing, I::Eof) => Some(Self::FlushingLast),
             // Section 7.1.5: an end without a Close frame from the peer.
-            (Self::Open | Self::Closing, I::Eof) => Self::Closed,
-            (Self::ShuttingDown | Self::Lingering, I::Eof) => Self::Closed,
+            (Self::Open | Self::Closing, I::Eof) => Some(Self::Closed),
+            (Self::ShuttingDown | Self::Lingering, I::Eof) => Some(Self::Closed),
 
-            (Self::Open, I::Flushed | I::ShutDown) => Self::Open,
-            (Self::Closing, I::Close | I::Flushed | I::ShutDown) => Self::Closing,
-            (Self::Flushing, I::Close | I::PeerClose | I::Violation | I::ShutDown) => Self::Flushing,
-            (Self::Failing, I::Close | I::PeerClose | I::Violation | I::ShutDown) => Self::Failing,
-            (Self::FlushingLast, I::Close | I::PeerClose | I::Violation | I::ShutDown | I::Eof) => Self::FlushingLast,
-            (Self::ShuttingDown, I::Close | I::PeerClose | I::Violation | I::Flushed) => Self::ShuttingDown,
-            (Self::Lingering, I::Close | I::PeerClose | I::Violation | I::Flushed | I::ShutDown) => Self::Lingering,
+            (Self::Open, I::Flushed | I::ShutDown)
+            | (Self::Closing, I::Close | I::Flushed | I::ShutDown)
+            | (Self::Flushing | Self::Failing, I::Close | I::PeerClose | I::Violation | I::ShutDown)
+            | (Self::FlushingLast, I::Close | I::PeerClose | I::Violation | I::ShutDown | I::Eof)
+            | (Self::ShuttingDown, I::Close | I::PeerClose | I::Violation | I::Flushed)
+            | (Self::Lingering, I::Close | I::PeerClose | I::Violation | I::Flushed | I::ShutDown) => None,
         }
     }
 
@@ -108,8 +108,8 @@ impl State {
 }
 
 impl Input {
-    /// Every input.
-    pub const ALL: [Self; 8] = [
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 8] = [
         Self::Close,
         Self::PeerClose,
         Self::Violation,
@@ -129,7 +129,7 @@ mod tests {
     fn closed_is_the_only_state_without_a_way_on() {
         for role in [Role::Client, Role::Server] {
             for state in State::ALL {
-                let leaves = Input::ALL.iter().any(|&input| state.next(input, role) != state);
+                let leaves = Input::ALL.iter().any(|&input| state.next(input, role).is_some());
                 assert_eq!(leaves, state != State::Closed, "{state:?} as {role:?}");
             }
         }
@@ -141,7 +141,10 @@ mod tests {
             for (at, state) in State::ALL.iter().enumerate() {
                 for input in Input::ALL {
                     let next = state.next(input, role);
-                    assert!(State::ALL[at..].contains(&next), "{state:?} on {input:?} as {role:?}");
+                    assert!(
+                        next.is_none_or(|next| State::ALL[at + 1..].contains(&next)),
+                        "{state:?} on {input:?} as {role:?}"
+                    );
                 }
             }
         }
@@ -149,7 +152,7 @@ mod tests {
 
     #[test]
     fn rfc6455_7_1_1_the_server_ends_the_transport_and_the_client_waits() {
-        assert_eq!(State::Flushing.next(Input::Flushed, Role::Server), State::ShuttingDown);
-        assert_eq!(State::Flushing.next(Input::Flushed, Role::Client), State::Lingering);
+        assert_eq!(State::Flushing.next(Input::Flushed, Role::Server), Some(State::ShuttingDown));
+        assert_eq!(State::Flushing.next(Input::Flushed, Role::Client), Some(State::Lingering));
     }
 }

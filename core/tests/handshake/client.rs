@@ -3,10 +3,9 @@
 use core::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::handshake::state::ClientState;
 use multiwa_ws_core::handshake::{
-    Answer, ClientHandshake, ClientRequest, DeflateError, DeflateOffer, HandshakeLimits, HeadError, InvalidRequest,
-    MAX_INTERIM_RESPONSES, Refusal, ResponseError, Upgraded,
+    Answer, ClientHandshake, ClientPhase, ClientRequest, DeflateError, DeflateOffer, HandshakeLimits, HeadError,
+    InvalidRequest, MAX_INTERIM_RESPONSES, Response, ResponseError, Upgraded,
 };
 
 use crate::support::{NOW, SEED, cuts, dial, sent_by_client};
@@ -81,7 +80,7 @@ fn failed(response: &str, error: ResponseError) {
 }
 
 #[track_caller]
-fn refused(response: &str, tail: &str) -> Refusal {
+fn refused(response: &str, tail: &str) -> Response {
     let mut last = None;
     let bytes = format!("{response}{tail}");
     for pieces in cuts(bytes.as_bytes()) {
@@ -263,7 +262,7 @@ fn a_refusal_without_a_length_ends_with_the_stream() {
         assert_eq!(client.handle_input(NOW, &mut bytes.as_mut_slice()), Ok(None));
         let Ok(Some(Answer::Refused(refusal))) = client.handle_eof(NOW) else { panic!("{framing}") };
         assert_eq!((refusal.text().as_ref(), refusal.complete), ("why", complete), "{framing}");
-        assert_eq!((client.state(), client.handle_eof(NOW)), (ClientState::Refused, Ok(None)));
+        assert_eq!((client.state(), client.handle_eof(NOW)), (ClientPhase::Refused, Ok(None)));
     }
 }
 
@@ -287,7 +286,7 @@ fn the_stream_can_end_at_any_byte() {
         assert_eq!(client.handle_input(NOW, &mut bytes.as_mut_slice()), Ok(None));
         let expected = if end == 0 { ResponseError::NoAnswer } else { ResponseError::Truncated };
         assert_eq!(client.handle_eof(NOW), Err(expected), "{end}");
-        assert_eq!((client.state(), client.poll_timeout()), (ClientState::Failed, None));
+        assert_eq!((client.state(), client.poll_timeout()), (ClientPhase::Failed, None));
         assert_eq!(client.handle_input(NOW, &mut response.clone().into_bytes().as_mut_slice()), Err(expected));
         assert_eq!(client.handle_timeout(NOW), Err(expected));
     }

@@ -1,8 +1,8 @@
 //! Our client and our server against each other.
 
 use multiwa_ws_core::handshake::{
-    Acceptance, Answer, ClientHandshake, ClientRequest, DeflateConfig, DeflateOffer, HandshakeLimits, Refusal,
-    Rejection, ServerHandshake, Upgraded,
+    Acceptance, Answer, ClientHandshake, ClientRequest, DeflateConfig, DeflateOffer, HandshakeLimits, Rejection,
+    Response, ServerHandshake, Upgraded,
 };
 
 use crate::support::{NOW, SEED, sent_by_client, sent_by_server};
@@ -71,7 +71,7 @@ fn a_client_reads_why_it_was_refused() {
         for size in [1, 5, 1_000] {
             let decide = |server: &mut ServerHandshake| server.reject(NOW, &rejection).unwrap();
             let (answer, server) = meet(&ClientRequest::new("h", "/"), decide, size, b"");
-            let Answer::Refused(Refusal { status, body, complete, .. }) = answer else { panic!("{answer:?}") };
+            let Answer::Refused(Response { status, body, complete, .. }) = answer else { panic!("{answer:?}") };
             assert_eq!((status, body, complete), (rejection.status, rejection.body.clone(), true));
             assert!(size < 1_000 || server.poll_shutdown());
         }

@@ -3,10 +3,9 @@
 use core::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::handshake::state::ServerState;
 use multiwa_ws_core::handshake::{
     Acceptance, ApiKey, DecisionError, DeflateConfig, HandshakeLimits, HeadError, Rejection, RequestError,
-    ServerHandshake,
+    ServerHandshake, ServerPhase,
 };
 
 use crate::support::{NOW, cuts, sent_by_server, serve};
@@ -49,7 +48,7 @@ fn accepted(request: &str) {
             let (outcome, left, server) = serve(&pieces, limits());
             assert!(matches!(outcome, Some(Ok(_))), "{outcome:?} for {request:?}");
             assert_eq!(left, tail.as_bytes(), "{request:?}");
-            assert_eq!(server.state(), ServerState::Deciding);
+            assert_eq!(server.state(), ServerPhase::Deciding);
             assert_eq!(server.buffered_bytes(), 0);
         }
     }
@@ -62,7 +61,7 @@ fn refused(request: &str, error: RequestError, status: &str) {
         for pieces in cuts(bytes.as_bytes()) {
             let (outcome, left, server) = serve(&pieces, limits());
             assert_eq!(outcome, Some(Err(error)), "{request:?}");
-            assert_eq!((server.error(), server.state()), (Some(error), ServerState::Rejecting));
+            assert_eq!((server.error(), server.state()), (Some(error), ServerPhase::Rejecting));
             let response = sent_by_server(&server);
             assert!(response.starts_with(&format!("HTTP/1.1 {status}\r\nConnection: close")), "{response}");
             // What came in the same read is not parsed; `serve` stops feeding after the outcome.
@@ -239,13 +238,13 @@ fn an_accepted_connection_is_handed_over_with_what_was_not_sent() {
         assert!(server.poll_accepted().is_none());
         server.accept(NOW, &Acceptance::default()).unwrap();
         server.transmitted(NOW, sent);
-        let expected = if sent == whole.len() { ServerState::Accepted } else { ServerState::Accepting };
+        let expected = if sent == whole.len() { ServerPhase::Accepted } else { ServerPhase::Accepting };
         assert_eq!(server.state(), expected);
         assert_eq!(server.poll_timeout().is_some(), sent < whole.len());
         let accepted = server.poll_accepted().unwrap();
         assert_eq!(accepted.unsent, &whole[sent..]);
         assert_eq!(accepted.request.path(), "/ws");
-        assert_eq!((server.state(), server.poll_accepted()), (ServerState::Upgraded, None));
+        assert_eq!((server.state(), server.poll_accepted()), (ServerPhase::Upgraded, None));
         assert_eq!(sent_by_server(&server), "");
         assert_eq!(server.poll_timeout(), None);
     }
@@ -282,7 +281,7 @@ fn a_refused_decision_changes_nothing() {
     let unoffered = Acceptance { subprotocol: Some("chat".into()), ..Acceptance::default() };
     assert_eq!(server.accept(NOW, &unoffered), Err(DecisionError::SubprotocolNotOffered));
     assert_eq!(server.reject(NOW, &Rejection::json(200, "ok", "ok")), Err(DecisionError::Status));
-    assert_eq!((server.state(), sent_by_server(&server).as_str()), (ServerState::Deciding, ""));
+    assert_eq!((server.state(), sent_by_server(&server).as_str()), (ServerPhase::Deciding, ""));
     assert_eq!(server.accept(NOW, &Acceptance::default()), Ok(()));
 }
 
@@ -298,7 +297,7 @@ fn a_refusal_is_sent_then_shut_down_then_drained() {
         assert!(!server.poll_shutdown());
     }
     server.shutdown_done();
-    assert_eq!(server.state(), ServerState::Rejecting);
+    assert_eq!(server.state(), ServerPhase::Rejecting);
     server.transmitted(NOW, 1);
     assert!(server.poll_shutdown() && !server.is_closed());
     server.shutdown_done();
@@ -339,7 +338,7 @@ fn a_request_that_does_not_arrive_in_time_is_refused_then_dropped() {
     let (_, _, mut server) = serve(&[b"GET /"], limits());
     assert_eq!(server.poll_timeout(), Some(seconds(10)));
     assert_eq!(server.handle_timeout(Instant::from_nanos(9_999_999_999)), Ok(()));
-    assert_eq!(server.state(), ServerState::AwaitingRequest);
+    assert_eq!(server.state(), ServerPhase::AwaitingRequest);
     assert_eq!(server.handle_timeout(seconds(10)), Err(RequestError::TimedOut));
     assert!(sent_by_server(&server).starts_with("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"));
     assert_eq!(server.poll_timeout(), Some(seconds(20)));

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{
-    Action, ClientConfig, ClientEvent, ClientSession, ClientState, EventNames, Features, Notice, RequestId,
+    Action, ClientConfig, ClientEvent, ClientSession, ClientState, EventNames, Features, LifecycleEvent, RequestId,
 };
 use serde_json::{Value, json};
 
@@ -47,8 +47,8 @@ impl Kit {
         assert_eq!(*message, None, "it is taken");
         // What the message does not mean itself comes of it.
         match event {
-            Some(ClientEvent::Notice(notice)) => {
-                self.told.push(ClientEvent::Notice(notice));
+            Some(ClientEvent::Lifecycle(lifecycle)) => {
+                self.told.push(ClientEvent::Lifecycle(lifecycle));
                 None
             }
             event => event,
@@ -112,9 +112,9 @@ impl Kit {
         told.into_iter().chain(core::iter::from_fn(|| self.client.poll_event())).collect()
     }
 
-    pub(crate) fn notices(&mut self) -> Vec<Notice> {
-        let notice = |event| if let ClientEvent::Notice(notice) = event { Some(notice) } else { None };
-        self.events().into_iter().filter_map(notice).collect()
+    pub(crate) fn lifecycle(&mut self) -> Vec<LifecycleEvent> {
+        let lifecycle = |event| if let ClientEvent::Lifecycle(lifecycle) = event { Some(lifecycle) } else { None };
+        self.events().into_iter().filter_map(lifecycle).collect()
     }
 
     /// Lets time pass, waking the client at each of its deadlines.
@@ -123,7 +123,7 @@ impl Kit {
         while let Some(due) = self.client.poll_timeout().filter(|due| *due <= end) {
             self.now = self.now.max(due);
             self.client.handle_timeout(self.now);
-            assert!(self.client.poll_timeout().is_none_or(|next| next > self.now), "a due time-out makes progress");
+            assert!(self.client.poll_timeout().is_none_or(|next| next > self.now), "a due timeout makes progress");
         }
         self.now = end;
     }

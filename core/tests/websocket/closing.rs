@@ -61,9 +61,21 @@ fn reach(state: State, role: Role) -> (Endpoint, Option<Cause>, u16, bool) {
     (endpoint, ends.0, ends.1, ends.2)
 }
 
+/// Each state, the first one first.
+const STATES: [State; 8] = [
+    State::Open,
+    State::Closing,
+    State::Flushing,
+    State::Failing,
+    State::FlushingLast,
+    State::ShuttingDown,
+    State::Lingering,
+    State::Closed,
+];
+
 /// Each state but the last, where nothing happens any more.
 fn live_states() -> impl Iterator<Item = State> {
-    State::ALL.into_iter().filter(|state| *state != State::Closed)
+    STATES.into_iter().filter(|state| *state != State::Closed)
 }
 
 /// Plays the rest of an orderly end: the server ends the transport, the client waits for it.
@@ -142,7 +154,7 @@ twins! {
     }
 
     fn rfc6455_5_5_1_nothing_can_be_sent_after_a_close_frame(role: Role) {
-        for state in State::ALL.into_iter().filter(|state| *state != State::Open) {
+        for state in STATES.into_iter().filter(|state| *state != State::Open) {
             let (mut endpoint, ..) = reach(state, role);
             endpoint.flush();
             let written = endpoint.wire.len();

@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::task::{Poll, Waker};
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::{Action, ClientConfig, ClientSession, Features, Loss};
+use multiwa_ws_core::session::{Action, ClientConfig, ClientSession, DisconnectReason, Features};
 use multiwa_ws_driver::drive::Driver;
 use multiwa_ws_driver::{Client, Clock, Overflow, QueueConfig, Updates};
 
@@ -79,11 +79,11 @@ impl Driven {
             let settled = turn.settle(NOW);
             let action = turn.machine().poll_action();
             let message = turn.machine().poll_message().map(str::to_owned);
-            let over = turn.is_over();
+            let over = turn.is_closed();
             drop(turn);
             let moved = match (action, message) {
                 (Some(Action::Close { .. }), _) => {
-                    self.driver.turn(waker).machine().lost(NOW, Loss::Eof);
+                    self.driver.turn(waker).machine().lost(NOW, DisconnectReason::Eof);
                     true
                 }
                 (Some(_), _) => true,

@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 
 use loom::future::block_on;
 use loom::thread;
-use multiwa_ws_core::session::{CloseCause, Notice};
+use multiwa_ws_core::session::{CloseCause, LifecycleEvent};
 use multiwa_ws_driver::Update;
 
 use crate::kit::{explore, subscribed};
@@ -34,7 +34,7 @@ fn the_last_update_is_that_the_client_is_over() {
             while let Some(update) = block_on(updates.next()) {
                 last = Some(update.into_owned());
             }
-            assert_eq!(last, Some(Update::Notice(Notice::Closed(CloseCause::Application))));
+            assert_eq!(last, Some(Update::Lifecycle(LifecycleEvent::Closed(CloseCause::Application))));
         });
         let closer = thread::spawn(move || block_on(client.close()));
         block_on(driven.drive());

@@ -8,8 +8,8 @@ use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
 use multiwa_ws_core::hub::Hub;
 use multiwa_ws_core::server::{self, Connection, Ended};
 use multiwa_ws_core::session::{
-    ClientEvent, CloseCause, DEFAULT_MAX_DEPTH, EventNames, Message, Notice, RawJson, RequestKind, RequestOutcome,
-    ServerEvent, encode_event,
+    ClientEvent, CloseCause, DEFAULT_MAX_DEPTH, Envelope, EventNames, LifecycleEvent, RawJson, RequestKind,
+    RequestOutcome, ServerEvent, encode_event,
 };
 use multiwa_ws_core::{Instant, WallClock};
 
@@ -114,7 +114,7 @@ impl<'a> Pair<'a> {
         let Self { server, hub, .. } = self;
         self.arenas.within(Owner::Server, || {
             let text = encode_event(name, Some(PROFILE), &RawJson::parse(data).unwrap(), "2026-02-05T10:00:00.000Z");
-            let event = Message::parse(&text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
+            let event = Envelope::parse(&text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
             assert_eq!(hub.publish(&event, |_, message| server.publish(message).unwrap()), 1);
         });
     }
@@ -170,14 +170,14 @@ impl<'a> Pair<'a> {
                     RequestKind::Ping => seen.pongs += 1,
                     RequestKind::Unsubscribe => {}
                 },
-                ClientEvent::Notice(notice) => seen.note(&notice),
+                ClientEvent::Lifecycle(lifecycle) => seen.note(&lifecycle),
                 other => panic!("{other:?}"),
             }
         }
         self.down.clear();
         while let Some(event) = client.poll_event() {
-            let ClientEvent::Notice(notice) = event else { panic!("{event:?}") };
-            seen.note(&notice);
+            let ClientEvent::Lifecycle(lifecycle) = event else { panic!("{event:?}") };
+            seen.note(&lifecycle);
         }
         let mut lent = [&[][..]; 2];
         let filled = client.poll_transmit(&mut lent);
@@ -220,11 +220,11 @@ impl<'a> Pair<'a> {
 }
 
 impl Seen {
-    fn note(&mut self, notice: &Notice) {
-        match notice {
-            Notice::Ready { failed, gap: None } if failed.is_empty() => self.ready += 1,
-            Notice::Closed(CloseCause::Application) => self.client_closed += 1,
-            Notice::Connecting { attempt: 1 } | Notice::Opened | Notice::Closing => {}
+    fn note(&mut self, lifecycle: &LifecycleEvent) {
+        match lifecycle {
+            LifecycleEvent::Ready { failed, gap: None } if failed.is_empty() => self.ready += 1,
+            LifecycleEvent::Closed(CloseCause::Application) => self.client_closed += 1,
+            LifecycleEvent::Connecting { attempt: 1 } | LifecycleEvent::Opened | LifecycleEvent::Closing => {}
             other => panic!("{other:?}"),
         }
     }

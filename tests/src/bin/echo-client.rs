@@ -8,7 +8,7 @@ use clap::Parser;
 use futures_util::{TryStreamExt, stream};
 use multiwa_ws_async_std::AsyncStd;
 use multiwa_ws_core::websocket::{Event, Received};
-use multiwa_ws_driver::{Net, Options, WebSocket};
+use multiwa_ws_driver::{Net, WebSocket, WebSocketConfig};
 use multiwa_ws_tests::echo::{Runtime, echo, exit_code, options, request};
 use multiwa_ws_tokio::Tokio;
 use url::Url;
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 struct Suite {
     url: Url,
     agent: String,
-    options: Options,
+    options: WebSocketConfig,
 }
 
 impl Suite {

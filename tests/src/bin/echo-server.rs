@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use multiwa_ws_async_std::AsyncStd;
-use multiwa_ws_driver::{Net, Options, WebSocket};
+use multiwa_ws_driver::{Net, WebSocket, WebSocketConfig};
 use multiwa_ws_tests::echo::{Runtime, acceptance, echo, exit_code, options};
 use multiwa_ws_tokio::Tokio;
 
@@ -44,7 +44,7 @@ async fn serve<N: Net>(address: SocketAddr) -> Result<(), Box<dyn Error>> {
 }
 
 /// However a connection ends, it is for the suite to judge, and the next one is served.
-async fn serve_one<N: Net>(stream: N::TcpStream, options: &Options) {
+async fn serve_one<N: Net>(stream: N::TcpStream, options: &WebSocketConfig) {
     if let Ok((mut socket, ..)) = WebSocket::<_, N>::accept(stream, options, |_| Ok(acceptance())).await {
         let _ = echo(&mut socket).await;
     }

@@ -137,7 +137,7 @@ fn cut_behind(steps: &mut Vec<u64>, failure: &Failure) {
     }
 }
 
-/// Spreads neighbouring runs and steps over all seeds.
+/// Spreads neighboring runs and steps over all seeds.
 fn mix(seed: u64, step: u64) -> u64 {
     let mut mixed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ step.wrapping_add(1).wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
     mixed ^= mixed >> 32;

@@ -280,8 +280,7 @@ impl Sockets {
         Broken::unless(queued <= config.max_queued.saturating_add(SLACK), || format!("{queued} bytes are queued"))?;
 
         let state = end.socket.state();
-        let order = |state| State::ALL.iter().position(|other| *other == state);
-        Broken::unless(order(side.state) <= order(state), || format!("{:?} became {state:?}", side.state))?;
+        Broken::unless(side.state <= state, || format!("{:?} became {state:?}", side.state))?;
         side.state = state;
 
         let timeout = end.socket.poll_timeout();
@@ -319,7 +318,7 @@ impl Sockets {
                 violation: end.violation,
                 closed: end.closed,
             };
-            case.check()?;
+            case.verify()?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use multiwa_ws_core::frame::{CloseCode, FrameError};
 use multiwa_ws_core::websocket::{Closed, ProtocolError};
 
-use crate::reference::{Delivered, Kind, Options, Outcome, Role, parse};
+use crate::reference::{Delivered, Kind, Outcome, ParseOptions, Role, parse};
 use crate::simulator::{Broken, Said};
 
 /// One end of a connection, as the other end's bytes made it.
@@ -21,7 +21,7 @@ pub(super) struct Case<'a> {
 impl Case<'_> {
     /// Holds the end to what the reference parser says of the same bytes.
     pub(super) fn verify(&self) -> Result<(), Broken> {
-        let parsed = parse(self.sender, self.read, Options { rsv1_allowed: self.compresses });
+        let parsed = parse(self.sender, self.read, ParseOptions { rsv1_allowed: self.compresses });
         let expected: Option<Vec<Said>> = parsed.delivered.into_iter().map(said).collect();
         let (closes, said): (Vec<_>, Vec<_>) = self.said.iter().partition(|said| matches!(said, Said::Close(_)));
         if let Some(expected) = expected {

@@ -14,7 +14,7 @@ use multiwa_ws_core::websocket::{
 };
 
 use super::websocket::{Heard, check_output, hear, message, opposite, transmit, without_limits};
-use crate::reference::{Kind, Options, Outcome, RawFrame};
+use crate::reference::{Kind, Outcome, ParseOptions, RawFrame};
 
 #[derive(Arbitrary, Debug)]
 struct Workload {
@@ -155,8 +155,7 @@ impl Run {
             assert_eq!((state_after, queued_after), (state, queued), "{operation:?} was refused with {error}");
             assert!(state == State::Open || error == SendError::Closed, "{error} while {state:?}");
         }
-        let place = |state| State::ALL.iter().position(|other| *other == state);
-        assert!(place(state) <= place(state_after), "{state:?} to {state_after:?} by {operation:?}");
+        assert!(state <= state_after, "{state:?} to {state_after:?} by {operation:?}");
         assert!(queued_after <= MAX_QUEUED + PAST_THE_LIMIT, "{queued_after} bytes wait after {operation:?}");
         assert!(!self.ws.poll_shutdown() || queued_after == 0, "all is written before a shutdown");
         self.poll_closed();
@@ -227,7 +226,7 @@ impl Run {
     fn receive(&mut self, bytes: &[u8]) {
         let reads = matches!(self.ws.state(), State::Open | State::Closing);
         let heard = hear(&mut self.ws, self.now, bytes);
-        // After a Close frame nothing is heard, and after an error that error alone; a time-out is one, too.
+        // After a Close frame nothing is heard, and after an error that error alone; a timeout is one, too.
         match heard.as_slice() {
             [] => assert!(self.failed.is_none()),
             [Heard::Failed(error)] if !reads => assert_eq!(*self.failed.get_or_insert(*error), *error),
@@ -284,7 +283,7 @@ impl Run {
         let Some(closed) = self.closed else { panic!("never closed") };
         assert_eq!(self.ws.poll_timeout(), None);
 
-        let options = Options { rsv1_allowed: self.negotiated.deflate.is_some() };
+        let options = ParseOptions { rsv1_allowed: self.negotiated.deflate.is_some() };
         let parsed = check_output(self.role, &self.wire, options);
         let close_sent = matches!(parsed.outcome, Outcome::Closed { .. });
         assert_eq!(closed.clean, close_sent && self.heard_close, "{closed:?}");

@@ -15,7 +15,7 @@ use tungstenite::{Error, Message};
 
 use super::pieces::{configured, cut};
 use super::websocket::{Heard, begins_with_whole_frame, hear, opposite, sender, without_limits};
-use crate::reference::{Options, Outcome, Rule, parse};
+use crate::reference::{Outcome, ParseOptions, Rule, parse};
 
 /// The rules that `tungstenite` 0.30 does not hold its peers to, each with its source.
 pub const OURS_ALONE: [(Rule, &str); 3] = [
@@ -169,7 +169,7 @@ fn explain(from: Role, wire: &[u8], error: ProtocolError) -> Option<Rule> {
     if error.close_code() == CloseCode::TOO_BIG {
         return None;
     }
-    let parsed = parse(sender(from), wire, Options::default());
+    let parsed = parse(sender(from), wire, ParseOptions::default());
     let Outcome::Violation { rule, .. } = parsed.outcome else { panic!("{error:?} without a cause: {parsed:?}") };
     assert_eq!(rule.close_code(), error.close_code().get(), "{error:?} for {rule:?}");
     let known = OURS_ALONE.iter().any(|(known, _)| *known == rule);

@@ -3,7 +3,7 @@
 //! Input: a flag (0: the default depth, else the deepest), the text.
 
 use multiwa_ws_core::session::{
-    ClientConfig, ClientSession, DEFAULT_MAX_DEPTH, Features, Message, RawJson, ServerConfig, ServerSession,
+    ClientConfig, ClientSession, DEFAULT_MAX_DEPTH, Envelope, Features, RawJson, ServerConfig, ServerSession,
     encode_event, encode_message,
 };
 use multiwa_ws_core::{Instant, WallClock};
@@ -19,7 +19,7 @@ pub fn run(data: &[u8]) {
     let Some(([flag], text)) = configured(data) else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let max_depth = if flag == 0 { DEFAULT_MAX_DEPTH } else { 128 };
-    let parsed = Message::parse(text, max_depth);
+    let parsed = Envelope::parse(text, max_depth);
     // Whether it is JSON at all: without a decision on the size of numbers and on half surrogate pairs.
     let raw = serde_json::from_str::<&RawValue>(text);
     assert_eq!(parsed.is_ok(), raw.is_ok() && depth(text) <= max_depth.into(), "{parsed:?} for {raw:?}");
@@ -54,7 +54,7 @@ fn value(raw: Option<&str>) -> Option<Value> {
     raw.map(|raw| serde_json::from_str(raw).unwrap_or_else(|error| panic!("{error} in {raw}")))
 }
 
-fn compare(message: &Message<'_>, expected: &Value) {
+fn compare(message: &Envelope<'_>, expected: &Value) {
     assert_eq!(message.kind().as_deref(), expected.get("type").and_then(Value::as_str));
     assert_eq!(value(message.payload()).as_ref(), expected.get("payload"));
     assert_eq!(value(message.request_id()).as_ref(), expected.get("requestId"));
@@ -76,7 +76,7 @@ fn compare(message: &Message<'_>, expected: &Value) {
 }
 
 /// What is written from the parts of a message must read the same.
-fn write_again(message: &Message<'_>) {
+fn write_again(message: &Envelope<'_>) {
     let json = |raw: Option<&str>| raw.map(|raw| RawJson::parse(raw).map(RawJson::into_owned));
     // A payload may be nested two levels deeper than what can be spliced in.
     let (Ok(payload), Ok(request_id)) = (json(message.payload()).transpose(), json(message.request_id()).transpose())
@@ -85,7 +85,7 @@ fn write_again(message: &Message<'_>) {
     };
     if let Some(kind) = message.kind() {
         let text = encode_message(&kind, payload.as_ref(), request_id.as_ref());
-        let Ok(again) = Message::parse(&text, 128) else { panic!("{text} is not JSON") };
+        let Ok(again) = Envelope::parse(&text, 128) else { panic!("{text} is not JSON") };
         assert_eq!((again.kind(), again.payload()), (message.kind(), message.payload()));
         assert_eq!(again.request_id(), message.request_id());
     }
@@ -93,7 +93,7 @@ fn write_again(message: &Message<'_>) {
     let data = event.raw_data().unwrap_or_else(|| RawJson::parse("null").unwrap_or_else(|error| panic!("{error}")));
     let timestamp = event.timestamp().unwrap_or_default();
     let text = encode_event(&event.name(), event.profile_id().as_deref(), &data, &timestamp);
-    let again = Message::parse(&text, 128).ok().and_then(Message::into_event);
+    let again = Envelope::parse(&text, 128).ok().and_then(Envelope::into_event);
     let Some(again) = again else { panic!("{text} is no event") };
     assert_eq!((again.name(), again.profile_id()), (event.name(), event.profile_id()));
     assert_eq!((again.data(), again.timestamp()), (Some(data.as_str()), Some(timestamp)));
@@ -101,14 +101,14 @@ fn write_again(message: &Message<'_>) {
 }
 
 /// A server answers every message once, with its `requestId`; a client survives it.
-fn sessions(text: &str, message: &Message<'_>) {
+fn sessions(text: &str, message: &Envelope<'_>) {
     let config = ServerConfig { max_depth: 128, ..ServerConfig::default() };
     let mut server = ServerSession::new(NOW, config, "c", WallClock::new(NOW, 0));
     server.message_sent();
     let event = server.handle_message(NOW, text);
     assert!(event.is_some());
     let Some(answer) = server.poll_message().map(str::to_owned) else { panic!("no answer to {text}") };
-    let Ok(answer) = Message::parse(&answer, 128) else { panic!("{answer} is not JSON") };
+    let Ok(answer) = Envelope::parse(&answer, 128) else { panic!("{answer} is not JSON") };
     let echo = message.request_id().filter(|id| id.len() <= config.max_request_id_bytes);
     assert_eq!(answer.request_id(), echo, "{event:?}");
     server.message_sent();

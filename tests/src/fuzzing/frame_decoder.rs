@@ -8,13 +8,13 @@ use multiwa_ws_core::websocket::{Negotiated, Role, WebSocket};
 
 use super::pieces::{configured, cut};
 use super::websocket::{Heard, begins_with_whole_frame, check_output, drain, hear, opposite, sender, without_limits};
-use crate::reference::{Frame, Options, Outcome, Parsed, Rule, parse};
+use crate::reference::{Frame, Outcome, ParseOptions, Parsed, Rule, parse};
 
 /// Decodes one input twice, frame by frame and message by message.
 pub fn run(data: &[u8]) {
     let Some(([flags, pattern], wire)) = configured(data) else { return };
     let from = if flags & 1 == 0 { Role::Client } else { Role::Server };
-    let options = Options { rsv1_allowed: flags & 2 != 0 };
+    let options = ParseOptions { rsv1_allowed: flags & 2 != 0 };
     let expected = parse(sender(from), wire, options);
     let pieces = cut(wire, pattern);
     frames(from, options, &pieces, &expected);
@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn frames(from: Role, options: Options, pieces: &[&[u8]], expected: &Parsed) {
+fn frames(from: Role, options: ParseOptions, pieces: &[&[u8]], expected: &Parsed) {
     let rules = match from {
         Role::Client => FrameRules::for_server(),
         Role::Server => FrameRules::for_client(),
@@ -118,7 +118,7 @@ fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
             break;
         }
     }
-    check_output(role, &drain(&mut ws, now), Options::default());
+    check_output(role, &drain(&mut ws, now), ParseOptions::default());
 
     let delivered: Vec<Heard> = expected.delivered.iter().cloned().map(Heard::from).collect();
     assert!(heard.starts_with(&delivered), "{heard:?} lacks something of {expected:?}");

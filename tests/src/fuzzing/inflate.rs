@@ -1,6 +1,6 @@
 //! Compressed messages on a connection, against another DEFLATE library.
 //!
-//! Input: flags (1: the receiver is a client, 2: no context take-over, 4 to 16: window bits above 8), the pattern of the
+//! Input: flags (1: the receiver is a client, 2: no context takeover, 4 to 16: window bits above 8), the pattern of the
 //! pieces, then frames: flags (1: text, 2: compressed, 4: the message goes on, 8: memory is released before), the length
 //! of the payload, the payload.
 

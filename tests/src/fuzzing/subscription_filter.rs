@@ -118,10 +118,10 @@ impl Connection {
 
     /// `protocol.md`, Subscriptions and filtering, word by word.
     fn wants(&self, profile: Option<&str>, event: &str) -> bool {
-        let wanted = |names: &BTreeSet<&str>| names.contains("*") || names.contains(event);
+        let desired = |names: &BTreeSet<&str>| names.contains("*") || names.contains(event);
         match profile {
-            Some(profile) => self.model.get(profile).is_some_and(wanted),
-            None => self.model.values().any(wanted),
+            Some(profile) => self.model.get(profile).is_some_and(desired),
+            None => self.model.values().any(desired),
         }
     }
 }

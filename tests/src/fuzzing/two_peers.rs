@@ -13,7 +13,8 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{self, Client, TransportAction};
 use multiwa_ws_core::handshake::{ClientRequest, DeflateOffer};
 use multiwa_ws_core::session::{
-    ClientEvent, ClientState, EventNames, Loss, Notice, RawJson, RequestId, SecondProfile, encode_event,
+    ClientEvent, ClientState, DisconnectReason, EventNames, LifecycleEvent, RawJson, RequestId, SecondProfile,
+    encode_event,
 };
 use multiwa_ws_core::websocket::SharedMessage;
 
@@ -208,7 +209,7 @@ impl<'w> World<'w> {
     /// Carries everything that can move now, until nothing can.
     fn pump(&mut self) {
         for _ in 0..100_000 {
-            let moved = self.act() | self.write() | self.read() | self.drive_servers() | self.notices();
+            let moved = self.act() | self.write() | self.read() | self.drive_servers() | self.lifecycle();
             if !moved {
                 return;
             }
@@ -225,7 +226,7 @@ impl<'w> World<'w> {
                 let plan = self.workload.links.get(self.connections).cloned().unwrap_or_default();
                 self.connections += 1;
                 if plan.unreachable {
-                    self.client.connect_failed(self.now, Loss::Io);
+                    self.client.connect_failed(self.now, DisconnectReason::Io);
                     return true;
                 }
                 let seed = u64::from(self.workload.seed) + self.connections as u64;
@@ -271,7 +272,7 @@ impl<'w> World<'w> {
         let Some(arrival) = transport.down.receive(self.now.as_nanos()) else { return false };
         match arrival {
             Arrival::Eof => self.client.handle_eof(self.now),
-            Arrival::Reset => self.client.handle_lost(self.now, Loss::Io),
+            Arrival::Reset => self.client.handle_lost(self.now, DisconnectReason::Io),
             Arrival::Bytes(mut bytes) => {
                 let mut input = bytes.as_mut_slice();
                 while let Some(received) = self.client.handle_input(self.now, &mut input) {
@@ -287,9 +288,9 @@ impl<'w> World<'w> {
                             let (profile, name) = self.published[&number];
                             assert_eq!((told.0.as_deref(), &*told.1), (profile, name));
                         }
-                        ClientEvent::Notice(notice) => {
-                            assert!(!self.closed, "{notice:?} after the end");
-                            self.closed = notice_closes(&notice);
+                        ClientEvent::Lifecycle(lifecycle) => {
+                            assert!(!self.closed, "{lifecycle:?} after the end");
+                            self.closed = closes(&lifecycle);
                         }
                         ClientEvent::Invalid(_) | ClientEvent::Unknown(_) => {
                             assert!(transport.is_corrupted(), "{:?}", received.event);
@@ -308,18 +309,18 @@ impl<'w> World<'w> {
         for transport in self.transport.iter_mut().chain(&mut self.left) {
             moved |= transport.drive(self.now);
         }
-        self.left.retain(|transport| !transport.is_over());
+        self.left.retain(|transport| !transport.is_closed());
         moved
     }
 
-    fn notices(&mut self) -> bool {
+    fn lifecycle(&mut self) -> bool {
         let mut any = false;
         while let Some(event) = self.client.poll_event() {
             any = true;
             assert!(!self.closed, "{event:?} after the end");
             match event {
                 ClientEvent::RequestEnded { id, .. } => assert!(self.pending.remove(&id), "{id} ended twice"),
-                ClientEvent::Notice(notice) => self.closed = notice_closes(&notice),
+                ClientEvent::Lifecycle(lifecycle) => self.closed = closes(&lifecycle),
                 _ => {}
             }
         }
@@ -336,7 +337,7 @@ impl<'w> World<'w> {
         if let Some(transport) = &self.transport
             && !transport.is_clean()
         {
-            self.client.handle_lost(self.now, Loss::Io);
+            self.client.handle_lost(self.now, DisconnectReason::Io);
         }
         self.pass(LONG);
         assert!(self.left.is_empty(), "a server never noticed that its client left: {:?}", self.left);
@@ -351,18 +352,18 @@ impl<'w> World<'w> {
         assert_eq!(self.client.session().state(), ClientState::Ready);
         assert!(self.pending.is_empty(), "{:?} never ended", self.pending);
         let Some(transport) = &self.transport else { panic!("ready without a transport") };
-        assert_eq!(Some(self.client.session().live()), transport.server.subscriptions());
-        let (wanted, live) = (self.client.session().wanted(), self.client.session().live());
-        assert!(live.iter().all(|(profile, names)| wanted.get(profile) == Some(names)), "{live:?} of {wanted:?}");
+        assert_eq!(Some(self.client.session().active()), transport.server.subscriptions());
+        let (desired, active) = (self.client.session().desired(), self.client.session().active());
+        assert!(active.iter().all(|(profile, names)| desired.get(profile) == Some(names)), "{active:?} of {desired:?}");
         let sets = self.client.session().features().subscription_sets;
         assert_eq!(sets, !self.workload.server.without_sets);
         // Without sets the server holds one profile at a time, and the others wait until that one is gone.
-        let held = if sets { wanted.len() } else { wanted.len().min(1) };
-        assert_eq!(live.len(), held, "{live:?} of {wanted:?}");
+        let held = if sets { desired.len() } else { desired.len().min(1) };
+        assert_eq!(active.len(), held, "{active:?} of {desired:?}");
         let lost = transport.on_their_way.len();
         for profile in PROFILES.into_iter().map(Some).chain([None]) {
             for name in NAMES {
-                let expected = self.client.session().live().matches(profile, name);
+                let expected = self.client.session().active().matches(profile, name);
                 assert_eq!(self.publish(profile, name), expected);
             }
         }
@@ -388,6 +389,6 @@ fn pick<const N: usize>(names: &[&'static str; N], index: u8) -> &'static str {
     names[usize::from(index) % N]
 }
 
-fn notice_closes(notice: &Notice) -> bool {
-    matches!(notice, Notice::Closed(_))
+fn closes(lifecycle: &LifecycleEvent) -> bool {
+    matches!(lifecycle, LifecycleEvent::Closed(_))
 }

@@ -4,7 +4,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::websocket::{Config, Event, ProtocolError, Role, WebSocket};
 
-use crate::reference::{self, Delivered, Kind, Options, Outcome, Parsed};
+use crate::reference::{self, Delivered, Kind, Outcome, ParseOptions, Parsed};
 
 /// An [`Event`] that owns its payload, or the error in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ pub(super) fn drain(ws: &mut WebSocket, now: Instant) -> Vec<u8> {
 }
 
 /// What `role` has sent, which must break no rule; nothing may follow a Close frame (RFC 6455 section 5.5.1).
-pub(super) fn check_output(role: Role, wire: &[u8], options: Options) -> Parsed {
+pub(super) fn check_output(role: Role, wire: &[u8], options: ParseOptions) -> Parsed {
     let parsed = reference::parse(sender(role), wire, options);
     match &parsed.outcome {
         Outcome::Violation { rule, proven_by } => panic!("{role:?} broke {rule:?} at byte {proven_by}: {wire:02x?}"),

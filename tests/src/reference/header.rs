@@ -1,6 +1,6 @@
 //! RFC 6455 section 5.2: the header of one frame, read byte by byte.
 
-use super::{Kind, Options, Role, Rule};
+use super::{Kind, ParseOptions, Role, Rule};
 
 pub(super) const CONTINUATION: u8 = 0x0;
 pub(super) const TEXT: u8 = 0x1;
@@ -42,7 +42,7 @@ pub(super) enum Reading {
 }
 
 /// Reads the header at the start of `bytes`; `inside_message` says that a data message waits for its continuation.
-pub(super) fn read(bytes: &[u8], sender: Role, options: Options, inside_message: bool) -> Reading {
+pub(super) fn read(bytes: &[u8], sender: Role, options: ParseOptions, inside_message: bool) -> Reading {
     let mut bytes = Bytes { bytes, taken: 0 };
     match read_fields(&mut bytes, sender, options, inside_message) {
         Ok(header) => Reading::Header(header),
@@ -51,7 +51,12 @@ pub(super) fn read(bytes: &[u8], sender: Role, options: Options, inside_message:
     }
 }
 
-fn read_fields(bytes: &mut Bytes<'_>, sender: Role, options: Options, inside_message: bool) -> Result<Header, Stop> {
+fn read_fields(
+    bytes: &mut Bytes<'_>,
+    sender: Role,
+    options: ParseOptions,
+    inside_message: bool,
+) -> Result<Header, Stop> {
     let first = bytes.next()?;
     let fin = first & 0b1000_0000 != 0;
     let rsv1 = first & 0b0100_0000 != 0;

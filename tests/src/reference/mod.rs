@@ -27,7 +27,7 @@ pub enum Role {
 
 /// What the two peers agreed on during the upgrade, as far as frames are concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct ParseOptions {
     /// An extension owns RSV1 as RFC 7692 section 6 uses it: set on the first frame of a compressed message.
     pub rsv1_allowed: bool,
 }
@@ -112,9 +112,9 @@ pub enum Outcome {
 /// What `bytes`, all that `sender` has sent since the upgrade, say.
 ///
 /// ```
-/// use multiwa_ws_tests::reference::{Delivered, Kind, Options, Outcome, Role, parse};
+/// use multiwa_ws_tests::reference::{Delivered, Kind, ParseOptions, Outcome, Role, parse};
 ///
-/// let parsed = parse(Role::Server, &[0x81, 0x05, b'H', b'e', b'l', b'l', b'o'], Options::default());
+/// let parsed = parse(Role::Server, &[0x81, 0x05, b'H', b'e', b'l', b'l', b'o'], ParseOptions::default());
 /// assert_eq!(
 ///     parsed.delivered,
 ///     [Delivered::Message { kind: Kind::Text, data: b"Hello".to_vec(), compressed: false }]
@@ -122,7 +122,7 @@ pub enum Outcome {
 /// assert_eq!(parsed.outcome, Outcome::Incomplete);
 /// ```
 #[must_use]
-pub fn parse(sender: Role, bytes: &[u8], options: Options) -> Parsed {
+pub fn parse(sender: Role, bytes: &[u8], options: ParseOptions) -> Parsed {
     let mut parser = Parser { sender, options, message: None, frames: Vec::new(), delivered: Vec::new() };
     let mut consumed = 0;
     let outcome = loop {
@@ -144,7 +144,7 @@ pub fn parse(sender: Role, bytes: &[u8], options: Options) -> Parsed {
 
 struct Parser {
     sender: Role,
-    options: Options,
+    options: ParseOptions,
     message: Option<Unfinished>,
     frames: Vec<Frame>,
     delivered: Vec<Delivered>,

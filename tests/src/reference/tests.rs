@@ -7,11 +7,11 @@ use super::*;
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 fn from_server(bytes: &[u8]) -> Parsed {
-    parse(Role::Server, bytes, Options::default())
+    parse(Role::Server, bytes, ParseOptions::default())
 }
 
 fn from_client(bytes: &[u8]) -> Parsed {
-    parse(Role::Client, bytes, Options::default())
+    parse(Role::Client, bytes, ParseOptions::default())
 }
 
 fn joined(frames: &[RawFrame]) -> Vec<u8> {
@@ -27,7 +27,7 @@ fn binary(data: &[u8]) -> Delivered {
 }
 
 /// What a server's `frames` break, and that no shorter prefix breaks anything.
-fn broken_rule(sender: Role, options: Options, bytes: &[u8]) -> (Rule, usize) {
+fn broken_rule(sender: Role, options: ParseOptions, bytes: &[u8]) -> (Rule, usize) {
     let Outcome::Violation { rule, proven_by } = parse(sender, bytes, options).outcome else {
         panic!("no rule is broken by {bytes:x?}");
     };
@@ -43,7 +43,7 @@ fn broken_rule(sender: Role, options: Options, bytes: &[u8]) -> (Rule, usize) {
 }
 
 fn broken_by_server(frames: &[RawFrame]) -> (Rule, usize) {
-    broken_rule(Role::Server, Options::default(), &joined(frames))
+    broken_rule(Role::Server, ParseOptions::default(), &joined(frames))
 }
 
 mod rfc_6455_section_5_7_examples {
@@ -197,9 +197,9 @@ fn each_rule_is_broken_by_a_vector_at_the_first_byte_that_proves_it() {
         seen.insert(rule);
     }
 
-    let unmasked = broken_rule(Role::Client, Options::default(), &RawFrame::text("x").encode());
+    let unmasked = broken_rule(Role::Client, ParseOptions::default(), &RawFrame::text("x").encode());
     assert_eq!(unmasked, (ClientMustMask, 2));
-    let compressed = Options { rsv1_allowed: true };
+    let compressed = ParseOptions { rsv1_allowed: true };
     assert_eq!(broken_rule(Role::Server, compressed, &RawFrame::ping("").rsv(4).encode()), (MisplacedRsv1, 1));
     seen.extend([unmasked.0, MisplacedRsv1]);
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), Rule::ALL);
@@ -225,9 +225,9 @@ fn section_8_1_a_character_may_be_split_between_frames() {
         ])
     };
     assert_eq!(from_server(&split(&euro[2..])).delivered.last(), Some(&text("€")));
-    let cut_off = broken_rule(Role::Server, Options::default(), &split(b""));
+    let cut_off = broken_rule(Role::Server, ParseOptions::default(), &split(b""));
     assert_eq!(cut_off, (Rule::TextNotUtf8, split(b"").len()));
-    let wrong = broken_rule(Role::Server, Options::default(), &split(b"xy"));
+    let wrong = broken_rule(Role::Server, ParseOptions::default(), &split(b"xy"));
     assert_eq!(wrong, (Rule::TextNotUtf8, split(b"").len() + 1));
 }
 
@@ -241,7 +241,7 @@ fn messages_before_a_violation_are_delivered() {
 
 #[test]
 fn rfc_7692_section_6_rsv1_marks_the_first_frame_of_a_compressed_message() {
-    let options = Options { rsv1_allowed: true };
+    let options = ParseOptions { rsv1_allowed: true };
     let frames = [RawFrame::text([0xF2, 0x48]).rsv(4).not_final(), RawFrame::continuation([0xCD, 0xC9])];
     let parsed = parse(Role::Server, &joined(&frames), options);
     let compressed = Delivered::Message { kind: Kind::Text, data: vec![0xF2, 0x48, 0xCD, 0xC9], compressed: true };
@@ -313,7 +313,7 @@ proptest! {
         client in any::<bool>(),
     ) {
         let sender = if client { Role::Client } else { Role::Server };
-        let options = Options { rsv1_allowed };
+        let options = ParseOptions { rsv1_allowed };
         let parsed = parse(sender, &bytes, options);
         prop_assert!(parsed.consumed <= bytes.len());
         if let Outcome::Violation { proven_by, .. } = parsed.outcome {

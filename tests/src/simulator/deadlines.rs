@@ -5,7 +5,7 @@
 //! an end whose peer sends no pings of its own.
 
 use multiwa_ws_core::client;
-use multiwa_ws_core::session::{ClientState, EventNames, Notice};
+use multiwa_ws_core::session::{ClientState, EventNames, LifecycleEvent};
 use multiwa_ws_core::websocket::{Config, Negotiated, Role};
 use multiwa_ws_core::{Instant, KeepAlive};
 
@@ -359,14 +359,16 @@ impl PeerRun {
     /// Whether the client has lost its connection.
     fn is_lost(&mut self) -> Result<bool, Broken> {
         let heard = &self.world.node(0)?.heard;
-        Ok(heard.iter().any(|heard| matches!(heard, Heard::Notice(Notice::Backoff { .. } | Notice::Closed(_)))))
+        Ok(heard
+            .iter()
+            .any(|heard| matches!(heard, Heard::Lifecycle(LifecycleEvent::Backoff { .. } | LifecycleEvent::Closed(_)))))
     }
 
     fn check_alive(&mut self) -> Result<(), Broken> {
         let ended = (self.is_lost()?, self.world.ending(self.id));
-        let loss = self.world.node(0)?.client.session().last_loss();
+        let reason = self.world.node(0)?.client.session().last_disconnect();
         Broken::unless(ended == (false, None), || {
-            format!("client lost: {loss:?}, server: {:?} by {:?}, {:?} pings", ended.1, self.world.now(), self.pinger)
+            format!("client lost: {reason:?}, server: {:?} by {:?}, {:?} pings", ended.1, self.world.now(), self.pinger)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What a client was told, kept beyond the buffers it was lent from.
 
-use multiwa_ws_core::session::{ClientEvent, Notice, Refusal, RequestId, RequestKind, RequestOutcome};
+use multiwa_ws_core::session::{ClientEvent, LifecycleEvent, Refusal, RequestId, RequestKind, RequestOutcome};
 
 /// One thing that a client told its application, by a message or without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub enum Heard {
         outcome: Outcome,
     },
     /// A message that should not come from this server; what it was, in words.
-    Odd(String),
+    Invalid(String),
     /// What no message brought, but for the end of a request.
-    Notice(Notice),
+    Lifecycle(LifecycleEvent),
 }
 
 /// How a request ended, without what was measured.
@@ -56,8 +56,8 @@ impl From<ClientEvent<'_>> for Heard {
                 data: event.data().unwrap_or_default().into(),
             },
             ClientEvent::RequestEnded { id, kind, outcome } => Self::Ended { id, kind, outcome: (&outcome).into() },
-            ClientEvent::Notice(notice) => Self::Notice(notice),
-            other => Self::Odd(format!("{other:?}")),
+            ClientEvent::Lifecycle(lifecycle) => Self::Lifecycle(lifecycle),
+            other => Self::Invalid(format!("{other:?}")),
         }
     }
 }

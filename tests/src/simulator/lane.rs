@@ -86,10 +86,10 @@ impl Lane {
         let filled = machine.poll_transmit(&mut lent);
         let mut taken = 0;
         for slice in lent.iter().take(filled) {
-            let wanted = slice.len().min(budget - taken);
-            let slice = slice.get(..wanted).unwrap_or_default();
+            let desired = slice.len().min(budget - taken);
+            let slice = slice.get(..desired).unwrap_or_default();
             // A link that failed does not tell that the reader is gone.
-            let accepted = if self.hung_up && !self.link.has_failed() { wanted } else { self.link.send(now, slice) };
+            let accepted = if self.hung_up && !self.link.has_failed() { desired } else { self.link.send(now, slice) };
             self.written.extend_from_slice(slice.get(..accepted).unwrap_or_default());
             taken += accepted;
             if accepted < slice.len() || taken == budget {

@@ -3,7 +3,7 @@
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::Client;
 use multiwa_ws_core::server::Connection;
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_core::websocket::WebSocket;
 
 use super::Broken;
@@ -83,7 +83,7 @@ macro_rules! share_verbs {
 
 share_verbs!(WebSocket, Self::handle_lost);
 share_verbs!(Connection, Self::handle_lost);
-share_verbs!(Client, |client, now| client.handle_lost(now, Loss::Io));
+share_verbs!(Client, |client, now| client.handle_lost(now, DisconnectReason::Io));
 
 #[cfg(test)]
 mod tests {

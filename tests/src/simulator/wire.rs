@@ -1,11 +1,11 @@
 //! What a machine put on the wire, as the reference parser reads it.
 
 use super::Broken;
-use crate::reference::{Options, Outcome, Parsed, Role, parse};
+use crate::reference::{Outcome, ParseOptions, Parsed, Role, parse};
 
 /// Holds everything that a peer wrote after the upgrade to the RFC, and sees that nothing follows its Close frame.
 pub(super) fn check_frames(sender: Role, written: &[u8], compresses: bool) -> Result<Parsed, Broken> {
-    let parsed = parse(sender, written, Options { rsv1_allowed: compresses });
+    let parsed = parse(sender, written, ParseOptions { rsv1_allowed: compresses });
     match &parsed.outcome {
         Outcome::Incomplete => {}
         // RFC 6455 section 5.5.1: nothing is sent after a Close frame.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
-use multiwa_ws_core::session::{ClientState, CloseCause, Loss, Notice, ReconnectConfig};
-use multiwa_ws_tests::behaviour::client::{Answer, Client, ClientBinding, ClientSetup, Overflow, Told};
-use multiwa_ws_tests::behaviour::scripted::{Incoming, Link, Scripted, against};
-use multiwa_ws_tests::behaviour::{Outcome, ensure, same, wait_for};
+use multiwa_ws_core::session::{ClientState, CloseCause, DisconnectReason, LifecycleEvent, ReconnectConfig};
+use multiwa_ws_tests::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Overflow, Told};
+use multiwa_ws_tests::behavior::scripted::{Incoming, Link, Scripted, against};
+use multiwa_ws_tests::behavior::{Outcome, ensure, same, wait_for};
 use multiwa_ws_tests::reference::RawFrame;
 
 /// Short, for waits that have to run out.
@@ -37,19 +37,19 @@ fn at_first(
     }
 }
 
-/// The client loses the first connection by `loss` and is back.
-fn comes_back(client: &mut dyn Client, loss: impl Fn(Loss) -> bool) -> Outcome {
+/// The client loses the first connection by `reason` and is back.
+fn comes_back(client: &mut dyn Client, reason: impl Fn(DisconnectReason) -> bool) -> Outcome {
     client.connected()?;
     client.subscribed("p", &["*"])?;
-    let seen = client.loss()?;
-    ensure(loss(seen), || format!("{seen:?}"))?;
+    let seen = client.reason()?;
+    ensure(reason(seen), || format!("{seen:?}"))?;
     client.back()?;
-    same(client.status().live.len(), 1)
+    same(client.status().active.len(), 1)
 }
 
 pub(crate) fn reset(client: &dyn ClientBinding) -> Outcome<&'static str> {
     against(at_first(Link::reset), |server| {
-        comes_back(&mut *start(client, server)?, |loss| matches!(loss, Loss::Io))?;
+        comes_back(&mut *start(client, server)?, |reason| matches!(reason, DisconnectReason::Io))?;
         Ok("lost; back, subscribed, and told of the gap")
     })
 }
@@ -61,7 +61,7 @@ pub(crate) fn half_close(client: &dyn ClientBinding) -> Outcome<&'static str> {
         same(link.client_left()?, None)
     });
     against(script, |server| {
-        comes_back(&mut *start(client, server)?, |loss| loss == Loss::Eof)?;
+        comes_back(&mut *start(client, server)?, |reason| reason == DisconnectReason::Eof)?;
         Ok("lost; back, subscribed, and told of the gap")
     })
 }
@@ -84,7 +84,7 @@ fn first_then_serve(
 pub(crate) fn no_upgrade(client: &dyn ClientBinding) -> Outcome<&'static str> {
     against(first_then_serve(Incoming::ignore), |server| {
         let mut client = start_with(client, server, |setup| setup.config.session.upgrade_timeout = SHORT)?;
-        same(client.loss()?, Loss::UpgradeTimeout)?;
+        same(client.reason()?, DisconnectReason::UpgradeTimeout)?;
         client.connected()?;
         Ok("given up at its deadline, and tried again")
     })
@@ -95,10 +95,10 @@ pub(crate) fn silence(client: &dyn ClientBinding) -> Outcome<&'static str> {
         let keep_alive = KeepAlive { interval: Some(SHORT), timeout: Some(SHORT) };
         let mut client = start_with(client, server, |setup| setup.config.session.keep_alive = keep_alive)?;
         client.connected()?;
-        // What is not answered stays wanted.
+        // What is not answered stays desired.
         same(client.subscribe("p", &["*"])?, Answer::ConnectionLost)?;
-        same(client.loss()?, Loss::PongTimeout)?;
-        wait_for("the subscription", || (client.status().live.len() == 1).then_some(()))?;
+        same(client.reason()?, DisconnectReason::PongTimeout)?;
+        wait_for("the subscription", || (client.status().active.len() == 1).then_some(()))?;
         Ok("lost when no `pong` came; back and subscribed")
     })
 }
@@ -107,7 +107,7 @@ pub(crate) fn no_ack(client: &dyn ClientBinding) -> Outcome<&'static str> {
     let script = |_, incoming: Incoming| incoming.upgrade(None)?.serve();
     against(script, |server| {
         let mut client = start_with(client, server, |setup| setup.config.session.ack_timeout = Some(SHORT))?;
-        client.find(|told| matches!(told, Told::Notice(Notice::AckMissing)).then_some(()))?;
+        client.find(|told| matches!(told, Told::Lifecycle(LifecycleEvent::AckMissing)).then_some(()))?;
         client.connected()?;
         client.subscribed("p", &["*"])?;
         Ok("told, and the connection is used")
@@ -214,7 +214,7 @@ pub(crate) fn slow_reader_closes(client: &dyn ClientBinding) -> Outcome<&'static
 fn misunderstood(
     client: &dyn ClientBinding,
     code: u16,
-    loss: Loss,
+    reason: DisconnectReason,
     fault: impl Fn(&mut Link) -> Outcome + Send + Sync + 'static,
 ) -> Outcome {
     let script = move |_, incoming: Incoming| {
@@ -227,13 +227,13 @@ fn misunderstood(
         let mut client = start(client, server)?;
         client.connected()?;
         client.subscribe("p", &["*"])?;
-        same(client.end()?, CloseCause::Lost(loss))?;
+        same(client.end()?, CloseCause::Lost(reason))?;
         same(server.connections(), 3)
     })
 }
 
 pub(crate) fn oversized(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    misunderstood(client, 1009, Loss::Violation { code: 1009 }, |link| {
+    misunderstood(client, 1009, DisconnectReason::Violation { code: 1009 }, |link| {
         // One byte more than a message may have.
         link.frame(&RawFrame::text(" ".repeat((1 << 20) + 1)))
     })?;
@@ -241,17 +241,23 @@ pub(crate) fn oversized(client: &dyn ClientBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn bad_frame(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    misunderstood(client, 1002, Loss::Violation { code: 1002 }, |link| link.frame(&RawFrame::text("{}").rsv(7)))?;
+    misunderstood(client, 1002, DisconnectReason::Violation { code: 1002 }, |link| {
+        link.frame(&RawFrame::text("{}").rsv(7))
+    })?;
     Ok("closed with 1002; tried twice more")
 }
 
 pub(crate) fn bad_utf8(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    misunderstood(client, 1007, Loss::Violation { code: 1007 }, |link| link.frame(&RawFrame::text(b"\xff\xfe")))?;
+    misunderstood(client, 1007, DisconnectReason::Violation { code: 1007 }, |link| {
+        link.frame(&RawFrame::text(b"\xff\xfe"))
+    })?;
     Ok("closed with 1007; tried twice more")
 }
 
 pub(crate) fn binary_message(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    misunderstood(client, 1003, Loss::Violation { code: 1003 }, |link| link.frame(&RawFrame::binary(b"{}")))?;
+    misunderstood(client, 1003, DisconnectReason::Violation { code: 1003 }, |link| {
+        link.frame(&RawFrame::binary(b"{}"))
+    })?;
     Ok("closed with 1003; tried twice more")
 }
 
@@ -267,9 +273,9 @@ pub(crate) fn no_http(client: &dyn ClientBinding) -> Outcome<&'static str> {
     };
     against(script, |server| {
         let mut client = start(client, server)?;
-        same(client.loss()?, Loss::BadUpgrade)?;
-        same(client.loss()?, Loss::Refused { status: 200, retry_after: None })?;
-        same(client.loss()?, Loss::BadUpgrade)?;
+        same(client.reason()?, DisconnectReason::BadUpgrade)?;
+        same(client.reason()?, DisconnectReason::Refused { status: 200, retry_after: None })?;
+        same(client.reason()?, DisconnectReason::BadUpgrade)?;
         client.connected()?;
         Ok("each attempt fails, and is tried again")
     })
@@ -306,7 +312,7 @@ pub(crate) fn bad_json(client: &dyn ClientBinding) -> Outcome<&'static str> {
                     Told::Unknown(_) => Some("unknown"),
                     Told::Error(_) => Some("error"),
                     Told::Invalid(_) => Some("invalid"),
-                    Told::Notice(_) => None,
+                    Told::Lifecycle(_) => None,
                 })
             })?);
         }
@@ -353,7 +359,7 @@ pub(crate) fn close_for_good(client: &dyn ClientBinding) -> Outcome<&'static str
             let mut client = start(client, server)?;
             client.connected()?;
             client.subscribe("p", &["*"])?;
-            same(client.end()?, CloseCause::Lost(Loss::ClosedByPeer { code: Some(code) }))?;
+            same(client.end()?, CloseCause::Lost(DisconnectReason::ClosedByPeer { code: Some(code) }))?;
             same(server.connections(), 1)
         })?;
     }
@@ -370,8 +376,8 @@ pub(crate) fn close_for_now(client: &dyn ClientBinding) -> Outcome<&'static str>
             })?;
             client.connected()?;
             client.subscribe("p", &["*"])?;
-            same(client.loss()?, Loss::ClosedByPeer { code })?;
-            same(client.end()?, CloseCause::Lost(Loss::ClosedByPeer { code }))?;
+            same(client.reason()?, DisconnectReason::ClosedByPeer { code })?;
+            same(client.end()?, CloseCause::Lost(DisconnectReason::ClosedByPeer { code }))?;
             same(server.connections(), 2)
         })?;
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::websocket::Cause;
-use multiwa_ws_tests::behaviour::raw::{KitClient, RawClient, Refused, open};
-use multiwa_ws_tests::behaviour::server::{Left, Server, ServerBinding, ServerSetup, SlowReader};
-use multiwa_ws_tests::behaviour::{Outcome, ensure, same, wait_for};
+use multiwa_ws_tests::behavior::raw::{KitClient, RawClient, Refused, open};
+use multiwa_ws_tests::behavior::server::{Left, Server, ServerBinding, ServerSetup, SlowReader};
+use multiwa_ws_tests::behavior::{Outcome, ensure, same, wait_for};
 use multiwa_ws_tests::reference::RawFrame;
 use serde_json::Value;
 

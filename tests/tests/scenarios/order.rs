@@ -1,9 +1,9 @@
-//! Notices and events of a client, as one sequence.
+//! LifecycleEvents and events of a client, as one sequence.
 
-use multiwa_ws_core::session::Notice;
-use multiwa_ws_tests::behaviour::client::{Client, ClientBinding, ClientSetup, Told};
-use multiwa_ws_tests::behaviour::scripted::{CONNECTED, Incoming, against, event};
-use multiwa_ws_tests::behaviour::{Outcome, same};
+use multiwa_ws_core::session::LifecycleEvent;
+use multiwa_ws_tests::behavior::client::{Client, ClientBinding, ClientSetup, Told};
+use multiwa_ws_tests::behavior::scripted::{CONNECTED, Incoming, against, event};
+use multiwa_ws_tests::behavior::{Outcome, same};
 
 /// All that the client tells, in order, on every binding.
 const SEQUENCE: [&str; 15] = [
@@ -76,15 +76,15 @@ fn name(told: &Told) -> String {
     match told {
         Told::Event(event) => format!("event {}", event.data().unwrap_or_default()),
         Told::Notification(_) => "notification".to_owned(),
-        Told::Notice(Notice::Connecting { attempt }) => format!("connecting {attempt}"),
-        Told::Notice(Notice::Opened) => "opened".to_owned(),
-        Told::Notice(Notice::Ready { failed, gap }) if failed.is_empty() => match gap {
+        Told::Lifecycle(LifecycleEvent::Connecting { attempt }) => format!("connecting {attempt}"),
+        Told::Lifecycle(LifecycleEvent::Opened) => "opened".to_owned(),
+        Told::Lifecycle(LifecycleEvent::Ready { failed, gap }) if failed.is_empty() => match gap {
             None => "ready".to_owned(),
             Some(_) => "ready(gap)".to_owned(),
         },
-        Told::Notice(Notice::Backoff { loss, .. }) => format!("backoff {loss:?}"),
-        Told::Notice(Notice::Closing) => "closing".to_owned(),
-        Told::Notice(Notice::Closed(cause)) => format!("closed {cause:?}"),
+        Told::Lifecycle(LifecycleEvent::Backoff { reason, .. }) => format!("backoff {reason:?}"),
+        Told::Lifecycle(LifecycleEvent::Closing) => "closing".to_owned(),
+        Told::Lifecycle(LifecycleEvent::Closed(cause)) => format!("closed {cause:?}"),
         other => format!("{other:?}"),
     }
 }

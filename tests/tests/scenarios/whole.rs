@@ -1,12 +1,13 @@
 //! A client and a whole server.
 
 use multiwa_ws_core::session::{
-    ClientState, CloseCause, Event, EventNames, EventView, Loss, Notice, SecondProfile, SubscriptionSet,
+    ClientState, CloseCause, DisconnectReason, Event, EventNames, EventView, LifecycleEvent, SecondProfile,
+    SubscriptionSet,
 };
-use multiwa_ws_tests::behaviour::client::{Answer, Client, ClientBinding, ClientSetup, Told};
-use multiwa_ws_tests::behaviour::peer::{Peer, PeerKind, PeerSetup};
-use multiwa_ws_tests::behaviour::tls::{Certificates, HOST};
-use multiwa_ws_tests::behaviour::{Outcome, ensure, same};
+use multiwa_ws_tests::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Told};
+use multiwa_ws_tests::behavior::peer::{Peer, PeerKind, PeerSetup};
+use multiwa_ws_tests::behavior::tls::{Certificates, HOST};
+use multiwa_ws_tests::behavior::{Outcome, ensure, same};
 
 const KEY: &str = "the key & more";
 
@@ -29,7 +30,7 @@ fn start_with(
     Ok((client, server))
 }
 
-fn live(profiles: &[&str]) -> SubscriptionSet {
+fn subscribed(profiles: &[&str]) -> SubscriptionSet {
     let mut set = SubscriptionSet::default();
     for profile in profiles {
         set.add(*profile, EventNames::every());
@@ -43,9 +44,9 @@ pub(crate) fn connect(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'s
     client.connected()?;
     let status = client.status();
     same((status.state, status.attempt), (ClientState::Ready, 1))?;
-    same(client.next()?, Some(Told::Notice(Notice::Connecting { attempt: 1 })))?;
-    same(client.next()?, Some(Told::Notice(Notice::Opened)))?;
-    same(client.next()?, Some(Told::Notice(Notice::Ready { failed: Vec::new(), gap: None })))?;
+    same(client.next()?, Some(Told::Lifecycle(LifecycleEvent::Connecting { attempt: 1 })))?;
+    same(client.next()?, Some(Told::Lifecycle(LifecycleEvent::Opened)))?;
+    same(client.next()?, Some(Told::Lifecycle(LifecycleEvent::Ready { failed: Vec::new(), gap: None })))?;
     Ok("ready at the first attempt")
 }
 
@@ -64,27 +65,27 @@ pub(crate) fn wrong_path(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<
 
 fn refused(client: &dyn ClientBinding, setup: &ClientSetup, status: u16) -> Outcome {
     let mut client = client.start(setup)?;
-    let loss = Loss::Refused { status, retry_after: None };
+    let reason = DisconnectReason::Refused { status, retry_after: None };
     match client.ready()? {
         Ok(()) => ensure(false, || "it was let in".to_owned())?,
         Err(error) => {
-            same(error.loss, Some(loss))?;
+            same(error.reason, Some(reason))?;
             ensure(error.text.contains(&status.to_string()) && !error.text.contains("wrong-key"), || error.text)?;
         }
     }
     same(client.status().attempt, 1)?;
-    same(client.end()?, CloseCause::Lost(loss))
+    same(client.end()?, CloseCause::Lost(reason))
 }
 
 pub(crate) fn subscribe(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
     let (mut client, mut server) = start(client, peer)?;
     server.publish("message.received", Some("p"), "0")?;
     client.subscribed("p", &["*"])?;
-    same(client.status().live, live(&["p"]))?;
+    same(client.status().active, subscribed(&["p"]))?;
     server.publish("message.received", Some("p"), "1")?;
     same(client.data()?, "1")?;
     same(client.unsubscribe(None)?, Answer::Done)?;
-    same(client.status().live, live(&[]))?;
+    same(client.status().active, subscribed(&[]))?;
     server.publish("message.received", Some("p"), "2")?;
     // The answer to what follows comes behind it.
     client.subscribed("p", &["*"])?;
@@ -92,7 +93,7 @@ pub(crate) fn subscribe(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&
     same(client.data()?, "3")?;
     let refused = client.subscribe("p", &[])?;
     ensure(matches!(refused, Answer::Command(_)), || format!("{refused:?}"))?;
-    same(client.status().live, live(&["p"]))?;
+    same(client.status().active, subscribed(&["p"]))?;
     Ok("acknowledged; events from then on, until it ends")
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn second_profile_with_sets(client: &dyn ClientBinding, peer: PeerKin
     let (mut client, mut server) = start(client, peer)?;
     client.subscribed("p", &["*"])?;
     client.subscribed("q", &["*"])?;
-    same(client.status().live, live(&["p", "q"]))?;
+    same(client.status().active, subscribed(&["p", "q"]))?;
     server.publish("e", Some("p"), "1")?;
     server.publish("e", Some("q"), "2")?;
     same((client.data()?, client.data()?), ("1".to_owned(), "2".to_owned()))?;
@@ -119,7 +120,7 @@ pub(crate) fn second_profile_refused(client: &dyn ClientBinding, peer: PeerKind)
     let (mut client, mut server) = start_with(client, peer, &without_sets(), |_| {})?;
     client.subscribed("p", &["*"])?;
     same(client.subscribe("q", &["*"])?, Answer::SetsUnsupported)?;
-    same(client.status().live, live(&["p"]))?;
+    same(client.status().active, subscribed(&["p"]))?;
     server.publish("e", Some("q"), "1")?;
     server.publish("e", Some("p"), "2")?;
     same(client.data()?, "2")?;
@@ -131,7 +132,7 @@ pub(crate) fn second_profile_displaces(client: &dyn ClientBinding, peer: PeerKin
     let (mut client, mut server) = start_with(client, peer, &without_sets(), displace)?;
     client.subscribed("p", &["*"])?;
     client.subscribed("q", &["*"])?;
-    same(client.status().live, live(&["q"]))?;
+    same(client.status().active, subscribed(&["q"]))?;
     // A deployed server goes on to send the events of the first.
     server.publish("e", Some("p"), "1")?;
     server.publish("e", Some("q"), "2")?;
@@ -213,7 +214,7 @@ pub(crate) fn announced_restart(client: &dyn ClientBinding, peer: PeerKind) -> O
     let (mut client, mut server) = start(client, peer)?;
     client.subscribed("p", &["*"])?;
     server.go_away()?;
-    same(client.loss()?, Loss::ClosedByPeer { code: Some(1001) })?;
+    same(client.reason()?, DisconnectReason::ClosedByPeer { code: Some(1001) })?;
     heard_again(&mut *client, &mut *server)?;
     Ok("1001; back, subscribed, and told of the gap")
 }
@@ -222,8 +223,8 @@ pub(crate) fn crash(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'sta
     let (mut client, mut server) = start(client, peer)?;
     client.subscribed("p", &["*"])?;
     server.crash()?;
-    let loss = client.loss()?;
-    ensure(matches!(loss, Loss::Eof | Loss::Io), || format!("{loss:?}"))?;
+    let reason = client.reason()?;
+    ensure(matches!(reason, DisconnectReason::Eof | DisconnectReason::Io), || format!("{reason:?}"))?;
     heard_again(&mut *client, &mut *server)?;
     Ok("back, subscribed, and told of the gap")
 }
@@ -231,7 +232,7 @@ pub(crate) fn crash(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'sta
 fn heard_again(client: &mut dyn Client, server: &mut dyn Peer) -> Outcome {
     let gap = client.back()?;
     ensure(gap.from <= gap.to, || format!("{gap:?}"))?;
-    same(client.status().live, live(&["p"]))?;
+    same(client.status().active, subscribed(&["p"]))?;
     server.publish("e", Some("p"), "1")?;
     same(client.data()?, "1")
 }
@@ -255,7 +256,7 @@ pub(crate) fn key_rotation(client: &dyn ClientBinding, peer: PeerKind) -> Outcom
     let (mut client, mut server) = start_with(client, peer, &PeerSetup::with_key("old"), rotate)?;
     client.subscribed("p", &["*"])?;
     server.replace_keys(&["new"])?;
-    same(client.loss()?, Loss::ClosedByPeer { code: Some(1008) })?;
+    same(client.reason()?, DisconnectReason::ClosedByPeer { code: Some(1008) })?;
     heard_again(&mut *client, &mut *server)?;
     Ok("1008; back with the new key")
 }
@@ -303,7 +304,7 @@ pub(crate) fn certificate_not_trusted(client: &dyn ClientBinding, peer: PeerKind
 
 fn ends_by_certificate(client: &dyn ClientBinding, setup: ClientSetup) -> Outcome {
     let mut client = client.start(&setup)?;
-    same(client.ready()?.map_err(|error| error.loss), Err(Some(Loss::TlsCertificate)))?;
+    same(client.ready()?.map_err(|error| error.reason), Err(Some(DisconnectReason::TlsCertificate)))?;
     same(client.status().attempt, 1)?;
-    same(client.end()?, CloseCause::Lost(Loss::TlsCertificate))
+    same(client.end()?, CloseCause::Lost(DisconnectReason::TlsCertificate))
 }

@@ -12,13 +12,13 @@ use std::time::Duration;
 use multiwa_ws_core::client as core;
 use multiwa_ws_core::handshake::{DeflateOffer, InvalidHeader, InvalidRequest};
 #[cfg(unix)]
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames, ReconnectConfig};
 
 use super::connector::{Connector, ConnectorError};
 #[cfg(unix)]
 use super::dial::over_tls;
-use super::dial::{Dialler, Provider, Route, Source, TlsSettings};
+use super::dial::{Dialer, Provider, Route, Source, TlsSettings};
 use super::drive::Driver;
 use super::stream::Dynamic;
 use super::target::{Destination, RequestSettings};
@@ -94,7 +94,7 @@ impl<R: Net> ClientBuilder<R> {
     /// used from the next attempt on.
     ///
     /// It is told the number of the attempt since the last stable connection, from 1, and may say that it cannot tell now
-    /// ([`ConnectorError::retry`]) or that the client is to end ([`ConnectorError::stop`]). The connect time-out holds for
+    /// ([`ConnectorError::retry`]) or that the client is to end ([`ConnectorError::stop`]). The connect timeout holds for
     /// it too.
     #[must_use]
     pub fn with_provider<F>(provider: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
@@ -155,7 +155,7 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
-    /// How `wss` URLs are dialled. By default the certificates that the system trusts are trusted.
+    /// How `wss` URLs are dialed. By default the certificates that the system trusts are trusted.
     #[must_use]
     pub fn tls(mut self, tls: ClientTls) -> Self {
         self.tls = Some(tls);
@@ -190,7 +190,7 @@ impl<R: Net> ClientBuilder<R> {
 
     /// Subscribes to events of a profile from the start, `*` for all of them: it is settled before the client is ready.
     ///
-    /// A refusal is told by [`Notice::Ready`](multiwa_ws_core::session::Notice::Ready).
+    /// A refusal is told by [`LifecycleEvent::Ready`](multiwa_ws_core::session::LifecycleEvent::Ready).
     #[must_use]
     pub fn subscribe<N: AsRef<str>>(mut self, profile: impl Into<String>, events: impl IntoIterator<Item = N>) -> Self {
         self.subscriptions.push((profile.into(), event_names(events)));
@@ -260,8 +260,8 @@ impl<R: Net> ClientBuilder<R> {
             }
             Where::Asked(provider) => Source::Provided(provider.clone(), request),
         };
-        let dialler = Dialler::<R>::new(source, self.route.clone(), tls);
-        self.spawn::<_, Dynamic<R>>(dialler)
+        let dialer = Dialer::<R>::new(source, self.route.clone(), tls);
+        self.spawn::<_, Dynamic<R>>(dialer)
     }
 
     /// Connects and waits until the client is ready, at most until the [deadline](Self::connect_deadline). Cancel safe: if the
@@ -325,7 +325,9 @@ impl<R: UnixNet> ClientBuilder<R> {
         let open = move |secure| -> super::dial::Pending<super::stream::Stream> {
             let path = path.clone();
             Box::pin(async move {
-                let stream = R::connect_unix(&path).await.map_err(|error| ConnectorError { loss: Loss::Io, error })?;
+                let stream = R::connect_unix(&path)
+                    .await
+                    .map_err(|error| ConnectorError { reason: DisconnectReason::Io, error })?;
                 over_tls::<_, R>(stream, secure).await
             })
         };

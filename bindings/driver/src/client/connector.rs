@@ -3,8 +3,8 @@
 use std::future::{Future, ready};
 use std::io;
 
-use multiwa_ws_core::handshake::{ClientRequest, Refusal};
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::handshake::{ClientRequest, Response};
+use multiwa_ws_core::session::DisconnectReason;
 
 /// Opens the streams of a client, one an attempt.
 pub trait Connector: Unpin + Send + 'static {
@@ -13,7 +13,7 @@ pub trait Connector: Unpin + Send + 'static {
 
     /// Opens a stream to the server and says what to ask of it. `attempt` counts from the last stable connection.
     ///
-    /// A key that changes is read here, before each attempt. [`Loss::Stopped`] ends the client.
+    /// A key that changes is read here, before each attempt. [`DisconnectReason::Stopped`] ends the client.
     fn connect(
         &mut self,
         attempt: u32,
@@ -24,10 +24,10 @@ pub trait Connector: Unpin + Send + 'static {
     /// [`Target::redirected`](super::Target::redirected) says what may be.
     fn redirect(
         &mut self,
-        refusal: Refusal,
+        response: Response,
     ) -> impl Future<Output = Result<(Self::Stream, ClientRequest), ConnectorError>> + Send + 'static {
         ready(Err(ConnectorError {
-            loss: Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() },
+            reason: DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() },
             error: io::Error::new(io::ErrorKind::Unsupported, "redirects are not followed"),
         }))
     }
@@ -38,20 +38,20 @@ pub trait Connector: Unpin + Send + 'static {
 #[error("{error}")]
 pub struct ConnectorError {
     /// What kind of failure it is, which decides whether there is another attempt.
-    pub loss: Loss,
+    pub reason: DisconnectReason,
     /// What is known of it.
     #[source]
     pub error: io::Error,
 }
 
 impl ConnectorError {
-    /// No further attempt is wanted; the client ends with [`Loss::Stopped`].
+    /// No further attempt is wanted; the client ends with [`DisconnectReason::Stopped`].
     pub fn stop(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { loss: Loss::Stopped, error: io::Error::other(why) }
+        Self { reason: DisconnectReason::Stopped, error: io::Error::other(why) }
     }
 
     /// This attempt has failed, and the next one is made after the back-off.
     pub fn retry(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { loss: Loss::Io, error: io::Error::other(why) }
+        Self { reason: DisconnectReason::Io, error: io::Error::other(why) }
     }
 }

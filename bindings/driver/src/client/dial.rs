@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
-use multiwa_ws_core::handshake::{ClientRequest, Refusal};
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::handshake::{ClientRequest, Response};
+use multiwa_ws_core::session::DisconnectReason;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
@@ -21,7 +21,7 @@ use crate::sync::Mutex;
 use crate::{ClientTls, Io, Net, Tls, TlsError, lock};
 
 /// Opens streams to where the URL, a provider or a redirect leads.
-pub(super) struct Dialler<R> {
+pub(super) struct Dialer<R> {
     dial: Arc<Dial>,
     runtime: PhantomData<fn() -> R>,
 }
@@ -62,7 +62,7 @@ pub(super) enum Route {
 /// TLS for one stream.
 pub(super) struct Secure {
     config: Arc<ClientConfig>,
-    /// The host that is dialled: a certificate is checked against nothing else.
+    /// The host that is dialed: a certificate is checked against nothing else.
     name: ServerName<'static>,
 }
 
@@ -85,14 +85,14 @@ impl TlsSettings {
     }
 }
 
-impl<R> Dialler<R> {
+impl<R> Dialer<R> {
     pub(super) fn new(source: Source, route: Route, tls: TlsSettings) -> Self {
         let dial = Dial { source, route, tls, latest: Mutex::new(None) };
         Self { dial: Arc::new(dial), runtime: PhantomData }
     }
 }
 
-impl<R: Net> Connector for Dialler<R> {
+impl<R: Net> Connector for Dialer<R> {
     type Stream = Stream;
 
     fn connect(
@@ -108,12 +108,12 @@ impl<R: Net> Connector for Dialler<R> {
 
     fn redirect(
         &mut self,
-        refusal: Refusal,
+        response: Response,
     ) -> impl Future<Output = Result<(Stream, ClientRequest), ConnectorError>> + Send + 'static {
         let dial = self.dial.clone();
         async move {
-            let target = dial.redirected(&refusal).map_err(|error| ConnectorError {
-                loss: Loss::Refused { status: refusal.status, retry_after: refusal.retry_after() },
+            let target = dial.redirected(&response).map_err(|error| ConnectorError {
+                reason: DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() },
                 error: io::Error::other(error),
             })?;
             dial.open::<R>(target).await
@@ -126,18 +126,21 @@ impl Source {
         match self {
             Self::Fixed(target) => Ok((**target).clone()),
             // What cannot be sent would not become better by itself.
-            Self::Provided(provider, settings) => settings.target(&provider(attempt).await?).map_err(|error| {
-                ConnectorError { loss: Loss::Stopped, error: io::Error::new(io::ErrorKind::InvalidInput, error) }
-            }),
+            Self::Provided(provider, settings) => {
+                settings.target(&provider(attempt).await?).map_err(|error| ConnectorError {
+                    reason: DisconnectReason::Stopped,
+                    error: io::Error::new(io::ErrorKind::InvalidInput, error),
+                })
+            }
         }
     }
 }
 
 impl Dial {
-    fn redirected(&self, refusal: &Refusal) -> Result<Target, RedirectError> {
+    fn redirected(&self, response: &Response) -> Result<Target, RedirectError> {
         let latest = lock(&self.latest);
         let target = latest.as_ref().ok_or(RedirectError::NoLocation)?;
-        let led = target.redirected(refusal)?;
+        let led = target.redirected(response)?;
         if matches!(self.route, Route::To(_)) && !led.endpoint.has_origin_of(&target.endpoint) {
             return Err(RedirectError::OutOfReach);
         }
@@ -148,10 +151,10 @@ impl Dial {
         if !endpoint.is_tls() {
             return Ok(None);
         }
-        let failed = |loss, error| ConnectorError { loss, error };
+        let failed = |reason, error| ConnectorError { reason, error };
         // What is missing here will be missing at the next attempt; a redirect may lead elsewhere then.
-        let tls = self.tls.get().map_err(|error| failed(Loss::Stopped, io::Error::other(error)))?;
-        let name = endpoint.server_name().map_err(|error| failed(Loss::Tls, io::Error::other(error)))?;
+        let tls = self.tls.get().map_err(|error| failed(DisconnectReason::Stopped, io::Error::other(error)))?;
+        let name = endpoint.server_name().map_err(|error| failed(DisconnectReason::Tls, io::Error::other(error)))?;
         let config = tls.config().clone();
         Ok(Some(Secure { config, name }))
     }
@@ -164,7 +167,8 @@ impl Dial {
             Route::Proxy(proxy) => reach::<R>(&target.endpoint, Some(proxy), secure).await?,
             #[cfg(feature = "proxy-env")]
             Route::ProxyFromEnv => {
-                let stopped = |error| ConnectorError { loss: Loss::Stopped, error: io::Error::other(error) };
+                let stopped =
+                    |error| ConnectorError { reason: DisconnectReason::Stopped, error: io::Error::other(error) };
                 let proxy = Proxy::from_env(&target.endpoint).map_err(stopped)?;
                 reach::<R>(&target.endpoint, proxy.as_ref(), secure).await?
             }
@@ -181,12 +185,12 @@ async fn reach<R: Net>(
     proxy: Option<&Proxy>,
     secure: Option<Secure>,
 ) -> Result<Stream, ConnectorError> {
-    let lost = |loss| move |error| ConnectorError { loss, error };
+    let lost = |reason| move |error| ConnectorError { reason, error };
     let (host, port) = proxy.map_or((endpoint.host(), endpoint.port()), |proxy| (proxy.host(), proxy.port()));
-    let addresses = R::resolve(host, port).await.map_err(lost(Loss::Dns))?;
-    let mut stream = race::<R, _, _, _>(addresses, R::connect).await.map_err(lost(Loss::Io))?;
+    let addresses = R::resolve(host, port).await.map_err(lost(DisconnectReason::Dns))?;
+    let mut stream = race::<R, _, _, _>(addresses, R::connect).await.map_err(lost(DisconnectReason::Io))?;
     if let Some(proxy) = proxy {
-        open_tunnel::<_, R>(&mut stream, Tunnel::new(proxy, endpoint)).await.map_err(lost(Loss::Io))?;
+        open_tunnel::<_, R>(&mut stream, Tunnel::new(proxy, endpoint)).await.map_err(lost(DisconnectReason::Io))?;
     }
     over_tls::<_, R>(stream, secure).await
 }
@@ -200,18 +204,20 @@ where
     let Some(Secure { config, name }) = secure else { return Ok(Stream::new::<S, R>(stream)) };
     match R::connect_tls(config, name, stream).await {
         Ok(stream) => Ok(Stream::new::<_, R>(stream)),
-        Err(error) => Err(ConnectorError { loss: tls_loss(&error), error }),
+        Err(error) => Err(ConnectorError { reason: tls_disconnect_reason(&error), error }),
     }
 }
 
 /// What the failure of a stream over TLS means: a certificate that is bad now is bad at the next attempt too; anything else may
 /// be an accident.
 #[must_use]
-pub fn tls_loss(error: &io::Error) -> Loss {
+pub fn tls_disconnect_reason(error: &io::Error) -> DisconnectReason {
     match error.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => Loss::TlsCertificate,
-        Some(_) => Loss::Tls,
-        None => Loss::Io,
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+            DisconnectReason::TlsCertificate
+        }
+        Some(_) => DisconnectReason::Tls,
+        None => DisconnectReason::Io,
     }
 }
 

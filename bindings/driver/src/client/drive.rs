@@ -105,7 +105,7 @@ impl<M: Machine> Turn<'_, M> {
 
     /// Whether the client is over: nothing is left to be done.
     #[must_use]
-    pub fn is_over(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.state.inbox.over().is_some()
     }
 }

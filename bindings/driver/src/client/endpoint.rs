@@ -69,7 +69,7 @@ impl Endpoint {
         self.tls
     }
 
-    /// The name that the server's certificate must be for: the host that is dialled (RFC 9110 section 4.3.4).
+    /// The name that the server's certificate must be for: the host that is dialed (RFC 9110 section 4.3.4).
     ///
     /// # Errors
     /// A host that is no name a certificate could be for.
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_address_is_dialled_without_and_named_with_brackets() {
+    fn an_ipv6_address_is_dialed_without_and_named_with_brackets() {
         let endpoint: Endpoint = "ws://[::1]:3001/ws".parse().unwrap();
         assert_eq!((endpoint.host(), endpoint.request().host.as_str()), ("::1", "[::1]:3001"));
     }

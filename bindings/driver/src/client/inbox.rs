@@ -4,7 +4,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::{ClientEvent, CloseCause, Loss, Notice, RequestId, RequestOutcome};
+use multiwa_ws_core::session::{ClientEvent, CloseCause, DisconnectReason, LifecycleEvent, RequestId, RequestOutcome};
 use slab::Slab;
 
 use super::QueueConfig;
@@ -67,8 +67,8 @@ impl Inbox {
         self.due.log.received(now, &event);
         if let ClientEvent::RequestEnded { id, outcome, .. } = event {
             self.end_request(id, outcome);
-        } else if let ClientEvent::Notice(notice) = event {
-            self.notice(notice);
+        } else if let ClientEvent::Lifecycle(lifecycle) = event {
+            self.lifecycle(lifecycle);
         } else if !self.unread {
             let (dropped, was_full) = (self.queue.dropped(), self.is_full());
             self.overflown |= self.queue.push(&event);
@@ -116,19 +116,19 @@ impl Inbox {
         std::mem::take(&mut self.overflown)
     }
 
-    fn notice(&mut self, notice: Notice) {
-        match notice {
-            Notice::Ready { .. } => self.was_ready = true,
+    fn lifecycle(&mut self, lifecycle: LifecycleEvent) {
+        match lifecycle {
+            LifecycleEvent::Ready { .. } => self.was_ready = true,
             // The answer of the server must be heard, whether the application takes its events or not.
-            Notice::Closing => self.queue.stop_waiting(),
-            Notice::Closed(cause) => self.over = Some(cause),
+            LifecycleEvent::Closing => self.queue.stop_waiting(),
+            LifecycleEvent::Closed(cause) => self.over = Some(cause),
             _ => {}
         }
         if self.over.is_some() || self.was_ready {
             self.due.others.extend(self.watchers.iter().filter_map(|(_, watcher)| watcher.clone()));
         }
         if !self.unread {
-            self.queue.push_notice(notice);
+            self.queue.push_lifecycle(lifecycle);
             self.wake_reader();
         }
     }
@@ -138,7 +138,7 @@ impl Inbox {
         self.due.dropped.extend(self.driver.take());
         if self.over.is_none() {
             self.due.others.extend(self.requests.end_all());
-            self.notice(Notice::Closed(CloseCause::Lost(Loss::Stopped)));
+            self.lifecycle(LifecycleEvent::Closed(CloseCause::Lost(DisconnectReason::Stopped)));
         }
     }
 }

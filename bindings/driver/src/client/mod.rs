@@ -24,7 +24,7 @@ use multiwa_ws_core::session::EventNames;
 
 pub use builder::{BuildError, CONNECT_DEADLINE, ClientBuilder};
 pub use connector::{Connector, ConnectorError};
-pub use dial::tls_loss;
+pub use dial::tls_disconnect_reason;
 pub use endpoint::{Endpoint, InvalidUrl, KeyPlacement};
 pub use handle::Client;
 pub use proxy::{InvalidProxy, Proxy};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use multiwa_ws_core::session::{ClientEvent, JsonError, Notice, Outline};
+use multiwa_ws_core::session::{ClientEvent, JsonError, LifecycleEvent, Spans};
 
 use super::Update;
 
@@ -43,7 +43,7 @@ impl Default for QueueConfig {
 /// A bounded queue of updates, whose texts lie one behind the other in one buffer.
 ///
 /// Only what a server can send at will counts as an event and can be dropped by the policy. What happens to the connection
-/// is told in any case, up to the latest [`MAX_NOTICES`].
+/// is told in any case, up to the latest [`MAX_LIFECYCLE_EVENTS`].
 #[derive(Debug)]
 pub(super) struct Queue {
     config: QueueConfig,
@@ -51,12 +51,12 @@ pub(super) struct Queue {
     /// The texts of the items, behind `read` bytes of those that were taken.
     texts: String,
     read: usize,
-    notices: usize,
+    lifecycle: usize,
     dropped: u64,
 }
 
-/// Notices that wait; from here on the oldest gives way. They tell of some sixty reconnections.
-const MAX_NOTICES: usize = 256;
+/// LifecycleEvents that wait; from here on the oldest gives way. They tell of some sixty reconnections.
+const MAX_LIFECYCLE_EVENTS: usize = 256;
 
 /// Bytes and items for which an empty queue keeps room: what one read of the connection brings.
 const KEPT: usize = 64 << 10;
@@ -65,24 +65,24 @@ const KEPT_ITEMS: usize = 512;
 /// An update apart from its text.
 #[derive(Debug)]
 pub(super) enum Item {
-    Event(Outline),
-    Notification(Outline),
-    Unknown(Outline),
+    Event(Spans),
+    Notification(Spans),
+    Unknown(Spans),
     /// The code stands behind so many bytes of text.
     Error {
         code: Option<usize>,
     },
     Invalid(JsonError),
-    Notice(Notice),
+    Lifecycle(LifecycleEvent),
 }
 
 impl Item {
     /// The update that this is, with the text that it was queued with.
     pub(super) fn lend(self, text: &str) -> Update<'_> {
         match self {
-            Self::Event(outline) => Update::Event(outline.event(text)),
-            Self::Notification(outline) => Update::Notification(outline.message(text)),
-            Self::Unknown(outline) => Update::Unknown(outline.message(text)),
+            Self::Event(spans) => Update::Event(spans.event(text)),
+            Self::Notification(spans) => Update::Notification(spans.message(text)),
+            Self::Unknown(spans) => Update::Unknown(spans.message(text)),
             Self::Error { code } => {
                 let (error, code) = match code {
                     Some(at) => (text.get(..at), text.get(at..)),
@@ -91,19 +91,19 @@ impl Item {
                 Update::Error { error: error.unwrap_or_default().into(), code: code.map(Into::into) }
             }
             Self::Invalid(error) => Update::Invalid(error),
-            Self::Notice(notice) => Update::Notice(notice),
+            Self::Lifecycle(lifecycle) => Update::Lifecycle(lifecycle),
         }
     }
 
     /// Whether the policy may drop it.
     fn is_droppable(&self) -> bool {
-        !matches!(self, Self::Notice(_))
+        !matches!(self, Self::Lifecycle(_))
     }
 }
 
 impl Queue {
     pub(super) fn new(config: QueueConfig) -> Self {
-        Self { config, items: VecDeque::new(), texts: String::new(), read: 0, notices: 0, dropped: 0 }
+        Self { config, items: VecDeque::new(), texts: String::new(), read: 0, lifecycle: 0, dropped: 0 }
     }
 
     pub(super) fn dropped(&self) -> u64 {
@@ -129,28 +129,28 @@ impl Queue {
             }
         }
         match event {
-            ClientEvent::Event(event) => self.append(Item::Event(event.outline()), &[event.as_str()]),
+            ClientEvent::Event(event) => self.append(Item::Event(event.spans()), &[event.as_str()]),
             ClientEvent::Notification(message) => {
-                self.append(Item::Notification(message.outline()), &[message.as_str()]);
+                self.append(Item::Notification(message.spans()), &[message.as_str()]);
             }
-            ClientEvent::Unknown(message) => self.append(Item::Unknown(message.outline()), &[message.as_str()]),
+            ClientEvent::Unknown(message) => self.append(Item::Unknown(message.spans()), &[message.as_str()]),
             ClientEvent::Error { error, code: None } => self.append(Item::Error { code: None }, &[error]),
             ClientEvent::Error { error, code: Some(code) } => {
                 self.append(Item::Error { code: Some(error.len()) }, &[error, code]);
             }
             ClientEvent::Invalid(error) => self.append(Item::Invalid(*error), &[]),
             // These go elsewhere: requests to those who made them, and the session takes the greeting for what it is.
-            ClientEvent::RequestEnded { .. } | ClientEvent::Connected(_) | ClientEvent::Notice(_) => {}
+            ClientEvent::RequestEnded { .. } | ClientEvent::Connected(_) | ClientEvent::Lifecycle(_) => {}
         }
         false
     }
 
-    pub(super) fn push_notice(&mut self, notice: Notice) {
-        if self.notices >= MAX_NOTICES {
-            self.drop_oldest(|item| matches!(item, Item::Notice(_)));
+    pub(super) fn push_lifecycle(&mut self, lifecycle: LifecycleEvent) {
+        if self.lifecycle >= MAX_LIFECYCLE_EVENTS {
+            self.drop_oldest(|item| matches!(item, Item::Lifecycle(_)));
         }
-        self.notices += 1;
-        self.append(Item::Notice(notice), &[]);
+        self.lifecycle += 1;
+        self.append(Item::Lifecycle(lifecycle), &[]);
     }
 
     /// Takes the oldest update, and its text in place of what `text` was.
@@ -175,7 +175,7 @@ impl Queue {
     }
 
     fn is_full(&self) -> bool {
-        let events = self.items.len() - self.notices;
+        let events = self.items.len() - self.lifecycle;
         events >= self.config.events.max(1) || (events > 0 && self.texts.len() - self.read >= self.config.bytes)
     }
 
@@ -193,7 +193,7 @@ impl Queue {
     fn drop_oldest(&mut self, is_one: impl Fn(&Item) -> bool) -> bool {
         let Some(at) = self.items.iter().position(|(item, _)| is_one(item)) else { return false };
         let Some((item, len)) = self.items.remove(at) else { return false };
-        // Notices have no text, so that of the oldest event comes first.
+        // LifecycleEvents have no text, so that of the oldest event comes first.
         self.forget(&item, len);
         self.dropped += 1;
         true
@@ -202,7 +202,7 @@ impl Queue {
     /// `item` has left the queue.
     fn forget(&mut self, item: &Item, len: usize) {
         self.read += len;
-        self.notices -= usize::from(!item.is_droppable());
+        self.lifecycle -= usize::from(!item.is_droppable());
         if self.items.is_empty() {
             self.texts.clear();
             self.texts.shrink_to(KEPT);
@@ -214,7 +214,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Message};
+    use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope};
 
     use super::*;
 
@@ -224,7 +224,7 @@ mod tests {
 
     fn push(queue: &mut Queue, data: &str) -> bool {
         let text = text(data);
-        let event = Message::parse(&text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
+        let event = Envelope::parse(&text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
         queue.push(&ClientEvent::Event(event))
     }
 
@@ -233,7 +233,7 @@ mod tests {
         std::iter::from_fn(|| {
             Some(match queue.pop(&mut text)?.lend(&text) {
                 Update::Event(event) => event.data().unwrap().to_owned(),
-                Update::Notice(Notice::Connecting { attempt }) => format!("attempt {attempt}"),
+                Update::Lifecycle(LifecycleEvent::Connecting { attempt }) => format!("attempt {attempt}"),
                 Update::Error { error, code } => format!("{error}, {code:?}"),
                 _ => "other".to_owned(),
             })
@@ -248,7 +248,7 @@ mod tests {
     fn filled(overflow: Overflow) -> (Queue, bool) {
         let mut queue = queue(2, overflow);
         assert!(!push(&mut queue, "1"));
-        queue.push_notice(Notice::Opened);
+        queue.push_lifecycle(LifecycleEvent::Opened);
         assert!(!push(&mut queue, "2"));
         let close = push(&mut queue, "3");
         (queue, close)
@@ -324,7 +324,7 @@ mod tests {
         let mut queue = queue(2, Overflow::Wait);
         push(&mut queue, "1");
         for attempt in 0..=257 {
-            queue.push_notice(Notice::Connecting { attempt });
+            queue.push_lifecycle(LifecycleEvent::Connecting { attempt });
         }
         let told = drain(&mut queue);
         assert_eq!((told.len(), told[0].as_str(), told[1].as_str()), (257, "1", "attempt 2"));

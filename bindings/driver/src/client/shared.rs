@@ -150,12 +150,12 @@ impl State<dyn Machine> {
 
     /// What is known of how the latest connection or attempt ended.
     pub(super) fn detail(&self) -> Option<String> {
-        let loss = self.machine.session().last_loss()?;
+        let reason = self.machine.session().last_disconnect()?;
         Some(match (self.machine.failure(), self.inbox.transport_error()) {
             (Some(failure), Some(error)) => format!("{failure}: {error}"),
             (Some(failure), None) => failure,
-            (None, Some(error)) => format!("{loss}: {error}"),
-            (None, None) => loss.to_string(),
+            (None, Some(error)) => format!("{reason}: {error}"),
+            (None, None) => reason.to_string(),
         })
     }
 }

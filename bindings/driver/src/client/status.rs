@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::{ClientCounters, ClientState, CloseCause, Loss, SubscriptionSet};
+use multiwa_ws_core::session::{ClientCounters, ClientState, CloseCause, DisconnectReason, SubscriptionSet};
 
 use super::machine::Machine;
 use super::shared::State;
@@ -15,7 +15,7 @@ pub struct Status {
     /// Where it stands.
     pub state: ClientState,
     /// How the latest connection or attempt ended.
-    pub last_loss: Option<Loss>,
+    pub last_disconnect: Option<DisconnectReason>,
     /// What more is known of that ending, as text for a person.
     pub detail: Option<String>,
     /// Attempts since the last stable connection.
@@ -24,14 +24,14 @@ pub struct Status {
     pub next_attempt_in: Option<Duration>,
     /// How long ago bytes arrived last, on this connection or an earlier one.
     pub last_traffic: Option<Duration>,
-    /// For how long events may have been missed by now: a connection was lost, and its subscriptions are not live again.
+    /// For how long events may have been missed by now: a connection was lost, and its subscriptions are not active again.
     pub gap: Option<Duration>,
     /// The latest round trip of a `ping`.
     pub round_trip: Option<Duration>,
     /// Subscriptions that the server has acknowledged on this connection.
-    pub live: SubscriptionSet,
+    pub active: SubscriptionSet,
     /// Subscriptions that the application wants.
-    pub wanted: SubscriptionSet,
+    pub desired: SubscriptionSet,
     /// What was received.
     pub counters: ClientCounters,
     /// Events and other updates that were dropped because the application did not take them.
@@ -44,15 +44,15 @@ impl Status {
         let ago = |then: Instant| now.saturating_duration_since(then);
         Self {
             state: state.client_state(),
-            last_loss: session.last_loss(),
+            last_disconnect: session.last_disconnect(),
             detail: state.detail(),
             attempt: session.attempt(),
             next_attempt_in: session.next_attempt_at().map(|then| then.saturating_duration_since(now)),
             last_traffic: session.last_traffic().map(ago),
             gap: session.gap_since().map(ago),
             round_trip: session.rtt(),
-            live: session.live().clone(),
-            wanted: session.wanted(),
+            active: session.active().clone(),
+            desired: session.desired(),
             counters: *session.counters(),
             dropped: state.inbox.dropped(),
         }
@@ -70,7 +70,7 @@ pub enum ConnectError {
     #[error("{detail}")]
     Lost {
         /// What kind of ending it was.
-        loss: Loss,
+        reason: DisconnectReason,
         /// What is known of it.
         detail: String,
     },
@@ -80,7 +80,7 @@ pub enum ConnectError {
         /// How long was waited.
         after: Duration,
         /// How the last attempt ended, if one had.
-        loss: Option<Loss>,
+        reason: Option<DisconnectReason>,
         /// What is known of it.
         detail: String,
     },
@@ -91,13 +91,15 @@ impl ConnectError {
     #[must_use]
     pub fn timed_out(after: Duration, status: Status) -> Self {
         let detail = status.detail.unwrap_or_else(|| "no attempt has ended".to_owned());
-        Self::TimedOut { after, loss: status.last_loss, detail }
+        Self::TimedOut { after, reason: status.last_disconnect, detail }
     }
 
     pub(super) fn new(cause: CloseCause, state: &State<dyn Machine>) -> Self {
         match cause {
             CloseCause::Application => Self::Closed,
-            CloseCause::Lost(loss) => Self::Lost { loss, detail: state.detail().unwrap_or_else(|| loss.to_string()) },
+            CloseCause::Lost(reason) => {
+                Self::Lost { reason, detail: state.detail().unwrap_or_else(|| reason.to_string()) }
+            }
         }
     }
 }

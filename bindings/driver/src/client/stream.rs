@@ -9,7 +9,7 @@ use multiwa_ws_core::Instant;
 
 use crate::{Clock, Io, Runtime};
 
-/// What a client of its own dialling speaks over.
+/// What a client of its own dialing speaks over.
 pub(super) struct Stream(Box<dyn Duplex>);
 
 impl Stream {

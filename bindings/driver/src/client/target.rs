@@ -1,6 +1,6 @@
 //! What a client asks for: an upgrade of one server, made up of a URL, a key and settings, and how a redirect changes it.
 
-use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, Refusal};
+use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, Response};
 use url::form_urlencoded;
 
 use super::endpoint::API_KEY;
@@ -120,8 +120,8 @@ impl Target {
     ///
     /// # Errors
     /// Why it is not followed.
-    pub fn redirected(&self, refusal: &Refusal) -> Result<Self, RedirectError> {
-        let location = refusal.location().ok_or(RedirectError::NoLocation)?;
+    pub fn redirected(&self, response: &Response) -> Result<Self, RedirectError> {
+        let location = response.location().ok_or(RedirectError::NoLocation)?;
         let endpoint = self.endpoint.join(location)?;
         if self.endpoint.is_tls() && !endpoint.is_tls() {
             return Err(RedirectError::Downgrade);
@@ -185,16 +185,16 @@ mod tests {
         settings().target(&Destination::new(url).api_key("s3cret")).unwrap()
     }
 
-    fn refusal(status: u16, location: Option<&str>) -> Refusal {
+    fn response(status: u16, location: Option<&str>) -> Response {
         let mut headers = Headers::new();
         if let Some(location) = location {
             headers.append("Location", location).unwrap();
         }
-        Refusal { status, headers, body: Vec::new(), complete: true }
+        Response { status, headers, body: Vec::new(), complete: true }
     }
 
     fn led(from: &str, location: &str) -> Result<Target, RedirectError> {
-        target(from).redirected(&refusal(302, Some(location)))
+        target(from).redirected(&response(302, Some(location)))
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
             assert_eq!(names, ["X-A"], "{location}");
             assert_eq!(led.request.headers.get_str("X-A"), Some("b"));
             // Nor on the way back.
-            let back = led.redirected(&refusal(307, Some("ws://h:3001/ws")));
+            let back = led.redirected(&response(307, Some("ws://h:3001/ws")));
             assert!(back.is_err() || !back.unwrap().request.target.contains("s3cret"));
         }
     }
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn what_leads_nowhere_is_not_followed() {
         let from = target("ws://h/ws");
-        assert_eq!(from.redirected(&refusal(302, None)), Err(RedirectError::NoLocation));
-        assert_eq!(from.redirected(&refusal(304, Some("/b"))), Err(RedirectError::NoLocation));
+        assert_eq!(from.redirected(&response(302, None)), Err(RedirectError::NoLocation));
+        assert_eq!(from.redirected(&response(304, Some("/b"))), Err(RedirectError::NoLocation));
         for (location, error) in [
             ("ftp://h/", InvalidUrl::Scheme),
             ("javascript:0", InvalidUrl::Scheme),

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, TransportAction};
 use multiwa_ws_core::handshake::ClientRequest;
-use multiwa_ws_core::session::{ClientState, Loss};
+use multiwa_ws_core::session::{ClientState, DisconnectReason};
 
 use super::drive::Driver;
 use super::shared::State;
@@ -140,7 +140,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
         self.link = match action {
             TransportAction::Disconnect => Link::None,
             TransportAction::Connect { attempt } => Link::Connecting(Box::pin(self.connector.connect(attempt))),
-            TransportAction::Redirect(refusal) => Link::Connecting(Box::pin(self.connector.redirect(*refusal))),
+            TransportAction::Redirect(response) => Link::Connecting(Box::pin(self.connector.redirect(*response))),
         };
     }
 
@@ -159,11 +159,11 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
                     self.link = Link::Up(Transport::new(stream));
                 }
             }
-            Err(ConnectorError { loss, error }) => {
+            Err(ConnectorError { reason, error }) => {
                 let detail = error.to_string();
                 let now = R::now();
                 let mut client = driver.lock_again();
-                client.machine.connect_failed(now, loss);
+                client.machine.connect_failed(now, reason);
                 client.inbox.note_transport_error(Some(detail));
             }
         }
@@ -194,7 +194,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
         match read {
             Some(Read::Bytes) => receive(&mut self.buffer, now, &mut client),
             Some(Read::Eof) => client.machine.handle_eof(now),
-            Some(Read::Failed) => client.machine.handle_lost(now, Loss::Io),
+            Some(Read::Failed) => client.machine.handle_lost(now, DisconnectReason::Io),
             None => {}
         }
         true
@@ -283,6 +283,6 @@ impl Transmit for Out<'_> {
     }
 
     fn handle_lost(&mut self, now: Instant) {
-        self.tell(|client| client.handle_lost(now, Loss::Io));
+        self.tell(|client| client.handle_lost(now, DisconnectReason::Io));
     }
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use multiwa_ws_core::session::{Event, JsonError, Message, Notice};
+use multiwa_ws_core::session::{Envelope, Event, JsonError, LifecycleEvent};
 
 use super::queue::Item;
 use super::shared::Shared;
@@ -20,9 +20,9 @@ pub enum Update<'u> {
     /// An event that was subscribed to.
     Event(Event<'u>),
     /// A `notification` of the server.
-    Notification(Message<'u>),
+    Notification(Envelope<'u>),
     /// A message of a type that this version does not know.
-    Unknown(Message<'u>),
+    Unknown(Envelope<'u>),
     /// An `error` of the server that answers no request.
     Error {
         /// Text for a person.
@@ -33,7 +33,7 @@ pub enum Update<'u> {
     /// A message that is no JSON, or nested too deep.
     Invalid(JsonError),
     /// What happened to the connection. `Closed` is the last update.
-    Notice(Notice),
+    Lifecycle(LifecycleEvent),
 }
 
 impl Update<'_> {
@@ -49,7 +49,7 @@ impl Update<'_> {
                 code: code.map(|code| Cow::Owned(code.into_owned())),
             },
             Self::Invalid(error) => Update::Invalid(error),
-            Self::Notice(notice) => Update::Notice(notice),
+            Self::Lifecycle(lifecycle) => Update::Lifecycle(lifecycle),
         }
     }
 }
@@ -71,7 +71,7 @@ impl<R: Clock> Updates<R> {
         Self { shared, text: String::new(), clock: PhantomData }
     }
 
-    /// Waits for the next update, lent until the next call; `None` after [`Notice::Closed`].
+    /// Waits for the next update, lent until the next call; `None` after [`LifecycleEvent::Closed`].
     ///
     /// Cancel safe: a future that is dropped has taken nothing.
     pub async fn next(&mut self) -> Option<Update<'_>> {
@@ -83,17 +83,17 @@ impl<R: Clock> Updates<R> {
     ///
     /// Cancel safe: a future that is dropped has taken no event.
     pub async fn next_event(&mut self) -> Option<Event<'_>> {
-        let outline = poll_fn(|cx| {
+        let spans = poll_fn(|cx| {
             loop {
                 match ready!(self.poll_take(cx)) {
-                    Some(Item::Event(outline)) => return Poll::Ready(Some(outline)),
+                    Some(Item::Event(spans)) => return Poll::Ready(Some(spans)),
                     Some(_) => {}
                     None => return Poll::Ready(None),
                 }
             }
         });
-        let outline = outline.await?;
-        Some(outline.event(&self.text))
+        let spans = spans.await?;
+        Some(spans.event(&self.text))
     }
 
     /// A stream of the events alone; all other updates are passed over.
@@ -154,7 +154,7 @@ impl<R: Clock> Stream for Events<R> {
         let updates = &mut self.get_mut().updates;
         loop {
             match ready!(updates.poll_take(cx)) {
-                Some(Item::Event(outline)) => return Poll::Ready(Some(outline.event(&updates.text).into_owned())),
+                Some(Item::Event(spans)) => return Poll::Ready(Some(spans.event(&updates.text).into_owned())),
                 Some(_) => {}
                 None => return Poll::Ready(None),
             }

@@ -123,21 +123,21 @@ pub(super) type Decision = Pin<Box<dyn Future<Output = Result<Permissions, Rejec
 impl Shared {
     /// Judges a request by everything but the application's own decision.
     pub(super) fn screen(&self, now: Instant, request: &UpgradeRequest) -> Result<Option<KeyId>, Rejection> {
-        let options = &self.options;
+        let settings = &self.settings;
         // First what is cheapest to say: the rate is for storms.
         if let Some(limiter) = &self.limiter {
             limiter.admit(now).map_err(Rejection::unavailable)?;
         }
-        if request.path() != options.path {
+        if request.path() != settings.path {
             return Err(Rejection::not_found());
         }
-        if !options.hosts.allow(request.host()) {
+        if !settings.hosts.allow(request.host()) {
             return Err(Rejection::forbidden());
         }
         // `protocol.md`, Transport. A client without an origin is no browser, and could state any.
         if let Some(origin) = request.origin()
-            && !options.origins.is_empty()
-            && !options.origins.iter().any(|allowed| allowed.is(origin))
+            && !settings.origins.is_empty()
+            && !settings.origins.iter().any(|allowed| allowed.is(origin))
         {
             return Err(Rejection::forbidden());
         }

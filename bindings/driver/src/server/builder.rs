@@ -30,7 +30,7 @@ use crate::{Io, Net, ServerTls, Tls};
 
 /// Sets up a [`Server`].
 pub struct ServerBuilder<R> {
-    options: Options,
+    settings: Settings,
     keys: Option<Vec<ApiKey>>,
     handshakes_per_address: usize,
     rate: Option<ConnectionRate>,
@@ -39,7 +39,7 @@ pub struct ServerBuilder<R> {
 }
 
 /// What a server was told at its start.
-pub(super) struct Options {
+pub(super) struct Settings {
     pub(super) path: String,
     pub(super) origins: Vec<Origin>,
     pub(super) hosts: Hosts,
@@ -54,7 +54,7 @@ pub(super) struct Options {
     pub(super) close_window: Duration,
 }
 
-impl Options {
+impl Settings {
     /// The frame of an event, with a compressed form beside it if there are connections that can share one.
     pub(super) fn encode(&self, text: &str) -> SharedMessage {
         let message = SharedMessage::text(text);
@@ -73,7 +73,7 @@ impl<R> ServerBuilder<R> {
     /// decoding percent escapes.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
-        self.options.path = format!("/{}", path.strip_prefix('/').unwrap_or(path));
+        self.settings.path = format!("/{}", path.strip_prefix('/').unwrap_or(path));
         self
     }
 
@@ -91,7 +91,7 @@ impl<R> ServerBuilder<R> {
     /// page is let in. Clients that state no origin are no browsers and always pass.
     #[must_use]
     pub fn allow_origin(mut self, origin: Origin) -> Self {
-        self.options.origins.push(origin);
+        self.settings.origins.push(origin);
         self
     }
 
@@ -102,14 +102,14 @@ impl<R> ServerBuilder<R> {
     /// server answers to every name; no web page reaches a Unix socket.
     #[must_use]
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
-        self.options.hosts.listed.push(host.into());
+        self.settings.hosts.listed.push(host.into());
         self
     }
 
     /// Answers requests whatever name they use for this server.
     #[must_use]
     pub fn allow_any_host(mut self) -> Self {
-        self.options.hosts.any = true;
+        self.settings.hosts.any = true;
         self
     }
 
@@ -124,7 +124,7 @@ impl<R> ServerBuilder<R> {
         F: Future<Output = Result<T, Rejection>> + Send + 'static,
         T: Into<Permissions>,
     {
-        self.options.authorize = Some(Box::new(move |request| {
+        self.settings.authorize = Some(Box::new(move |request| {
             let decision = authorize(request);
             Box::pin(async { decision.await.map(Into::into) })
         }));
@@ -137,7 +137,7 @@ impl<R> ServerBuilder<R> {
     /// Connections at once, 65,536 by default: as many as one address and port of a proxy can open. Further clients get 503.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.options.max_connections = connections;
+        self.settings.max_connections = connections;
         self
     }
 
@@ -146,7 +146,7 @@ impl<R> ServerBuilder<R> {
     #[must_use]
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         // With none, nobody could ever connect.
-        self.options.max_handshakes = handshakes.max(1);
+        self.settings.max_handshakes = handshakes.max(1);
         self
     }
 
@@ -171,7 +171,7 @@ impl<R> ServerBuilder<R> {
     /// its header, or to replace it; one that sends `Forwarded` must remove an `X-Forwarded-For` that a client has sent.
     #[must_use]
     pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = TrustedProxy>) -> Self {
-        self.options.trusted_proxies.0.extend(proxies);
+        self.settings.trusted_proxies.0.extend(proxies);
         self
     }
 
@@ -186,7 +186,7 @@ impl<R> ServerBuilder<R> {
     /// [`websocket::Config::max_queued`] bytes, 4 MiB by default; each event counts for 64 bytes more than it has.
     #[must_use]
     pub fn slow_reader(mut self, policy: SlowReader) -> Self {
-        self.options.slow_reader = policy;
+        self.settings.slow_reader = policy;
         self
     }
 
@@ -195,21 +195,21 @@ impl<R> ServerBuilder<R> {
     /// Its policy is the server's business: see [`authorize`](Self::authorize).
     #[must_use]
     pub fn session(mut self, session: ServerConfig) -> Self {
-        self.options.config.session = session;
+        self.settings.config.session = session;
         self
     }
 
     /// Limits and keep-alive of each connection.
     #[must_use]
     pub fn websocket(mut self, websocket: websocket::Config) -> Self {
-        self.options.config.websocket = websocket;
+        self.settings.config.websocket = websocket;
         self
     }
 
     /// Limits of each upgrade. TLS, if there is any, must be done within the same time.
     #[must_use]
     pub fn handshake(mut self, handshake: HandshakeLimits) -> Self {
-        self.options.config.handshake = handshake;
+        self.settings.config.handshake = handshake;
         self
     }
 
@@ -219,7 +219,7 @@ impl<R> ServerBuilder<R> {
     /// connection compresses for itself: better by far, but it costs memory and time for each.
     #[must_use]
     pub fn compression(mut self, deflate: DeflateConfig) -> Self {
-        self.options.deflate = Some(deflate);
+        self.settings.deflate = Some(deflate);
         self
     }
 
@@ -227,7 +227,7 @@ impl<R> ServerBuilder<R> {
     /// that are closed together come back together.
     #[must_use]
     pub fn close_window(mut self, window: Duration) -> Self {
-        self.options.close_window = window;
+        self.settings.close_window = window;
         self
     }
 }
@@ -245,7 +245,7 @@ impl<R> ServerBuilder<R> {
     /// to block.
     #[must_use]
     pub fn observe(mut self, observe: impl Fn(Observed<'_>) + Send + Sync + 'static) -> Self {
-        self.options.observe = Some(Box::new(observe));
+        self.settings.observe = Some(Box::new(observe));
         self
     }
 
@@ -257,12 +257,12 @@ impl<R> ServerBuilder<R> {
 
     pub(super) fn into_shared(mut self) -> Arc<Shared> {
         // Permissions are asked before a subscription takes effect.
-        self.options.config.session.policy = match &self.options.authorize {
+        self.settings.config.session.policy = match &self.settings.authorize {
             Some(_) => SubscribePolicy::Ask,
             None => SubscribePolicy::AcceptAll,
         };
         Arc::new(Shared {
-            options: self.options,
+            settings: self.settings,
             registry: Registry::new(self.keys, self.handshakes_per_address),
             limiter: self.rate.map(Limiter::new),
             connections: AtomicU64::new(0),
@@ -310,7 +310,7 @@ impl<R: Net> ServerBuilder<R> {
         let listener = R::bind(address).await?;
         let address = R::local_addr(&listener)?;
         // An IPv4 address may be written as an IPv6 address (RFC 4291 section 2.5.5.2).
-        self.options.hosts.on_loopback = address.ip().to_canonical().is_loopback();
+        self.settings.hosts.on_loopback = address.ip().to_canonical().is_loopback();
         let mut server = self.build();
         server.address = Some(address);
         R::spawn(listener::accept::<R, _>(server.shared.clone(), listener::Tcp::<R>(listener), start))?;
@@ -357,7 +357,7 @@ impl<R: UnixNet> ServerBuilder<R> {
 impl<R> Default for ServerBuilder<R> {
     fn default() -> Self {
         Self {
-            options: Options {
+            settings: Settings {
                 path: "/ws".to_owned(),
                 origins: Vec::new(),
                 hosts: Hosts::default(),
@@ -380,15 +380,15 @@ impl<R> Default for ServerBuilder<R> {
     }
 }
 
-impl fmt::Debug for Options {
+impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("path", &self.path).field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Settings").field("path", &self.path).field("config", &self.config).finish_non_exhaustive()
     }
 }
 
 impl<R> fmt::Debug for ServerBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerBuilder").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("ServerBuilder").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -414,14 +414,14 @@ mod tests {
     /// Bytes that an event takes on a connection that lets compressed forms be shared.
     fn sent(deflate: Option<DeflateConfig>, text: &str) -> usize {
         let mut builder = ServerBuilder::<()>::default();
-        builder.options.deflate = deflate;
+        builder.settings.deflate = deflate;
         let deflate = DeflateParameters { server_no_context_takeover: true, ..DeflateParameters::default() };
         let negotiated = Negotiated { deflate: Some(deflate), ..Negotiated::default() };
         // What it compresses by itself does not shrink.
         let mut config = WebSocketConfig::default();
         config.compression.level = 0;
         let mut connection = WebSocket::new(Instant::default(), Role::Server, &config, &negotiated, [0; 32]);
-        connection.sender().send_shared(&builder.options.encode(text)).unwrap();
+        connection.sender().send_shared(&builder.settings.encode(text)).unwrap();
         connection.queued()
     }
 

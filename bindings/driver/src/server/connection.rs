@@ -83,7 +83,7 @@ pub(super) async fn serve<S: Unpin, R: Io<S>>(
     stream: impl Future<Output = io::Result<S>>,
     address: Option<SocketAddr>,
 ) {
-    let deadline = R::now() + entry.shared.options.config.handshake.timeout;
+    let deadline = R::now() + entry.shared.settings.config.handshake.timeout;
     match within::<R, _>(deadline, unless_cut(&entry, stream)).await.flatten() {
         Some(Ok(stream)) => Task::<S, R>::new(entry, stream, address).await,
         Some(Err(_)) | None => {
@@ -130,7 +130,7 @@ impl<S: Unpin, R: Io<S>> Future for Task<S, R> {
 impl<S: Unpin, R: Io<S>> Task<S, R> {
     pub(super) fn new(entry: Entry, stream: S, address: Option<SocketAddr>) -> Self {
         Self {
-            connection: Connection::new(R::now(), &entry.shared.options.config),
+            connection: Connection::new(R::now(), &entry.shared.settings.config),
             peer: entry.shared.next_peer(address),
             transport: Transport::new(stream),
             eof: false,
@@ -150,12 +150,12 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         let now = R::now();
         let address = self.peer.address;
         let forwarded =
-            address.and_then(|address| shared.options.trusted_proxies.client(address.ip(), request.headers()));
+            address.and_then(|address| shared.settings.trusted_proxies.client(address.ip(), request.headers()));
         let permitted = self.entry.requested(forwarded).map_err(Rejection::from);
-        match (permitted.and_then(|()| shared.screen(now, request)), &shared.options.authorize) {
+        match (permitted.and_then(|()| shared.screen(now, request)), &shared.settings.authorize) {
             (Ok(key), Some(authorize)) => {
                 let decision = authorize(ConnectRequest { request: request.clone(), address, forwarded });
-                let by = now + shared.options.config.handshake.timeout;
+                let by = now + shared.settings.config.handshake.timeout;
                 self.deciding = Some(Box::new(Deciding { decision, by, key }));
             }
             (screened, _) => self.decide(screened.map(|key| (key, Permissions::everything()))),
@@ -181,7 +181,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         let client_id = format!("{:032x}", u128::from_ne_bytes(id));
         self.entry.open(key)?;
         let now = R::now();
-        let acceptance = Acceptance { deflate: self.entry.shared.options.deflate, ..Acceptance::default() };
+        let acceptance = Acceptance { deflate: self.entry.shared.settings.deflate, ..Acceptance::default() };
         // Only a deflate setting that is out of its range is refused.
         self.connection.accept(now, acceptance, &client_id, wall_clock(now)).map_err(|_| internal_error())?;
         self.connection.release_handshake();
@@ -326,7 +326,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
                     break;
                 }
                 // It does not fit an empty queue, and never will.
-                Err(SendError::QueueFull { .. }) => self.entry.mailbox.refuse(self.entry.shared.options.slow_reader),
+                Err(SendError::QueueFull { .. }) => self.entry.mailbox.refuse(self.entry.shared.settings.slow_reader),
                 Err(_) => {
                     self.entry.mailbox.shut();
                     self.entry.unsubscribe();
@@ -340,7 +340,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
 
     /// How much more is to be queued on the connection.
     fn room(&self) -> usize {
-        let max_queued = self.entry.shared.options.config.websocket.max_queued;
+        let max_queued = self.entry.shared.settings.config.websocket.max_queued;
         HIGH_WATER.min(max_queued / 4).saturating_sub(self.connection.queued())
     }
 

@@ -60,7 +60,7 @@ pub(super) async fn accept<R: Runtime, L: Listener>(
     start: impl Fn(Entry, L::Stream, Option<SocketAddr>) + Send + Sync + 'static,
 ) {
     let mut pause = FIRST_PAUSE;
-    while shared.registry.handshake_permit(shared.options.max_handshakes).await {
+    while shared.registry.handshake_permit(shared.settings.max_handshakes).await {
         let accepted = {
             let mut accept = pin!(listener.accept());
             let mut going_down = pin!(shared.registry.going_down());

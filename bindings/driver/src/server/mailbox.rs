@@ -58,13 +58,13 @@ pub(super) enum Order {
 /// somebody moves a few pointers.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
-    inbox: Mutex<Inbox>,
+    contents: Mutex<Contents>,
     /// Bytes that the task has taken and not yet written: they count for the bound, too.
     unwritten: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
-struct Inbox {
+struct Contents {
     publications: VecDeque<Arc<Publication>>,
     /// What the publications cost together.
     cost: usize,
@@ -95,80 +95,80 @@ impl Mailbox {
         policy: SlowReader,
         wakers: &mut Wakers,
     ) -> bool {
-        let mut inbox = lock(&self.inbox);
-        if inbox.shut {
+        let mut contents = lock(&self.contents);
+        if contents.shut {
             return false;
         }
         let room = max_queued.saturating_sub(self.unwritten.load(Ordering::Relaxed));
         let cost = publication.cost();
         if policy == SlowReader::DropOldest && cost <= room {
-            while inbox.cost + cost > room && inbox.drop_oldest() {}
+            while contents.cost + cost > room && contents.drop_oldest() {}
         }
-        let fits = inbox.cost + cost <= room;
+        let fits = contents.cost + cost <= room;
         if fits {
-            inbox.cost += cost;
-            inbox.publications.push_back(publication.clone());
+            contents.cost += cost;
+            contents.publications.push_back(publication.clone());
         } else {
-            inbox.overflow(policy);
+            contents.overflow(policy);
         }
-        wakers.add(inbox.waker.take());
+        wakers.add(contents.waker.take());
         fits
     }
 
     /// Leaves an order. The harsher or earlier one counts. Whom to wake is added to `wakers`.
     pub(super) fn order(&self, order: Order, wakers: &mut Wakers) {
-        let mut inbox = lock(&self.inbox);
-        inbox.order(order);
-        wakers.add(inbox.waker.take());
+        let mut contents = lock(&self.contents);
+        contents.order(order);
+        wakers.add(contents.waker.take());
     }
 
     /// Takes the order, and publications until they cost `room`; from now on news wake the task.
     pub(super) fn take(&self, cx: &Context<'_>, room: usize) -> Mail {
         let mut replaced = None;
-        let mut inbox = lock(&self.inbox);
-        if !inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        let mut contents = lock(&self.contents);
+        if !contents.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             // A waker is cloned and dropped without the lock: it is foreign code.
-            drop(inbox);
+            drop(contents);
             let waker = cx.waker().clone();
-            inbox = lock(&self.inbox);
-            replaced = inbox.waker.replace(waker);
+            contents = lock(&self.contents);
+            replaced = contents.waker.replace(waker);
         }
         let mut taken = 0;
         let mut count = 0;
-        while let Some(publication) = inbox.publications.get(count)
+        while let Some(publication) = contents.publications.get(count)
             && taken < room
         {
             taken += publication.cost();
             count += 1;
         }
-        inbox.cost -= taken;
-        let publications = if count == inbox.publications.len() {
-            std::mem::take(&mut inbox.publications)
+        contents.cost -= taken;
+        let publications = if count == contents.publications.len() {
+            std::mem::take(&mut contents.publications)
         } else {
-            inbox.publications.drain(..count).collect()
+            contents.publications.drain(..count).collect()
         };
         // Until `note_unwritten` says what is left of them.
         self.unwritten.fetch_add(taken, Ordering::Relaxed);
-        let mail = Mail { publications, more: !inbox.publications.is_empty(), order: inbox.order.take() };
-        drop(inbox);
+        let mail = Mail { publications, more: !contents.publications.is_empty(), order: contents.order.take() };
+        drop(contents);
         drop(replaced);
         mail
     }
 
     /// Puts back what was taken and cannot be queued on the connection yet.
     pub(super) fn put_back(&self, mut publications: VecDeque<Arc<Publication>>) {
-        let mut inbox = lock(&self.inbox);
-        if inbox.shut {
+        let mut contents = lock(&self.contents);
+        if contents.shut {
             return;
         }
-        inbox.cost += publications.iter().map(|publication| publication.cost()).sum::<usize>();
-        publications.append(&mut inbox.publications);
-        inbox.publications = publications;
+        contents.cost += publications.iter().map(|publication| publication.cost()).sum::<usize>();
+        publications.append(&mut contents.publications);
+        contents.publications = publications;
     }
 
     /// A publication was taken that does not fit the connection's queue even when that is empty.
     pub(super) fn refuse(&self, policy: SlowReader) {
-        lock(&self.inbox).overflow(policy);
+        lock(&self.contents).overflow(policy);
     }
 
     /// How many bytes the connection has yet to write.
@@ -178,29 +178,29 @@ impl Mailbox {
 
     /// Drops what waits and does not match `set`, which the client subscribes to from now on.
     pub(super) fn retain(&self, set: &SubscriptionSet) {
-        let mut inbox = lock(&self.inbox);
-        let Inbox { publications, cost, .. } = &mut *inbox;
+        let mut contents = lock(&self.contents);
+        let Contents { publications, cost, .. } = &mut *contents;
         publications.retain(|publication| {
-            let wanted = set.matches(publication.profile.as_deref(), &publication.name);
-            if !wanted {
+            let desired = set.matches(publication.profile.as_deref(), &publication.name);
+            if !desired {
                 *cost -= publication.cost();
             }
-            wanted
+            desired
         });
     }
 
     /// Drops what waits and takes nothing more in.
     pub(super) fn shut(&self) {
-        lock(&self.inbox).shut();
+        lock(&self.contents).shut();
     }
 
     /// How many publications were dropped because the client was too slow.
     pub(super) fn dropped(&self) -> u64 {
-        lock(&self.inbox).dropped
+        lock(&self.contents).dropped
     }
 }
 
-impl Inbox {
+impl Contents {
     fn drop_oldest(&mut self) -> bool {
         let Some(oldest) = self.publications.pop_front() else { return false };
         self.cost -= oldest.cost();

@@ -37,12 +37,12 @@ pub use publisher::Publisher;
 pub use rate::ConnectionRate;
 
 use crate::{Io, Runtime, trace};
-use builder::Options;
+use builder::Settings;
 use connection::Task;
 use rate::Limiter;
 use registry::{Entry, Registry};
 
-/// How long a shutdown waits for tasks that it has cut. They end at once, unless the application keeps them from running.
+/// How long a shutdown waits for tasks that it has aborted. They end at once, unless the application keeps them from running.
 const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A server of the MultiWA WebSocket API on the runtime `R`.
@@ -61,7 +61,7 @@ pub struct Server<R> {
 /// What a server, its connections and its publishers share.
 #[derive(Debug)]
 struct Shared {
-    options: Options,
+    settings: Settings,
     registry: Registry,
     limiter: Option<Limiter>,
     connections: AtomicU64,
@@ -129,19 +129,19 @@ impl<R: Runtime> Server<R> {
     pub async fn shutdown(&self, deadline: Duration) -> usize {
         let registry = &self.shared.registry;
         let now = R::now();
-        registry.go_down(now, self.shared.options.close_window.min(deadline / 2));
+        registry.shut_down(now, self.shared.settings.close_window.min(deadline / 2));
         if within::<R, _>(now + deadline, registry.emptied()).await.is_some() {
             return 0;
         }
-        let cut = registry.cut();
+        let aborted = registry.abort();
         let _ = within::<R, _>(R::now() + CUT_TIMEOUT, registry.emptied()).await;
-        cut
+        aborted
     }
 }
 
 impl<R> Drop for Server<R> {
     fn drop(&mut self) {
-        self.shared.registry.cut();
+        self.shared.registry.abort();
     }
 }
 
@@ -154,7 +154,7 @@ impl<R> fmt::Debug for Server<R> {
 impl Shared {
     fn observe(&self, observed: Observed<'_>) {
         trace::observed(&observed);
-        if let Some(observe) = &self.options.observe {
+        if let Some(observe) = &self.settings.observe {
             observe(observed);
         }
     }

@@ -164,8 +164,8 @@ impl Registry {
         if lock(&self.state).hub.receivers(profile, name).next().is_none() {
             return 0;
         }
-        let publication = Arc::new(Publication::new(profile, name, shared.options.encode(text)));
-        let (max_queued, policy) = (shared.options.config.websocket.max_queued, shared.options.slow_reader);
+        let publication = Arc::new(Publication::new(profile, name, shared.settings.encode(text)));
+        let (max_queued, policy) = (shared.settings.config.websocket.max_queued, shared.settings.slow_reader);
         let mut wakers = Wakers::new();
         // Under one lock for all receivers, so that all get all events in one order.
         let state = lock(&self.state);
@@ -177,7 +177,7 @@ impl Registry {
     }
 
     /// Lets nobody in any more. Open connections are told to close, spread over `window`; others end.
-    pub(super) fn go_down(&self, now: Instant, window: Duration) {
+    pub(super) fn shut_down(&self, now: Instant, window: Duration) {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.state);
         if !std::mem::replace(&mut state.going_down, true) {
@@ -199,7 +199,7 @@ impl Registry {
     }
 
     /// Ends what is left and returns how many of them were open.
-    pub(super) fn cut(&self) -> usize {
+    pub(super) fn abort(&self) -> usize {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.state);
         state.going_down = true;
@@ -261,14 +261,14 @@ impl Entry {
     /// its share of permits. Another client may lose its permit to this one.
     pub(super) fn new(shared: &Arc<Shared>, now: Instant, address: Option<IpAddr>) -> Option<Self> {
         // What a proxy forwards counts for the clients that it speaks for.
-        let counted = address.filter(|address| !shared.options.trusted_proxies.trust(*address));
+        let counted = address.filter(|address| !shared.settings.trusted_proxies.trust(*address));
         let mailbox = Arc::new(Mailbox::default());
         let mut wakers = Wakers::new();
         let mut state = lock(&shared.registry.state);
         if state.going_down {
             return None;
         }
-        let (id, free) = (state.slots.vacant_key(), state.free_permits(shared.options.max_handshakes));
+        let (id, free) = (state.slots.vacant_key(), state.free_permits(shared.settings.max_handshakes));
         let taken = state.permits.take(now, id, counted, free);
         let evicted = match &taken {
             Ok((_, evicted)) => evicted.and_then(|evicted| state.slots.get_mut(evicted)),
@@ -296,7 +296,7 @@ impl Entry {
     /// The request of the client has arrived; a trusted proxy that has sent it may speak for somebody else.
     pub(super) fn requested(&self, forwarded: Option<IpAddr>) -> Result<(), Denied> {
         let mut state = lock(&self.shared.registry.state);
-        let free = state.free_permits(self.shared.options.max_handshakes);
+        let free = state.free_permits(self.shared.settings.max_handshakes);
         let State { slots, permits, .. } = &mut *state;
         let permit = slots.get_mut(self.id).and_then(|slot| slot.permit.as_mut()).ok_or(Denied::NoRoom)?;
         permits.requested(permit, self.id, forwarded, free).map_err(|ShareHeld| Denied::NoRoom)
@@ -306,7 +306,7 @@ impl Entry {
     pub(super) fn open(&self, key: Option<KeyId>) -> Result<(), Denied> {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.shared.registry.state);
-        if state.going_down || state.open >= self.shared.options.max_connections {
+        if state.going_down || state.open >= self.shared.settings.max_connections {
             return Err(Denied::NoRoom);
         }
         // It may have been withdrawn while the client was judged.
@@ -400,8 +400,8 @@ mod tests {
             let cx = &mut Context::from_waker(Waker::noop());
             let _ = (pin!(registry.emptied()).poll(cx), pin!(registry.going_down()).poll(cx));
             drop(newcomer(&self.shared));
-            registry.go_down(Instant::default(), Duration::ZERO);
-            registry.cut();
+            registry.shut_down(Instant::default(), Duration::ZERO);
+            registry.abort();
         }
     }
 
@@ -424,8 +424,8 @@ mod tests {
         let acts: [(&str, Act, [bool; 2]); 5] = [
             ("publish", |shared| _ = shared.registry.publish(shared, Some("p"), "x", "text"), [true, false]),
             ("replace keys", |shared| _ = shared.registry.replace_keys(vec![ApiKey::new("b")]), [true, false]),
-            ("shutdown", |shared| shared.registry.go_down(Instant::default(), Duration::ZERO), [true, true]),
-            ("abort", |shared| _ = shared.registry.cut(), [true, true]),
+            ("shutdown", |shared| shared.registry.shut_down(Instant::default(), Duration::ZERO), [true, true]),
+            ("abort", |shared| _ = shared.registry.abort(), [true, true]),
             ("come and go", |shared| drop(subscriber(shared, "q")), [false, true]),
         ];
         for (name, act, wakes) in acts {
@@ -529,7 +529,7 @@ mod tests {
     fn a_server_that_goes_down_lets_nobody_in() {
         let shared = shared(ServerBuilder::default());
         let entry = newcomer(&shared).unwrap();
-        shared.registry.go_down(Instant::default(), Duration::ZERO);
+        shared.registry.shut_down(Instant::default(), Duration::ZERO);
         assert_eq!(entry.open(None), Err(Denied::NoRoom));
         assert!(newcomer(&shared).is_none());
     }
@@ -538,7 +538,7 @@ mod tests {
     fn the_close_frames_of_a_shutdown_are_spread_over_its_window() {
         let shared = shared(ServerBuilder::default());
         let entries = [0; 4].map(|_| subscriber(&shared, "p"));
-        shared.registry.go_down(Instant::from_nanos(1_000), Duration::from_nanos(400));
+        shared.registry.shut_down(Instant::from_nanos(1_000), Duration::from_nanos(400));
         let times = entries.map(|entry| match entry.mailbox.take(&Context::from_waker(Waker::noop()), 0).order {
             Some(Order::Close { at, code: CloseCode::GOING_AWAY, .. }) => at.as_nanos(),
             other => panic!("{other:?}"),

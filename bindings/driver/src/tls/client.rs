@@ -14,7 +14,7 @@ use super::{ALPN, TlsError, provider_or_default};
 
 /// TLS as a client speaks it: what certificates it trusts, and which one it shows.
 ///
-/// A server's certificate is checked against the host that is dialled, and against nothing that the server sends. Cheap to
+/// A server's certificate is checked against the host that is dialed, and against nothing that the server sends. Cheap to
 /// clone, and good for any number of connections, which share the cache for resumption.
 ///
 /// ```

@@ -70,14 +70,14 @@ impl<R: Runtime> ReadSide<R> {
         self.buffer.release();
         self.resume(write);
         let _ = write.poll_write::<R>(cx);
-        if write.is_over::<R>(cx) {
+        if write.is_closed::<R>(cx) {
             return Poll::Ready(ControlFlow::Break(()));
         }
         // Bytes that wait in the stream come before deadlines: while nobody read, they could not arrive. Once read, or while the
         // connection closes, deadlines hold whatever keeps arriving.
         if self.has_read || !write.machine.is_open() {
             let _ = self.poll_deadline(cx, write);
-            if write.is_over::<R>(cx) {
+            if write.is_closed::<R>(cx) {
                 return Poll::Ready(ControlFlow::Break(()));
             }
         }

@@ -85,7 +85,7 @@ impl<S: Unpin> WriteSide<S> {
     }
 
     /// Whether the connection has ended; notes how.
-    pub(super) fn is_over<R: Io<S>>(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn is_closed<R: Io<S>>(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(Event::Closed(closed)) = self.machine.poll_event() {
             self.closed = Some(closed);
             // A server waits for the client to end the stream (RFC 6455 section 7.1.1), which must not depend on when

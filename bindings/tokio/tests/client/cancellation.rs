@@ -150,7 +150,7 @@ async fn a_dropped_connect_leaves_no_connection_behind() {
         let connected = unless_waits(waits, Client::builder(&url).connect()).await;
         completed += usize::from(connected.is_some());
         drop(connected);
-        // It may have left before it dialled, during the upgrade, or after it.
+        // It may have left before it dialed, during the upgrade, or after it.
         tokio::time::sleep(Duration::from_millis(20)).await;
         within(async {
             while server.connections() > 0 {

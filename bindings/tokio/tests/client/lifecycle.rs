@@ -4,9 +4,11 @@ use std::future::pending;
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::{Rejection, UpgradeRequest};
-use multiwa_ws_core::session::{ClientState, CloseCause, CommandError, Loss, Notice, ReconnectConfig};
+use multiwa_ws_core::session::{
+    ClientState, CloseCause, CommandError, DisconnectReason, LifecycleEvent, ReconnectConfig,
+};
 use multiwa_ws_tokio::{
-    BuildError, Client, ClientBuilder, ConnectError, ConnectorError, Options, RequestError, Update,
+    BuildError, Client, ClientBuilder, ConnectError, ConnectorError, RequestError, Update, WebSocketConfig,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -35,7 +37,7 @@ async fn requests_are_answered_while_events_lie_unread() {
     within(async { tokio::join!(client.close(), serve) }).await;
     assert_eq!(client.state(), ClientState::Closed);
     while let Some(update) = within(updates.next()).await {
-        assert!(matches!(update, Update::Notice(_)));
+        assert!(matches!(update, Update::Lifecycle(_)));
     }
     assert!(within(client.ping()).await.is_err());
 }
@@ -52,7 +54,7 @@ async fn what_a_builder_subscribes_to_is_live_when_the_client_is_ready() {
     };
     let (connected, (_server, kinds)) = within(async { tokio::join!(builder.connect(), serve) }).await;
     let (client, mut updates) = connected.unwrap();
-    assert_eq!((kinds, client.status().live.len()), (["subscribe", "subscribe"].map(str::to_owned), 2));
+    assert_eq!((kinds, client.status().active.len()), (["subscribe", "subscribe"].map(str::to_owned), 2));
     assert_eq!(next_data(&mut updates).await, "7");
 }
 
@@ -76,7 +78,7 @@ async fn the_origin_is_sent() {
             *seen.lock().unwrap() = request.origin().map(str::to_owned);
             Err(Rejection::forbidden())
         };
-        Socket::accept(stream, &Options::default(), decide).await.err()
+        Socket::accept(stream, &WebSocketConfig::default(), decide).await.err()
     };
     let (connected, _) = within(async { tokio::join!(Client::builder(&url).origin(set).connect(), accept) }).await;
     assert!(connected.is_err());
@@ -96,7 +98,7 @@ async fn a_lost_connection_is_opened_again_with_its_subscriptions() {
     assert_eq!(within(acknowledge(&mut server)).await, "subscribe");
     publish(&mut server, 7).await;
     assert_eq!(next_data(&mut updates).await, "7");
-    assert_eq!(client.status().live.len(), 1);
+    assert_eq!(client.status().active.len(), 1);
 }
 
 #[tokio::test]
@@ -104,11 +106,11 @@ async fn a_refused_key_ends_the_client_and_says_what_the_server_said() {
     let (listener, url) = listen().await;
     let refuse = async {
         let (stream, _) = listener.accept().await.unwrap();
-        Socket::accept(stream, &Options::default(), |_| Err(Rejection::unauthorized())).await
+        Socket::accept(stream, &WebSocketConfig::default(), |_| Err(Rejection::unauthorized())).await
     };
     let (connected, _) = within(async { tokio::join!(Client::builder(&url).api_key("wrong").connect(), refuse) }).await;
-    let Err(BuildError::Connect(ConnectError::Lost { loss, detail })) = connected else { panic!("{connected:?}") };
-    assert_eq!(loss, Loss::Refused { status: 401, retry_after: None });
+    let Err(BuildError::Connect(ConnectError::Lost { reason, detail })) = connected else { panic!("{connected:?}") };
+    assert_eq!(reason, DisconnectReason::Refused { status: 401, retry_after: None });
     assert!(detail.contains("401") && !detail.contains("wrong"), "{detail}");
 }
 
@@ -120,7 +122,7 @@ async fn a_server_that_is_not_there_ends_a_client_that_does_not_reconnect() {
     let Err(BuildError::Connect(error)) = within(Client::builder(&url).reconnect(once).connect()).await else {
         panic!("connected to nothing")
     };
-    assert!(matches!(error, ConnectError::Lost { loss: Loss::Io, .. }), "{error}");
+    assert!(matches!(error, ConnectError::Lost { reason: DisconnectReason::Io, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -161,7 +163,7 @@ async fn the_last_update_tells_that_the_client_is_over() {
     while let Some(update) = within(updates.next()).await {
         last = Some(update.into_owned());
     }
-    assert_eq!(last, Some(Update::Notice(Notice::Closed(CloseCause::Application))));
+    assert_eq!(last, Some(Update::Lifecycle(LifecycleEvent::Closed(CloseCause::Application))));
     within(serve).await.unwrap();
 }
 
@@ -179,7 +181,7 @@ fn a_client_whose_runtime_is_gone_leaves_nobody_waiting() {
     drop(first);
     runtime().block_on(async {
         assert_eq!(within(request).await, Err(RequestError::ConnectionLost));
-        assert_eq!(within(client.closed()).await, CloseCause::Lost(Loss::Stopped));
+        assert_eq!(within(client.closed()).await, CloseCause::Lost(DisconnectReason::Stopped));
         assert_eq!(within(client.ping()).await, Err(RequestError::Command(CommandError::Closed)));
         while within(updates.next()).await.is_some() {}
     });
@@ -197,7 +199,7 @@ async fn f_11_connect_gives_up_after_a_minute_and_tells_the_last_error() {
         assert_eq!(started.elapsed(), after);
         let text = error.to_string();
         assert!(text.contains("nobody is there") && text.contains(&format!("{after:?}")), "{text}");
-        assert!(matches!(error, ConnectError::TimedOut { loss: Some(Loss::Io), .. }), "{error:?}");
+        assert!(matches!(error, ConnectError::TimedOut { reason: Some(DisconnectReason::Io), .. }), "{error:?}");
     }
 }
 

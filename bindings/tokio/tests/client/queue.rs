@@ -86,7 +86,7 @@ async fn while_a_full_queue_waits_requests_fail_and_the_silence_is_not_the_serve
     // From here on the keep-alive has its say again, and the server answers it.
     sleep(Duration::from_secs(3600)).await;
     let status = client.status();
-    assert_eq!((status.state, status.attempt, status.last_loss), (ClientState::Ready, 1, None));
+    assert_eq!((status.state, status.attempt, status.last_disconnect), (ClientState::Ready, 1, None));
     assert!(status.last_traffic.unwrap() <= Duration::from_secs(40), "{status:?}");
     client.close().await;
     serve.await.unwrap();
@@ -135,7 +135,7 @@ async fn f_09_a_request_on_the_task_that_leaves_updates_unread_fails_at_once() {
     }
     // It was asked for all the same.
     client.ping().await.unwrap();
-    assert_eq!(client.status().live.len(), 2);
+    assert_eq!(client.status().active.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

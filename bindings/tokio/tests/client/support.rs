@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
-use multiwa_ws_core::session::{Features, Loss, ReconnectConfig};
+use multiwa_ws_core::session::{DisconnectReason, Features, ReconnectConfig};
 use multiwa_ws_core::websocket::{Config, Event};
-use multiwa_ws_tokio::{Client, ClientBuilder, Connector, ConnectorError, Options, Updates, WebSocket};
+use multiwa_ws_tokio::{Client, ClientBuilder, Connector, ConnectorError, Updates, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -39,7 +39,7 @@ pub(crate) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSo
         Ok(acceptance)
     };
     let connection = Config { keep_alive: KeepAlive::OFF, ..Config::default() };
-    let options = Options { connection, ..Options::default() };
+    let options = WebSocketConfig { connection, ..WebSocketConfig::default() };
     let (mut socket, ..) = WebSocket::accept(stream, &options, decide).await.unwrap();
     socket.send_text(r#"{"type":"ack","payload":{"clientId":"c"}}"#).await.unwrap();
     socket
@@ -131,7 +131,7 @@ impl Connector for Nowhere {
         &mut self,
         _attempt: u32,
     ) -> impl Future<Output = Result<(DuplexStream, ClientRequest), ConnectorError>> + Send + 'static {
-        ready(Err(ConnectorError { loss: Loss::Io, error: io::ErrorKind::ConnectionRefused.into() }))
+        ready(Err(ConnectorError { reason: DisconnectReason::Io, error: io::ErrorKind::ConnectionRefused.into() }))
     }
 }
 

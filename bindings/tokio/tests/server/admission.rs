@@ -188,7 +188,7 @@ async fn a_response_that_http_cannot_carry_becomes_a_500() {
 }
 
 #[tokio::test]
-async fn a_judgement_that_takes_too_long_is_a_503() {
+async fn a_decision_that_takes_too_long_is_a_503() {
     let handshake = HandshakeLimits { timeout: Duration::from_millis(100), ..HandshakeLimits::default() };
     let authorize = |_| std::future::pending::<Result<(), Rejection>>();
     let (_server, address) = start(Server::builder().handshake(handshake).authorize(authorize)).await;
@@ -196,7 +196,7 @@ async fn a_judgement_that_takes_too_long_is_a_503() {
 }
 
 #[tokio::test]
-async fn a_judgement_is_dropped_when_the_client_leaves() {
+async fn a_decision_is_dropped_when_the_client_leaves() {
     struct OnDrop(Arc<Notify>);
     impl Drop for OnDrop {
         fn drop(&mut self) {

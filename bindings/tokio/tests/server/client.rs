@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::ClientRequest;
-use multiwa_ws_core::session::{Message, RawJson};
+use multiwa_ws_core::session::{Envelope, RawJson};
 use multiwa_ws_core::websocket::Event;
-use multiwa_ws_tokio::{HandshakeError, Options, Publisher, Server, ServerBuilder, WebSocket};
+use multiwa_ws_tokio::{HandshakeError, Publisher, Server, ServerBuilder, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 use tokio::net::TcpStream;
 
@@ -67,7 +67,7 @@ impl Client<DuplexStream> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub(crate) async fn over(stream: S, request: ClientRequest) -> Result<Self, HandshakeError> {
-        let (socket, _) = soon(WebSocket::connect(stream, request, &Options::default())).await?;
+        let (socket, _) = soon(WebSocket::connect(stream, request, &WebSocketConfig::default())).await?;
         Ok(Self(socket))
     }
 
@@ -143,7 +143,7 @@ pub(crate) fn publish(publisher: &Publisher, profile: &str, number: usize) -> us
 }
 
 pub(crate) fn number_of(text: &str) -> usize {
-    let event = Message::parse(text, 64).unwrap().into_event().expect("an event");
+    let event = Envelope::parse(text, 64).unwrap().into_event().expect("an event");
     let data = event.data().unwrap();
     data.trim_start_matches(r#"{"n":"#).split(['}', ',']).next().unwrap().parse().unwrap()
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use multiwa_ws_core::handshake::{ClientRequest, DeflateConfig, DeflateOffer};
-use multiwa_ws_core::session::{Message, RawJson};
+use multiwa_ws_core::session::{Envelope, RawJson};
 use multiwa_ws_core::websocket;
 use multiwa_ws_tokio::{Observed, Server, ServerBuilder, SlowReader};
 use tokio::sync::oneshot;
@@ -16,7 +16,7 @@ async fn the_ack_comes_first_and_every_request_is_answered_as_the_protocol_says(
     let (_server, address) = start(Server::builder()).await;
     let mut client = Client::connect_with(address, |_| {}).await.unwrap();
     let ack = client.text().await;
-    let message = Message::parse(&ack, 64).unwrap();
+    let message = Envelope::parse(&ack, 64).unwrap();
     assert_eq!((message.kind().as_deref(), message.request_id()), (Some("ack"), None));
     assert_eq!(message.payload_text("clientId").unwrap().len(), 32);
     assert!(message.payload_text("timestamp").unwrap().ends_with('Z'));
@@ -76,7 +76,7 @@ async fn an_event_from_elsewhere_is_published_as_it_is() {
     let mut client = Client::connect(address).await;
     client.subscribe("p", r#"["x"]"#).await;
     let text = r#"{"v":1,"type":"event","payload":{"event":"x","profileId":"p","more":[]}}"#;
-    let event = Message::parse(text, 64).unwrap().into_event().unwrap();
+    let event = Envelope::parse(text, 64).unwrap().into_event().unwrap();
     assert_eq!(server.publisher().publish(&event), 1);
     assert_eq!(client.text().await, text);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::RawJson;
 use multiwa_ws_core::websocket::{Config, Event};
-use multiwa_ws_tokio::{Options, Server, WebSocket};
+use multiwa_ws_tokio::{Server, WebSocket, WebSocketConfig};
 use tokio::io::{self, AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -57,8 +57,10 @@ async fn client(server: &Server, rate: u32) -> WebSocket<Line<DuplexStream>> {
 /// A client at the end of such a line, subscribed to everything of `p`.
 async fn client_over<S: AsyncRead + AsyncWrite + Unpin>(stream: S, rate: u32) -> WebSocket<Line<S>> {
     let line = Line { stream, rate, next: Box::pin(sleep_until(Instant::now())) };
-    let options =
-        Options { connection: Config { max_message_len: 8 << 20, ..Config::default() }, ..Options::default() };
+    let options = WebSocketConfig {
+        connection: Config { max_message_len: 8 << 20, ..Config::default() },
+        ..WebSocketConfig::default()
+    };
     let (mut client, _) = WebSocket::connect(line, ClientRequest::new("localhost", "/ws"), &options).await.unwrap();
     text(&mut client).await;
     client.send_text(r#"{"type":"subscribe","payload":{"profileId":"p","events":["*"]}}"#).await.unwrap();

@@ -5,7 +5,7 @@
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
 use multiwa_ws_core::websocket::{Cause, Message, Received, SendError, Sender};
-use multiwa_ws_tokio::{Error, Options, Reader, WebSocket, Writer};
+use multiwa_ws_tokio::{Error, Reader, WebSocket, WebSocketConfig, Writer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -16,7 +16,7 @@ use crate::support::{Owned, connect_compressed_over, connect_over, drain, patter
 const SEEDS: u64 = 30;
 
 /// A client and a server that compress every message when the seed is odd.
-async fn pair(seed: u64, mut options: Options) -> (WebSocket<Choppy>, WebSocket<Choppy>) {
+async fn pair(seed: u64, mut options: WebSocketConfig) -> (WebSocket<Choppy>, WebSocket<Choppy>) {
     options.connection.compression.threshold = 0;
     match seed % 2 {
         0 => connect_over(choppy::pair(seed), &options).await,

@@ -7,14 +7,14 @@ use std::time::Duration;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::handshake::{Acceptance, Rejection};
 use multiwa_ws_core::websocket::{Negotiated, Role};
-use multiwa_ws_tokio::{Error, HandshakeError, Options, WebSocket};
+use multiwa_ws_tokio::{Error, HandshakeError, WebSocket, WebSocketConfig};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{connect_over, large, pattern, quiet, within};
 
 /// Pings after 2 s of silence, and gives up 1 s later.
-fn quick() -> Options {
+fn quick() -> WebSocketConfig {
     let mut options = large();
     options.connection.keep_alive =
         KeepAlive { interval: Some(Duration::from_secs(2)), timeout: Some(Duration::from_secs(1)) };
@@ -87,7 +87,7 @@ async fn answer_late(decision: Result<Acceptance, Rejection>) -> (Result<(), Han
     let (mut answer_in, answer_out) = io::simplex(16);
     let server = tokio::spawn(async move {
         let stream = io::join(request_in, answer_out);
-        WebSocket::accept(stream, &Options::default(), |_| decision).await.map(drop)
+        WebSocket::accept(stream, &WebSocketConfig::default(), |_| decision).await.map(drop)
     });
     sleep(Duration::from_secs(9)).await;
     let request = b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

@@ -8,7 +8,7 @@ use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, DeflateConfig, DeflateOffer};
 use multiwa_ws_core::websocket::{Config, Event, Received};
-use multiwa_ws_tokio::{Error, Options, WebSocket};
+use multiwa_ws_tokio::{Error, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -82,12 +82,15 @@ pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSock
 }
 
 /// No keep-alive, so that a paused clock moves only when everything waits for ever.
-pub(crate) fn quiet() -> Options {
-    Options { connection: Config { keep_alive: KeepAlive::OFF, ..Config::default() }, ..Options::default() }
+pub(crate) fn quiet() -> WebSocketConfig {
+    WebSocketConfig {
+        connection: Config { keep_alive: KeepAlive::OFF, ..Config::default() },
+        ..WebSocketConfig::default()
+    }
 }
 
 /// [`quiet`], and messages of many MiB.
-pub(crate) fn large() -> Options {
+pub(crate) fn large() -> WebSocketConfig {
     let mut options = quiet();
     options.connection.max_message_len = 16 << 20;
     options.connection.max_queued = 32 << 20;
@@ -97,7 +100,7 @@ pub(crate) fn large() -> Options {
 /// A client and a server, connected by `streams`.
 pub(crate) async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
     streams: (S, S),
-    options: &Options,
+    options: &WebSocketConfig,
 ) -> (WebSocket<S>, WebSocket<S>) {
     upgrade(streams, options, ClientRequest::new("server", "/ws"), &Acceptance::default()).await
 }
@@ -105,7 +108,7 @@ pub(crate) async fn connect_over<S: AsyncRead + AsyncWrite + Unpin>(
 /// A client and a server, connected by `streams`, that compress.
 pub(crate) async fn connect_compressed_over<S: AsyncRead + AsyncWrite + Unpin>(
     streams: (S, S),
-    options: &Options,
+    options: &WebSocketConfig,
 ) -> (WebSocket<S>, WebSocket<S>) {
     let request = ClientRequest { deflate: Some(DeflateOffer::default()), ..ClientRequest::new("server", "/ws") };
     let acceptance = Acceptance { deflate: Some(DeflateConfig::default()), ..Acceptance::default() };
@@ -114,7 +117,7 @@ pub(crate) async fn connect_compressed_over<S: AsyncRead + AsyncWrite + Unpin>(
 
 async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     (client, server): (S, S),
-    options: &Options,
+    options: &WebSocketConfig,
     request: ClientRequest,
     acceptance: &Acceptance,
 ) -> (WebSocket<S>, WebSocket<S>) {
@@ -129,16 +132,19 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// A client and a server in memory, with `buffer` bytes under way in each direction.
-pub(crate) async fn in_memory(buffer: usize, options: &Options) -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
+pub(crate) async fn in_memory(
+    buffer: usize,
+    options: &WebSocketConfig,
+) -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
     connect_over(tokio::io::duplex(buffer), options).await
 }
 
-/// Both ends of a TCP connection, the one that dialled first.
+/// Both ends of a TCP connection, the one that dialed first.
 pub(crate) async fn tcp() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let (dialled, accepted) = within(async { tokio::join!(TcpStream::connect(address), listener.accept()) }).await;
-    (dialled.expect("a connection"), accepted.expect("a connection").0)
+    let (dialed, accepted) = within(async { tokio::join!(TcpStream::connect(address), listener.accept()) }).await;
+    (dialed.expect("a connection"), accepted.expect("a connection").0)
 }
 
 /// `len` bytes that differ from place to place.

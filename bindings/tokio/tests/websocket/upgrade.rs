@@ -6,7 +6,7 @@ use multiwa_ws_core::handshake::{
     Acceptance, ApiKey, ClientRequest, HandshakeLimits, Rejection, RequestError, ResponseError, UpgradeRequest,
 };
 use multiwa_ws_core::websocket::{Negotiated, Role};
-use multiwa_ws_tokio::{HandshakeError, Options, WebSocket};
+use multiwa_ws_tokio::{HandshakeError, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;
 
@@ -126,7 +126,7 @@ async fn a_server_that_hangs_up_without_an_answer_is_noticed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_says_nothing_is_given_up_at_the_deadline() {
-    let options = Options {
+    let options = WebSocketConfig {
         handshake: HandshakeLimits { timeout: Duration::from_secs(3), ..HandshakeLimits::default() },
         ..quiet()
     };

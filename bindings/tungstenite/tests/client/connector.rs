@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::ClientRequest;
-use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Loss};
+use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, DisconnectReason};
 use multiwa_ws_core::websocket::Event;
 use multiwa_ws_tungstenite::mio::event::Source;
 use multiwa_ws_tungstenite::mio::net::TcpStream;
@@ -55,7 +55,7 @@ fn a_connector_that_hangs_holds_up_neither_the_client_nor_more_than_one_thread()
     });
     let (client, _updates) = Client::builder("").session(config).start_with(connector).unwrap();
     wait_until(|| client.status().attempt >= 3);
-    assert_eq!(client.status().last_loss, Some(Loss::ConnectTimeout));
+    assert_eq!(client.status().last_disconnect, Some(DisconnectReason::ConnectTimeout));
     call(move || client.close()).returned();
     // It is in its first attempt still.
     assert_eq!(entering.try_iter().collect::<Vec<_>>(), [1]);
@@ -99,7 +99,7 @@ fn a_connector_says_what_becomes_of_the_client() {
     });
     let (client, _updates) = Client::builder("").reconnect(at_once()).start_with(connector).unwrap();
     let ended = client.clone();
-    assert_eq!(call(move || ended.closed()).returned(), CloseCause::Lost(Loss::Stopped));
+    assert_eq!(call(move || ended.closed()).returned(), CloseCause::Lost(DisconnectReason::Stopped));
     let status = client.status();
     assert_eq!((status.attempt, status.detail.unwrap().contains("enough")), (3, true));
 }
@@ -109,7 +109,7 @@ fn a_connector_that_panics_ends_the_client() {
     let connector = Told(|_| -> Result<(TcpStream, ClientRequest), ConnectorError> { panic!("as the test wants") });
     let (client, _updates) = Client::builder("").reconnect(at_once()).start_with(connector).unwrap();
     let ended = client.clone();
-    assert_eq!(call(move || ended.closed()).returned(), CloseCause::Lost(Loss::Stopped));
+    assert_eq!(call(move || ended.closed()).returned(), CloseCause::Lost(DisconnectReason::Stopped));
     assert!(client.status().detail.unwrap().contains("panicked"));
 }
 
@@ -228,7 +228,7 @@ fn a_stream_that_panics_ends_the_client_and_leaves_nobody_waiting() {
     gate.broken.store(true, SeqCst);
     peer.publish(7);
     assert_eq!(pinging.returned(), Err(RequestError::ConnectionLost));
-    assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(Loss::Stopped));
+    assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(DisconnectReason::Stopped));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::time::Duration;
 use multiwa_ws_core::client::Config;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::Rejection;
-use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Loss, Notice, ReconnectConfig};
+use multiwa_ws_core::session::{
+    ClientConfig, ClientState, CloseCause, DisconnectReason, LifecycleEvent, ReconnectConfig,
+};
 use multiwa_ws_tungstenite::{BuildError, Client, ConnectError, Update};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -40,7 +42,7 @@ fn a_lost_connection_is_opened_again_with_its_subscriptions() {
         assert_eq!(peer.acknowledge(), "subscribe");
     }
     wait_until(|| client.state() == ClientState::Ready);
-    assert_eq!(client.status().live.len(), 1);
+    assert_eq!(client.status().active.len(), 1);
 }
 
 #[test]
@@ -53,16 +55,16 @@ fn a_close_by_the_server_is_judged_by_its_code() {
         let (client, mut updates) = connecting.returned();
         soon(peer.socket.close(CloseCode::new(code), "because")).unwrap();
         assert_eq!(peer.close_code_or_end(), Some(code), "the Close frame is answered in kind");
-        let loss = Loss::ClosedByPeer { code: Some(code) };
+        let reason = DisconnectReason::ClosedByPeer { code: Some(code) };
         if again {
             let told = find(&mut updates, |update| match update {
-                Update::Notice(Notice::Backoff { loss, .. }) => Some(*loss),
+                Update::Lifecycle(LifecycleEvent::Backoff { reason, .. }) => Some(*reason),
                 _ => None,
             });
-            assert_eq!(told, loss);
+            assert_eq!(told, reason);
             drop(listener.accept());
         } else {
-            assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(loss));
+            assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(reason));
         }
     }
 }
@@ -77,7 +79,7 @@ fn a_server_that_ends_its_side_without_a_close_frame_is_lost() {
     let mut peer = listener.greet(runtime().block_on(async { TcpStream::from_std(stream) }).unwrap());
     let (client, _updates) = connecting.returned();
     writing.shutdown(std::net::Shutdown::Write).unwrap();
-    assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(Loss::Eof));
+    assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(DisconnectReason::Eof));
     peer.read_to_end();
 }
 
@@ -103,7 +105,7 @@ fn what_has_no_meaning_is_closed_with_the_code_that_says_so() {
         assert_eq!(peer.close_code(), Some(code), "{:x?}", &bytes[..2]);
         peer.read_to_end();
         let closed = call(move || client.closed()).returned();
-        assert_eq!(closed, CloseCause::Lost(Loss::Violation { code }), "{:x?}", &bytes[..2]);
+        assert_eq!(closed, CloseCause::Lost(DisconnectReason::Violation { code }), "{:x?}", &bytes[..2]);
     }
 }
 
@@ -124,7 +126,7 @@ fn a_message_at_the_limit_is_taken() {
     });
     assert_eq!(length, 1 << 20);
     drop(writing.returned());
-    assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(Loss::Eof));
+    assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(DisconnectReason::Eof));
 }
 
 #[test]
@@ -189,7 +191,7 @@ fn a_server_that_is_closed_for_a_violation_is_not_waited_for_for_ever() {
     // It reads neither the Close frame nor to the end.
     peer.write_raw(&[0x83, 0]);
     let closed = call(move || client.closed()).returned();
-    assert_eq!(closed, CloseCause::Lost(Loss::Violation { code: 1002 }));
+    assert_eq!(closed, CloseCause::Lost(DisconnectReason::Violation { code: 1002 }));
     drop(peer);
 }
 
@@ -200,17 +202,17 @@ fn an_upgrade_that_is_not_answered_ends_with_its_deadline() {
         ClientConfig { upgrade_timeout: Duration::from_millis(50), reconnect: never(), ..ClientConfig::default() };
     let (client, _updates) = Client::builder(&listener.url).session(config).start().unwrap();
     let silent = listener.accept_tcp();
-    assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(Loss::UpgradeTimeout));
+    assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(DisconnectReason::UpgradeTimeout));
     drop(silent);
 }
 
 #[test]
 fn an_answer_that_is_no_upgrade_is_told_for_what_it_is() {
     for (answer, expected) in [
-        (&b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"[..], Loss::BadUpgrade),
-        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", Loss::BadUpgrade),
-        (b"", Loss::Eof),
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", Loss::Refused { status: 404, retry_after: None }),
+        (&b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"[..], DisconnectReason::BadUpgrade),
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", DisconnectReason::BadUpgrade),
+        (b"", DisconnectReason::Eof),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", DisconnectReason::Refused { status: 404, retry_after: None }),
     ] {
         let listener = listen();
         let builder = Client::builder(&listener.url).reconnect(never());
@@ -219,8 +221,8 @@ fn an_answer_that_is_no_upgrade_is_told_for_what_it_is() {
         soon(stream.read(&mut [0; 4096])).unwrap();
         write_raw(&stream, answer);
         drop(stream);
-        let Err(BuildError::Connect(ConnectError::Lost { loss, .. })) = connecting.returned() else { panic!("connected") };
-        assert_eq!(loss, expected, "{}", answer.escape_ascii());
+        let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = connecting.returned() else { panic!("connected") };
+        assert_eq!(reason, expected, "{}", answer.escape_ascii());
     }
 }
 
@@ -240,8 +242,8 @@ fn an_extension_that_was_not_offered_is_refused() {
          Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
     );
     write_raw(&stream, answer.as_bytes());
-    let Err(BuildError::Connect(ConnectError::Lost { loss, detail })) = connecting.returned() else { panic!("open") };
-    assert_eq!(loss, Loss::BadUpgrade);
+    let Err(BuildError::Connect(ConnectError::Lost { reason, detail })) = connecting.returned() else { panic!("open") };
+    assert_eq!(reason, DisconnectReason::BadUpgrade);
     assert!(detail.contains("extension"), "{detail}");
 }
 
@@ -252,7 +254,10 @@ fn a_server_that_asks_for_time_is_given_it() {
     listener.reject(Rejection::unavailable(Duration::from_secs(600)));
     wait_until(|| client.state() == ClientState::Backoff);
     let status = client.status();
-    assert_eq!(status.last_loss, Some(Loss::Refused { status: 503, retry_after: Some(Duration::from_secs(600)) }));
+    assert_eq!(
+        status.last_disconnect,
+        Some(DisconnectReason::Refused { status: 503, retry_after: Some(Duration::from_secs(600)) })
+    );
     assert!(status.next_attempt_in.unwrap() > Duration::from_secs(500));
 }
 

@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 mod connector;
-mod dialling;
+mod dialing;
 mod endings;
 mod foreign_code;
 mod peer;

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use multiwa_ws_core::handshake::{Acceptance, Rejection};
-use multiwa_ws_core::session::{Features, Message, RawJson, ReconnectConfig};
+use multiwa_ws_core::session::{Envelope, Features, RawJson, ReconnectConfig};
 use multiwa_ws_core::websocket::Event;
-use multiwa_ws_tokio::{HandshakeError, Options, Publisher, Server, ServerBuilder, WebSocket};
+use multiwa_ws_tokio::{HandshakeError, Publisher, Server, ServerBuilder, WebSocket, WebSocketConfig};
 use multiwa_ws_tungstenite::{Update, Updates};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -85,9 +85,9 @@ pub(crate) fn next(updates: &mut Updates) -> Option<Update<'_>> {
 }
 
 /// Waits for the first notice, or other update, that is wanted.
-pub(crate) fn find<T>(updates: &mut Updates, wanted: impl Fn(&Update<'_>) -> Option<T>) -> T {
+pub(crate) fn find<T>(updates: &mut Updates, desired: impl Fn(&Update<'_>) -> Option<T>) -> T {
     loop {
-        if let Some(found) = wanted(&next(updates).expect("the update that is waited for")) {
+        if let Some(found) = desired(&next(updates).expect("the update that is waited for")) {
             return found;
         }
     }
@@ -101,7 +101,7 @@ pub(crate) fn never() -> ReconnectConfig {
     ReconnectConfig { enabled: false, ..ReconnectConfig::default() }
 }
 
-/// Where scripted peers are dialled.
+/// Where scripted peers are dialed.
 pub(crate) struct Listener {
     listener: TcpListener,
     pub(crate) address: SocketAddr,
@@ -140,7 +140,7 @@ impl Listener {
             acceptance.headers.append(Features::HEADER, "subscription-sets").unwrap();
             Ok(acceptance)
         };
-        let (socket, ..) = soon(WebSocket::accept(stream, &Options::default(), decide)).ok()?;
+        let (socket, ..) = soon(WebSocket::accept(stream, &WebSocketConfig::default(), decide)).ok()?;
         let mut peer = Peer { socket };
         soon(peer.socket.send_text(r#"{"type":"ack","payload":{"clientId":"c"}}"#)).ok()?;
         Some(peer)
@@ -149,7 +149,7 @@ impl Listener {
     /// Refuses a client.
     pub(crate) fn reject(&self, rejection: Rejection) {
         let stream = self.accept_tcp();
-        let rejected = soon(WebSocket::accept(stream, &Options::default(), |_: &_| Err(rejection)));
+        let rejected = soon(WebSocket::accept(stream, &WebSocketConfig::default(), |_: &_| Err(rejection)));
         assert!(matches!(rejected.err(), Some(HandshakeError::Rejected)));
     }
 }
@@ -174,7 +174,7 @@ impl Peer {
             loop {
                 let received = self.socket.next().await.unwrap().expect("a request");
                 if let Event::Text(text) = received.event {
-                    let message = Message::parse(text, 64).unwrap();
+                    let message = Envelope::parse(text, 64).unwrap();
                     let id = message.request_id().expect("an id").trim_matches('"').to_owned();
                     return (message.kind().expect("a type").into_owned(), id);
                 }

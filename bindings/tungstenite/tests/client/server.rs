@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::ApiKey;
-use multiwa_ws_core::session::{ClientState, CloseCause, CommandError, Loss, Notice};
+use multiwa_ws_core::session::{ClientState, CloseCause, CommandError, DisconnectReason, LifecycleEvent};
 use multiwa_ws_tokio::Server;
 use multiwa_ws_tungstenite::{
     BuildError, Client, ConnectError, KeyPlacement, Overflow, QueueConfig, RequestError, Update,
@@ -20,7 +20,7 @@ fn a_client_connects_subscribes_and_is_told_events_until_it_closes() {
         client.subscribe("p", ["message.received"]).unwrap();
         // The server told that it knows sets, so a second profile stands beside the first.
         client.subscribe("q", ["*"]).unwrap();
-        assert_eq!(client.status().live.len(), 2);
+        assert_eq!(client.status().active.len(), 2);
 
         assert_eq!(publish(&server.publisher(), "p", 1), 1);
         assert_eq!(publish(&server.publisher(), "other", 2), 0);
@@ -35,7 +35,7 @@ fn a_client_connects_subscribes_and_is_told_events_until_it_closes() {
         client.close();
         assert_eq!((client.state(), client.closed()), (ClientState::Closed, CloseCause::Application));
         let last = std::iter::from_fn(|| next(&mut updates).map(Update::into_owned)).last();
-        assert_eq!(last, Some(Update::Notice(Notice::Closed(CloseCause::Application))));
+        assert_eq!(last, Some(Update::Lifecycle(LifecycleEvent::Closed(CloseCause::Application))));
         assert_eq!(updates.next(), None);
         assert_eq!(client.ping(), Err(RequestError::Command(CommandError::Closed)));
         wait_until(|| server.connections() == 0);
@@ -46,8 +46,8 @@ fn a_client_connects_subscribes_and_is_told_events_until_it_closes() {
 fn a_refused_key_ends_the_client_and_shows_nowhere() {
     let (_server, url) = serve(Server::builder().api_keys([ApiKey::new("right")]));
     let Err(BuildError::Connect(error)) = Client::builder(&url).api_key("s3cret").connect() else { panic!("let in") };
-    let ConnectError::Lost { loss, detail } = &error else { panic!("{error:?}") };
-    assert_eq!(*loss, Loss::Refused { status: 401, retry_after: None });
+    let ConnectError::Lost { reason, detail } = &error else { panic!("{error:?}") };
+    assert_eq!(*reason, DisconnectReason::Refused { status: 401, retry_after: None });
     assert!(detail.contains("401"), "{detail}");
     assert!(!format!("{error:?} {error}").contains("s3cret"), "{error:?}");
 }
@@ -57,7 +57,7 @@ fn what_a_builder_subscribes_to_is_live_when_the_client_is_ready() {
     let (server, url) = serve(Server::builder());
     let builder = Client::builder(&url).subscribe("p", ["message.received"]).subscribe("q", ["*"]);
     let (client, mut updates) = builder.connect().unwrap();
-    assert_eq!(client.status().live.len(), 2);
+    assert_eq!(client.status().active.len(), 2);
     publish(&server.publisher(), "q", 7);
     assert_eq!(number(&mut updates), 7);
 }
@@ -70,15 +70,15 @@ fn a_server_that_goes_and_comes_back_finds_the_client_and_its_subscriptions_agai
     client.subscribe("p", ["message.received"]).unwrap();
 
     soon(server.shutdown(Duration::from_secs(5)));
-    let loss = find(&mut updates, |update| match update {
-        Update::Notice(Notice::Backoff { loss, .. }) => Some(*loss),
+    let reason = find(&mut updates, |update| match update {
+        Update::Lifecycle(LifecycleEvent::Backoff { reason, .. }) => Some(*reason),
         _ => None,
     });
-    assert_eq!(loss, Loss::ClosedByPeer { code: Some(1001) });
+    assert_eq!(reason, DisconnectReason::ClosedByPeer { code: Some(1001) });
 
     let server = soon(Server::builder().bind(address)).unwrap();
     let gap = find(&mut updates, |update| match update {
-        Update::Notice(Notice::Ready { failed, gap }) => Some((failed.len(), gap.is_some())),
+        Update::Lifecycle(LifecycleEvent::Ready { failed, gap }) => Some((failed.len(), gap.is_some())),
         _ => None,
     });
     assert_eq!(gap, (0, true));

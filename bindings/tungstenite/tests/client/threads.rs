@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Loss, Notice};
+use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, DisconnectReason, LifecycleEvent};
 use multiwa_ws_tokio::Server;
 use multiwa_ws_tungstenite::{
     BuildError, Client, ConnectError, ConnectorError, QueueConfig, RequestError, TimedOut, Update,
@@ -33,7 +33,7 @@ fn other_threads_subscribe_ping_and_close_while_one_waits_for_an_event() {
         })
         .collect();
     commanding.into_iter().for_each(Call::returned);
-    assert_eq!(client.status().live.len(), 40);
+    assert_eq!(client.status().active.len(), 40);
     assert!(!reading.has_returned());
     assert_eq!(publish(&server.publisher(), "3-9", 7), 1);
     wait_until(|| client.status().counters.events == 1);
@@ -70,8 +70,8 @@ fn a_read_whose_deadline_passes_has_lost_nothing() {
     drop(publishing);
 
     client.close();
-    assert!(matches!(updates.next_timeout(Duration::ZERO), Ok(Some(Update::Notice(Notice::Closing)))));
-    assert!(matches!(updates.next(), Some(Update::Notice(Notice::Closed(CloseCause::Application)))));
+    assert!(matches!(updates.next_timeout(Duration::ZERO), Ok(Some(Update::Lifecycle(LifecycleEvent::Closing)))));
+    assert!(matches!(updates.next(), Some(Update::Lifecycle(LifecycleEvent::Closed(CloseCause::Application)))));
     assert_eq!(updates.next_timeout(Duration::MAX), Ok(None));
 }
 
@@ -101,7 +101,7 @@ fn a_request_ends_in_time_when_it_is_not_answered_and_at_once_when_the_connectio
 
     // A late answer still counts.
     peer.acknowledge();
-    wait_until(|| client.status().live.len() == 1);
+    wait_until(|| client.status().active.len() == 1);
 
     let config = ClientConfig::default();
     let builder = Client::builder(&listener.url).session(config);
@@ -184,7 +184,10 @@ fn f_11_connect_gives_up_at_its_deadline_and_tells_the_last_error() {
     let provider = |_| Err(ConnectorError::retry("nobody is there"));
     let builder = Client::builder_with(provider).connect_deadline(Duration::from_millis(50));
     let error = call(move || builder.connect().map(drop)).returned().unwrap_err();
-    assert!(matches!(error, BuildError::Connect(ConnectError::TimedOut { loss: Some(Loss::Io), .. })), "{error:?}");
+    assert!(
+        matches!(error, BuildError::Connect(ConnectError::TimedOut { reason: Some(DisconnectReason::Io), .. })),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("nobody is there"), "{error}");
 }
 

@@ -4,36 +4,37 @@ use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
-use super::{Actions, ClientSession, Welcome};
+use super::{Actions, ClientSession, ConnectionAck};
 use crate::Instant;
 use crate::keep_alive::Due;
+use crate::session::client_event::{ClientEvent, CloseCause, FailedSubscription, Gap, LifecycleEvent};
 use crate::session::config::SecondProfile;
+use crate::session::desired::Subscription;
+use crate::session::disconnect::DisconnectReason;
 use crate::session::features::Features;
-use crate::session::notice::{ClientEvent, CloseCause, FailedSubscription, Gap, Notice, Refusal, RequestOutcome};
+use crate::session::outcome::{Refusal, RequestOutcome};
 use crate::session::request::{Ask, Origin, Request};
-use crate::session::retry::Loss;
-use crate::session::state::{ClientState, Trigger};
-use crate::session::wanted::Wish;
+use crate::session::state::{ClientState, Input};
 
 impl ClientSession {
     pub(super) fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
 
-    pub(super) fn notify(&mut self, notice: Notice) {
-        self.events.push_back(ClientEvent::Notice(notice));
+    pub(super) fn notify(&mut self, lifecycle: LifecycleEvent) {
+        self.events.push_back(ClientEvent::Lifecycle(lifecycle));
     }
 
-    /// The one place that changes the state. `false`, and nothing happened, when the trigger means nothing here.
-    pub(super) fn go(&mut self, trigger: Trigger) -> bool {
-        let Some(state) = self.state.after(trigger) else { return false };
+    /// The one place that changes the state. `false`, and nothing happened, when the input means nothing here.
+    pub(super) fn go(&mut self, input: Input) -> bool {
+        let Some(state) = self.state.next(input) else { return false };
         self.state = state;
         self.state_due = None;
         true
     }
 
-    pub(super) fn attempt_by(&mut self, trigger: Trigger) {
-        if !self.go(trigger) {
+    pub(super) fn attempt_by(&mut self, input: Input) {
+        if !self.go(input) {
             return;
         }
         let attempt = self.backoff.attempt();
@@ -41,24 +42,28 @@ impl ClientSession {
         self.redirects = 0;
         self.state_due = Some(self.now + self.config.connect_timeout);
         self.actions.connect = Some(attempt);
-        self.notify(Notice::Connecting { attempt });
+        self.notify(LifecycleEvent::Connecting { attempt });
     }
 
     pub(super) fn give_up_attempt(&mut self) {
-        self.abort_with(if self.upgrading { Loss::UpgradeTimeout } else { Loss::ConnectTimeout });
+        self.abort_with(if self.upgrading {
+            DisconnectReason::UpgradeTimeout
+        } else {
+            DisconnectReason::ConnectTimeout
+        });
     }
 
-    pub(super) fn abort_with(&mut self, loss: Loss) {
+    pub(super) fn abort_with(&mut self, reason: DisconnectReason) {
         let begun = self.actions.connect.is_none();
-        self.lose(loss);
+        self.lose(reason);
         self.actions.abort = begun;
     }
 
     pub(super) fn check_silence(&mut self) {
-        if let Welcome::Awaited { due } = self.welcome
+        if let ConnectionAck::Awaited { due } = self.connection_ack
             && due <= self.now
         {
-            self.end_welcome();
+            self.end_connection_ack();
         }
         let Some(liveness) = &mut self.liveness else { return };
         match liveness.due(self.now) {
@@ -66,28 +71,28 @@ impl ClientSession {
                 liveness.ping_queued(self.now);
                 self.requests.push(Ask::Ping, Origin::KeepAlive, None);
             }
-            Some(Due::Lost) => self.abort_with(Loss::PongTimeout),
+            Some(Due::Lost) => self.abort_with(DisconnectReason::PongTimeout),
             None => {}
         }
     }
 
     /// The connection or the attempt ended.
-    pub(super) fn lose(&mut self, loss: Loss) {
+    pub(super) fn lose(&mut self, reason: DisconnectReason) {
         match self.state {
             ClientState::Closing => {
                 self.end_connection();
-                self.go(Trigger::Ended);
+                self.go(Input::Ended);
                 self.finish(CloseCause::Application);
             }
             ClientState::Connecting | ClientState::AwaitingAck | ClientState::Ready => {
                 let ready_for = self.ready_since.map(|since| self.now.saturating_duration_since(since));
                 self.end_connection();
-                self.last_loss = Some(loss);
-                match self.backoff.after(loss, ready_for.unwrap_or(Duration::ZERO)) {
-                    Some(wait) => self.back_off(loss, wait),
+                self.last_disconnect = Some(reason);
+                match self.backoff.after(reason, ready_for.unwrap_or(Duration::ZERO)) {
+                    Some(wait) => self.back_off(reason, wait),
                     None => {
-                        self.go(Trigger::GivenUp);
-                        self.finish(CloseCause::Lost(loss));
+                        self.go(Input::GivenUp);
+                        self.finish(CloseCause::Lost(reason));
                     }
                 }
             }
@@ -95,21 +100,21 @@ impl ClientSession {
         }
     }
 
-    fn back_off(&mut self, loss: Loss, wait: Duration) {
-        self.go(Trigger::Lost);
+    fn back_off(&mut self, reason: DisconnectReason, wait: Duration) {
+        self.go(Input::Lost);
         let until = self.now + wait;
         self.state_due = Some(until);
-        self.notify(Notice::Backoff { loss, until });
+        self.notify(LifecycleEvent::Backoff { reason, until });
     }
 
     /// Forgets everything that belongs to one connection, so that nothing of it judges the next one.
     fn end_connection(&mut self) {
-        if !self.live.is_empty() {
+        if !self.active.is_empty() {
             self.gap_from = self.gap_from.or(self.last_traffic);
         }
-        self.live.clear();
+        self.active.clear();
         self.features = Features::default();
-        self.welcome = Welcome::Over;
+        self.connection_ack = ConnectionAck::Done;
         self.liveness = None;
         self.ready_since = None;
         self.actions = Actions::default();
@@ -131,7 +136,7 @@ impl ClientSession {
         while let Some(request) = self.requests.take(|_| true) {
             self.end_unanswered(&request);
         }
-        self.notify(Notice::Closed(cause));
+        self.notify(LifecycleEvent::Closed(cause));
     }
 
     fn end_unanswered(&mut self, request: &Request) {
@@ -154,8 +159,8 @@ impl ClientSession {
     /// Ends a request for a reason that no message told.
     pub(super) fn end_request(&mut self, request: &Request, outcome: RequestOutcome<'static>) {
         match outcome {
-            RequestOutcome::Refused(_) => self.wanted.withdraw(request.id),
-            _ => self.wanted.settle(request.id),
+            RequestOutcome::Refused(_) => self.desired.withdraw(request.id),
+            _ => self.desired.settle(request.id),
         }
         self.note_failure(request, || outcome.clone());
         if request.origin == Origin::Application {
@@ -174,48 +179,50 @@ impl ClientSession {
     }
 
     /// The connection's `ack` does not come.
-    pub(super) fn end_welcome(&mut self) {
-        if let Welcome::Awaited { .. } = self.welcome {
-            self.notify(Notice::AckMissing);
+    pub(super) fn end_connection_ack(&mut self) {
+        if let ConnectionAck::Awaited { .. } = self.connection_ack {
+            self.notify(LifecycleEvent::AckMissing);
             self.renew();
         }
     }
 
-    /// Asks for each wanted subscription, in the order they were first asked for, before anything else.
+    /// Asks for each desired subscription, in the order they were first asked for, before anything else.
     pub(super) fn renew(&mut self) {
-        self.welcome = Welcome::Over;
+        self.connection_ack = ConnectionAck::Done;
         // What timed out before there was a connection is a settled wish by now, and asked for as such.
         while self.requests.take(|request| request.has_timed_out() && !request.sent).is_some() {}
         if !self.features.subscription_sets && self.config.second_profile == SecondProfile::Displace {
             // Each would displace the one before it, so only the last is asked for.
-            for wish in self.wanted.keep_last() {
+            for subscription in self.desired.keep_last() {
                 let outcome = RequestOutcome::Refused(Refusal::Displaced);
-                self.failed.push(FailedSubscription { profile: wish.profile, outcome });
+                self.failed.push(FailedSubscription { profile: subscription.profile, outcome });
             }
         }
         // What an `unsubscribe` that waits for this connection ends is not asked for: it would only stand in the way.
-        let current = self.wanted.current();
-        let stays = |wish: &&Wish| current.iter().any(|other| other.profile == wish.profile);
-        let (wishes, held_back): (Vec<&Wish>, Vec<_>) = self.wanted.settled().iter().partition(stays);
-        self.held_back.extend(held_back.into_iter().map(|wish| wish.profile.clone()));
-        let asks = wishes.into_iter().map(Wish::ask);
+        let current = self.desired.current();
+        let stays = |subscription: &&Subscription| current.iter().any(|other| other.profile == subscription.profile);
+        let (subscriptions, held_back): (Vec<&Subscription>, Vec<_>) = self.desired.settled().iter().partition(stays);
+        self.held_back.extend(held_back.into_iter().map(|subscription| subscription.profile.clone()));
+        let asks = subscriptions.into_iter().map(Subscription::ask);
         self.requests.renew(asks, self.now + self.config.request_timeout);
     }
 
-    /// Asks for the next profile that was held back and is wanted still, once every request about subscriptions has ended
+    /// Asks for the next profile that was held back and is still desired, once every request about subscriptions has ended
     /// and, without sets, the server holds no other profile.
     fn ask_for_held_back(&mut self) {
         let sets = self.features.subscription_sets;
         // A server without sets may have done what it did not answer.
         let ended = |request: &Request| matches!(request.ask, Ask::Ping) || (sets && request.has_timed_out());
-        if self.held_back.is_empty() || !(sets || self.live.is_empty()) || !self.requests.iter().all(ended) {
+        if self.held_back.is_empty() || !(sets || self.active.is_empty()) || !self.requests.iter().all(ended) {
             return;
         }
         while let Some(profile) = self.held_back.pop_front() {
-            if let Some(wish) = self.wanted.settled().iter().find(|wish| wish.profile == profile) {
+            if let Some(subscription) =
+                self.desired.settled().iter().find(|subscription| subscription.profile == profile)
+            {
                 self.failed.retain(|failed| failed.profile != profile);
                 let deadline = self.now + self.config.request_timeout;
-                self.requests.push(wish.ask(), Origin::Renewal, Some(deadline));
+                self.requests.push(subscription.ask(), Origin::Renewal, Some(deadline));
                 return;
             }
         }
@@ -227,15 +234,15 @@ impl ClientSession {
         self.fill_front();
         let unsettled = |request: &Request| matches!(request.ask, Ask::Subscribe { .. }) && !request.has_timed_out();
         if self.state != ClientState::AwaitingAck
-            || self.welcome != Welcome::Over
+            || self.connection_ack != ConnectionAck::Done
             || self.requests.iter().any(unsettled)
-            || !self.go(Trigger::Settled)
+            || !self.go(Input::Settled)
         {
             return;
         }
         self.ready_since = Some(self.now);
         let gap = self.gap_from.take().map(|from| Gap { from, to: self.now });
         let failed = mem::take(&mut self.failed);
-        self.notify(Notice::Ready { failed, gap });
+        self.notify(LifecycleEvent::Ready { failed, gap });
     }
 }

@@ -4,10 +4,10 @@ use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
-use super::{ClientSession, Welcome};
+use super::{ClientSession, ConnectionAck};
 use crate::session::config::SecondProfile;
 use crate::session::envelope::{encode_ping, encode_pong, encode_subscribe, encode_unsubscribe};
-use crate::session::notice::{Refusal, RequestOutcome};
+use crate::session::outcome::{Refusal, RequestOutcome};
 use crate::session::request::{Ask, Request};
 use crate::session::state::ClientState;
 
@@ -28,7 +28,7 @@ impl ClientSession {
             return;
         }
         // A ping need not wait for the greeting: the keep-alive runs before it.
-        let greeted = self.welcome == Welcome::Over;
+        let greeted = self.connection_ack == ConnectionAck::Done;
         let may_go = |request: &Request| greeted || matches!(request.ask, Ask::Ping);
         while let Some(request) = self.requests.next_unsent(self.config.max_requests, may_go) {
             if let Some(text) = self.encode(&request) {
@@ -53,7 +53,7 @@ impl ClientSession {
                         self.end_here(request, RequestOutcome::Refused(Refusal::SetsUnsupported));
                         return None;
                     }
-                    self.wanted.displace(request.id);
+                    self.desired.displace(request.id);
                 }
                 Some(encode_subscribe(profile, events, sets, &id))
             }
@@ -83,12 +83,12 @@ impl ClientSession {
         let asked =
             |request: &Request| matches!(&request.ask, Ask::Subscribe { profile: asked, .. } if **asked == *profile);
         let mut sent = self.requests.iter().filter(|request| request.sent);
-        self.live.get(profile).is_some() || sent.any(asked)
+        self.active.get(profile).is_some() || sent.any(asked)
     }
 
     /// The profile that a server without sets holds once it has answered the requests that count.
     pub(super) fn occupant(&self, counts: impl Fn(&Request) -> bool) -> Option<&str> {
-        let mut occupant = self.live.iter().next().map(|(profile, _)| profile);
+        let mut occupant = self.active.iter().next().map(|(profile, _)| profile);
         for request in self.requests.iter().filter(|request| counts(request)) {
             match &request.ask {
                 Ask::Subscribe { profile, .. } => occupant = Some(profile),

@@ -1,13 +1,15 @@
 //! What a message of the server means to the client (`protocol.md`, Envelope and Subscriptions).
 
-use super::{ClientSession, Welcome};
-use crate::session::envelope::{Address, Spans, member};
-use crate::session::notice::{Located, Refusal, RequestOutcome};
+use super::{ClientSession, ConnectionAck};
+use crate::session::client_event::EventSpans;
+use crate::session::envelope::member;
+use crate::session::outcome::{Refusal, RequestOutcome};
 use crate::session::request::{Ask, Origin, Request, RequestId, RequestKind};
 use crate::session::scanner::Kind;
+use crate::session::spans::{Address, Spans};
 
 impl ClientSession {
-    pub(super) fn process_message(&mut self, text: &str, spans: &Spans) -> Option<Located> {
+    pub(super) fn process_message(&mut self, text: &str, spans: &Spans) -> Option<EventSpans> {
         if let Some(address) = spans.address(text) {
             return self.process_event(&address, spans);
         }
@@ -20,23 +22,23 @@ impl ClientSession {
                 self.answer_ping(spans.request_id.map(|id| id.raw(text)));
                 None
             }
-            Some("notification") => Some(Located::Notification(*spans)),
+            Some("notification") => Some(EventSpans::Notification(*spans)),
             // The list of types grows: an unknown one is no error.
             _ => {
                 self.counters.unknown += 1;
-                Some(Located::Unknown(*spans))
+                Some(EventSpans::Unknown(*spans))
             }
         }
     }
 
-    fn process_event(&mut self, address: &Address<'_>, spans: &Spans) -> Option<Located> {
+    fn process_event(&mut self, address: &Address<'_>, spans: &Spans) -> Option<EventSpans> {
         let (profile, name) = (address.profile.as_deref(), &*address.name);
-        if !self.live.matches(profile, name) && !self.is_late_proof(profile, name) {
+        if !self.active.matches(profile, name) && !self.is_late_proof(profile, name) {
             self.counters.filtered += 1;
             return None;
         }
         self.counters.events += 1;
-        Some(Located::Event(*spans))
+        Some(EventSpans::Event(*spans))
     }
 
     /// An event that fits a subscription whose `ack` never came proves that the server took it: as good as a late `ack`.
@@ -52,7 +54,7 @@ impl ClientSession {
         true
     }
 
-    fn process_ack(&mut self, text: &str, spans: &Spans) -> Option<Located> {
+    fn process_ack(&mut self, text: &str, spans: &Spans) -> Option<EventSpans> {
         if has_request_id(spans) {
             let id = request_id(text, spans);
             let request =
@@ -64,13 +66,13 @@ impl ClientSession {
             self.counters.unsolicited += 1;
             return None;
         }
-        if self.welcome != Welcome::Over {
+        if self.connection_ack != ConnectionAck::Done {
             self.renew();
         }
-        Some(Located::Connected(*spans))
+        Some(EventSpans::Connected(*spans))
     }
 
-    fn process_pong(&mut self, text: &str, spans: &Spans) -> Option<Located> {
+    fn process_pong(&mut self, text: &str, spans: &Spans) -> Option<EventSpans> {
         // Without an identifier it can only answer the oldest ping.
         let unnamed = !has_request_id(spans);
         let id = request_id(text, spans);
@@ -80,37 +82,37 @@ impl ClientSession {
         self.acknowledge(&request)
     }
 
-    fn process_error(&mut self, text: &str, spans: &Spans) -> Option<Located> {
+    fn process_error(&mut self, text: &str, spans: &Spans) -> Option<EventSpans> {
         let id = request_id(text, spans);
         let refused = self.requests.take(|request| request.sent && Some(request.id) == id);
-        let Some(request) = refused else { return Some(Located::Error(*spans)) };
-        self.wanted.withdraw(request.id);
+        let Some(request) = refused else { return Some(EventSpans::Error(*spans)) };
+        self.desired.withdraw(request.id);
         let payload = spans.payload.map_or("", |payload| payload.raw(text));
         self.note_end(&request);
         if !request.has_timed_out() {
             self.note_failure(&request, || RequestOutcome::Refused(Refusal::read(payload).into_kept()));
         }
         let (id, kind) = (request.id, request.kind());
-        self.is_awaited(&request).then_some(Located::Refused { id, kind, spans: *spans })
+        self.is_awaited(&request).then_some(EventSpans::Refused { id, kind, spans: *spans })
     }
 
     /// The server did what the request asks for, told in time or late.
-    fn acknowledge(&mut self, request: &Request) -> Option<Located> {
+    fn acknowledge(&mut self, request: &Request) -> Option<EventSpans> {
         match &request.ask {
             Ask::Subscribe { profile, events } if self.features.subscription_sets => {
-                self.live.add(profile.clone(), events.clone());
+                self.active.add(profile.clone(), events.clone());
             }
-            Ask::Subscribe { profile, events } => self.live.replace(profile.clone(), events.clone()),
+            Ask::Subscribe { profile, events } => self.active.replace(profile.clone(), events.clone()),
             Ask::Unsubscribe { profile: Some(profile) } if self.features.subscription_sets => {
-                self.live.remove(profile);
+                self.active.remove(profile);
             }
-            Ask::Unsubscribe { .. } => self.live.clear(),
+            Ask::Unsubscribe { .. } => self.active.clear(),
             Ask::Ping => {}
         }
-        self.wanted.settle(request.id);
+        self.desired.settle(request.id);
         self.note_end(request);
         let (id, kind, after) = (request.id, request.kind(), request.took(self.now));
-        self.is_awaited(request).then_some(Located::Acknowledged { id, kind, after })
+        self.is_awaited(request).then_some(EventSpans::Acknowledged { id, kind, after })
     }
 
     fn note_end(&mut self, request: &Request) {

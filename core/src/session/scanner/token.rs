@@ -10,11 +10,11 @@ use crate::simd::widest;
 
 /// No continuation of the text fits here: `left` bytes before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unfit {
+pub(super) struct Unexpected {
     pub(super) left: usize,
 }
 
-impl Unfit {
+impl Unexpected {
     #[inline]
     pub(super) const fn at(rest: &[u8]) -> Self {
         Self { left: rest.len() }
@@ -49,7 +49,7 @@ fn skip_spaces(mut rest: &[u8]) -> &[u8] {
 
 /// Reads one byte that must be there, be it behind white space.
 #[inline]
-pub(super) fn expect(rest: &[u8], byte: u8) -> Result<&[u8], Unfit> {
+pub(super) fn expect(rest: &[u8], byte: u8) -> Result<&[u8], Unexpected> {
     match rest {
         [first, behind @ ..] if *first == byte => Ok(behind),
         _ => expect_behind_space(rest, byte),
@@ -57,16 +57,16 @@ pub(super) fn expect(rest: &[u8], byte: u8) -> Result<&[u8], Unfit> {
 }
 
 #[cold]
-fn expect_behind_space(rest: &[u8], byte: u8) -> Result<&[u8], Unfit> {
+fn expect_behind_space(rest: &[u8], byte: u8) -> Result<&[u8], Unexpected> {
     match skip_spaces(rest) {
         [first, behind @ ..] if *first == byte => Ok(behind),
-        rest => Err(Unfit::at(rest)),
+        rest => Err(Unexpected::at(rest)),
     }
 }
 
 /// Reads a string from behind its opening quote to behind its closing one.
 #[inline(always)]
-pub(super) fn string<'t>(content: &'t [u8], marks: &mut Marks<'t>) -> Result<(&'t [u8], Spelling), Unfit> {
+pub(super) fn string<'t>(content: &'t [u8], marks: &mut Marks<'t>) -> Result<(&'t [u8], Spelling), Unexpected> {
     match marks.skip_plain(content) {
         [b'"', behind @ ..] => Ok((behind, Spelling::Plain)),
         rest => string_from_escape(rest).map(|behind| (behind, Spelling::Escaped)),
@@ -75,38 +75,38 @@ pub(super) fn string<'t>(content: &'t [u8], marks: &mut Marks<'t>) -> Result<(&'
 
 /// The rest of a string, from its first byte that cannot stand as it is.
 #[inline(never)]
-fn string_from_escape(mut rest: &[u8]) -> Result<&[u8], Unfit> {
+fn string_from_escape(mut rest: &[u8]) -> Result<&[u8], Unexpected> {
     let mut marks = Marks::of(rest);
     loop {
         rest = marks.skip_plain(match rest {
             [b'"', behind @ ..] => return Ok(behind),
             [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', behind @ ..] => behind,
             [b'\\', b'u', digits @ ..] => four_hex_digits(digits)?,
-            [b'\\', behind @ ..] => return Err(Unfit::at(behind)),
+            [b'\\', behind @ ..] => return Err(Unexpected::at(behind)),
             // A control character, or the text ended.
-            _ => return Err(Unfit::at(rest)),
+            _ => return Err(Unexpected::at(rest)),
         });
     }
 }
 
 #[inline]
-fn four_hex_digits(mut rest: &[u8]) -> Result<&[u8], Unfit> {
+fn four_hex_digits(mut rest: &[u8]) -> Result<&[u8], Unexpected> {
     for _ in 0..4 {
         match rest {
             [digit, behind @ ..] if digit.is_ascii_hexdigit() => rest = behind,
-            _ => return Err(Unfit::at(rest)),
+            _ => return Err(Unexpected::at(rest)),
         }
     }
     Ok(rest)
 }
 
 /// Reads a number.
-pub(super) fn number(rest: &[u8]) -> Result<&[u8], Unfit> {
+pub(super) fn number(rest: &[u8]) -> Result<&[u8], Unexpected> {
     let rest = rest.strip_prefix(b"-").unwrap_or(rest);
     // RFC 8259 section 6: no leading zeros.
     let mut rest = match rest {
         [b'0', behind @ ..] => match behind {
-            [b'0'..=b'9', ..] => return Err(Unfit::at(behind)),
+            [b'0'..=b'9', ..] => return Err(Unexpected::at(behind)),
             _ => behind,
         },
         _ => digits(rest)?,
@@ -124,14 +124,14 @@ pub(super) fn number(rest: &[u8]) -> Result<&[u8], Unfit> {
 }
 
 /// One digit or more.
-fn digits(rest: &[u8]) -> Result<&[u8], Unfit> {
+fn digits(rest: &[u8]) -> Result<&[u8], Unexpected> {
     let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if count == 0 { Err(Unfit::at(rest)) } else { Ok(rest.get(count..).unwrap_or_default()) }
+    if count == 0 { Err(Unexpected::at(rest)) } else { Ok(rest.get(count..).unwrap_or_default()) }
 }
 
 /// Reads `true`, `false` or `null`.
-pub(super) fn literal<'t>(rest: &'t [u8], word: &[u8]) -> Result<&'t [u8], Unfit> {
-    rest.strip_prefix(word).ok_or(Unfit::at(rest))
+pub(super) fn literal<'t>(rest: &'t [u8], word: &[u8]) -> Result<&'t [u8], Unexpected> {
+    rest.strip_prefix(word).ok_or(Unexpected::at(rest))
 }
 
 /// Which of the bytes ahead cannot stand in a string as they are: quotes, backslashes and control characters.

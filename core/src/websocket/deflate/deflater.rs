@@ -10,7 +10,7 @@ use super::library::{DeflateLibrary, Flush};
 
 /// Compresses the messages of one direction of a connection (RFC 7692 section 7.2.1), whole or in fragments.
 ///
-/// Without context take-over the compressed form of a message stands alone, so it can be sent to every peer whose
+/// Without context takeover the compressed form of a message stands alone, so it can be sent to every peer whose
 /// window is at least as large.
 ///
 /// Commands: [`compress`](Self::compress), [`release`](Self::release).

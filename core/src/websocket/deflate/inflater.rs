@@ -66,7 +66,7 @@ impl<L: InflateLibrary> Inflater<L> {
     }
 
     /// Gives back what is not needed until the next message: all of it, except for the used part of the window with
-    /// context take-over.
+    /// context takeover.
     ///
     /// Does nothing in the middle of a message. The next message makes up for it by an allocation.
     pub(crate) fn release(&mut self) {
@@ -105,7 +105,7 @@ impl<L: InflateLibrary> Inflater<L> {
         Ok(())
     }
 
-    /// RFC 7692 section 7.1.1: without context take-over, no message refers to an earlier one.
+    /// RFC 7692 section 7.1.1: without context takeover, no message refers to an earlier one.
     fn begin_message(&mut self) {
         if self.context_takeover {
             return;

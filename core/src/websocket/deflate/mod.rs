@@ -14,7 +14,7 @@
 //! - **Limits**: a block may be empty, so a message can go on for ever without a byte coming out. The connection must
 //!   bound the compressed bytes of a message too, with some room: incompressible bytes grow by up to an eighth.
 //! - **Idle**: [`Inflater::release`] and [`Deflater::release`] give the memory back at any time between two messages,
-//!   with and without context take-over.
+//!   with and without context takeover.
 //!
 //! After an error an [`Inflater`] refuses all further input: the connection must fail (close code 1007 for an
 //! [`InflateError`]).
@@ -39,7 +39,7 @@
 //!
 //! | | `window_bits` 9 | 12 | 15 | after `release()` |
 //! | --- | --- | --- | --- | --- |
-//! | `zlib-rs`, inflating | 52,160 | 55,744 | 84,416 | the used window with context take-over, at most 2^`window_bits`; else 0 |
+//! | `zlib-rs`, inflating | 52,160 | 55,744 | 84,416 | the used window with context takeover, at most 2^`window_bits`; else 0 |
 //! | `zlib-rs`, compressing | 150,656 | 164,992 | 279,680 | 0 |
 //! | `miniz_oxide`, inflating | 11,016 | 14,600 | 43,272 | as above |
 //! | `miniz_oxide`, compressing | 319,326 | 319,326 | 319,326 | 0 |
@@ -73,7 +73,7 @@ pub(crate) type Deflater = deflater::Deflater<chosen::Deflate>;
 
 /// The compression level that pays for event streams.
 ///
-/// With events of 270 bytes and context take-over, `zlib-rs` takes six to eight times as long at levels 2 and 3 for 4
+/// With events of 270 bytes and context takeover, `zlib-rs` takes six to eight times as long at levels 2 and 3 for 4
 /// to 11 % fewer bytes, and eleven times as long at level 6 for a fifth fewer.
 pub(crate) const DEFAULT_LEVEL: u8 = 1;
 

@@ -1,7 +1,7 @@
 //! What clients and server promise each other.
 
 use multiwa_ws_core::client::Client;
-use multiwa_ws_core::session::{ClientState, Notice, ServerEvent, SubscribeMode, SubscriptionSet};
+use multiwa_ws_core::session::{ClientState, LifecycleEvent, ServerEvent, SubscribeMode, SubscriptionSet};
 
 use super::{Peers, Published};
 use crate::simulator::{Broken, Heard, Outcome};
@@ -10,16 +10,16 @@ use crate::simulator::{Broken, Heard, Outcome};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Snapshot {
     state: ClientState,
-    wanted: SubscriptionSet,
-    live: SubscriptionSet,
+    desired: SubscriptionSet,
+    active: SubscriptionSet,
     timeout: Option<multiwa_ws_core::Instant>,
 }
 
 impl Snapshot {
     pub(super) fn of(client: &Client) -> Self {
         let session = client.session();
-        let (wanted, live) = (session.wanted(), session.live().clone());
-        Self { state: session.state(), wanted, live, timeout: client.poll_timeout() }
+        let (desired, active) = (session.desired(), session.active().clone());
+        Self { state: session.state(), desired, active, timeout: client.poll_timeout() }
     }
 }
 
@@ -54,13 +54,13 @@ impl Peers {
                     Broken::unless(last && right, || format!("client {client} heard {heard:?} out of place"))?;
                     known.heard.insert(number);
                 }
-                Heard::Odd(text) if !node.tainted => {
+                Heard::Invalid(text) if !node.tainted => {
                     // The answer to a request that was forgotten, long after it had timed out.
                     let forgotten = text.starts_with("Error");
                     Broken::unless(forgotten, || format!("client {client} heard {text}"))?;
                 }
-                Heard::Notice(Notice::Ready { failed, .. }) => known.lacking = !failed.is_empty(),
-                Heard::Notice(Notice::Closed(_)) => {
+                Heard::Lifecycle(LifecycleEvent::Ready { failed, .. }) => known.lacking = !failed.is_empty(),
+                Heard::Lifecycle(LifecycleEvent::Closed(_)) => {
                     known.closed = true;
                     let open = &known.open;
                     Broken::unless(open.is_empty(), || {
@@ -123,7 +123,7 @@ impl Peers {
         let Some(id) = world.transport_of(client) else { return Ok(()) };
         let node = world.node(client)?;
         let session = node.client.session();
-        let (counters, live, wanted) = (*session.counters(), session.live().clone(), session.wanted());
+        let (counters, active, desired) = (*session.counters(), session.active().clone(), session.desired());
         let settled = session.state() == ClientState::Ready && known.open.is_empty() && !known.paused && !node.tainted;
         let transport = world.transport(id)?;
         let arrived =
@@ -135,9 +135,9 @@ impl Peers {
         if !settled || !arrived || !intact || !told {
             return Ok(());
         }
-        Broken::unless(live == *held, || format!("client {client} believes in {live:?}, the server in {held:?}"))?;
-        Broken::unless(wanted == live || known.lacking, || {
-            format!("client {client} wants {wanted:?}, was refused nothing, and has {live:?}")
+        Broken::unless(active == *held, || format!("client {client} believes in {active:?}, the server in {held:?}"))?;
+        Broken::unless(desired == active || known.lacking, || {
+            format!("client {client} wants {desired:?}, was refused nothing, and has {active:?}")
         })?;
         let taken = published.iter().enumerate().filter(|(_, event)| event.took.contains(&id));
         let missed = taken.filter(|(number, _)| !known.heard.contains(number)).count() as u64;

@@ -94,7 +94,7 @@ impl Transport {
         !self.plan.corrupts && self.plan.up_fails.is_none() && self.plan.down_fails.is_none()
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.ended
     }
 

@@ -1,7 +1,7 @@
 //! The side of the clients.
 
 use multiwa_ws_core::client::TransportAction;
-use multiwa_ws_core::session::{Loss, Notice};
+use multiwa_ws_core::session::{DisconnectReason, LifecycleEvent};
 
 use super::super::{Chunk, Machine};
 use super::{Broken, Door, Heard, World};
@@ -22,14 +22,14 @@ impl World {
                 TransportAction::Connect { .. } => {
                     let due = self.now.saturating_add(self.dial_time);
                     let node = self.node(client)?;
-                    let free = node.transport.is_none() && node.dialling.is_none();
-                    node.dialling = Some(due);
+                    let free = node.transport.is_none() && node.dialing.is_none();
+                    node.dialing = Some(due);
                     Broken::unless(free, || format!("client {client} wants a second transport beside the first"))?;
                 }
                 // There is one server, wherever it says that it is.
                 TransportAction::Redirect(_) => {
                     self.disconnect(client)?;
-                    self.node(client)?.dialling = Some(self.now.saturating_add(self.dial_time));
+                    self.node(client)?.dialing = Some(self.now.saturating_add(self.dial_time));
                 }
                 TransportAction::Disconnect => self.disconnect(client)?,
             }
@@ -44,13 +44,13 @@ impl World {
     pub fn dial(&mut self, client: usize) -> Result<bool, Broken> {
         let (now, at) = (self.now, self.now());
         let node = self.node(client)?;
-        if node.dialling.is_none_or(|due| due > now) || self.door == Door::BlackHole {
+        if node.dialing.is_none_or(|due| due > now) || self.door == Door::BlackHole {
             return Ok(false);
         }
         let node = self.node(client)?;
-        node.dialling = None;
+        node.dialing = None;
         if self.door == Door::Shut {
-            self.node(client)?.client.connect_failed(at, Loss::Io);
+            self.node(client)?.client.connect_failed(at, DisconnectReason::Io);
             return Ok(true);
         }
         let id = self.open_transport(client);
@@ -182,7 +182,7 @@ impl World {
     fn disconnect(&mut self, client: usize) -> Result<(), Broken> {
         let now = self.now;
         let node = self.node(client)?;
-        node.dialling = None;
+        node.dialing = None;
         if let Some(id) = node.transport.take() {
             let transport = self.transport(id)?;
             transport.client = None;
@@ -195,7 +195,7 @@ impl World {
     fn hear(&mut self, client: usize, heard: Heard) -> Result<(), Broken> {
         self.record("client", client, format_args!("{heard:?}"));
         let node = self.node(client)?;
-        let closed = core::mem::replace(&mut node.closed, matches!(heard, Heard::Notice(Notice::Closed(_))));
+        let closed = core::mem::replace(&mut node.closed, matches!(heard, Heard::Lifecycle(LifecycleEvent::Closed(_))));
         Broken::unless(!closed, || format!("client {client} told {heard:?} after its end"))?;
         node.heard.push(heard);
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use multiwa_ws_core::WallClock;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::server::{Connection, Event};
-use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Message, RawJson, ServerEvent, Ticket, encode_event};
+use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope, RawJson, ServerEvent, Ticket, encode_event};
 
 use super::super::lane::instant;
 use super::super::wire::check_transport;
@@ -29,7 +29,7 @@ impl World {
         let data = RawJson::parse(data).map_err(|error| Broken(error.to_string()))?;
         let timestamp = WallClock::new(instant(0), START_MILLIS).rfc3339(self.now());
         let text = encode_event(name, profile, &data, &timestamp);
-        let event = Message::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Message::into_event);
+        let event = Envelope::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Envelope::into_event);
         let event = event.ok_or_else(|| Broken(format!("{text} is no event")))?;
         let now = self.now();
         let Self { hub, transports, .. } = self;

@@ -86,7 +86,7 @@ pub struct Node {
     pub stopped_until: u64,
     paused: bool,
     /// When the transport that it asked for is open.
-    dialling: Option<u64>,
+    dialing: Option<u64>,
     transport: Option<u64>,
     closed: bool,
 }
@@ -146,7 +146,7 @@ impl World {
             tainted: false,
             stopped_until: 0,
             paused: false,
-            dialling: None,
+            dialing: None,
             transport: None,
             closed: false,
         });
@@ -277,8 +277,8 @@ impl World {
             if node.stopped_until > self.now {
                 return [Some(node.stopped_until), down.and_then(Lane::next_unread_due), None];
             }
-            let dialling = node.dialling.filter(|_| self.door != Door::BlackHole);
-            [node.client.poll_timeout().map(Instant::as_nanos), dialling, down.and_then(Lane::next_due)]
+            let dialing = node.dialing.filter(|_| self.door != Door::BlackHole);
+            [node.client.poll_timeout().map(Instant::as_nanos), dialing, down.and_then(Lane::next_due)]
         });
         let transports = self.transports.values().flat_map(|transport| {
             if self.stopped_until > self.now {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use multiwa_ws_core::handshake::ApiKey;
-use multiwa_ws_core::session::{Loss, Notice};
+use multiwa_ws_core::session::{DisconnectReason, LifecycleEvent};
 use multiwa_ws_driver::{Client, ConnectorError, Destination, Net, Server, Update};
 
 use super::kit::{at_once, exchange, failure, listen, within};
@@ -29,15 +29,18 @@ async fn a_rotated_key_is_used_from_the_next_attempt_on<R: Net>() {
 
     *key.lock().unwrap() = "k-2";
     assert_eq!(server.replace_api_keys([ApiKey::new("k-2")]), 1);
-    within(async { while !matches!(updates.next().await.unwrap(), Update::Notice(Notice::Ready { .. })) {} }).await;
+    within(async {
+        while !matches!(updates.next().await.unwrap(), Update::Lifecycle(LifecycleEvent::Ready { .. })) {}
+    })
+    .await;
     exchange(&client, &mut updates, &server).await;
 }
 
 async fn a_provider_that_says_stop_ends_the_client<R: Net>() {
-    let builder = Client::<R>::builder_with(|_| async { Err(ConnectorError::stop("no licence")) });
-    let (loss, detail) = failure(builder.reconnect(at_once())).await;
-    assert_eq!(loss, Loss::Stopped);
-    assert!(detail.contains("no licence"), "{detail}");
+    let builder = Client::<R>::builder_with(|_| async { Err(ConnectorError::stop("no license")) });
+    let (reason, detail) = failure(builder.reconnect(at_once())).await;
+    assert_eq!(reason, DisconnectReason::Stopped);
+    assert!(detail.contains("no license"), "{detail}");
 }
 
 async fn a_provider_that_cannot_tell_now_is_asked_again<R: Net>() {
@@ -56,7 +59,7 @@ async fn a_provider_that_cannot_tell_now_is_asked_again<R: Net>() {
 
 async fn a_url_that_names_no_server_ends_the_client<R: Net>() {
     let builder = Client::<R>::builder_with(|_| async { Ok(Destination::new("gateway")) });
-    let (loss, detail) = failure(builder.reconnect(at_once())).await;
-    assert_eq!(loss, Loss::Stopped);
+    let (reason, detail) = failure(builder.reconnect(at_once())).await;
+    assert_eq!(reason, DisconnectReason::Stopped);
     assert!(detail.contains("no URL"), "{detail}");
 }

@@ -7,14 +7,14 @@ use alloc::vec::Vec;
 use super::request::{Ask, RequestId};
 use super::subscription::EventNames;
 
-/// One wanted subscription.
+/// One desired subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct Subscription {
     pub(crate) profile: Arc<str>,
     pub(crate) events: EventNames,
 }
 
-impl Wish {
+impl Subscription {
     pub(crate) fn ask(&self) -> Ask {
         Ask::Subscribe { profile: self.profile.clone(), events: self.events.clone() }
     }
@@ -24,7 +24,7 @@ impl Wish {
 pub(crate) enum Change {
     /// With `displace`, every other profile goes.
     Subscribe {
-        wish: Wish,
+        subscription: Subscription,
         displace: bool,
     },
     Unsubscribe {
@@ -32,13 +32,13 @@ pub(crate) enum Change {
     },
 }
 
-/// The wanted subscriptions in the order they were asked for, which is the order they are asked for again.
+/// The desired subscriptions in the order they were asked for, which is the order they are asked for again.
 ///
 /// A change counts from its command on. Should the server refuse it, it never was: "one that is refused changes nothing"
 /// (`protocol.md`, Subscriptions and filtering). So changes whose request has not ended are kept beside what they change.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted {
-    settled: Vec<Wish>,
+pub(crate) struct Desired {
+    settled: Vec<Subscription>,
     changes: VecDeque<(RequestId, Change, Progress)>,
 }
 
@@ -48,7 +48,7 @@ enum Progress {
     Settled,
 }
 
-impl Wanted {
+impl Desired {
     pub(crate) fn change(&mut self, request: RequestId, change: Change) {
         self.changes.push_back((request, change, Progress::Open));
     }
@@ -86,39 +86,41 @@ impl Wanted {
     }
 
     /// Drops all settled wishes but the last, and hands them out.
-    pub(crate) fn keep_last(&mut self) -> Vec<Wish> {
+    pub(crate) fn keep_last(&mut self) -> Vec<Subscription> {
         let last = self.settled.len().saturating_sub(1);
         self.settled.drain(..last).collect()
     }
 
     /// The wishes without the changes whose requests are under way.
-    pub(crate) fn settled(&self) -> &[Wish] {
+    pub(crate) fn settled(&self) -> &[Subscription] {
         &self.settled
     }
 
     /// The wishes with every change.
-    pub(crate) fn current(&self) -> Vec<Wish> {
-        let mut wishes = self.settled.clone();
+    pub(crate) fn current(&self) -> Vec<Subscription> {
+        let mut subscriptions = self.settled.clone();
         for (_, change, _) in &self.changes {
-            apply(&mut wishes, change);
+            apply(&mut subscriptions, change);
         }
-        wishes
+        subscriptions
     }
 }
 
-fn apply(wishes: &mut Vec<Wish>, change: &Change) {
+fn apply(subscriptions: &mut Vec<Subscription>, change: &Change) {
     match change {
-        Change::Subscribe { wish, displace } => {
+        Change::Subscribe { subscription, displace } => {
             if *displace {
-                wishes.retain(|other| other.profile == wish.profile);
+                subscriptions.retain(|other| other.profile == subscription.profile);
             }
-            match wishes.iter_mut().find(|other| other.profile == wish.profile) {
-                Some(other) => other.events = wish.events.clone(),
-                None => wishes.push(wish.clone()),
+            match subscriptions.iter_mut().find(|other| other.profile == subscription.profile) {
+                Some(other) => other.events = subscription.events.clone(),
+                None => subscriptions.push(subscription.clone()),
             }
         }
-        Change::Unsubscribe { profile: Some(profile) } => wishes.retain(|wish| wish.profile != *profile),
-        Change::Unsubscribe { profile: None } => wishes.clear(),
+        Change::Unsubscribe { profile: Some(profile) } => {
+            subscriptions.retain(|subscription| subscription.profile != *profile)
+        }
+        Change::Unsubscribe { profile: None } => subscriptions.clear(),
     }
 }
 
@@ -133,40 +135,43 @@ mod tests {
     }
 
     fn subscribe(profile: &str, displace: bool) -> Change {
-        Change::Subscribe { wish: Wish { profile: profile.into(), events: EventNames::every() }, displace }
+        Change::Subscribe {
+            subscription: Subscription { profile: profile.into(), events: EventNames::every() },
+            displace,
+        }
     }
 
-    fn profiles(wanted: &Wanted) -> Vec<Arc<str>> {
-        wanted.current().into_iter().map(|wish| wish.profile).collect()
+    fn profiles(desired: &Desired) -> Vec<Arc<str>> {
+        desired.current().into_iter().map(|subscription| subscription.profile).collect()
     }
 
     #[test]
     fn a_change_counts_at_once_and_a_refused_one_never_was() {
-        let mut wanted = Wanted::default();
-        wanted.change(id(1), subscribe("a", false));
-        wanted.change(id(2), subscribe("b", true));
-        wanted.change(id(3), subscribe("c", false));
-        assert_eq!(profiles(&wanted), ["b".into(), "c".into()]);
-        wanted.settle(id(3));
-        wanted.settle(id(1));
-        wanted.withdraw(id(2));
-        assert_eq!(profiles(&wanted), ["a".into(), "c".into()]);
-        assert_eq!(wanted.settled().len(), 2);
-        assert!(wanted.changes.is_empty());
+        let mut desired = Desired::default();
+        desired.change(id(1), subscribe("a", false));
+        desired.change(id(2), subscribe("b", true));
+        desired.change(id(3), subscribe("c", false));
+        assert_eq!(profiles(&desired), ["b".into(), "c".into()]);
+        desired.settle(id(3));
+        desired.settle(id(1));
+        desired.withdraw(id(2));
+        assert_eq!(profiles(&desired), ["a".into(), "c".into()]);
+        assert_eq!(desired.settled().len(), 2);
+        assert!(desired.changes.is_empty());
     }
 
     #[test]
     fn wishes_keep_the_order_they_were_first_asked_in() {
-        let mut wanted = Wanted::default();
+        let mut desired = Desired::default();
         for (number, profile) in ["z", "a", "m", "z"].into_iter().enumerate() {
             let id = id(number as u64 + 1);
-            wanted.change(id, subscribe(profile, false));
-            wanted.settle(id);
+            desired.change(id, subscribe(profile, false));
+            desired.settle(id);
         }
-        assert_eq!(profiles(&wanted), ["z".into(), "a".into(), "m".into()]);
-        wanted.change(id(9), Change::Unsubscribe { profile: Some("a".into()) });
-        assert_eq!(profiles(&wanted), ["z".into(), "m".into()]);
-        wanted.change(id(10), Change::Unsubscribe { profile: None });
-        assert!(profiles(&wanted).is_empty());
+        assert_eq!(profiles(&desired), ["z".into(), "a".into(), "m".into()]);
+        desired.change(id(9), Change::Unsubscribe { profile: Some("a".into()) });
+        assert_eq!(profiles(&desired), ["z".into(), "m".into()]);
+        desired.change(id(10), Change::Unsubscribe { profile: None });
+        assert!(profiles(&desired).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use multiwa_ws_core::handshake::{Rejection, UpgradeRequest};
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_driver::{Client, ClientBuilder, ConnectRequest, KeyPlacement, Net, Permissions, Server};
 
 use super::kit::{Scripted, failure, listen, once, redirect, works};
@@ -71,7 +71,7 @@ async fn sec_hs_14_redirects_are_limited<R: Net>() {
         let turning = Scripted::start(|_| redirect(302, "/ws")).await;
         let builder = Client::<R>::builder(format!("ws://127.0.0.1:{}/ws", turning.port)).reconnect(once());
         let builder = if limit == 5 { builder } else { builder.max_redirects(limit) };
-        assert_eq!(failure(builder).await.0, Loss::Refused { status: 302, retry_after: None });
+        assert_eq!(failure(builder).await.0, DisconnectReason::Refused { status: 302, retry_after: None });
         assert_eq!(turning.heads().len(), usize::from(limit) + 1);
     }
 }
@@ -83,8 +83,8 @@ async fn a_redirect_that_says_not_where_to_is_a_refusal<R: Net>() {
     ] {
         let lost = Scripted::start(move |_| answer.clone()).await;
         let builder = Client::<R>::builder(format!("ws://127.0.0.1:{}/ws", lost.port)).reconnect(once());
-        let (loss, detail) = failure(builder).await;
-        assert_eq!(loss, Loss::Refused { status: 302, retry_after: None });
+        let (reason, detail) = failure(builder).await;
+        assert_eq!(reason, DisconnectReason::Refused { status: 302, retry_after: None });
         assert!(detail.contains(told), "{detail}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_driver::{Client, Net, Server};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -49,9 +49,9 @@ async fn a_proxy_that_refuses_is_told_from_a_server<R: Net>() {
     for (status, told) in [(407, "name and a password"), (502, "HTTP status 502")] {
         let proxy = Scripted::start(move |_| format!("HTTP/1.1 {status} No\r\n\r\n")).await;
         let address = format!("http://127.0.0.1:{}", proxy.port).parse().unwrap();
-        let (loss, detail) =
+        let (reason, detail) =
             failure(Client::<R>::builder("ws://gateway.invalid/ws").proxy(address).reconnect(once())).await;
-        assert_eq!(loss, Loss::Io);
+        assert_eq!(reason, DisconnectReason::Io);
         assert!(detail.contains(told), "{detail}");
     }
 }

@@ -12,7 +12,7 @@ use super::headers::Headers;
 
 /// An HTTP response other than 101: the server understood the request and opens no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Response {
     /// The status, such as 401, 404 or 503.
     pub status: u16,
     /// Every header of the response.
@@ -23,7 +23,7 @@ pub struct Refusal {
     pub complete: bool,
 }
 
-impl Refusal {
+impl Response {
     /// The body as text, with what is no UTF-8 replaced.
     ///
     /// It comes from the network: mind control characters before it reaches a terminal.
@@ -68,12 +68,12 @@ fn date(value: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    fn refusal(fields: &[(&str, &str)]) -> Refusal {
+    fn refusal(fields: &[(&str, &str)]) -> Response {
         let mut headers = Headers::new();
         for (name, value) in fields {
             headers.append(name, value).unwrap();
         }
-        Refusal { status: 503, headers, body: Vec::new(), complete: true }
+        Response { status: 503, headers, body: Vec::new(), complete: true }
     }
 
     #[test]

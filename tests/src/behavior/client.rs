@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use multiwa_ws_core::client::Config;
 use multiwa_ws_core::session::{
-    ClientState, CloseCause, Event, Gap, JsonError, Loss, Message, Notice, ReconnectConfig, SubscriptionSet,
+    ClientState, CloseCause, DisconnectReason, Envelope, Event, Gap, JsonError, LifecycleEvent, ReconnectConfig,
+    SubscriptionSet,
 };
 use multiwa_ws_driver::ClientTls;
 
@@ -39,7 +40,7 @@ pub struct ClientSetup {
     pub overflow: Overflow,
     /// Whether `permessage-deflate` is offered, by a binding that has it.
     pub compression: bool,
-    /// What `wss` URLs are dialled with.
+    /// What `wss` URLs are dialed with.
     pub tls: Option<ClientTls>,
 }
 
@@ -139,7 +140,7 @@ pub trait Client: Send {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotReady {
     /// How the last attempt ended; `None` when the application closed.
-    pub loss: Option<Loss>,
+    pub reason: Option<DisconnectReason>,
     /// The error, as a person would read it.
     pub text: String,
 }
@@ -169,15 +170,15 @@ pub enum Told {
     /// An event.
     Event(Event<'static>),
     /// A `notification`.
-    Notification(Message<'static>),
+    Notification(Envelope<'static>),
     /// A message of an unknown type.
-    Unknown(Message<'static>),
+    Unknown(Envelope<'static>),
     /// An `error` that answers nothing: its text.
     Error(String),
     /// Something that is no JSON.
     Invalid(JsonError),
     /// What happened to the connection.
-    Notice(Notice),
+    Lifecycle(LifecycleEvent),
 }
 
 /// What a client knows.
@@ -190,7 +191,7 @@ pub struct Status {
     /// The latest round trip.
     pub round_trip: Option<Duration>,
     /// What is subscribed to.
-    pub live: SubscriptionSet,
+    pub active: SubscriptionSet,
     /// Events that its filter dropped.
     pub filtered: u64,
     /// Events that its queue dropped.
@@ -198,16 +199,16 @@ pub struct Status {
 }
 
 impl dyn Client + '_ {
-    /// The next thing told in which `wanted` finds something; what comes before is passed over.
+    /// The next thing told in which `desired` finds something; what comes before is passed over.
     ///
     /// # Errors
     /// When nothing such came in time, or the client ended.
     #[track_caller]
-    pub fn find<T>(&mut self, mut wanted: impl FnMut(&Told) -> Option<T>) -> Outcome<T> {
+    pub fn find<T>(&mut self, mut desired: impl FnMut(&Told) -> Option<T>) -> Outcome<T> {
         let mut passed = Vec::new();
         loop {
             let Some(told) = self.next()? else { return Err(Failure::new(format!("it ended after {passed:?}"))) };
-            if let Some(found) = wanted(&told) {
+            if let Some(found) = desired(&told) {
                 return Ok(found);
             }
             passed.push(told);
@@ -249,9 +250,9 @@ impl dyn Client + '_ {
     /// # Errors
     /// When it does not.
     #[track_caller]
-    pub fn loss(&mut self) -> Outcome<Loss> {
+    pub fn reason(&mut self) -> Outcome<DisconnectReason> {
         self.find(|told| match told {
-            Told::Notice(Notice::Backoff { loss, .. }) => Some(*loss),
+            Told::Lifecycle(LifecycleEvent::Backoff { reason, .. }) => Some(*reason),
             _ => None,
         })
     }
@@ -263,7 +264,7 @@ impl dyn Client + '_ {
     #[track_caller]
     pub fn back(&mut self) -> Outcome<Gap> {
         let (failed, gap) = self.find(|told| match told {
-            Told::Notice(Notice::Ready { failed, gap: Some(gap) }) => Some((failed.clone(), *gap)),
+            Told::Lifecycle(LifecycleEvent::Ready { failed, gap: Some(gap) }) => Some((failed.clone(), *gap)),
             _ => None,
         })?;
         same(failed, [])?;
@@ -277,7 +278,7 @@ impl dyn Client + '_ {
     #[track_caller]
     pub fn end(&mut self) -> Outcome<CloseCause> {
         let cause = self.find(|told| match told {
-            Told::Notice(Notice::Closed(cause)) => Some(*cause),
+            Told::Lifecycle(LifecycleEvent::Closed(cause)) => Some(*cause),
             _ => None,
         })?;
         same(self.next()?, None)?;

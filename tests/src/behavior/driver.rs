@@ -177,8 +177,8 @@ impl<R: Executor> Client for DriverClient<R> {
 pub(super) fn not_ready(error: ConnectError) -> NotReady {
     NotReady {
         text: error.to_string(),
-        loss: match error {
-            ConnectError::Lost { loss, .. } => Some(loss),
+        reason: match error {
+            ConnectError::Lost { reason, .. } => Some(reason),
             _ => None,
         },
     }
@@ -191,7 +191,7 @@ pub(super) fn told(update: Update<'_>) -> Outcome<Told> {
         Update::Unknown(message) => Told::Unknown(message),
         Update::Error { error, .. } => Told::Error(error.into_owned()),
         Update::Invalid(error) => Told::Invalid(error),
-        Update::Notice(notice) => Told::Notice(notice),
+        Update::Lifecycle(lifecycle) => Told::Lifecycle(lifecycle),
         other => return Err(Failure::new(format!("{other:?} is new here"))),
     })
 }
@@ -201,7 +201,7 @@ pub(super) fn status(status: multiwa_ws_driver::Status) -> Status {
         state: status.state,
         attempt: status.attempt,
         round_trip: status.round_trip,
-        live: status.live,
+        active: status.active,
         filtered: status.counters.filtered,
         dropped: status.dropped,
     }

@@ -1,6 +1,6 @@
 //! A server that ends the connection instead of answering, as the deployed gateway does (`protocol.md`, top).
 
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_driver::{Client, Net};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -25,8 +25,8 @@ async fn a_connection_that_ends_without_an_answer_names_the_deployed_gateway<R: 
             }
         });
         let builder = Client::<R>::builder(format!("ws://127.0.0.1:{port}/ws")).reconnect(once());
-        let (loss, detail) = failure(builder).await;
-        assert_eq!(loss, if reset { Loss::Io } else { Loss::Eof }, "{detail}");
+        let (reason, detail) = failure(builder).await;
+        assert_eq!(reason, if reset { DisconnectReason::Io } else { DisconnectReason::Eof }, "{detail}");
         assert!(detail.contains("socket.io"), "{detail}");
     }
 }

@@ -13,13 +13,13 @@ mod whole;
 
 use std::process::ExitCode;
 
-use multiwa_ws_tests::behaviour::Outcome;
-use multiwa_ws_tests::behaviour::blocking::Blocking;
-use multiwa_ws_tests::behaviour::client::ClientBinding;
-use multiwa_ws_tests::behaviour::driver::{ASYNC_STD, SMOL, TOKIO};
-use multiwa_ws_tests::behaviour::peer::PeerKind;
-use multiwa_ws_tests::behaviour::programs::Library;
-use multiwa_ws_tests::behaviour::report::Suite;
+use multiwa_ws_tests::behavior::Outcome;
+use multiwa_ws_tests::behavior::blocking::Blocking;
+use multiwa_ws_tests::behavior::client::ClientBinding;
+use multiwa_ws_tests::behavior::driver::{ASYNC_STD, SMOL, TOKIO};
+use multiwa_ws_tests::behavior::peer::PeerKind;
+use multiwa_ws_tests::behavior::programs::Library;
+use multiwa_ws_tests::behavior::report::Suite;
 
 const CLIENTS: [&dyn ClientBinding; 4] = [&TOKIO, &ASYNC_STD, &SMOL, &Blocking];
 
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     }
 
     let with_faulty: [(&str, Faulty); 21] = [
-        ("one order: notices and events", order::f_02_notices_and_events_come_in_the_order_of_the_wire),
+        ("one order: lifecycle and events", order::f_02_notices_and_events_come_in_the_order_of_the_wire),
         ("lost peer: reset", faulty::reset),
         ("half-close", faulty::half_close),
         ("black hole: no upgrade", faulty::no_upgrade),

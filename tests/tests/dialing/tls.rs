@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use multiwa_ws_async_std::AsyncStd;
-use multiwa_ws_core::session::{Loss, Notice};
+use multiwa_ws_core::session::{DisconnectReason, LifecycleEvent};
 use multiwa_ws_driver::{
     Client, ClientTls, ClientTlsBuilder, Net, Server, ServerTls, ServerTlsBuilder, TlsError, Update,
 };
-use multiwa_ws_tokio::{Options, Tokio, WebSocket};
+use multiwa_ws_tokio::{Tokio, WebSocket, WebSocketConfig};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, ring};
 use tokio::net::TcpListener;
@@ -17,8 +17,8 @@ use super::kit::{Scripted, at_once, failure, listen, loopback, once, read_head, 
 
 on_each_runtime! {
     an_event_arrives_over_tls
-    sec_hs_15_a_certificate_is_checked_against_the_host_that_is_dialled
-    sec_hs_15_after_a_redirect_the_host_that_is_dialled_is_the_one_it_leads_to
+    sec_hs_15_a_certificate_is_checked_against_the_host_that_is_dialed
+    sec_hs_15_after_a_redirect_the_host_that_is_dialed_is_the_one_it_leads_to
     a_certificate_that_is_not_trusted_ends_the_attempts_at_once
     a_server_lets_no_client_in_without_a_certificate_that_it_wants
     every_certificate_is_accepted_when_that_is_asked_for
@@ -88,21 +88,21 @@ async fn each_runtime_speaks_tls_with_the_other() {
     between::<AsyncStd, Tokio>().await;
 }
 
-async fn sec_hs_15_a_certificate_is_checked_against_the_host_that_is_dialled<R: Net>() {
+async fn sec_hs_15_a_certificate_is_checked_against_the_host_that_is_dialed<R: Net>() {
     let authority = Authority::new();
-    for (names, dialled) in
+    for (names, dialed) in
         [(&["gateway.example"][..], "localhost"), (&["localhost"], "127.0.0.1"), (&["127.0.0.1"], "localhost")]
     {
         let tls = authority.server(names).build().unwrap();
         let (_server, port) = listen::<R>(Server::builder().allow_any_host().tls(tls)).await;
         let tls = authority.client().build().unwrap();
-        let builder = Client::<R>::builder(format!("wss://{dialled}:{port}/ws")).tls(tls).reconnect(at_once());
-        let (loss, detail) = failure(builder).await;
-        assert_eq!(loss, Loss::TlsCertificate, "{names:?} {dialled}: {detail}");
+        let builder = Client::<R>::builder(format!("wss://{dialed}:{port}/ws")).tls(tls).reconnect(at_once());
+        let (reason, detail) = failure(builder).await;
+        assert_eq!(reason, DisconnectReason::TlsCertificate, "{names:?} {dialed}: {detail}");
     }
 }
 
-async fn sec_hs_15_after_a_redirect_the_host_that_is_dialled_is_the_one_it_leads_to<R: Net>() {
+async fn sec_hs_15_after_a_redirect_the_host_that_is_dialed_is_the_one_it_leads_to<R: Net>() {
     let authority = Authority::new();
     // The first server names the second one as it likes; only where it leads counts.
     let tls = authority.server(&["127.0.0.1"]).build().unwrap();
@@ -114,7 +114,7 @@ async fn sec_hs_15_after_a_redirect_the_host_that_is_dialled_is_the_one_it_leads
         if good {
             works(builder, &server).await;
         } else {
-            assert_eq!(failure(builder).await.0, Loss::TlsCertificate);
+            assert_eq!(failure(builder).await.0, DisconnectReason::TlsCertificate);
         }
     }
 }
@@ -128,17 +128,17 @@ async fn a_certificate_that_is_not_trusted_ends_the_attempts_at_once<R: Net>() {
     assert!(within(client.ready()).await.is_err());
     let mut attempts = 0;
     while let Some(update) = within(updates.next()).await {
-        attempts += usize::from(matches!(update, Update::Notice(Notice::Connecting { .. })));
+        attempts += usize::from(matches!(update, Update::Lifecycle(LifecycleEvent::Connecting { .. })));
     }
     let status = client.status();
-    assert_eq!((attempts, status.last_loss), (1, Some(Loss::TlsCertificate)));
+    assert_eq!((attempts, status.last_disconnect), (1, Some(DisconnectReason::TlsCertificate)));
     assert!(status.detail.unwrap().contains("certificate"));
 }
 
 async fn a_server_lets_no_client_in_without_a_certificate_that_it_wants<R: Net>() {
     let (authority, clients) = (Authority::new(), Authority::new());
-    let wanted = || authority.server(&["localhost"]).client_roots_pem(clients.pem());
-    let (server, port) = listen::<R>(Server::builder().tls(wanted().build().unwrap())).await;
+    let desired = || authority.server(&["localhost"]).client_roots_pem(clients.pem());
+    let (server, port) = listen::<R>(Server::builder().tls(desired().build().unwrap())).await;
     let url = format!("wss://localhost:{port}/ws");
     let connect = |tls: ClientTlsBuilder| Client::<R>::builder(&url).tls(tls.build().unwrap()).reconnect(once());
 
@@ -149,7 +149,7 @@ async fn a_server_lets_no_client_in_without_a_certificate_that_it_wants<R: Net>(
     let (stranger, its_key) = Authority::new().issue(&["client"]);
     failure(connect(authority.client().certificate_pem(stranger, its_key))).await;
 
-    let optional = wanted().client_certificate_optional().build().unwrap();
+    let optional = desired().client_certificate_optional().build().unwrap();
     let (server, port) = listen::<R>(Server::builder().tls(optional)).await;
     let tls = authority.client().build().unwrap();
     works(Client::<R>::builder(format!("wss://localhost:{port}/ws")).tls(tls), &server).await;
@@ -189,7 +189,7 @@ async fn a_stream_without_a_farewell_has_ended_like_any_other<R: Net>() {
         let (stream, _) = listener.accept().await.unwrap();
         let stream = TlsAcceptor::from(tls.config().clone()).accept(stream).await.unwrap();
         let (mut socket, ..) =
-            WebSocket::accept(stream, &Options::default(), |_| Ok(Default::default())).await.unwrap();
+            WebSocket::accept(stream, &WebSocketConfig::default(), |_| Ok(Default::default())).await.unwrap();
         socket.send_text(r#"{"type":"ack","payload":{"clientId":"c"}}"#).await.unwrap();
         // Dropped, the stream ends without `close_notify`.
         drop(socket);
@@ -198,7 +198,7 @@ async fn a_stream_without_a_farewell_has_ended_like_any_other<R: Net>() {
     let (client, _updates) = within(Client::<R>::builder(url).tls(tls).reconnect(once()).connect()).await.unwrap();
     within(serve).await.unwrap();
     within(client.closed()).await;
-    assert_eq!(client.status().last_loss, Some(Loss::Eof));
+    assert_eq!(client.status().last_disconnect, Some(DisconnectReason::Eof));
 }
 
 async fn a_server_without_tls_is_no_certificate_error<R: Net>() {
@@ -211,17 +211,20 @@ async fn a_server_without_tls_is_no_certificate_error<R: Net>() {
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     });
     let tls = Authority::new().client().build().unwrap();
-    let (loss, _) =
+    let (reason, _) =
         failure(Client::<R>::builder(format!("wss://localhost:{port}/ws")).tls(tls).reconnect(once())).await;
-    assert_eq!(loss, Loss::Tls);
+    assert_eq!(reason, DisconnectReason::Tls);
 }
 
 async fn a_client_without_tls_does_not_hold_up_a_server<R: Net>() {
     let authority = Authority::new();
     let tls = authority.server(&["localhost"]).build().unwrap();
     let (server, port) = listen::<R>(Server::builder().tls(tls)).await;
-    let (loss, detail) = failure(Client::<R>::builder(format!("ws://localhost:{port}/ws")).reconnect(once())).await;
-    assert!(matches!(loss, Loss::BadUpgrade | Loss::Eof | Loss::Io), "{loss}: {detail}");
+    let (reason, detail) = failure(Client::<R>::builder(format!("ws://localhost:{port}/ws")).reconnect(once())).await;
+    assert!(
+        matches!(reason, DisconnectReason::BadUpgrade | DisconnectReason::Eof | DisconnectReason::Io),
+        "{reason}: {detail}"
+    );
     // One that says nothing at all is there meanwhile.
     let mut silent = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let tls = authority.client().build().unwrap();
@@ -249,8 +252,8 @@ async fn sec_hs_14_a_redirect_from_tls_to_plain_text_is_not_followed() {
         });
         let tls = authority.client().build().unwrap();
         let builder = Client::<R>::builder(format!("wss://localhost:{port}/ws")).api_key("s3cret").tls(tls);
-        let (loss, detail) = failure(builder.reconnect(once())).await;
-        assert_eq!(loss, Loss::Refused { status: 302, retry_after: None });
+        let (reason, detail) = failure(builder.reconnect(once())).await;
+        assert_eq!(reason, DisconnectReason::Refused { status: 302, retry_after: None });
         assert!(detail.contains("from wss to ws"), "{detail}");
         assert!(below.heads().is_empty());
     }
@@ -259,7 +262,7 @@ async fn sec_hs_14_a_redirect_from_tls_to_plain_text_is_not_followed() {
 }
 
 #[test]
-fn what_cannot_be_set_up_is_told_before_anything_is_dialled() {
+fn what_cannot_be_set_up_is_told_before_anything_is_dialed() {
     let authority = Authority::new();
     let (chain, key) = authority.issue(&["localhost"]);
     let (_, other) = authority.issue(&["localhost"]);

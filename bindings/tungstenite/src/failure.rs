@@ -3,8 +3,8 @@
 use std::io;
 
 use multiwa_ws_core::handshake::ResponseError;
-use multiwa_ws_core::session::Loss;
-use multiwa_ws_driver::tls_loss;
+use multiwa_ws_core::session::DisconnectReason;
+use multiwa_ws_driver::tls_disconnect_reason;
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 
@@ -16,7 +16,7 @@ pub(crate) enum Verdict {
     /// The stream ended; before a closing handshake, that is a loss.
     Eof,
     /// The stream failed.
-    Failed(Loss),
+    Failed(DisconnectReason),
     /// The server broke a rule, and is to be closed with this code.
     Violation {
         /// The close code, RFC 6455 section 7.4.1.
@@ -41,27 +41,27 @@ pub(crate) fn classify(error: &Error) -> Verdict {
 }
 
 /// What an error of the upgrade, other than a refusal, means.
-pub(crate) fn upgrade_loss(error: &Error) -> Loss {
+pub(crate) fn upgrade_disconnect_reason(error: &Error) -> DisconnectReason {
     match error {
         Error::Io(error) => io_loss(error),
-        Error::Protocol(ProtocolError::HandshakeIncomplete) => Loss::Eof,
-        _ => Loss::BadUpgrade,
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => DisconnectReason::Eof,
+        _ => DisconnectReason::BadUpgrade,
     }
 }
 
 /// The failure of an upgrade as text for a person: the deployed gateway must be named (`protocol.md`).
 pub(crate) fn upgrade_text(error: &Error) -> String {
-    match (error, upgrade_loss(error)) {
-        (_, Loss::Eof | Loss::Io) => ResponseError::NoAnswer.to_string(),
+    match (error, upgrade_disconnect_reason(error)) {
+        (_, DisconnectReason::Eof | DisconnectReason::Io) => ResponseError::NoAnswer.to_string(),
         (Error::Protocol(ProtocolError::HttparseError(_)), _) => ResponseError::NotHttp.to_string(),
         _ => text(error),
     }
 }
 
-fn io_loss(error: &io::Error) -> Loss {
+fn io_loss(error: &io::Error) -> DisconnectReason {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => Loss::Eof,
-        _ => tls_loss(error),
+        io::ErrorKind::UnexpectedEof => DisconnectReason::Eof,
+        _ => tls_disconnect_reason(error),
     }
 }
 

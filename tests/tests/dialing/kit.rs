@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use multiwa_ws_core::session::{Loss, RawJson, ReconnectConfig};
+use multiwa_ws_core::session::{DisconnectReason, RawJson, ReconnectConfig};
 use multiwa_ws_driver::{BuildError, Client, ClientBuilder, ConnectError, Net, Server, ServerBuilder, Updates};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -40,9 +40,9 @@ pub(crate) async fn works<C: Net, S>(builder: ClientBuilder<C>, server: &Server<
 }
 
 /// Why a client gives up without having been ready.
-pub(crate) async fn failure<R: Net>(builder: ClientBuilder<R>) -> (Loss, String) {
+pub(crate) async fn failure<R: Net>(builder: ClientBuilder<R>) -> (DisconnectReason, String) {
     match within(builder.connect()).await {
-        Err(BuildError::Connect(ConnectError::Lost { loss, detail })) => (loss, detail),
+        Err(BuildError::Connect(ConnectError::Lost { reason, detail })) => (reason, detail),
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it connects"),
     }

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::{ApiKey, Rejection};
-use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, Loss, Notice, RawJson, ReconnectConfig};
+use multiwa_ws_core::session::{
+    ClientConfig, ClientState, CloseCause, DisconnectReason, LifecycleEvent, RawJson, ReconnectConfig,
+};
 use multiwa_ws_tokio::{Server, ServerTls};
 use multiwa_ws_tungstenite::{
     BuildError, Client, ClientTls, ConnectError, ConnectorError, Destination, Update, Updates,
@@ -75,11 +77,11 @@ fn sec_hs_15_a_certificate_of_another_host_or_a_strange_authority_ends_the_clien
     for (host, roots) in [("127.0.0.1", roots), ("localhost", strangers)] {
         let tls = ClientTls::builder().roots_pem(roots).build().unwrap();
         let builder = Client::builder(format!("wss://{host}:{port}/ws")).tls(tls).reconnect(at_once());
-        let Err(BuildError::Connect(ConnectError::Lost { loss, .. })) = call(move || builder.connect()).returned()
+        let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = call(move || builder.connect()).returned()
         else {
             panic!("connected")
         };
-        assert_eq!(loss, Loss::TlsCertificate, "{host}");
+        assert_eq!(reason, DisconnectReason::TlsCertificate, "{host}");
     }
     let tls = ClientTls::builder().dangerous_accept_any_certificate().build().unwrap();
     works(&server, Client::builder(format!("wss://127.0.0.1:{port}/ws")).tls(tls).connect().unwrap());
@@ -94,8 +96,10 @@ fn a_server_without_tls_is_no_certificate_error() {
     let connecting = call(move || builder.connect());
     let mut stream = listener.accept_tcp();
     soon(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")).unwrap();
-    let Err(BuildError::Connect(ConnectError::Lost { loss, .. })) = connecting.returned() else { panic!("connected") };
-    assert_eq!(loss, Loss::Tls);
+    let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = connecting.returned() else {
+        panic!("connected")
+    };
+    assert_eq!(reason, DisconnectReason::Tls);
 }
 
 #[cfg(unix)]
@@ -120,11 +124,11 @@ fn a_key_that_was_exchanged_is_used_from_the_next_attempt_on() {
 
     *key.lock().unwrap() = "new";
     server.replace_api_keys([ApiKey::new("new")]);
-    let loss = find(&mut updates, |update| match update {
-        Update::Notice(Notice::Backoff { loss, .. }) => Some(*loss),
+    let reason = find(&mut updates, |update| match update {
+        Update::Lifecycle(LifecycleEvent::Backoff { reason, .. }) => Some(*reason),
         _ => None,
     });
-    assert_eq!(loss, Loss::ClosedByPeer { code: Some(1008) });
+    assert_eq!(reason, DisconnectReason::ClosedByPeer { code: Some(1008) });
     wait_until(|| publish(&server.publisher(), "p", 7) == 1);
     assert_eq!(number(&mut updates), 7);
     assert_eq!(client.state(), ClientState::Ready);
@@ -134,7 +138,7 @@ fn a_key_that_was_exchanged_is_used_from_the_next_attempt_on() {
 fn a_provider_may_say_stop() {
     let (client, _updates) = Client::builder_with(|_| Err(ConnectorError::stop("no key is left"))).start().unwrap();
     let ended = client.clone();
-    assert_eq!(call(move || ended.closed()).returned(), CloseCause::Lost(Loss::Stopped));
+    assert_eq!(call(move || ended.closed()).returned(), CloseCause::Lost(DisconnectReason::Stopped));
     assert!(client.status().detail.unwrap().contains("no key is left"));
 }
 
@@ -151,8 +155,8 @@ fn sec_hs_14_a_redirect_is_followed_without_the_key_to_another_origin_and_not_fo
         rejection.headers.append("Location", location).unwrap();
         listener.reject(rejection);
     }
-    let Err(BuildError::Connect(ConnectError::Lost { loss, .. })) = connecting.returned() else { panic!("let in") };
-    assert_eq!(loss, Loss::Refused { status: 401, retry_after: None });
+    let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = connecting.returned() else { panic!("let in") };
+    assert_eq!(reason, DisconnectReason::Refused { status: 401, retry_after: None });
 
     let builder = Client::builder(&listener.url).max_redirects(2).reconnect(never());
     let connecting = call(move || builder.connect());
@@ -162,8 +166,10 @@ fn sec_hs_14_a_redirect_is_followed_without_the_key_to_another_origin_and_not_fo
         rejection.headers.append("Location", "/again").unwrap();
         listener.reject(rejection);
     }
-    let Err(BuildError::Connect(ConnectError::Lost { loss, .. })) = connecting.returned() else { panic!("connected") };
-    assert_eq!(loss, Loss::Refused { status: 302, retry_after: None });
+    let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = connecting.returned() else {
+        panic!("connected")
+    };
+    assert_eq!(reason, DisconnectReason::Refused { status: 302, retry_after: None });
     drop(server);
 }
 
@@ -198,8 +204,8 @@ fn a_proxy_leads_to_the_server() {
     let connecting = call(move || builder.connect());
     let mut stream = proxy.accept_tcp();
     soon(stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")).unwrap();
-    let Err(BuildError::Connect(ConnectError::Lost { loss, detail })) = connecting.returned() else { panic!("open") };
-    assert_eq!(loss, Loss::Io);
+    let Err(BuildError::Connect(ConnectError::Lost { reason, detail })) = connecting.returned() else { panic!("open") };
+    assert_eq!(reason, DisconnectReason::Io);
     assert!(detail.contains("name and a password"), "{detail}");
 }
 
@@ -212,8 +218,10 @@ fn a_proxy_that_says_nothing_is_left_at_the_deadline() {
     let builder = builder.session(config);
     let connecting = call(move || builder.connect());
     let stream = proxy.accept_tcp();
-    let Err(BuildError::Connect(ConnectError::Lost { loss, .. })) = connecting.returned() else { panic!("connected") };
-    assert!(matches!(loss, Loss::ConnectTimeout | Loss::Io), "{loss}");
+    let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = connecting.returned() else {
+        panic!("connected")
+    };
+    assert!(matches!(reason, DisconnectReason::ConnectTimeout | DisconnectReason::Io), "{reason}");
     drop(stream);
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use multiwa_ws_core::session::Loss;
+use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_driver::{Client, Server, UnixNet};
 
 use super::kit::{failure, once, works};
@@ -39,6 +39,6 @@ async fn a_unix_socket_serves_as_well<R: UnixNet>() {
 
 async fn a_socket_that_is_not_there_is_an_ordinary_loss<R: UnixNet>() {
     let socket = Socket::new();
-    let (loss, _) = failure(Client::<R>::builder("ws://gateway/ws").unix(&socket.0).reconnect(once())).await;
-    assert_eq!(loss, Loss::Io);
+    let (reason, _) = failure(Client::<R>::builder("ws://gateway/ws").unix(&socket.0).reconnect(once())).await;
+    assert_eq!(reason, DisconnectReason::Io);
 }

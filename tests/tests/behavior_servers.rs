@@ -11,12 +11,12 @@ mod serving;
 
 use std::process::ExitCode;
 
-use multiwa_ws_tests::behaviour::Outcome;
-use multiwa_ws_tests::behaviour::driver::{ASYNC_STD, SMOL, TOKIO};
-use multiwa_ws_tests::behaviour::programs::Library;
-use multiwa_ws_tests::behaviour::raw::RawKind;
-use multiwa_ws_tests::behaviour::report::Suite;
-use multiwa_ws_tests::behaviour::server::ServerBinding;
+use multiwa_ws_tests::behavior::Outcome;
+use multiwa_ws_tests::behavior::driver::{ASYNC_STD, SMOL, TOKIO};
+use multiwa_ws_tests::behavior::programs::Library;
+use multiwa_ws_tests::behavior::raw::RawKind;
+use multiwa_ws_tests::behavior::report::Suite;
+use multiwa_ws_tests::behavior::server::ServerBinding;
 
 const SERVERS: [&dyn ServerBinding; 3] = [&TOKIO, &ASYNC_STD, &SMOL];
 

@@ -80,14 +80,14 @@ impl Library {
     }
 }
 
-/// What the next line says that the program writes, in which `wanted` finds something.
-fn hear<T>(program: &mut Program, mut wanted: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
+/// What the next line says that the program writes, in which `desired` finds something.
+fn hear<T>(program: &mut Program, mut desired: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
     let mut found = None;
     program.wait_for_line(LIMIT, |line| {
         if line.stream == Stream::Out
             && let Ok(said) = serde_json::from_str(&line.text)
         {
-            found = wanted(&said);
+            found = desired(&said);
         }
         found.is_some()
     })?;
@@ -184,14 +184,14 @@ struct ClientProgram {
 }
 
 impl ClientProgram {
-    fn hear<T>(&mut self, mut wanted: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
+    fn hear<T>(&mut self, mut desired: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
         let end = &mut self.end;
         hear(&mut self.program, |said| {
             if let Some(code) = code(said, "closed") {
                 let reason = said.get("reason").and_then(Value::as_str).unwrap_or_default();
                 *end = Some((code, reason.to_owned()));
             }
-            wanted(said)
+            desired(said)
         })
     }
 }

@@ -1,0 +1,185 @@
+//! Where the members of a message lie in its text (`protocol.md`, Envelope).
+
+use alloc::borrow::Cow;
+
+use super::envelope::Envelope;
+use super::event::Event;
+use super::scanner::{JsonError, Kind, Scanner, Value};
+
+/// Where the members of one message lie in its text: with a copy of the text it is that message again, without a second
+/// look at every byte.
+///
+/// It serves queues that keep the texts of many messages in one buffer. With any other text the members are whatever lies
+/// at their places, or nothing.
+///
+/// ```
+/// use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope};
+///
+/// let text = r#"{"type":"event","payload":{"event":"qr.updated","data":{"qr":"2@x"}}}"#;
+/// let event = Envelope::parse(text, DEFAULT_MAX_DEPTH)?.into_event().expect("an event");
+/// let (copy, spans) = (event.as_str().to_owned(), event.spans());
+/// assert_eq!(spans.event(&copy), event);
+/// # Ok::<(), multiwa_ws_core::session::JsonError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spans {
+    pub(crate) is_object: bool,
+    pub(crate) kind: Option<Value>,
+    pub(crate) payload: Option<Value>,
+    pub(crate) request_id: Option<Value>,
+    pub(crate) event: Option<Value>,
+    pub(crate) profile_id: Option<Value>,
+    pub(crate) data: Option<Value>,
+    pub(crate) timestamp: Option<Value>,
+}
+
+impl Spans {
+    /// The event whose [`Event::spans`] this is; `text` is what its [`Event::as_str`] was.
+    #[must_use]
+    pub const fn event(self, text: &str) -> Event<'_> {
+        Event::lend(Cow::Borrowed(text), self)
+    }
+
+    /// The message whose [`Envelope::spans`] this is; `text` is what its [`Envelope::as_str`] was.
+    #[must_use]
+    pub const fn message(self, text: &str) -> Envelope<'_> {
+        Envelope::lend(text, self)
+    }
+
+    pub(crate) fn locate(text: &str, max_depth: u8) -> Result<Self, JsonError> {
+        let mut spans = Self::default();
+        spans.read(text, max_depth)?;
+        Ok(spans)
+    }
+
+    /// The same into spans that are empty, without a move of them.
+    #[inline]
+    pub(crate) fn read(&mut self, text: &str, max_depth: u8) -> Result<(), JsonError> {
+        let mut scanner = Scanner::new(text, max_depth);
+        self.is_object = scanner.enter_object()?;
+        if self.is_object {
+            // Duplicate members: each one overwrites what the one before it left (`protocol.md`, Envelope).
+            while let Some(member) = scanner.next_key(Member::named)? {
+                match member {
+                    Member::Payload => self.locate_payload(&mut scanner)?,
+                    member => {
+                        let value = Some(scanner.value()?);
+                        match member {
+                            Member::Kind => self.kind = value,
+                            Member::RequestId => self.request_id = value,
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        } else {
+            scanner.value()?;
+        }
+        scanner.finish()
+    }
+
+    #[inline]
+    fn locate_payload(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        (self.event, self.profile_id, self.data, self.timestamp) = (None, None, None, None);
+        let start = scanner.position();
+        if !scanner.enter_object()? {
+            self.payload = Some(scanner.value()?);
+            return Ok(());
+        }
+        while let Some(slot) = scanner.next_key(|name| self.slot_in_payload(name))? {
+            let value = scanner.value()?;
+            if let Some(slot) = slot {
+                *slot = Some(value);
+            }
+        }
+        self.payload = Some(scanner.object_since(start));
+        Ok(())
+    }
+
+    /// Where a member of the payload is noted.
+    #[inline]
+    fn slot_in_payload(&mut self, name: &[u8]) -> Option<&mut Option<Value>> {
+        // One comparison of words each, which a `match` would do byte by byte.
+        if name == b"event" {
+            Some(&mut self.event)
+        } else if name == b"profileId" {
+            Some(&mut self.profile_id)
+        } else if name == b"data" {
+            Some(&mut self.data)
+        } else if name == b"timestamp" {
+            Some(&mut self.timestamp)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the message is an event that can be filtered: see [`Spans::address`].
+    pub(crate) fn is_event(&self, text: &str) -> bool {
+        self.address(text).is_some()
+    }
+
+    /// What an event is filtered by; `None` when the message is no event. An event has a name, and its profile is a string,
+    /// or absent or `null` when it concerns every profile. Nothing else about it can be wrong.
+    #[inline]
+    pub(crate) fn address<'t>(&self, text: &'t str) -> Option<Address<'t>> {
+        if !self.kind?.is(text, "event") {
+            return None;
+        }
+        let name = self.event?.string(text)?;
+        let profile = match self.profile_id {
+            Some(profile) if profile.kind() != Kind::Null => Some(profile.string(text)?),
+            _ => None,
+        };
+        Some(Address { profile, name })
+    }
+}
+
+/// What an event is filtered by.
+pub(crate) struct Address<'t> {
+    /// `None` for every profile.
+    pub(crate) profile: Option<Cow<'t, str>>,
+    pub(crate) name: Cow<'t, str>,
+}
+
+/// The members of the envelope.
+enum Member {
+    Kind,
+    Payload,
+    RequestId,
+    Unknown,
+}
+
+impl Member {
+    #[inline]
+    fn named(name: &[u8]) -> Self {
+        // One comparison of words each, which a `match` would do byte by byte.
+        if name == b"type" {
+            Self::Kind
+        } else if name == b"payload" {
+            Self::Payload
+        } else if name == b"requestId" {
+            Self::RequestId
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::DEFAULT_MAX_DEPTH;
+
+    #[test]
+    fn spans_over_another_text_finds_something_or_nothing_and_never_panics() {
+        let text = r#"{"type":"event","payload":{"event":"\u0061","profileId":"p","data":{"a":[1]},"timestamp":"t"}}"#;
+        let spans = Envelope::parse(text, DEFAULT_MAX_DEPTH).unwrap().spans();
+        assert_eq!(spans.event(text).name(), "a");
+        let long = "ü".repeat(text.len());
+        for other in ["", "x", &text[..40], &text[1..], &long] {
+            let (event, message) = (spans.event(other), spans.message(other));
+            let _ = (event.name(), event.profile_id(), event.data(), event.timestamp(), event.view());
+            let _ = (message.kind(), message.payload(), message.payload_text("event"), message.request_id());
+        }
+    }
+}
