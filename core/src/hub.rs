@@ -241,6 +241,21 @@ mod tests {
     }
 
     #[test]
+    fn an_event_is_encoded_once_and_delivered_to_each_receiver() {
+        let mut hub = Hub::new();
+        for id in 1..=3 {
+            hub.update(id, set(&[(if id < 3 { "a" } else { "b" }, &["x"])]));
+        }
+        let text = r#"{"type":"event","payload":{"event":"x","profileId":"a","data":1}}"#;
+        let event = crate::session::Envelope::parse(text, 8).unwrap().into_event().unwrap();
+        let mut delivered = Vec::new();
+        let count = hub.publish(&event, |id, message| delivered.push((id, core::ptr::from_ref(message))));
+        assert_eq!((count, delivered.len()), (2, 2));
+        assert_eq!((delivered[0].0, delivered[1].0), (1, 2));
+        assert_eq!(delivered[0].1, delivered[1].1);
+    }
+
+    #[test]
     fn an_update_forgets_what_was_subscribed_before() {
         let mut hub = Hub::new();
         hub.update(1, set(&[("a", &["x"])]));

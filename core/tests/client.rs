@@ -83,6 +83,30 @@ fn a_client_that_gives_up_at_a_binary_message_tells_the_server_why() {
 }
 
 #[test]
+fn the_reason_of_an_end_that_had_begun_outlives_the_failure_of_its_transport() {
+    let mut client = open();
+    receive(&mut client, &mut [0x88, 2, 0x03, 0xe9]);
+    client.handle_lost(NOW, DisconnectReason::Io);
+    assert_eq!(client.session().last_disconnect(), Some(DisconnectReason::ClosedByPeer { code: Some(1001) }));
+
+    let mut client = open();
+    client.handle_lost(NOW, DisconnectReason::ConnectTimeout);
+    assert_eq!(client.session().last_disconnect(), Some(DisconnectReason::ConnectTimeout));
+}
+
+#[test]
+fn the_write_side_is_to_be_shut_down_once_the_close_frame_of_a_violation_has_left() {
+    let mut client = open();
+    // A masked frame of a server (RFC 6455 section 5.1).
+    receive(&mut client, &mut [0x81, 0x80, 0, 0, 0, 0]);
+    assert!(!client.poll_shutdown(), "the Close frame waits");
+    assert_eq!(written(&mut client)[0], 0x88);
+    assert!(client.poll_shutdown());
+    client.shutdown_done();
+    assert!(!client.poll_shutdown());
+}
+
+#[test]
 fn closing_while_the_upgrade_is_under_way_drops_the_transport() {
     let mut client = upgrading(Config::default());
     client.commands().close(NOW);
@@ -200,6 +224,38 @@ fn f_02_an_ack_and_an_event_of_one_segment_are_returned_in_the_order_of_the_wire
     told.extend(tell(&mut client, &mut &mut segment[..]));
     let kinds = ["Connecting", "Opened", "Connected", "RequestEnded", "Ready", "Event"];
     assert!(told.iter().zip(kinds).all(|(told, kind)| told.contains(kind)) && told.len() == kinds.len(), "{told:#?}");
+}
+
+#[test]
+fn f_02_what_an_ack_brings_without_a_request_of_its_own_comes_before_the_next_event() {
+    let mut client = open();
+    let events = EventNames::every();
+    let id = client.commands().subscribe(NOW, "p", &events).unwrap();
+    let ack = format!(r#"{{"type":"ack","requestId":"{id}"}}"#);
+    let event = r#"{"type":"event","payload":{"event":"e","profileId":"p","data":1}}"#;
+    let mut segment = frames(&[r#"{"type":"ack","payload":{}}"#, &ack]);
+    tell(&mut client, &mut &mut segment[..]);
+    // On the next connection the subscription is asked for by the client itself: its `ack` ends no request of the application.
+    client.handle_lost(NOW, DisconnectReason::Io);
+    tell(&mut client, &mut &mut [][..]);
+    client.handle_timeout(client.poll_timeout().unwrap());
+    while client.poll_action().is_some() {}
+    client.connected(NOW, ClientRequest::new("h", "/ws")).unwrap();
+    let mut segment = [answer_to(&mut client), frames(&[r#"{"type":"ack","payload":{}}"#])].concat();
+    tell(&mut client, &mut &mut segment[..]);
+    let asked = String::from_utf8_lossy(&unmasked(&written(&mut client))).into_owned();
+    let asked: serde_json::Value = serde_json::from_str(&asked).unwrap();
+    let ack = format!(r#"{{"type":"ack","requestId":{}}}"#, asked["requestId"]);
+    let mut segment = frames(&[&ack, event]);
+    let told = tell(&mut client, &mut &mut segment[..]);
+    assert!(told.len() == 2 && told[0].contains("Ready") && told[1].contains("Event"), "{told:#?}");
+}
+
+/// The payload of the only frame of a client, which is shorter than 126 bytes.
+fn unmasked(frame: &[u8]) -> Vec<u8> {
+    let (head, payload) = frame.split_at(6);
+    assert_eq!(usize::from(head[1] & 0x7f), payload.len());
+    payload.iter().zip(head[2..].iter().cycle()).map(|(byte, key)| byte ^ key).collect()
 }
 
 #[test]

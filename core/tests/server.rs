@@ -34,6 +34,29 @@ fn a_connection_is_open_from_its_acceptance_to_its_close() {
 }
 
 #[test]
+fn the_request_and_what_was_agreed_on_are_there_until_they_are_released() {
+    let mut connection = Connection::new(NOW, &Config::default());
+    assert_eq!(connection.request(), None);
+    connection.handle_input(NOW, &mut &mut REQUEST.to_vec()[..]).unwrap();
+    assert_eq!(connection.request().map(|request| request.path()), Some("/ws"));
+    connection.accept(NOW, Acceptance::default(), "c", WallClock::new(NOW, 0)).unwrap();
+    assert!(connection.request().is_some() && connection.upgraded().is_some());
+    connection.release_handshake();
+    assert!(connection.request().is_none() && connection.upgraded().is_none());
+}
+
+#[test]
+fn a_binary_message_closes_the_connection_with_1003() {
+    let mut connection = open(&Config::default());
+    let queued = connection.queued();
+    connection.handle_input(NOW, &mut &mut [0x82, 0x80, 0, 0, 0, 0][..]).unwrap();
+    assert!(!connection.is_open());
+    let mut slices = [&[][..]; 8];
+    let filled = connection.poll_transmit(&mut slices);
+    assert_eq!(slices[..filled].concat()[queued..][2..4], 1003u16.to_be_bytes());
+}
+
+#[test]
 fn a_decision_whose_answer_is_one_too_many_closes_the_connection_at_once() {
     let mut config = Config::default();
     config.session.policy = SubscribePolicy::Ask;

@@ -811,6 +811,21 @@ fn f_05_a_request_is_timed_from_when_it_has_left() {
 }
 
 #[test]
+fn f_05_each_request_is_timed_from_when_it_has_left_itself() {
+    let mut kit = Kit::open(quiet(), SETS);
+    for (profile, waiting) in [("a", 1_000), ("b", 2_000)] {
+        kit.subscribe(profile, &["x"]);
+        kit.client.message_sent(waiting);
+    }
+    // The first one has left, the second one waits on.
+    kit.client.handle_progress(kit.now, 1_000, 1_000);
+    kit.pass(seconds(9));
+    kit.client.handle_progress(kit.now, 500, 500);
+    kit.pass(seconds(1));
+    assert_eq!(outcomes(kit.events()), [RequestOutcome::TimedOut]);
+}
+
+#[test]
 fn f_05_a_request_that_does_not_leave_times_out() {
     let mut kit = Kit::open(quiet(), SETS);
     kit.subscribe("a", &["x"]);
