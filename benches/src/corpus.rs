@@ -1,20 +1,20 @@
-//! What the contestants are fed: texts, events, and the frames that carry them.
+//! The input of the contestants: texts, events, and the frames that carry them.
 
 use std::sync::Arc;
 
 use crate::random::Random;
 
-/// Which peer reads the frames. A server's frames come masked (RFC 6455 section 5.1).
+/// The role of the reader. Frames to a server are masked (RFC 6455 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
     Server,
     Client,
 }
 
-/// What a text consists of.
+/// The content of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
-    /// Words of ASCII.
+    /// ASCII words.
     Ascii,
     /// Latin with accents, Cyrillic, Arabic, Devanagari, Chinese, Japanese, emoji, and ASCII between them.
     Mixed,
@@ -78,27 +78,27 @@ pub fn text(script: Script, len: usize, random: &mut Random) -> String {
     while text.len() > len {
         text.pop();
     }
-    // A character that did not fit left a gap.
+    // Fills the gap of a character that did not fit.
     while text.len() < len {
         text.push('.');
     }
     text
 }
 
-/// Where the members that decide about an event stand.
+/// The position of the members that decide about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// Before the data.
     First,
-    /// Behind it.
+    /// After the data.
     Last,
 }
 
-/// The name of every event that is wanted, and of every one that is not.
+/// The name of every wanted event, and of every other event.
 pub const EVENT: &str = "message.received";
-/// The profile that is subscribed to.
+/// The subscribed profile.
 pub const WANTED: &str = "profile-123";
-/// Another one.
+/// A profile that is not subscribed.
 pub const UNWANTED: &str = "profile-456";
 
 /// An event of exactly `len` bytes.
@@ -122,8 +122,8 @@ pub fn event(keys: Keys, profile: &str, len: usize, random: &mut Random) -> Stri
     write(&body)
 }
 
-/// `count` events of exactly `len` bytes as a gateway sends them one after the other: what tells them apart differs, the
-/// rest repeats.
+/// `count` events of exactly `len` bytes, as a gateway sends them one after the other. The parts that identify an event
+/// differ, and the rest repeats.
 pub fn stream(count: usize, len: usize, random: &mut Random) -> Vec<String> {
     const EVENTS: [&str; 4] = ["message.received", "message.sent", "message.ack", "message.reaction"];
     (0..count)
@@ -172,7 +172,7 @@ impl Wire {
         Self::new(reader, &texts, &mut random)
     }
 
-    /// Some 200 KiB of events of `len` bytes to a client, every other one wanted.
+    /// Some 200 KiB of events of `len` bytes to a client. Every second event is wanted.
     pub fn of_events(keys: Keys, len: usize) -> Self {
         let mut random = Random::new(len as u64);
         let profiles = [WANTED, UNWANTED].into_iter().cycle();
@@ -182,7 +182,8 @@ impl Wire {
     }
 }
 
-/// More than three reads of 64 KiB, so that each read but the last of a pass ends inside of a message, as it does on a socket.
+/// More than three reads of 64 KiB, so that each read of a pass except for the last ends inside a message, as on a
+/// socket.
 fn messages(len: usize) -> usize {
     ((200 << 10) / (len + 8)).max(4) & !1
 }

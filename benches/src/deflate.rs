@@ -1,4 +1,4 @@
-//! Compression: its terms, the stream that is compressed, and the raw libraries.
+//! Compression: its parameters, the stream that is compressed, and the raw libraries.
 
 use std::hint::black_box;
 
@@ -11,19 +11,19 @@ use crate::corpus::{Wire, frame};
 use crate::memory::Sink;
 use crate::ours::{BATCH, Look, Run};
 
-/// What both sides of a connection agreed on, with the effort of the one that sends: the server.
+/// The negotiated parameters of a connection, and the compression level of the sender, which is the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     pub level: u8,
     pub window_bits: u8,
-    /// Whether a message may refer to those before it.
+    /// Whether a message may refer to previous messages.
     pub takeover: bool,
 }
 
-/// What ends the compressed form of every message and is not sent (RFC 7692 section 7.2.1).
+/// The end of the compressed form of every message. It is not sent (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// The payloads that the raw library makes of `texts`.
+/// The payloads of `texts`, compressed by the raw library.
 pub fn payloads(texts: &[String], terms: Terms) -> Vec<Vec<u8>> {
     let mut deflater = ZlibDeflater::new(terms);
     texts
@@ -36,7 +36,7 @@ pub fn payloads(texts: &[String], terms: Terms) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The wire with these payloads to a client, each in one frame.
+/// The wire to a client with these payloads, each in one frame.
 pub fn wire(payloads: &[Vec<u8>]) -> Wire {
     let mut bytes = Vec::new();
     for payload in payloads {
@@ -46,7 +46,7 @@ pub fn wire(payloads: &[Vec<u8>]) -> Wire {
     Wire { bytes: bytes.into(), messages: payloads.len() }
 }
 
-/// `zlib-rs` with its defaults, as far as the terms leave them.
+/// `zlib-rs` with its defaults, except for the settings in the terms.
 struct ZlibDeflater {
     library: Deflate,
     flush: DeflateFlush,
@@ -69,7 +69,7 @@ impl ZlibDeflater {
     }
 }
 
-/// `zlib-rs` alone: no frames, one buffer for a batch.
+/// `zlib-rs` alone: no frames, and one buffer for a batch.
 pub fn zlib_encoder(texts: &[String], terms: Terms) -> Run {
     let texts = texts.to_vec();
     let mut deflater = ZlibDeflater::new(terms);
@@ -87,7 +87,7 @@ pub fn zlib_encoder(texts: &[String], terms: Terms) -> Run {
     })
 }
 
-/// `miniz_oxide` alone. It knows no window but 32 KiB.
+/// `miniz_oxide` alone. It only has a window of 32 KiB.
 pub fn miniz_encoder(texts: &[String], terms: Terms) -> Run {
     let texts = texts.to_vec();
     // A window of zero or less means no zlib header.
@@ -114,12 +114,12 @@ pub fn miniz_encoder(texts: &[String], terms: Terms) -> Run {
     })
 }
 
-/// `payloads` as a library takes them, with the tail.
+/// `payloads` with the tail, which a library needs.
 fn with_tails(payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {
     payloads.iter().map(|payload| [payload, &TAIL[..]].concat()).collect()
 }
 
-/// `zlib-rs` alone: no frames, no check of UTF-8, one buffer for everything.
+/// `zlib-rs` alone: no frames, no check of UTF-8, and one buffer for everything.
 pub fn zlib_decoder(payloads: &[Vec<u8>], terms: Terms, mut look: impl Look) -> Run {
     let payloads = with_tails(payloads);
     let mut library = Inflate::new(false, terms.window_bits);

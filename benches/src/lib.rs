@@ -1,15 +1,15 @@
-//! multiwa-ws beside its peers, on the same work in one process.
+//! Compares multiwa-ws with its peers, on the same work in one process.
 //!
-//! [`subject`] says who meets over what, [`race`] measures, [`goals`] judges and [`report`] tells. [`corpus`] makes the input,
-//! from the numbers of [`random`].
+//! [`subject`] lists the contestants and their work, [`race`] measures, [`goals`] evaluates the results and [`report`]
+//! prints them. [`corpus`] creates the input from the numbers of [`random`].
 //!
-//! In memory, [`memory`] is the transport that all contestants share, and [`ours`], [`reference`](mod@reference) and [`peers`]
-//! are the contestants; [`json`] is how peers find out whether an event is wanted, [`deflate`] what compresses below them and
-//! by itself. Over sockets, [`servers`] are the contestants and [`load`] and [`subscriber`] their clients; [`process`] asks
-//! the system about them.
+//! In memory, [`memory`] is the transport of all contestants, and [`ours`], [`reference`](mod@reference) and [`peers`]
+//! are the contestants. Peers use [`json`] to decide whether an event is wanted. [`deflate`] has the compression
+//! libraries, which peers use and which also run alone. Over sockets, [`servers`] are the contestants, and [`load`] and
+//! [`subscriber`] are their clients. [`process`] gets their figures from the system.
 //!
-//! [`growth`] measures ours over sizes and counts. Without the feature `peers` what is left is ours alone in
-//! memory, for `counts` and the criterion benchmarks.
+//! [`growth`] measures ours over sizes and counts. Without the feature `peers`, only ours in memory remains, for
+//! `counts` and the criterion benchmarks.
 
 pub mod corpus;
 pub mod memory;

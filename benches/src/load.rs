@@ -1,4 +1,4 @@
-//! The client of every socket benchmark: many connections, one thread, bare `epoll`, and as little work as possible.
+//! The client of every socket benchmark: many connections, one thread, bare `epoll`, and minimal work.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,12 +11,12 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 /// How long a client waits for a server before it gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Puts the name of a server before what went wrong with it.
+/// Puts the name of a server before the message of an error.
 pub fn of(server: &str) -> impl Fn(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{server}: {error}"))
 }
 
-/// Says of a read that was given up what that means.
+/// Replaces the error of a read that timed out with a clear message.
 pub fn no_answer(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => io::Error::new(ErrorKind::TimedOut, "no answer"),
@@ -24,7 +24,7 @@ pub fn no_answer(error: io::Error) -> io::Error {
     }
 }
 
-/// Connections to one server that ask for echoes or wait for events.
+/// Connections to one server that send requests or wait for events.
 pub struct Load {
     epoll: OwnedFd,
     connections: Vec<Connection>,
@@ -33,18 +33,18 @@ pub struct Load {
 
 struct Connection {
     stream: TcpStream,
-    /// How much of the request was written.
+    /// The number of bytes of the request that were written.
     sent: usize,
-    /// How much of the answer is missing.
+    /// The number of bytes of the answer that are missing.
     missing: usize,
-    /// Requests to come behind the present one.
+    /// The number of requests after the current one.
     rounds: usize,
-    /// What was received, while somebody wants to know.
+    /// The received bytes, while they are recorded.
     received: Option<Vec<u8>>,
 }
 
 impl Load {
-    /// Opens `count` connections. What `prepare` does with each of them is done while it blocks.
+    /// Opens `count` connections. Each is in blocking mode while `prepare` runs.
     pub fn open(
         address: SocketAddr,
         count: usize,
@@ -73,7 +73,7 @@ impl Load {
         self.connections.is_empty()
     }
 
-    /// Sends `request` on every connection `rounds` times, each time after as many bytes as `answer` has came back.
+    /// Sends `request` on every connection `rounds` times. Each round waits for as many bytes as `answer` has.
     pub fn ask(&mut self, request: &[u8], answer: usize, rounds: usize) -> io::Result<()> {
         for connection in &mut self.connections {
             (connection.sent, connection.missing, connection.rounds) = (0, answer, rounds - 1);
@@ -81,17 +81,17 @@ impl Load {
         self.drive(request, answer)
     }
 
-    /// As [`ask`](Self::ask), once, and whether each answer is `answer`.
+    /// Like [`ask`](Self::ask), once. Returns whether each answer equals `answer`.
     pub fn check(&mut self, request: &[u8], answer: &[u8]) -> io::Result<bool> {
         self.record();
         self.ask(request, answer.len(), 1)?;
         Ok(self.recorded(answer))
     }
 
-    /// Waits until `bytes` came on each connection.
+    /// Waits until `bytes` bytes have arrived on each connection.
     ///
-    /// It looks now and then: a thread that waits for the first byte would have to be woken by the server, at its expense,
-    /// and the oftener the faster the thread is.
+    /// It polls with pauses. If a thread waited for the first byte, the server would have to wake it, which costs the
+    /// server time. A faster thread would be woken more often.
     pub fn receive(&mut self, bytes: usize) -> io::Result<()> {
         let Self { connections, buffer, .. } = self;
         for connection in connections.iter_mut() {
@@ -113,7 +113,7 @@ impl Load {
         }
     }
 
-    /// As [`receive`](Self::receive), and whether the same `bytes` came on all.
+    /// Like [`receive`](Self::receive). Returns whether the same `bytes` arrived on all connections.
     pub fn check_received(&mut self, bytes: &[u8]) -> io::Result<bool> {
         self.record();
         self.receive(bytes.len())?;
@@ -155,7 +155,7 @@ impl Load {
 }
 
 impl Connection {
-    /// Writes and reads what it can; whether all is done.
+    /// Writes and reads as much as it can. Returns whether it is done.
     fn progress(&mut self, request: &[u8], answer: usize, buffer: &mut [u8]) -> io::Result<bool> {
         loop {
             while self.sent < request.len() {

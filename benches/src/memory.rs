@@ -1,6 +1,7 @@
-//! The transport of every contestant: reads are copied from a wire that repeats for ever, writes are looked at and dropped.
+//! The transport of every contestant. Reads are copied from a wire that repeats endlessly. Writes are read
+//! and dropped.
 //!
-//! A read never goes past the end of the wire, so that each pass over it leaves no contestant with a rest.
+//! A read never crosses the end of the wire, so that no contestant has unread bytes after a pass.
 
 use std::hint::black_box;
 use std::io;
@@ -10,10 +11,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::corpus::Wire;
 
-/// What a caller of a decoder without I/O reads at once.
+/// The size of the reads of a caller.
 pub const READ: usize = 64 << 10;
 
-/// Gives the wire again and again.
+/// Provides the wire repeatedly.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
     wire: Wire,
@@ -25,19 +26,19 @@ impl Source {
         Self { wire: wire.clone(), at: 0 }
     }
 
-    /// How many messages a pass over the wire brings.
+    /// The number of messages in a pass over the wire.
     pub fn messages(&self) -> usize {
         self.wire.messages
     }
 
-    /// Fills `buffer` as far as the pass goes, at least one byte, as a socket that has much would.
+    /// Fills `buffer` up to the end of the pass, with at least one byte, like a socket with much data.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
         let bytes = self.take(buffer.len());
         buffer[..bytes.len()].copy_from_slice(bytes);
         bytes.len()
     }
 
-    /// The next `room` bytes of the pass at most, to be copied by the caller.
+    /// At most the next `room` bytes of the pass. The caller copies them.
     pub fn take(&mut self, room: usize) -> &[u8] {
         if self.at == self.wire.bytes.len() {
             self.at = 0;
@@ -49,28 +50,28 @@ impl Source {
     }
 }
 
-/// Takes every byte at once. Clones count together, since not every peer gives its stream back.
+/// Takes every byte at once. Clones share one count, because not every peer returns its stream.
 #[derive(Clone, Debug, Default)]
 pub struct Sink(Arc<AtomicU64>);
 
 impl Sink {
     pub fn write(&self, bytes: &[u8]) {
-        // One thread alone counts: no atomic addition is needed.
+        // Only one thread counts, so no atomic addition is needed.
         self.0.store(self.0.load(Relaxed) + black_box(bytes).len() as u64, Relaxed);
     }
 
-    /// How many bytes were taken since this was asked.
+    /// The number of bytes that were taken since the last call.
     pub fn taken(&self) -> u64 {
         self.0.swap(0, Relaxed)
     }
 }
 
-/// What stands between the sink and a peer that writes every frame by itself: it collects a batch, so that this leaves in
-/// one write as it does elsewhere.
+/// Stands between the sink and a peer that writes every frame by itself. It collects a batch, so that a batch leaves in
+/// one write, as with the other contestants.
 #[derive(Debug)]
 pub struct Collector {
     bytes: Vec<u8>,
-    /// Frames that are here, and how many make a batch.
+    /// The number of collected frames, and the number of frames in a batch.
     frames: usize,
     batch: usize,
     sink: Sink,
@@ -96,7 +97,7 @@ impl Collector {
     }
 }
 
-/// A source that takes writes too.
+/// A source that also takes writes.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     pub source: Source,

@@ -1,21 +1,22 @@
-//! What the system tells of a process and grants it: Linux, as it stands in `/proc`.
+//! The resources and limits of a process on Linux, from `/proc`.
 
 use std::fs;
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Open files of a process beside its connections: standard streams, listeners, `epoll` and the like.
+/// Open files of a process in addition to its connections: standard streams, listeners, `epoll` and others.
 const OTHER_FILES: usize = 100;
 
-/// Lets this process open as many files as the system grants it at most.
+/// Raises this process's limit of open files to the maximum that the system allows.
 pub fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    // Where that is refused, `need_open_files` will say what is missing.
+    // If the system refuses, `need_open_files` reports the problem.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// Refuses to begin what would fail midway: `connections` are files that are open at once in this process.
+/// Returns an error instead of failing later. `connections` is the number of files that are open at once in this
+/// process.
 pub fn need_open_files(connections: usize) -> io::Result<()> {
     let needed = connections + OTHER_FILES;
     match getrlimit(Resource::Nofile).current {
@@ -26,7 +27,7 @@ pub fn need_open_files(connections: usize) -> io::Result<()> {
     }
 }
 
-/// The bytes of a process, by its number or as `self`, that are in memory.
+/// The resident bytes of a process, given by its number or as `self`.
 pub fn resident(process: &str) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or(io::ErrorKind::NotFound)?;

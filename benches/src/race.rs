@@ -1,4 +1,4 @@
-//! Measuring: every contestant does the same work in the same process, in short turns one after the other.
+//! Measures contestants: all of them do the same work in the same process, in short turns one after the other.
 
 use std::io;
 use std::time::Duration;
@@ -7,21 +7,21 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::ours::Run;
 
-/// What a contestant is there for.
+/// The role of a contestant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     Ours,
     Peer,
-    /// What the machine allows.
+    /// The limit of the machine.
     Reference,
 }
 
-/// Somebody who does the work of a case.
+/// An implementation that does the work of a case.
 pub struct Contestant {
     pub name: String,
     pub standing: Standing,
-    /// One pass over the work. All but references must find the same.
+    /// One pass over the work. All contestants except references must return the same value.
     pub run: Run,
 }
 
@@ -43,28 +43,28 @@ impl Contestant {
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     pub rounds: usize,
-    /// How long the turn of a contestant in one round takes.
+    /// The time of one turn of a contestant in a round.
     pub turn: Duration,
 }
 
-/// The number of rounds that a person asks for.
+/// The number of rounds from the command line.
 ///
 /// # Errors
-/// It is no number, or zero: after no round there is no figure.
+/// The text is not a number, or it is zero: without a round there is no figure.
 pub fn rounds(text: Option<&str>) -> Result<usize, String> {
     let rounds = text.and_then(|text| text.parse().ok()).filter(|rounds| *rounds > 0);
     rounds.ok_or_else(|| "--rounds needs a whole number, at least 1".to_owned())
 }
 
-/// Lets `contestants` run and returns the median time of each for one of the `units` that a pass consists of, in
-/// nanoseconds of processor time, with the name and the standing.
+/// Runs `contestants` and returns the median time of each, with its name and its standing. The time is the processor
+/// time in nanoseconds for one of the `units` in a pass.
 ///
-/// Processor time, not that of the wall: what else the machine does is not counted.
+/// It is processor time, not wall-clock time: other work of the machine is not counted.
 pub fn run(mut contestants: Vec<Contestant>, units: usize, effort: Effort) -> Vec<(String, Standing, f64)> {
     let mut found = None;
     let mut passes = Vec::new();
     for contestant in &mut contestants {
-        // The first passes are for the caches; they also tell whether the work is the same.
+        // The first passes fill the caches. They also check that all contestants do the same work.
         for _ in 0..3 {
             let result = (contestant.run)();
             if contestant.standing != Standing::Reference {
@@ -81,7 +81,8 @@ pub fn run(mut contestants: Vec<Contestant>, units: usize, effort: Effort) -> Ve
     let mut times = vec![Vec::with_capacity(effort.rounds); contestants.len()];
     for round in 0..effort.rounds {
         for turn in 0..contestants.len() {
-            // Each round begins with another one: nobody always follows the same neighbor's leavings first.
+            // Each round begins with another contestant, so that no contestant always runs after the same neighbor and
+            // its cache contents.
             let index = (round + turn) % contestants.len();
             let time = timed(&mut contestants[index], passes[index]);
             times[index].push(time / (passes[index] * units) as f64);
@@ -103,12 +104,12 @@ fn processor_nanos() -> f64 {
     nanos(clock_gettime(ClockId::ThreadCPUTime))
 }
 
-/// What `work` takes of the processor time of all threads but this one: those of the server that is asked, since no other has
-/// anything to do.
+/// The processor time of all other threads during `work`. These are the threads of the server, because no other thread
+/// works.
 pub fn others_during(work: impl FnOnce() -> io::Result<()>) -> io::Result<f64> {
     let before = others_nanos();
     work()?;
-    // The server may still be on its way to its next wait.
+    // The server may not have reached its next wait yet.
     std::thread::sleep(Duration::from_micros(200));
     Ok(others_nanos() - before)
 }
@@ -121,7 +122,7 @@ fn nanos(time: Timespec) -> f64 {
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
-/// The middle of `values`; NaN when there are none.
+/// The median of `values`. NaN if there are none.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {

@@ -1,4 +1,4 @@
-//! What the machine allows: the least that could be called decoding and encoding.
+//! The limit of the machine: the smallest amount of work for decoding and encoding.
 
 use std::hint::black_box;
 
@@ -9,7 +9,7 @@ use crate::memory::{Sink, Source};
 use crate::ours::{Look, Run};
 use crate::random::Random;
 
-/// Copies the wire into the buffer and does nothing with it.
+/// Copies the wire into the buffer and does no other work.
 pub fn memcpy(wire: &Wire, buffer_len: usize) -> Run {
     let mut source = Source::new(wire);
     let len = wire.bytes.len();
@@ -24,7 +24,8 @@ pub fn memcpy(wire: &Wire, buffer_len: usize) -> Run {
     })
 }
 
-/// Decodes unfragmented text frames in place, and checks nothing but the UTF-8. `buffer_len` holds at least one of them.
+/// Decodes unfragmented text frames in place, and checks only the UTF-8. `buffer_len` is at least the length of one
+/// frame.
 pub fn decoder(wire: &Wire, reader: Reader, buffer_len: usize, mut look: impl Look) -> Run {
     let mut source = Source::new(wire);
     let mut buffer = vec![0; buffer_len];
@@ -39,7 +40,7 @@ pub fn decoder(wire: &Wire, reader: Reader, buffer_len: usize, mut look: impl Lo
                 look.text(payload(frame, reader));
                 messages += 1;
             }
-            // What is there of the next frame goes to the front.
+            // The beginning of the next frame moves to the front.
             kept = rest.len();
             buffer.copy_within(len - kept..len, 0);
         }
@@ -47,7 +48,7 @@ pub fn decoder(wire: &Wire, reader: Reader, buffer_len: usize, mut look: impl Lo
     })
 }
 
-/// The length of the frame at the front of `bytes`, if all of it is there.
+/// The length of the frame at the front of `bytes`, if it is complete.
 fn frame(bytes: &[u8], reader: Reader) -> Option<usize> {
     let (len, header) = header(bytes, reader)?;
     (bytes.len() >= header + len).then_some(header + len)
@@ -72,7 +73,7 @@ fn payload(frame: &mut [u8], reader: Reader) -> &str {
     simdutf8::basic::from_utf8(payload).expect("it is text")
 }
 
-/// Writes header and payload side by side into one buffer, masked for a client.
+/// Writes header and payload next to each other into one buffer, masked for a client.
 pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let text = text.to_owned();
     let sink = Sink::default();

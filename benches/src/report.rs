@@ -1,4 +1,4 @@
-//! What was measured: printed, and kept as JSON.
+//! The results: printed, and stored as JSON.
 
 use std::fmt::Write;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::goals::{Goal, Verdict};
 use crate::race::Standing;
 
-/// Everything that `compare` measured.
+/// All results of `compare`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// The processor, as it names itself.
+    /// The name of the processor.
     pub machine: String,
     pub cases: Vec<Case>,
 }
 
 impl Report {
-    /// Replaces what it says of a case, or adds it.
+    /// Adds a case, or replaces the stored one.
     pub fn put(&mut self, case: Case) {
         match self.cases.iter_mut().find(|other| other.subject == case.subject && other.name == case.name) {
             Some(other) => *other = case,
@@ -44,7 +44,7 @@ pub struct Score {
     pub value: f64,
 }
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
     #[serde(rename = "ns a message")]
@@ -87,20 +87,20 @@ impl Case {
         case
     }
 
-    /// The best of one standing.
+    /// The best result with one standing.
     pub fn best(&self, standing: Standing) -> Option<&Score> {
         let better = |a: &&Score, b: &&Score| self.unit.better(a.value, b.value).total_cmp(&1.0);
         self.results.iter().filter(|score| score.standing == standing).max_by(better)
     }
 
-    /// The results in their order from best to worst.
+    /// The results, from best to worst.
     pub fn ranking(&self) -> Vec<&Score> {
         let mut scores: Vec<_> = self.results.iter().collect();
         scores.sort_by(|a, b| self.unit.better(b.value, a.value).total_cmp(&1.0));
         scores
     }
 
-    /// The case as it is printed.
+    /// The printed text of the case.
     pub fn print(&self) -> String {
         let mut out = format!("{} {} ({})\n", self.subject, self.name, self.unit.name());
         let best = self.best(Standing::Peer).map(|peer| peer.value);
@@ -120,7 +120,7 @@ impl Case {
     }
 }
 
-/// A size as people write it.
+/// A size with its unit.
 pub fn size(len: usize) -> String {
     const KIB: usize = 1 << 10;
     match len {
@@ -130,7 +130,7 @@ pub fn size(len: usize) -> String {
     }
 }
 
-/// Three digits that count.
+/// A figure with three significant digits.
 pub fn figure(value: f64) -> String {
     match value.abs() {
         large if large >= 100.0 => format!("{value:.0}"),

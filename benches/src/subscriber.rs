@@ -1,10 +1,10 @@
-//! A client of our server, with no more than it takes: its side of the upgrade, of a request and of an event.
+//! A minimal client of our server: its side of the upgrade, of a request and of an event.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 use crate::corpus::{EVENT, frame};
 
-/// Asks for the upgrade, with an offer to compress if `deflate`, and waits for the first message.
+/// Requests the upgrade, offers compression if `deflate`, and waits for the first message.
 pub fn upgrade<S: Read + Write>(stream: &mut BufReader<S>, deflate: bool) -> io::Result<()> {
     let offer = if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
     let request = format!(
@@ -51,7 +51,7 @@ pub fn ask<S: Read + Write>(stream: &mut BufReader<S>, text: &str) -> io::Result
 pub fn skip(stream: &mut impl Read) -> io::Result<()> {
     let mut head = [0; 2];
     stream.read_exact(&mut head)?;
-    // Text, whole, compressed or not: nothing else is expected here.
+    // The frame is a complete text message, compressed or not. The client handles no other frame.
     if head[0] & !0x40 != 0x81 {
         return Err(io::ErrorKind::InvalidData.into());
     }

@@ -45,7 +45,7 @@ Examples:
   MULTIWA_WS_API_KEY=secret multiwa-ws listen ws://127.0.0.1:3001/ws --profile profile-123
   MULTIWA_WS_API_KEY=secret multiwa-ws ping ws://127.0.0.1:3001/ws";
 
-/// A key, which cannot be empty.
+/// Parses a key, which must not be empty.
 pub(crate) fn api_key(text: &str) -> Result<ApiKey, String> {
     let key = ApiKey::new(text);
     if key.expose().is_empty() {
@@ -54,7 +54,7 @@ pub(crate) fn api_key(text: &str) -> Result<ApiKey, String> {
     Ok(key)
 }
 
-/// A duration with units, such as `30s`, `5m` or `1h 30m`.
+/// Parses a duration with units, such as `30s`, `5m` or `1h 30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration = text.parse().map_err(|_| HOW_TO_WRITE_A_DURATION.to_owned())?;
     match Duration::try_from(duration) {

@@ -1,4 +1,4 @@
-//! What every command that connects to a server is told, and the client that it makes of it.
+//! The arguments of every command that connects to a server, and the client built from them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,54 +11,56 @@ use crate::args;
 use crate::exit::End;
 use crate::output::note;
 
-/// How long closing may take: less than a client waits before it cuts a connection itself, 5 s, so that it is known whether
-/// the server has answered.
+/// How long closing may take. It is less than the close timeout of the client, 5 s, so that the program knows whether the
+/// server has answered.
 pub(crate) const CLOSE_LIMIT: Duration = Duration::from_secs(4);
 
-/// Where to connect to, and as whom.
+/// The server to connect to, and the credentials.
 #[derive(clap::Args)]
 pub(crate) struct Connection {
-    /// The server: ws://HOST:PORT/ws or wss://HOST:PORT/ws; without a port it is 80 or 443
-    // A string, as the headers below: what is wrong with it must be said without showing it, for it may hold a key.
+    /// The server: ws://HOST:PORT/ws or wss://HOST:PORT/ws; the default port is 80 or 443
+    // A string, like the headers below: an error message must not show the value, since it may contain a key.
     url: String,
-    /// The key that the server asks for; other users of the machine cannot see it in the environment
+    /// The API key; other users of the machine cannot see it in the environment variable
     #[arg(long, value_name = "KEY", env = "MULTIWA_WS_API_KEY", hide_env_values = true, value_parser = args::api_key)]
     api_key: Option<ApiKey>,
-    /// A further header of the request, such as `Origin: https://example.org`; may be repeated
+    /// An additional header of the request, such as `Origin: https://example.org`; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
-    /// A file of certificates in PEM that are trusted instead of those of the system; may be repeated
+    /// A PEM file of certificates to trust instead of those of the system; may be repeated
     #[arg(long = "ca", value_name = "FILE")]
     authorities: Vec<PathBuf>,
-    /// Accept any certificate: whoever is on the way can read and change everything, the key included. For tests
+    /// Accept any certificate. An attacker on the network can then read and change everything, including the key. For
+    /// tests
     #[arg(long, conflicts_with = "authorities")]
     insecure: bool,
     /// The HTTP proxy to connect through: http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
-    // A string, as the URL: it may hold a password.
+    // A string, like the URL: it may contain a password.
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
-    /// Connect through the proxy that https_proxy, http_proxy or all_proxy names, but for the hosts in no_proxy
+    /// Connect through the proxy in https_proxy, http_proxy or all_proxy, except for the hosts in no_proxy
     #[arg(long, conflicts_with = "proxy")]
     proxy_env: bool,
-    /// How long connecting may take, and each answer of the server
+    /// The time limit for connecting, and for each answer of the server
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = args::duration)]
     timeout: Duration,
 }
 
 impl Connection {
-    /// The server, to be shown: without its query, which may hold a key.
+    /// The server for messages to the user: without the query, which may contain a key.
     pub(crate) fn endpoint(&self) -> Result<Endpoint, End> {
         self.url.parse().map_err(|error| End::Usage(format!("the URL cannot be used: {error}")))
     }
 
-    /// A client that is to be started.
+    /// The builder of the client.
     pub(crate) fn client(&self, reconnect: ReconnectConfig) -> Result<ClientBuilder, End> {
         let mut builder = Client::builder(self.url.as_str()).session(ClientConfig {
             connect_timeout: self.timeout,
             upgrade_timeout: self.timeout,
             ack_timeout: Some(self.timeout),
             request_timeout: self.timeout,
-            // As many as a server has subscriptions by default: each is a request, and nothing else is asked for.
+            // As many as the subscriptions that a server allows by default: each one is a request, and the program sends
+            // no others.
             max_requests: 256,
             reconnect,
             ..ClientConfig::default()
@@ -88,7 +90,7 @@ impl Connection {
         Ok(builder)
     }
 
-    /// Other than the usual TLS, if that is wished.
+    /// The TLS settings, if they differ from the default.
     fn tls(&self) -> Result<Option<ClientTls>, End> {
         let mut builder = ClientTls::builder();
         if self.insecure {

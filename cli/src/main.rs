@@ -41,7 +41,7 @@ fn run(command: Command) -> Result<(), End> {
             Command::Man { command } => manual::page(command.as_deref()),
         }
     });
-    // A thread may wait for standard input, or for a reader of standard output: nothing that the end waits for.
+    // A thread may block on standard input or on standard output. The program does not wait for it.
     runtime.shutdown_background();
     result
 }

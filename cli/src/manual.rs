@@ -1,4 +1,4 @@
-//! What shells and `man` are told of the command line.
+//! The completion scripts and manual pages of the command line.
 
 use std::io::{self, Write};
 

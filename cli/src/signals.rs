@@ -1,4 +1,4 @@
-//! Signals: the user, or the system, asks the program to end or to read its settings again.
+//! The signals with which the user or the system asks the program to end or to reload its settings.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use crate::exit::End;
 /// A signal that asks the program to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// SIGINT, or Ctrl-C: a person stops the program.
+    /// SIGINT or Ctrl-C: a user stops the program.
     Interrupt,
-    /// SIGTERM: the system, or whoever supervises the program, asks it to end.
+    /// SIGTERM: the system or a supervisor asks the program to end.
     #[cfg(unix)]
     Terminate,
 }
 
-/// Signals that ask the program to end, received from its creation on.
+/// The signals that ask the program to end. It receives every signal after its creation.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     #[cfg(unix)]
@@ -54,7 +54,8 @@ impl Interrupts {
         Signal::Interrupt
     }
 
-    /// What `closing` returns, if it is done within `limit` and before another signal. Otherwise what is open is cut.
+    /// The output of `closing`, if it completes within `limit` and before another signal. Otherwise `None`: open
+    /// connections are aborted.
     pub(crate) async fn last<T>(mut self, limit: Duration, closing: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             closed = closing => Some(closed),
@@ -64,10 +65,10 @@ impl Interrupts {
     }
 }
 
-/// Signals that ask the program to read its settings again.
+/// The signals that ask the program to reload its settings.
 #[derive(Debug)]
 pub(crate) struct Hangups {
-    /// Unless they are heard, these signals end the program.
+    /// A program that does not handle these signals is ended by them.
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
 }
@@ -96,7 +97,7 @@ impl Hangups {
     }
 }
 
-/// Hears one kind of signal.
+/// Listens for one kind of signal.
 #[cfg(unix)]
 fn hear(kind: tokio::signal::unix::SignalKind) -> Result<tokio::signal::unix::Signal, End> {
     tokio::signal::unix::signal(kind).map_err(|error| End::Failed(format!("signals cannot be heard: {error}")))

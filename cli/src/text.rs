@@ -3,26 +3,26 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// `text` with everything that could steer a terminal, or hide what stands there, written as an escape.
+/// `text` with an escape for every character that could control a terminal or hide text on it.
 ///
-/// These are the control characters of ASCII and Latin-1, which begin terminal sequences, the separators of lines, and the
-/// marks that turn the direction of writing.
+/// These are the control characters of ASCII and Latin-1, which begin terminal sequences, the line separators, and the
+/// marks that change the direction of text.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     escape(text, |c, out| out.extend(c.escape_default()))
 }
 
-/// The same for a line of JSON, which is the same value afterwards. It has no such characters outside strings.
+/// The same for a line of JSON. Its value does not change: JSON has such characters only in strings.
 pub(crate) fn printable_json(json: &str) -> Cow<'_, str> {
     escape(json, |c, out| {
         let mut units = [0; 2];
         for unit in c.encode_utf16(&mut units) {
-            // A `String` takes everything.
+            // Writing to a `String` cannot fail.
             let _ = write!(out, "\\u{unit:04x}");
         }
     })
 }
 
-/// JSON without the white space between its tokens, so that it fits on a line. Everything else is kept as it is written.
+/// JSON without the white space between its tokens, so that it fits on one line. Everything else is unchanged.
 pub(crate) fn compact(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let (mut in_string, mut escaped) = (false, false);
@@ -39,7 +39,7 @@ pub(crate) fn compact(json: &str) -> String {
     out
 }
 
-/// `text` without the byte order mark that some editors put before it.
+/// `text` without the byte order mark that some editors add at the start.
 pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }

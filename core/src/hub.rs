@@ -1,4 +1,4 @@
-//! Fan-out: which connections get an event, and its bytes, once for all of them.
+//! Fan-out: finds the connections that receive an event, and encodes the event once for all of them.
 
 mod small_map;
 
@@ -9,16 +9,18 @@ use self::small_map::SmallMap;
 use crate::session::{Event, EventNames, SubscriptionSet};
 use crate::websocket::SharedMessage;
 
-/// The subscriptions of all connections of a server, arranged by what is published.
+/// The subscriptions of all connections of a server, indexed by profile and event name.
 ///
-/// `K` names a connection. Finding the receivers of an event costs what the receivers are, not what the connections are.
+/// `K` identifies a connection. The cost of finding the receivers of an event depends on the number of receivers, not
+/// on the number of connections.
 ///
 /// - Getters: [`len`](Self::len), [`is_empty`](Self::is_empty), [`receivers`](Self::receivers).
-/// - Commands: [`update`](Self::update) when a connection's set has changed, [`remove`](Self::remove) when it has ended,
-///   [`publish`](Self::publish).
+/// - Commands: [`update`](Self::update) when the set of a connection has changed, [`remove`](Self::remove) when the
+///   connection has ended, [`publish`](Self::publish).
 ///
-/// Events are delivered in the order of the calls, and a subscription counts from `update` to the next `update`
-/// (`protocol.md`, Subscriptions and filtering): queue the acknowledgement between the two and both rules hold.
+/// Events are delivered in the order of the calls, and a subscription is active from one `update` to the next. Queue
+/// the `ack` of a change together with its `update`, without a `publish` in between: then the order of `protocol.md`,
+/// Subscriptions and filtering, holds.
 ///
 /// ```
 /// use multiwa_ws_core::hub::Hub;
@@ -35,7 +37,7 @@ use crate::websocket::SharedMessage;
 pub struct Hub<K> {
     connections: BTreeMap<K, SubscriptionSet>,
     profiles: BTreeMap<Arc<str>, Topic<K>>,
-    /// For events that concern every profile: what each connection subscribes to, whatever the profile.
+    /// For events that concern every profile: the subscriptions of each connection to any profile.
     any_profile: Topic<K>,
 }
 
@@ -46,20 +48,20 @@ impl<K: Ord + Copy> Hub<K> {
         Self { connections: BTreeMap::new(), profiles: BTreeMap::new(), any_profile: Topic::new() }
     }
 
-    /// Connections that subscribe to something.
+    /// The number of connections that have a subscription.
     #[must_use]
     pub fn len(&self) -> usize {
         self.connections.len()
     }
 
-    /// Whether no connection subscribes to anything.
+    /// Whether no connection has a subscription.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty()
     }
 
-    /// The connections that get an event `name` of `profile`, or of every profile when that is `None`: each once, in an
-    /// order that is the same for the same calls.
+    /// The connections that receive an event `name` of `profile`, or of every profile when `profile` is `None`. Each
+    /// connection comes once. The order is the same for the same calls.
     pub fn receivers(&self, profile: Option<&str>, name: &str) -> impl Iterator<Item = K> {
         let topic = match profile {
             Some(profile) => self.profiles.get(profile),
@@ -68,9 +70,10 @@ impl<K: Ord + Copy> Hub<K> {
         topic.into_iter().flat_map(move |topic| topic.receivers(name))
     }
 
-    /// From now on the connection `id` subscribes to `set`, and to nothing it subscribed to before.
+    /// Replaces the subscriptions of the connection `id` with `set`.
     ///
-    /// It costs what the profiles that have changed hold: a client with a large set cannot make each small change dear.
+    /// The cost depends only on the profiles that have changed, so a client with a large set cannot make each small
+    /// change expensive.
     pub fn update(&mut self, id: K, set: SubscriptionSet) {
         let before = self.connections.remove(&id).unwrap_or_default();
         for (profile, names) in before.shared().filter(|(profile, names)| set.get(profile) != Some(names)) {
@@ -84,13 +87,13 @@ impl<K: Ord + Copy> Hub<K> {
         }
     }
 
-    /// The connection `id` has ended, or subscribes to nothing any more.
+    /// Removes the connection `id`, which has ended or has no subscription any more.
     pub fn remove(&mut self, id: K) {
         self.update(id, SubscriptionSet::default());
     }
 
-    /// Encodes `event` once and hands it to `deliver` for each receiver; returns how many there were. An event that
-    /// nobody subscribes to is not encoded.
+    /// Encodes `event` once, passes it to `deliver` for each receiver, and returns the number of receivers. An event
+    /// without receivers is not encoded.
     pub fn publish(&self, event: &Event<'_>, mut deliver: impl FnMut(K, &SharedMessage)) -> usize {
         let name = event.name();
         let profile = event.profile_id();
@@ -133,14 +136,15 @@ impl<K: Ord + Copy> Default for Hub<K> {
     }
 }
 
-/// Who subscribes to the events of one profile, or of any.
+/// The subscribers to the events of one profile, or of any profile.
 #[derive(Clone, Debug)]
 struct Topic<K> {
     every: Subscribers<K>,
     named: SmallMap<Arc<str>, Subscribers<K>>,
 }
 
-/// Connections, each with how many of its subscriptions put it here: one for the events of one profile, maybe more for any.
+/// Connections, each with the number of its subscriptions that are counted here: one in the topic of a profile,
+/// possibly more in the topic of any profile.
 type Subscribers<K> = SmallMap<K, usize>;
 
 impl<K: Ord + Copy> Topic<K> {
@@ -152,7 +156,7 @@ impl<K: Ord + Copy> Topic<K> {
         self.every.is_empty() && self.named.is_empty()
     }
 
-    /// Those of every event, and then those of the name that are not among them.
+    /// The subscribers to every event, then the other subscribers to this name.
     fn receivers(&self, name: &str) -> impl Iterator<Item = K> {
         let named = self.named.get(name).into_iter().flat_map(SmallMap::keys);
         self.every.keys().chain(named.filter(|id| self.every.get(*id).is_none())).copied()

@@ -1,4 +1,4 @@
-//! What both whole peers do: hand what a session says to its connection.
+//! Code that the client and the server share: it passes the output of a session to its connection.
 
 use crate::Instant;
 use crate::frame::CloseCode;
@@ -8,7 +8,7 @@ use crate::websocket::{SendError, Sender};
 /// A session of either role, as a source of messages and actions.
 pub(crate) trait Session {
     fn poll_message(&self) -> Option<&str>;
-    /// The connection took the message, and has `waiting` bytes to write.
+    /// The connection accepted the message, and has `waiting` bytes to write.
     fn message_sent(&mut self, waiting: usize);
     fn poll_action(&mut self) -> Option<Action>;
 }
@@ -41,7 +41,7 @@ impl Session for ServerSession {
     }
 }
 
-/// Queues what the session has to say, as long as the connection takes it.
+/// Queues the messages of the session, as long as the connection accepts them.
 pub(crate) fn send_messages(session: &mut impl Session, out: &mut Sender<'_>) {
     while let Some(message) = session.poll_message() {
         if out.send_text(message).is_err() {
@@ -51,19 +51,19 @@ pub(crate) fn send_messages(session: &mut impl Session, out: &mut Sender<'_>) {
     }
 }
 
-/// Does to an open connection what the session asks for.
+/// Performs the actions of the session on an open connection.
 pub(crate) fn act(now: Instant, session: &mut impl Session, out: &mut Sender<'_>) {
     while let Some(action) = session.poll_action() {
         match action {
             Action::Close { code, reason } => close(now, out, code, reason),
             Action::Abort => out.abort(now),
-            // It is there.
+            // The connection exists already.
             Action::Connect { .. } => {}
         }
     }
 }
 
-/// Starts the closing handshake, or ends the connection at once when not even a Close frame may be sent.
+/// Starts the closing handshake, or ends the connection at once when the Close frame cannot be sent.
 pub(crate) fn close(now: Instant, out: &mut Sender<'_>, code: u16, reason: &str) {
     match out.close(now, CloseCode::new(code), reason) {
         Ok(()) | Err(SendError::Closed) => {}

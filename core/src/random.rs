@@ -7,8 +7,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// The one source of randomness of a state machine: ChaCha with 12 rounds, seeded by the caller.
 ///
-/// RFC 6455 section 10.3 wants masking keys that a peer cannot predict, so the seed must come from the operating system or
-/// from a hardware source; a simulation passes a fixed one and gets identical bytes each time.
+/// RFC 6455 section 10.3 requires masking keys that a peer cannot predict, so the seed must come from the operating
+/// system or from a hardware source. A simulation passes a fixed seed and gets the same bytes each time.
 #[derive(Clone)]
 pub(crate) struct Random(ChaCha12Rng);
 
@@ -28,9 +28,9 @@ impl Random {
         bytes
     }
 
-    /// A number in `0..=max`, each equally likely but for a bias below 2^-32 of the range.
+    /// A random number in `0..=max`. All numbers are equally likely, except for a bias below 2^-32 of the range.
     pub(crate) fn up_to(&mut self, max: u64) -> u64 {
-        // The high half of a 64 by 64 bit product maps the draw onto the range without a division.
+        // The high half of a 64 by 64 bit product maps the random number onto the range without a division.
         let range = u128::from(max) + 1;
         u64::try_from((u128::from(self.0.next_u64()) * range) >> 64).unwrap_or(max)
     }
@@ -41,7 +41,7 @@ impl Random {
     }
 }
 
-/// Never the state: whoever reads it can predict every masking key to come.
+/// Does not print the state: with it, a reader can predict every later masking key.
 impl fmt::Debug for Random {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Random")

@@ -1,8 +1,9 @@
-//! Which vector instructions to use.
+//! Selects the vector instructions.
 
 use fearless_simd::Level;
 
-/// Those of the processor; without `std` nobody can ask it, and those that every processor of the target has are taken.
+/// The widest vector instructions of the processor. Without `std` they cannot be detected, so it returns those that
+/// every processor of the target has.
 #[inline]
 pub(crate) fn widest() -> Level {
     #[cfg(feature = "std")]

@@ -1,4 +1,4 @@
-//! Time as the core sees it: an integer that the caller supplies.
+//! Time in the core: an integer that the caller supplies.
 
 use core::ops::{Add, AddAssign};
 use core::time::Duration;
@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 /// A point on the caller's monotonic clock, in nanoseconds since an epoch of the caller's choice.
 ///
-/// The core owns no clock: every `handle_*` method takes the present as an argument. Only differences matter, so the epoch
-/// may be the start of the program, of the machine or of a simulation. A value that lies before an earlier one is treated
-/// as that earlier one: time never runs backwards inside a state machine.
+/// The core has no clock: every `handle_*` method takes the present time as an argument. Only differences matter, so
+/// the epoch may be the start of the program, of the machine or of a simulation. Time never runs backwards inside a
+/// state machine: a value before an earlier one is treated as the earlier one.
 ///
 /// ```
 /// use core::time::Duration;
@@ -57,9 +57,9 @@ impl AddAssign<Duration> for Instant {
     }
 }
 
-/// What the calendar says at one [`Instant`], so that timestamps can be written without a clock.
+/// The wall-clock time at one [`Instant`], so that timestamps can be written without a clock.
 ///
-/// The caller reads its wall clock once, at construction, and again whenever that clock was set.
+/// The caller reads its wall clock once, at construction. If that clock is set later, construct a new value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WallClock {
     at: Instant,
@@ -69,7 +69,7 @@ pub struct WallClock {
 impl WallClock {
     /// At instant `at`, the wall clock showed `unix_millis` milliseconds since 1970-01-01T00:00:00Z.
     ///
-    /// Values beyond the years -9999 to 9999 are clamped to them.
+    /// Values outside the years -9999 to 9999 are clamped to that range.
     #[must_use]
     pub fn new(at: Instant, unix_millis: i64) -> Self {
         let limit = if unix_millis < 0 { Timestamp::MIN } else { Timestamp::MAX };

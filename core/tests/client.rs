@@ -1,4 +1,4 @@
-//! The whole client: what its commands do to the transport.
+//! The whole client: how its commands affect the transport.
 #![cfg(test)]
 
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn open_with(config: Config) -> Client {
     client
 }
 
-/// Hands `bytes` over; what the client returns for them, and before them.
+/// Passes `bytes` to the client. Returns the events before them and the events that they cause.
 fn receive(client: &mut Client, bytes: &mut [u8]) -> Vec<ClientEvent<'static>> {
     let (mut input, mut events) = (bytes, Vec::new());
     while let Some(received) = client.handle_input(NOW, &mut input) {
@@ -45,7 +45,7 @@ fn receive(client: &mut Client, bytes: &mut [u8]) -> Vec<ClientEvent<'static>> {
     events
 }
 
-/// What the client wants written, taken by the transport.
+/// The bytes that the client has queued. The transport takes all of them.
 fn written(client: &mut Client) -> Vec<u8> {
     let mut slices = [&[][..]; 8];
     let filled = client.poll_transmit(&mut slices);
@@ -126,7 +126,7 @@ fn closing_while_the_transport_is_being_opened_gives_the_attempt_up() {
 
 const REDIRECT: &[u8] = b"HTTP/1.1 307 Elsewhere\r\nLocation: /b?apiKey=s3cret\r\nContent-Length: 0\r\n\r\n";
 
-/// The server answers with `answer`; what the client wants done then.
+/// The server answers with `answer`. Returns the next action of the client.
 fn answered(client: &mut Client, answer: &[u8]) -> Option<TransportAction> {
     let _ = written(client);
     receive(client, &mut answer.to_vec());
@@ -140,7 +140,7 @@ fn a_redirect_asks_for_another_transport_within_the_same_attempt() {
     assert_eq!((refusal.status, refusal.location()), (307, Some("/b?apiKey=s3cret")));
     assert!(!format!("{refusal:?}").contains("s3cret"));
     assert_eq!((client.poll_action(), client.session().state()), (None, ClientState::Connecting));
-    // The connect timeout begins anew.
+    // The connect timeout starts again.
     assert_eq!(client.poll_timeout(), Some(NOW + Duration::from_secs(10)));
 
     client.connected(NOW, ClientRequest::new("h", "/b")).unwrap();
@@ -196,13 +196,13 @@ fn a_reset_before_any_answer_names_the_deployed_gateway_like_an_end() {
     client.handle_lost(NOW, DisconnectReason::Io);
     assert!(client.failure().unwrap().to_string().contains("socket.io"));
     assert_eq!(client.session().last_disconnect(), Some(DisconnectReason::Io));
-    // A later failure of another kind is not told with these words.
+    // A later failure of another kind does not have this error.
     client.handle_timeout(client.poll_timeout().unwrap());
     client.connect_failed(client.poll_timeout().unwrap(), DisconnectReason::Io);
     assert_eq!(client.failure(), None);
 }
 
-/// The frames in which a server sends these texts.
+/// The frames of a server for these texts.
 fn frames(texts: &[&str]) -> Vec<u8> {
     let frame = |text: &&str| [&[0x81, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     texts.iter().flat_map(frame).collect()
@@ -235,7 +235,8 @@ fn f_02_what_an_ack_brings_without_a_request_of_its_own_comes_before_the_next_ev
     let event = r#"{"type":"event","payload":{"event":"e","profileId":"p","data":1}}"#;
     let mut segment = frames(&[r#"{"type":"ack","payload":{}}"#, &ack]);
     tell(&mut client, &mut &mut segment[..]);
-    // On the next connection the subscription is asked for by the client itself: its `ack` ends no request of the application.
+    // On the next connection, the client sends the subscription by itself, so its `ack` ends no request of the
+    // application.
     client.handle_lost(NOW, DisconnectReason::Io);
     tell(&mut client, &mut &mut [][..]);
     client.handle_timeout(client.poll_timeout().unwrap());
@@ -275,7 +276,7 @@ fn f_15_an_attempt_that_failed_asks_nobody_to_drop_a_transport() {
     assert_eq!(client.poll_action(), Some(TransportAction::Connect { attempt: 1 }));
     client.connect_failed(NOW, DisconnectReason::Io);
     assert_eq!(client.poll_action(), None);
-    // Nor does one that ends before anybody was asked to open it.
+    // An attempt that ends before its action was polled also leaves no action.
     client.handle_timeout(client.poll_timeout().unwrap());
     client.handle_timeout(client.poll_timeout().unwrap());
     assert_eq!((client.poll_action(), client.session().state()), (None, ClientState::Backoff));
@@ -289,7 +290,7 @@ fn answer_to(client: &mut Client) -> Vec<u8> {
     server.poll_accepted().unwrap().unsent
 }
 
-/// What the client returns for this input, in words.
+/// The events that the client returns for this input, as text.
 fn tell(client: &mut Client, input: &mut &mut [u8]) -> Vec<String> {
     let mut told = Vec::new();
     while let Some(received) = client.handle_input(NOW, input) {
@@ -310,7 +311,7 @@ fn what_no_byte_brings_is_returned_by_poll_event() {
 #[test]
 fn each_way_to_get_no_valid_answer_to_the_upgrade_is_told_apart() {
     let config = Config {
-        // The session waits longer, so that it is the upgrade that gives up.
+        // The session has a longer timeout, so that the upgrade times out first.
         handshake: HandshakeLimits { timeout: Duration::from_secs(5), ..HandshakeLimits::default() },
         ..Config::default()
     };

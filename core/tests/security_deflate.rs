@@ -1,4 +1,4 @@
-//! The suite of the same name in the test package once more, over the codec of the features that this package is built with.
+//! Runs the suite of the same name in the test package again, over the codec that the features of this package select.
 
 #[path = "../../tests/tests/security_deflate.rs"]
 mod suite;

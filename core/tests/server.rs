@@ -60,7 +60,7 @@ fn a_binary_message_closes_the_connection_with_1003() {
 fn a_decision_whose_answer_is_one_too_many_closes_the_connection_at_once() {
     let mut config = Config::default();
     config.session.policy = SubscribePolicy::Ask;
-    // Room for the request, not for the answer beside what the client did not read.
+    // There is room for the request, but not for the answer as long as the client has not read the earlier messages.
     config.session.max_queued_bytes = 200;
     config.websocket.max_queued = 0;
     for allow in [true, false] {

@@ -1,4 +1,4 @@
-//! Every example message of the source document decodes, encodes and round-trips.
+//! Every example message of the source document can be decoded and encoded, and round-trips.
 #![cfg(test)]
 
 use multiwa_ws_core::session::{

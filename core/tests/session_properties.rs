@@ -1,4 +1,4 @@
-//! Whatever is called in whatever order, the sessions keep their promises.
+//! The guarantees of the sessions hold for any calls in any order.
 #![cfg(test)]
 
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ enum Operation {
 enum Envelope {
     Hello,
     Ping,
-    /// An answer to the n-th message that was sent, old ones included.
+    /// An answer to the n-th sent message, including old ones.
     Answer(&'static str, usize),
     Event(u8, u8),
     Text(&'static str),
@@ -90,12 +90,12 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Drives one client and checks after each call what must hold always.
+/// Drives one client and checks after each call the conditions that must always hold.
 struct Model {
     client: ClientSession,
     now: Instant,
     sent: Vec<Value>,
-    /// Each request of the application, and how often its end was told.
+    /// Each request of the application, and how often its end was reported.
     requests: BTreeMap<RequestId, u32>,
     closed: u32,
     trace: String,
@@ -120,7 +120,7 @@ impl Model {
         let before = self.client.state();
         self.apply(operation);
         let after = self.client.state();
-        // One call moves at most twice: to a state that something else leads out of at once.
+        // One call makes at most two transitions: the state after the first one can end at once.
         let step = |from, to| diagram().any(|arrow| arrow == (from, to));
         let twice = || diagram().any(|(start, middle)| start == before && step(middle, after));
         assert!(before == after || step(before, after) || twice(), "{before} to {after} by {operation:?}");
@@ -281,7 +281,7 @@ proptest! {
         prop_assert_eq!(run(), run());
     }
 
-    /// Both roles joined by a link that loses nothing: what the client holds live is what the server holds.
+    /// Both roles, joined by a link that loses nothing: the active subscriptions of the client are those of the server.
     #[test]
     fn both_peers_agree_on_the_subscriptions(
         operations in prop::collection::vec(operation(), 0..60), sets in any::<bool>(), displace in any::<bool>(),
@@ -339,7 +339,7 @@ proptest! {
     }
 }
 
-/// JSON and broken JSON that looks like requests.
+/// Valid and invalid JSON that looks like requests.
 fn any_text() -> impl Strategy<Value = String> {
     let value =
         prop::sample::select(vec!["null", "\"\"", "\"p\"", "5", "[]", "[\"*\"]", "[1]", "{}", "{\"a\":[]}", "tru"]);
@@ -359,7 +359,7 @@ fn any_text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// The arrows that `docs/architecture.md` draws between the states of the client.
+/// The transitions between the states of the client in the diagram of `docs/architecture.md`.
 fn diagram() -> impl Iterator<Item = (ClientState, ClientState)> {
     const PAGE: &str = include_str!("../../docs/architecture.md");
     let (_, arrows) = PAGE.split_once("[*] --> Idle\n").unwrap();

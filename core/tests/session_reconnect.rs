@@ -1,4 +1,4 @@
-//! Losses, the back-off, and what a new connection brings back (`protocol.md`, Client lifecycle).
+//! Lost connections, the back-off, and the state that a new connection restores (`protocol.md`, Client lifecycle).
 #![cfg(test)]
 
 mod session_kit;
@@ -32,13 +32,13 @@ fn each_desired_subscription_is_asked_for_again_in_the_order_of_asking() {
     assert!(kit.client.active().is_empty());
     assert_eq!(kit.client.desired().len(), 3);
     kit.back_off();
-    // A command in between comes after what was wanted before.
+    // A command sent during the back-off comes after the earlier desired subscriptions.
     kit.subscribe("a2", &["x"]);
     kit.greet(SETS);
     let sent = kit.sent();
     assert_eq!(profiles(&sent), ["c", "a", "b", "a2"]);
     for request in &sent[..3] {
-        // The application asked for it once and was told once.
+        // The application sent one request and has already received its outcome.
         assert!(!kit.answer(request, "ack", &json!({})));
         assert_eq!(kit.client.state(), ClientState::AwaitingAck);
     }
@@ -74,13 +74,14 @@ fn a_loss_is_told_as_a_gap() {
     kit.pass(seconds(7));
     kit.client.lost(kit.now, DisconnectReason::Io);
     assert_eq!(kit.client.gap_since(), Some(from));
-    // Failing attempts do not shorten it.
+    // Failed attempts do not shorten the gap.
     for _ in 0..3 {
         kit.back_off();
         kit.actions();
         kit.client.lost(kit.now, DisconnectReason::Io);
     }
-    // Nor does a connection that was lost before it was ready, whatever it made live.
+    // A connection that is lost before it is ready does not shorten the gap either, even if some of its subscriptions
+    // were active.
     kit.back_off();
     kit.greet(NO_SETS);
     kit.subscribe("a", &["y"]);
@@ -289,7 +290,8 @@ fn a_server_that_lost_its_sets_gets_the_first_profile_and_the_others_stay_desire
     let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     assert_eq!(failed.len(), 1);
     assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(Refusal::SetsUnsupported)));
-    // To unsubscribe from what is not active must not clear what is, nor make room for another profile.
+    // To unsubscribe from a profile that is not active must not clear the active one, and must not allow another
+    // profile.
     kit.client.ping(kit.now).unwrap();
     kit.client.unsubscribe(kit.now, Some("a")).unwrap();
     let another = kit.client.subscribe(kit.now, "c", &EventNames::every());
@@ -315,7 +317,7 @@ fn a_profile_that_was_held_back_is_asked_for_once_its_turn_comes() {
     kit.back_off();
     kit.greet(NO_SETS);
     assert_eq!(profiles(&kit.settle()), ["c"]);
-    // Not before the server has answered: the application may still choose another one.
+    // The next request waits for the answer of the server, because the application may still choose another profile.
     kit.client.unsubscribe(kit.now, Some("c")).unwrap();
     let request = kit.sent().remove(0);
     assert!(kit.sent().is_empty());
@@ -323,7 +325,7 @@ fn a_profile_that_was_held_back_is_asked_for_once_its_turn_comes() {
     let asked = kit.sent();
     assert_eq!(profiles(&asked), ["b"]);
     assert_eq!(asked[0]["payload"], json!({"profileId": "b", "events": ["x"]}));
-    // One that is refused leaves its place to the next.
+    // If a profile is refused, the next one takes its place.
     kit.answer(&asked[0], "error", &json!({"error": "no"}));
     assert_eq!(profiles(&kit.settle()), ["a"]);
     assert!(kit.delivers(Some("a"), "x"));
@@ -438,7 +440,7 @@ fn an_old_ping_never_judges_a_new_connection() {
     assert!(kit.sent().is_empty());
 }
 
-/// Cuts the connection after each message of a session with three subscriptions, 10,000 times.
+/// Loses the connection after each message of a session with three subscriptions, 10,000 times.
 #[test]
 fn after_any_loss_each_desired_subscription_is_active_exactly_once() {
     let mut kit = Kit::new(quiet());
@@ -453,7 +455,7 @@ fn after_any_loss_each_desired_subscription_is_active_exactly_once() {
         let _ = kit.receive(session_kit::HELLO);
         let mut live = Vec::new();
         for _ in 0..round % 7 {
-            // Sent and answered in turns, so that the cut falls on either side of each answer.
+            // Messages and answers alternate, so that the connection is lost before or after each answer.
             if let Some(text) = kit.client.poll_message() {
                 live.push(serde_json::from_str::<serde_json::Value>(text).unwrap());
                 kit.client.message_sent(0);

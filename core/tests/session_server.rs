@@ -86,7 +86,7 @@ fn errors_have_the_deployed_texts_and_a_code() {
         (r#"{"type":"subscribe","payload":{"profileId":"p","events":["*",1]}}"#, events),
         (r#"{"type":"subscribe","payload":{"profileId":"p","events":[["*"]]}}"#, events),
         (r#"{"type":"subscribe","payload":{"profileId":"p","events":["\udfff"]}}"#, events),
-        // The events are looked at first.
+        // The server checks the events first.
         (r#"{"type":"subscribe","payload":{"profileId":5,"events":[]}}"#, events),
         (r#"{"type":"subscribe","payload":{"events":["*"]}}"#, profile),
         (r#"{"type":"subscribe","payload":{"profileId":null,"events":["*"]}}"#, profile),
@@ -102,7 +102,7 @@ fn errors_have_the_deployed_texts_and_a_code() {
     subscribe(&mut server, &json!({"profileId": "before", "events": ["*"]}));
     for (text, expected) in cases {
         assert_eq!(error(&ask(&mut server, text)), expected, "{text}");
-        // The connection lives and the earlier subscriptions stand.
+        // The connection stays open and keeps the earlier subscriptions.
         assert_eq!(profiles(&server), ["before"]);
         assert_eq!(server.poll_action(), None);
     }
@@ -127,7 +127,7 @@ fn a_request_id_is_echoed_byte_for_byte() {
             assert!(reply(&mut server).ends_with(&format!(r#","requestId":{id}}}"#)), "{id} {kind}");
         }
     }
-    // Absent stays absent.
+    // If there is none, the answer has none either.
     assert_eq!(ask(&mut server(), r#"{"type":"ping"}"#).get("requestId"), None);
 }
 
@@ -192,7 +192,7 @@ fn the_mode_add_leaves_other_profiles_and_is_repeated() {
     subscribe(&mut server, &json!({"profileId": "a", "events": ["z"], "mode": "add"}));
     assert_eq!(profiles(&server), ["a", "b"]);
     assert!(server.matches(Some("a"), "z") && !server.matches(Some("a"), "x"));
-    // Another mode is an unknown member.
+    // Any other mode is treated as an unknown member.
     for mode in [json!("replace"), json!("Add"), json!(null), json!(["add"])] {
         let answer = subscribe(&mut server, &json!({"profileId": "c", "events": ["y"], "mode": mode}));
         assert_eq!(answer["payload"].get("mode"), None);
@@ -214,7 +214,7 @@ fn unsubscribe_clears_everything_or_one_profile() {
         r#"{"type":"ack","payload":{"action":"unsubscribed","profileId":"b"},"requestId":1}"#
     );
     assert_eq!(profiles(&server), ["a", "c"]);
-    // One that means a profile and names none must not clear everything.
+    // A request that contains an invalid profile must not clear all subscriptions.
     let answer = ask(&mut server, r#"{"type":"unsubscribe","payload":{"profileId":5}}"#);
     assert_eq!(error(&answer).0, "profile_required");
     assert_eq!(profiles(&server), ["a", "c"]);
@@ -268,7 +268,7 @@ fn sec_ap_03_names_are_limited_at_the_limit() {
 
 #[test]
 fn sec_ap_03_all_names_of_a_connection_are_limited_together() {
-    // Four subscriptions of a profile of two bytes and an event of one, each name counted with 32 bytes more.
+    // Four subscriptions with a profile of two bytes and an event of one byte. 32 bytes are added for each name.
     let subscriptions = SubscriptionLimits { max_total_bytes: 4 * (34 + 33), ..SubscriptionLimits::default() };
     let mut server = open(ServerConfig { subscriptions, ..ServerConfig::default() });
     for profile in ["p0", "p1", "p2", "p3"] {
@@ -279,7 +279,7 @@ fn sec_ap_03_all_names_of_a_connection_are_limited_together() {
     for payload in [
         json!({"profileId": "p4", "events": ["x"], "mode": "add"}),
         json!({"profileId": "p3", "events": ["xy"], "mode": "add"}),
-        // 8 names and their profile are too many for one subscription alone.
+        // 8 names and their profile already exceed the limit as a single subscription.
         json!({"profileId": "p", "events": ["1", "2", "3", "4", "5", "6", "7", "8"]}),
     ] {
         assert_eq!(error(&subscribe(&mut server, &payload)), refused);
@@ -321,7 +321,7 @@ fn the_request_rate_is_limited_when_configured() {
     };
     assert!(at(0) && at(0) && at(0) && !at(0) && !at(499));
     assert!(at(500) && !at(500) && at(1_000));
-    // A long silence saves up a burst and no more.
+    // A long pause allows one burst and no more.
     assert!(at(60_000) && at(60_000) && at(60_000) && !at(60_000));
 }
 
@@ -331,7 +331,7 @@ fn a_client_that_keeps_sending_refused_messages_is_closed_with_1008() {
     for _ in 0..64 {
         ask(&mut server, "x");
     }
-    // A good one in between starts the count again.
+    // A valid message in between resets the count.
     ask(&mut server, r#"{"type":"ping"}"#);
     for _ in 0..64 {
         ask(&mut server, "{}");
@@ -365,7 +365,7 @@ fn sec_ap_01_replies_that_are_not_read_are_bounded() {
     }
     assert_eq!(answered, 1_000 / r#"{"type":"pong","payload":{"timestamp":"2026-02-05T10:00:00.000Z"}}"#.len() + 1);
     assert_eq!(server.poll_message(), None);
-    // Whoever reads may ask for ever.
+    // A client that reads can send any number of requests.
     let mut server = open(ServerConfig { max_queued_bytes: 1_000, ..ServerConfig::default() });
     for _ in 0..1_000 {
         ask(&mut server, r#"{"type":"ping"}"#);
@@ -415,7 +415,7 @@ fn decisions_that_are_owed_are_bounded() {
     let Some(ServerEvent::SubscribeRequested { ticket, .. }) = server.handle_message(NOW, &long) else { panic!() };
     assert_eq!(server.handle_message(NOW, &long), refused);
     server.message_sent();
-    // What was decided makes room.
+    // The decision makes room for another request.
     server.refuse(ticket, "no").unwrap();
     server.message_sent();
     assert!(matches!(server.handle_message(NOW, &long), Some(ServerEvent::SubscribeRequested { .. })));
@@ -436,7 +436,8 @@ fn an_accepted_subscription_is_held_to_the_limit_once_more() {
     assert_eq!(profiles(&server), ["a"]);
 }
 
-/// `protocol.md`, Subscriptions and filtering: nothing published after the `ack` of its removal is delivered for it.
+/// `protocol.md`, Subscriptions and filtering: after the `ack` of its removal, a subscription delivers no event that is
+/// published later.
 #[test]
 fn a_request_that_takes_effect_ends_earlier_ones_that_it_overrides_and_nobody_decided_on() {
     let ask = |server: &mut ServerSession, profile: &str, mode: &str| -> Ticket {
@@ -471,7 +472,7 @@ fn a_request_that_takes_effect_ends_earlier_ones_that_it_overrides_and_nobody_de
     let [a, b, c] = [("a", "add"), ("b", "replace"), ("c", "add")].map(|(one, mode)| ask(&mut server, one, mode));
     assert!(matches!(server.accept(b), Ok(ServerEvent::Subscribed { .. })));
     assert_eq!(answers(&mut server), [answer("a", "error"), answer("b", "ack")]);
-    // What came later stands beside it.
+    // A later request is not affected.
     assert_eq!(server.accept(a), Err(UnknownTicket));
     assert!(matches!(server.accept(c), Ok(ServerEvent::Subscribed { .. })));
     assert_eq!(profiles(&server), ["b", "c"]);

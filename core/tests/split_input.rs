@@ -1,5 +1,5 @@
-//! What a peer sends means the same however it arrives cut: frames (layer 1) and whole peers, upgrade included (layer 4).
-//! Messages of a connection (layer 2) have this property in `websocket/properties.rs`.
+//! Input of a peer has the same meaning in every split: frames (layer 1) and whole peers with their upgrade (layer 4).
+//! `websocket/properties.rs` tests this for messages of a connection (layer 2).
 #![cfg(test)]
 
 use multiwa_ws_core::client::{self, Client};
@@ -14,7 +14,7 @@ use proptest::sample::Index;
 
 const NOW: Instant = Instant::from_nanos(7);
 
-/// The pieces of `bytes` between these places, and byte by byte without any.
+/// The pieces of `bytes` between these positions, or single bytes if there are no positions.
 fn pieces(bytes: &[u8], cuts: &[Index]) -> Vec<Vec<u8>> {
     if cuts.is_empty() {
         return bytes.iter().map(|byte| vec![*byte]).collect();
@@ -25,7 +25,7 @@ fn pieces(bytes: &[u8], cuts: &[Index]) -> Vec<Vec<u8>> {
     places.windows(2).map(|ends| bytes[ends[0]..ends[1]].to_vec()).collect()
 }
 
-/// Every frame with the payload that came of it, and what is wrong with the stream.
+/// Every frame with its payload, and the error of the stream.
 fn decode(rules: FrameRules, pieces: Vec<Vec<u8>>) -> (Vec<(FrameHeader, Vec<u8>)>, Option<FrameError>) {
     let mut decoder = FrameDecoder::new(rules);
     let mut frames: Vec<(FrameHeader, Vec<u8>)> = Vec::new();
@@ -47,7 +47,7 @@ fn decode(rules: FrameRules, pieces: Vec<Vec<u8>>) -> (Vec<(FrameHeader, Vec<u8>
     (frames, None)
 }
 
-/// What a peer returns, in the order it does, and what it sends.
+/// The values that a peer returns, in order, and the bytes that it sends.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Course {
     returned: Vec<String>,
@@ -63,7 +63,7 @@ fn client() -> Client {
     client
 }
 
-/// Hands the pieces to a client, and writes what it says at the end.
+/// Passes the pieces to a client, and writes its output at the end.
 fn course_of_client(pieces: Vec<Vec<u8>>) -> Course {
     let (mut client, mut course) = (client(), Course::default());
     client_sends(&mut client, &mut course.sent);
@@ -92,7 +92,7 @@ fn client_sends(client: &mut Client, sent: &mut Vec<u8>) {
     }
 }
 
-/// Hands the pieces to the server's side, which accepts, and publishes and writes at the end.
+/// Passes the pieces to a server connection, which accepts the upgrade. Publishes and writes at the end.
 fn course_of_server(pieces: Vec<Vec<u8>>, events: &[String]) -> Course {
     let mut connection = Connection::new(NOW, &server::Config::default());
     let mut course = Course::default();
@@ -109,7 +109,7 @@ fn course_of_server(pieces: Vec<Vec<u8>>, events: &[String]) -> Course {
                 Ok(None) => break,
                 Err(error) => {
                     let error = format!("{error:?}");
-                    // It is told again with each piece.
+                    // Each piece returns the error again.
                     if course.returned.last() != Some(&error) {
                         course.returned.push(error);
                     }
@@ -138,7 +138,7 @@ fn any_cuts() -> impl Strategy<Value = Vec<Index>> {
     prop::collection::vec(any::<Index>(), 0..12)
 }
 
-/// Frames of a client with a masking key of zero, some of them good.
+/// Frames of a client with a masking key of zero. Some of them are valid.
 fn any_frames_of_a_client() -> impl Strategy<Value = Vec<u8>> {
     let text = prop_oneof![
         Just(r#"{"type":"ping","requestId":"1"}"#.to_owned()),
@@ -181,7 +181,7 @@ proptest! {
         garbage in prop::collection::vec(any::<u8>(), 0..12),
         cuts in any_cuts(),
     ) {
-        // The server says what it says to this very client: the same seed makes the same keys and identifiers.
+        // The server's output for this client: the same seed gives the same keys and identifiers.
         let mut upgrade = Vec::new();
         client_sends(&mut client(), &mut upgrade);
         let greeting = course_of_server(vec![upgrade], &[]).sent;

@@ -65,7 +65,7 @@ fn messages_arrive_whatever_was_negotiated_and_however_the_bytes_are_split() {
                 from.send_text(text).unwrap();
             }
             let wire = drain(&mut from);
-            // A window of 256 bytes finds little to refer to, and less with a library that does not know it.
+            // A window of 256 bytes contains few matches, and fewer with a library that does not support it.
             if parameters.server_max_window_bits > 8 && parameters.client_max_window_bits > 8 {
                 assert!(wire.len() < messages.concat().len() / 2, "{} bytes, {parameters:?}", wire.len());
             }
@@ -93,24 +93,24 @@ fn fragments_plain_messages_and_shared_ones_mix() {
     assert_eq!(texts(&mut client, wire, 3), [&format!("{long}short"), long, long, "", long]);
 }
 
-/// Where the lent bytes lie.
+/// The address of the lent bytes.
 fn lent(from: &WebSocket) -> (*const u8, usize) {
     let mut slices = [&[][..]; 1];
     assert_eq!(from.poll_transmit(&mut slices), 1);
     (slices[0].as_ptr(), slices[0].len())
 }
 
-/// An event worth compressing, in both forms.
+/// An event that is long enough to compress, in both forms.
 fn shared() -> (String, SharedMessage) {
     let text = "an event that is worth compressing, ".repeat(20);
     let message = SharedMessage::text(&text).compressed(1);
     (text, message)
 }
 
-/// The frames that two servers with these parameters queue for one shared message each, sent twice.
+/// The frames that two servers with these parameters queue for a shared message, which is sent twice.
 fn shared_twice(parameters: DeflateParameters) -> [(*const u8, usize); 2] {
     let (text, message) = shared();
-    // Both live at once, so that no memory of one serves the other.
+    // Both exist at the same time, so that neither reuses the memory of the other.
     let mut servers = [(); 2].map(|()| peer(Role::Server, parameters));
     for server in &mut servers {
         server.sender().send_shared(&message).unwrap();
@@ -131,7 +131,7 @@ fn a_message_compressed_once_is_lent_to_every_connection_that_keeps_no_context()
     assert!(one.1 < 100, "{} bytes", one.1);
 }
 
-/// RFC 7692 section 7.1.1: what is compressed by itself would leave the context of the peer without this message.
+/// RFC 7692 section 7.1.1: a message that is compressed once for all would be missing from the context of the peer.
 #[test]
 fn a_connection_with_a_context_or_a_smaller_window_compresses_a_shared_message_by_itself() {
     let no_context = DeflateParameters { server_no_context_takeover: true, ..DeflateParameters::default() };
@@ -146,7 +146,7 @@ fn a_connection_with_a_context_or_a_smaller_window_compresses_a_shared_message_b
     }
 }
 
-/// RFC 6455 section 5.1: a client masks, so it can lend nothing.
+/// RFC 6455 section 5.1: a client masks its frames, so it cannot lend the shared bytes.
 #[test]
 fn a_client_masks_a_shared_message_whatever_form_it_has() {
     let parameters = DeflateParameters { client_no_context_takeover: true, ..DeflateParameters::default() };
@@ -165,7 +165,7 @@ fn a_shared_message_below_the_threshold_is_sent_as_it_is() {
     assert_eq!(drain(&mut server), b"\x81\x05short");
 }
 
-/// RFC 7692 section 6.1: RSV1 stands on the first fragment alone, and speaks for all.
+/// RFC 7692 section 6.1: RSV1 is set on the first fragment only, and applies to the whole message.
 #[test]
 fn the_first_fragment_says_whether_a_message_is_compressed() {
     let long = "a fragment that is worth compressing, a fragment that is worth compressing";
@@ -187,7 +187,7 @@ fn a_connection_holds_the_memory_that_is_stated_and_gives_it_back() {
         true => [(9, 148, 51), (12, 162, 55), (15, 274, 83)],
         false => [(9, 312, 11), (12, 312, 15), (15, 312, 43)],
     };
-    // More than the largest window holds, of what changes from message to message.
+    // More changing data than the largest window holds.
     let message = |n: u64| format!("{{\"event\":\"message.received\",\"n\":{}}}", n * n * n * n * n).repeat(4);
     for (bits, sending, receiving) in stated {
         let parameters = DeflateParameters { server_max_window_bits: bits, ..DeflateParameters::default() };
@@ -205,7 +205,7 @@ fn a_connection_holds_the_memory_that_is_stated_and_gives_it_back() {
             let info = measure(|| assert_eq!(receive(&mut client, &mut sent), text.len()));
             held_by_client += info.bytes_current;
         }
-        // Beside the codec, buffers of a message: for its compressed form, in the queue, and for the text.
+        // In addition to the codec, there are three buffers of a message: the compressed form, the queue and the text.
         let within = |held: i64, kib: i64| (kib << 10) - 1024 < held && held < (kib << 10) + 4096;
         assert!(within(held_by_server, sending), "{held_by_server} bytes to send with {bits} bits");
         assert!(within(held_by_client, receiving), "{held_by_client} bytes to receive with {bits} bits");

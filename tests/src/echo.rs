@@ -1,4 +1,4 @@
-//! What the echo programs have in common: the peers that conformance suites talk to, over the bindings' public API.
+//! The common code of the echo programs: the peers that conformance suites test, over the bindings' public API.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -20,12 +20,13 @@ pub enum Runtime {
 /// The longest message to echo: twice the longest of the Autobahn suite.
 const MAX_MESSAGE_LEN: usize = 32 << 20;
 
-/// How each connection is set up: for long messages, all of them compressed, and as slow as the suite likes.
+/// The settings of each connection: long messages, all of them compressed, and no deadline, because the suite may be
+/// slow.
 #[must_use]
 pub fn options() -> WebSocketConfig {
     let connection = Config {
         max_message_len: MAX_MESSAGE_LEN,
-        // An echo and what waits before it.
+        // The queue holds an echo and the message that waits before it.
         max_queued: 2 * MAX_MESSAGE_LEN,
         message_timeout: None,
         keep_alive: KeepAlive::OFF,
@@ -35,14 +36,14 @@ pub fn options() -> WebSocketConfig {
     WebSocketConfig { connection, ..WebSocketConfig::default() }
 }
 
-/// What the server grants to every client.
+/// The extensions that the server accepts for every client.
 #[must_use]
 pub fn acceptance() -> Acceptance {
     Acceptance { deflate: Some(DeflateConfig::default()), ..Acceptance::default() }
 }
 
-/// What the client asks for: an offer that lets the server limit the client's window, as cases 13.3 to 13.7 do, and make
-/// it forget it, as 13.2 does.
+/// The request of the client. Its offer lets the server limit the client's window, as cases 13.3 to 13.7 do, and
+/// require no context takeover of the client, as case 13.2 does.
 #[must_use]
 pub fn request(host: &str, target: &str) -> ClientRequest {
     let deflate = DeflateOffer { client_no_context_takeover: true, ..DeflateOffer::default() };
@@ -52,7 +53,7 @@ pub fn request(host: &str, target: &str) -> ClientRequest {
 /// Sends every message back until the connection ends.
 ///
 /// # Errors
-/// How it ended, unless by a closing handshake.
+/// How the connection ended, unless it ended with a closing handshake.
 pub async fn echo<S: Unpin, R: Io<S>>(socket: &mut WebSocket<S, R>) -> Result<(), multiwa_ws_driver::Error> {
     while let Some(Received { event, mut sender }) = socket.next().await? {
         match event {
@@ -64,7 +65,7 @@ pub async fn echo<S: Unpin, R: Io<S>>(socket: &mut WebSocket<S, R>) -> Result<()
     Ok(())
 }
 
-/// The exit code of a program that ended with `result`; an error is shown with its causes.
+/// The exit code of a program that ended with `result`. Prints an error with its causes.
 #[must_use]
 pub fn exit_code(result: Result<(), Box<dyn Error>>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };

@@ -5,18 +5,20 @@ use std::ops::RangeInclusive;
 
 use crate::random::Random;
 
-/// What a [`Link`] does to the bytes that pass through it.
+/// The faults that a [`Link`] applies to the bytes that pass through it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
-    /// Nanoseconds that a piece is on its way; drawn for each piece. Pieces never overtake each other.
+    /// Nanoseconds that a piece is on its way. Drawn for each piece. Pieces never overtake each other.
     pub delay: RangeInclusive<u64>,
-    /// Bytes that arrive together at most; the length of each piece is drawn from 1 to it. `None`: nothing is split.
+    /// The maximum number of bytes that arrive together. The length of each piece is drawn from 1 to this number.
+    /// `None`: bytes are not split.
     pub longest_piece: Option<usize>,
-    /// Bytes that the link holds at most; the sender's write is short when it is full.
+    /// The maximum number of bytes that the link holds. The sender's write is short when the link is full.
     pub capacity: usize,
-    /// How fast bytes get through: each piece leaves behind the one before it, and the delay follows. `None`: at once.
+    /// The speed of the link. Each piece leaves after the one before it, and the delay follows. `None`: pieces leave at
+    /// once.
     pub bytes_per_second: Option<u32>,
-    /// How many of a million pieces arrive with one bit turned over.
+    /// How many of a million pieces arrive with one flipped bit.
     pub corrupted_pieces_per_million: u32,
     /// How the link fails, if it does.
     pub failure: Option<Failure>,
@@ -41,20 +43,20 @@ impl Default for Faults {
 pub struct Failure {
     /// The number of bytes that still arrive.
     pub after_bytes: u64,
-    /// What the receiver sees then.
+    /// What the receiver sees after these bytes.
     pub kind: FailureKind,
 }
 
 /// What the receiver sees of a link that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The end of the stream, as if the sender had shut its side down.
+    /// The end of the stream, as if the sender had shut down its side.
     Eof,
     /// A transport error.
     Reset,
-    /// Nothing, for ever.
+    /// Nothing, indefinitely.
     Silence,
-    /// Nothing, not even what is on its way; the link fills up and then takes no more.
+    /// Nothing, not even the bytes that are on their way. The link fills up and then takes no more.
     Stall,
 }
 
@@ -69,14 +71,14 @@ pub enum Arrival {
     Reset,
 }
 
-/// One direction of a connection: bytes go in at one end and arrive at the other, later and in pieces.
+/// One direction of a connection: bytes go in at one end and arrive later, in pieces, at the other end.
 ///
-/// Time is an argument, in nanoseconds; all chance comes from the seed: the same calls give the same arrivals.
+/// Time is an argument, in nanoseconds. All randomness comes from the seed: the same calls give the same arrivals.
 ///
 /// - Sending end: [`send`](Self::send), [`shut_down`](Self::shut_down).
-/// - Accidents beside those of [`Faults`]: [`cut`](Self::cut); an end of all accidents: [`heal`](Self::heal).
+/// - Faults in addition to those of [`Faults`]: [`cut`](Self::cut). To end all faults: [`heal`](Self::heal).
 /// - Receiving end: [`next_due`](Self::next_due), [`receive`](Self::receive).
-/// - What happened: [`in_flight`](Self::in_flight), [`corrupted`](Self::corrupted), [`has_failed`](Self::has_failed).
+/// - State: [`in_flight`](Self::in_flight), [`corrupted`](Self::corrupted), [`has_failed`](Self::has_failed).
 ///
 /// ```
 /// use multiwa_ws_tests::link::{Arrival, Faults, Link};
@@ -116,7 +118,7 @@ enum State {
 }
 
 impl Link {
-    /// An empty link that draws its chances from `seed`.
+    /// An empty link that takes its randomness from `seed`.
     #[must_use]
     pub fn new(seed: u64, faults: Faults) -> Self {
         Self {
@@ -132,10 +134,10 @@ impl Link {
         }
     }
 
-    /// Takes as many of `bytes` as the link has room for and returns their number.
+    /// Takes as many of `bytes` as the link has room for, and returns their number.
     ///
-    /// A link that failed takes them all, as a socket does before its owner knows, and they are gone. One that stalled has no
-    /// more room than it had. One that was shut down takes none.
+    /// A failed link takes all bytes and drops them, as a socket does before its owner knows about the failure. A
+    /// stalled link has no more room than before. A link that was shut down takes none.
     pub fn send(&mut self, now: u64, bytes: &[u8]) -> usize {
         match self.state {
             State::ShutDown => return 0,
@@ -157,7 +159,7 @@ impl Link {
         taken
     }
 
-    /// Ends the stream: the receiver sees [`Arrival::Eof`] after the bytes that are on their way.
+    /// Ends the stream. The receiver sees [`Arrival::Eof`] after the bytes that are on their way.
     pub fn shut_down(&mut self, now: u64) {
         if self.state == State::Open {
             self.state = State::ShutDown;
@@ -166,15 +168,15 @@ impl Link {
         }
     }
 
-    /// Fails the link now, as `kind` says: what is on its way still arrives, unless it stalls, and nothing that is sent from
-    /// now on. One that was shut down has nothing left to fail.
+    /// Fails the link now, as `kind` says. Bytes that are on their way still arrive, unless the link stalls. Bytes that
+    /// are sent from now on do not arrive. This has no effect on a link that was shut down.
     pub fn cut(&mut self, now: u64, kind: FailureKind) {
         if self.state == State::Open {
             self.fail(now, kind);
         }
     }
 
-    /// Does nothing more to what is sent from now on. A link that has failed stays so.
+    /// Applies no more faults to the bytes that are sent from now on. A failed link stays failed.
     pub fn heal(&mut self) {
         self.faults = Faults::default();
     }
@@ -185,7 +187,7 @@ impl Link {
         self.pieces.front().filter(|_| self.state != State::Stalled).map(|piece| piece.due)
     }
 
-    /// What has arrived by `now`, one piece at a time; `None` when nothing has.
+    /// The bytes or the end that arrived by `now`, one piece at a time. `None` if nothing has arrived.
     #[must_use]
     pub fn receive(&mut self, now: u64) -> Option<Arrival> {
         if self.next_due()? > now {
@@ -263,7 +265,7 @@ impl Link {
         self.pieces.push_back(Piece { due, arrival });
     }
 
-    /// A stream keeps its order: nothing arrives before what was sent earlier.
+    /// A stream keeps its order: no piece arrives before an earlier one.
     fn draw_due(&mut self, now: u64, len: usize) -> u64 {
         let nanos = u64::try_from(len).unwrap_or(u64::MAX).saturating_mul(1_000_000_000);
         let takes = self.faults.bytes_per_second.map_or(0, |rate| nanos / u64::from(rate.max(1)));
@@ -279,7 +281,7 @@ impl Link {
 mod tests {
     use super::*;
 
-    /// Everything that arrives until the link is silent, with the time of each arrival.
+    /// Everything that arrives until the link is empty, with the time of each arrival.
     fn drain(link: &mut Link) -> Vec<(u64, Arrival)> {
         let mut arrivals = Vec::new();
         while let Some(due) = link.next_due() {

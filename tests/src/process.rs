@@ -1,4 +1,4 @@
-//! Programs that a test starts: bounded waits, and ended when the test ends.
+//! Programs that a test starts. Every wait is bounded, and the programs end when the test ends.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,11 +13,11 @@ use serde_json::Value;
 
 /// A running program whose output is read line by line.
 ///
-/// It is killed and reaped when this value is dropped, so a failing test leaves nothing behind.
+/// It is killed and reaped when this value is dropped, so a failing test leaves no process behind.
 ///
-/// - Talk to it: [`write_line`](Self::write_line), [`close_input`](Self::close_input),
+/// - Communicate with it: [`write_line`](Self::write_line), [`close_input`](Self::close_input),
 ///   [`wait_for_line`](Self::wait_for_line), [`signal`](Self::signal).
-/// - End it: [`wait`](Self::wait) for its own end, [`kill`](Self::kill).
+/// - End it: [`wait`](Self::wait) until it ends by itself, [`kill`](Self::kill).
 #[derive(Debug)]
 pub struct Program {
     name: String,
@@ -30,9 +30,9 @@ pub struct Program {
 /// One line that a program wrote, without its line break.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Where it was written.
+    /// The output stream.
     pub stream: Stream,
-    /// The text; what is not UTF-8 is replaced.
+    /// The text. Bytes that are not UTF-8 are replaced.
     pub text: String,
 }
 
@@ -45,53 +45,53 @@ pub enum Stream {
     Err,
 }
 
-/// Why a program did not do what the test waited for. Its text ends with everything that the program wrote.
+/// Why a program did not do what the test waited for. The message ends with everything that the program wrote.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
-    /// It could not be started.
+    /// The program could not be started.
     #[error("{name} cannot be started (is it installed?): {source}")]
     Start {
         /// The program.
         name: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Its standard input or its end could not be reached.
+    /// The standard input or the exit status of the program is not available.
     #[error("{name}: {source}")]
     Io {
         /// The program.
         name: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The time ran out.
+    /// The program did not do it in time.
     #[error("{name} did not {awaited} within {limit:?}\n{seen}")]
     TimedOut {
         /// The program.
         name: String,
-        /// What it did not do.
+        /// What the program did not do.
         awaited: &'static str,
-        /// The time it had.
+        /// The time limit.
         limit: Duration,
-        /// What it wrote.
+        /// The output of the program.
         seen: Seen,
     },
-    /// It closed its output without writing the awaited line.
+    /// The program closed its output without writing the expected line.
     #[error("{name} ended without writing the awaited line\n{seen}")]
     EndedEarly {
         /// The program.
         name: String,
-        /// What it wrote.
+        /// The output of the program.
         seen: Seen,
     },
-    /// It ended with a failure.
+    /// The program ended with a failure.
     #[error("{name}: {status}\n{seen}")]
     Failed {
         /// The program.
         name: String,
         /// How it ended.
         status: ExitStatus,
-        /// What it wrote.
+        /// The output of the program.
         seen: Seen,
     },
     /// Cargo built no such binary.
@@ -150,17 +150,18 @@ impl Program {
     /// Sends a signal, named as `kill` names it: `INT`, `TERM`, `HUP`.
     ///
     /// # Errors
-    /// [`ProgramError`] when it has ended already.
+    /// [`ProgramError`] if the program has already ended.
     pub fn signal(&self, name: &str) -> Result<(), ProgramError> {
         let mut kill = Command::new("kill");
         kill.args(["-s", name, &self.child.id().to_string()]);
         run(kill, Duration::from_secs(20)).map(drop)
     }
 
-    /// The next line, written to either stream, that `desired` accepts. Those before it are passed over.
+    /// The next line, on either stream, that `desired` accepts. Skips the lines before it.
     ///
     /// # Errors
-    /// [`ProgramError::TimedOut`] when none came within `limit`, [`ProgramError::EndedEarly`] when none can come any more.
+    /// [`ProgramError::TimedOut`] if there is none within `limit`, [`ProgramError::EndedEarly`] if the program can
+    /// write no more.
     pub fn wait_for_line(
         &mut self,
         limit: Duration,
@@ -188,7 +189,7 @@ impl Program {
     /// Returns how it ended and every line that it wrote since it was started.
     ///
     /// # Errors
-    /// [`ProgramError::TimedOut`] when it still runs after `limit`; [`ProgramError::Io`].
+    /// [`ProgramError::TimedOut`] if it still runs after `limit`; [`ProgramError::Io`].
     pub fn wait(mut self, limit: Duration) -> Result<(ExitStatus, Vec<Line>), ProgramError> {
         self.stdin = None;
         let deadline = Instant::now() + limit;
@@ -217,7 +218,7 @@ impl Program {
         ProgramError::TimedOut { name: self.name.clone(), awaited, limit, seen: self.seen() }
     }
 
-    /// All lines so far. The readers get a moment to hand over what a program wrote just before it ended.
+    /// All lines so far. Gives the reader threads a moment to pass on the last output of a program that has just ended.
     fn seen(&mut self) -> Seen {
         while let Ok(line) = self.lines.recv_timeout(Duration::from_millis(100)) {
             self.seen.push(line);
@@ -227,17 +228,17 @@ impl Program {
 }
 
 impl Drop for Program {
-    /// A program that has ended already makes both calls fail, which is as good.
+    /// Both calls fail if the program has already ended. That is fine.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs `command` to its end and returns what it wrote to standard output.
+/// Runs `command` to its end and returns its standard output.
 ///
 /// # Errors
-/// [`ProgramError::Failed`] when it does not end well, and those of [`Program::start`] and [`Program::wait`].
+/// [`ProgramError::Failed`] if it ends with a failure, and those of [`Program::start`] and [`Program::wait`].
 pub fn run(command: Command, limit: Duration) -> Result<String, ProgramError> {
     let program = Program::start(command)?;
     let name = program.name.clone();
@@ -249,15 +250,15 @@ pub fn run(command: Command, limit: Duration) -> Result<String, ProgramError> {
     Ok(out.map(|line| line.text + "\n").collect())
 }
 
-/// Builds the programs of the workspace and returns where the binary `binary` lies.
+/// Builds the programs of the workspace and returns the path of the binary `binary`.
 ///
 /// # Errors
-/// [`ProgramError::NoBinary`] when there is no such binary, and those of [`run`] when something does not build.
+/// [`ProgramError::NoBinary`] if there is no such binary, and those of [`run`] if the build fails.
 pub fn cargo_binary(binary: &str) -> Result<PathBuf, ProgramError> {
     cargo_build("bin", binary)
 }
 
-/// As [`cargo_binary`], for an example program.
+/// Like [`cargo_binary`], for an example program.
 ///
 /// # Errors
 /// Those of [`cargo_binary`].
@@ -266,7 +267,7 @@ pub fn cargo_example(example: &str) -> Result<PathBuf, ProgramError> {
 }
 
 fn cargo_build(kind: &str, name: &str) -> Result<PathBuf, ProgramError> {
-    // All of them are built at once, so one call for each process is enough.
+    // Cargo builds all of them at once, so one call for each process is enough.
     static MESSAGES: Mutex<Option<String>> = Mutex::new(None);
     let mut messages = MESSAGES.lock().unwrap_or_else(PoisonError::into_inner);
     let messages = match &mut *messages {
@@ -283,12 +284,14 @@ fn cargo_build(kind: &str, name: &str) -> Result<PathBuf, ProgramError> {
     executables.next_back().ok_or_else(|| ProgramError::NoBinary(name.to_owned()))
 }
 
-/// Builds the programs as the tests of the workspace build them: by itself a program would be built anew, with other features.
+/// Builds the programs in the same way as the tests of the workspace: a separate build would use other features and
+/// compile them again.
 fn cargo_test_no_run() -> Result<String, ProgramError> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace_root());
     cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics", "--workspace"]);
-    // What Cargo tells a test of its package would make the build scripts that ask for it run again, and all above them.
+    // These variables are set by Cargo for a test. Build scripts that depend on them would run again, and everything
+    // that depends on those packages would be compiled again.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
             cargo.env_remove(name);

@@ -1,9 +1,9 @@
-//! The seeded source that the kit draws from.
+//! The seeded random source of the kit.
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Random numbers that depend on a seed alone: the same seed gives the same numbers on every machine.
+/// Random numbers that depend only on a seed: the same seed gives the same numbers on every machine.
 #[derive(Clone, Debug)]
 pub struct Random(ChaCha12Rng);
 
@@ -14,7 +14,7 @@ impl Random {
         Self(ChaCha12Rng::seed_from_u64(seed))
     }
 
-    /// A number in `0..=max`, each equally likely but for a bias below 2^-32 of the range.
+    /// A number in `0..=max`. All are equally likely, except for a bias below 2^-32 of the range.
     pub fn up_to(&mut self, max: u64) -> u64 {
         let range = u128::from(max) + 1;
         u64::try_from((u128::from(self.0.next_u64()) * range) >> 64).unwrap_or(max)
@@ -26,12 +26,12 @@ impl Random {
         usize::try_from(drawn).unwrap_or(max)
     }
 
-    /// Whether something happens that happens `per_million` times in a million.
+    /// True with a probability of `per_million` in a million.
     pub fn happens(&mut self, per_million: u32) -> bool {
         self.up_to(999_999) < u64::from(per_million)
     }
 
-    /// One of those, each equally likely.
+    /// One of `from`, each equally likely.
     #[expect(clippy::indexing_slicing, reason = "the index is below the length")]
     pub fn pick<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
         const { assert!(N > 0, "there must be something to pick from") };

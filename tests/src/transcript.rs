@@ -5,10 +5,10 @@ use std::fmt;
 
 use sha1_smol::Sha1;
 
-/// What happened in one run, line by line, in virtual time.
+/// The events of one run, line by line, in virtual time.
 ///
-/// Every line goes into the digest; only the last ones are kept as text, so that a run of millions of steps fits into memory.
-/// Two runs did the same exactly when their digests are equal.
+/// Every line goes into the digest. Only the last lines are kept as text, so that a run of millions of steps fits into
+/// memory. If the digests of two runs are equal, the runs were the same.
 ///
 /// ```
 /// use multiwa_ws_tests::transcript::Transcript;
@@ -47,7 +47,7 @@ impl Transcript {
         }
     }
 
-    /// The number of lines recorded, kept or not.
+    /// The number of recorded lines, including those that were not kept.
     #[must_use]
     pub fn recorded(&self) -> u64 {
         self.recorded
@@ -60,7 +60,7 @@ impl Transcript {
     }
 }
 
-/// The lines that were kept, the oldest first; a first line says how many came before them.
+/// The kept lines, oldest first. If there were lines before them, a first line gives their number.
 impl fmt::Display for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kept = u64::try_from(self.kept.len()).unwrap_or(u64::MAX);
@@ -78,9 +78,9 @@ impl fmt::Debug for Transcript {
     }
 }
 
-/// Bytes as a line of a trace shows them: their number and the first of them in hexadecimal.
+/// Bytes in the form that a line of a trace shows: their number, and the first of them in hexadecimal.
 ///
-/// The digest of a trace sees no more than this, so a run that must be proven equal byte by byte records its bytes with
+/// The digest of a trace covers only this text. A run that must be compared byte by byte records its bytes with
 /// `Bytes::whole`.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes<'a> {

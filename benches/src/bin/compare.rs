@@ -1,4 +1,4 @@
-//! Ours beside the peers: see `--help`.
+//! Compares ours with the peers: see `--help`.
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -11,7 +11,8 @@ use multiwa_ws_benches::servers;
 use multiwa_ws_benches::subject::{Options, SUBJECTS, Subject, idle};
 
 fn main() -> ExitCode {
-    // Fan-out takes some 18,000, idle connections 10,000 a process; where the system grants fewer, they say so.
+    // Fan-out needs some 18,000 open files, and idle connections need 10,000 in a process. If the system allows fewer,
+    // these subjects report it.
     raise_open_files();
     match run(std::env::args().skip(1)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,7 +60,7 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
             verdicts
                 .extend(case.goals.iter().map(|goal| (goal.met, format!("{} {}: {goal}", case.subject, case.name))));
             report.put(case);
-            // At once: a long run that is stopped has still said something.
+            // The file is written after each case, so that a long run that is stopped keeps its results.
             json.as_ref().map_or(Ok(()), |file| write(file, &report).map_err(io::Error::other))
         };
         (subject.run)(&mut put, &options).map_err(|error| format!("{}: {error}", subject.name))?;
@@ -88,7 +89,7 @@ fn subject(name: &str) -> Result<&'static Subject, String> {
     SUBJECTS.iter().find(|subject| subject.name == name).ok_or_else(|| format!("no such subject: {name}\n{}", help()))
 }
 
-/// What the file says already; measuring one subject again leaves the others.
+/// The results that the file already has. A new measurement of one subject keeps the others.
 fn read(file: &str) -> Result<Report, String> {
     match std::fs::read_to_string(file) {
         Ok(text) => serde_json::from_str(&text).map_err(|error| format!("{file}: {error}")),

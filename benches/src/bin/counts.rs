@@ -1,5 +1,5 @@
-//! Runs one hot path of ours a given number of times, for `counts.py` to count instructions of. It reads no clock and draws no
-//! entropy: two runs differ in nothing but the number of passes.
+//! Runs one of our hot paths a given number of times, so that `counts.py` can count its instructions. It reads no clock
+//! and uses no entropy source: two runs differ only in the number of passes.
 
 use std::process::ExitCode;
 
@@ -42,7 +42,7 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// The work, and how many messages a pass of it has.
+/// The work, and the number of messages in one pass.
 fn prepare(subject: &str) -> (Run, usize) {
     let reader = if subject.contains("unmasked") { Reader::Client } else { Reader::Server };
     let script = if subject.contains("mixed") { Script::Mixed } else { Script::Ascii };
@@ -52,7 +52,7 @@ fn prepare(subject: &str) -> (Run, usize) {
         return (decoder(&wire, reader, READ, Glance::default()), wire.messages);
     }
     if subject.starts_with("encode") {
-        // What a client reads a server has written.
+        // The wire to a client is written by a server.
         let writer = if reader == Reader::Client { Reader::Server } else { Reader::Client };
         return (encoder(writer, &text(script, len, &mut Random::new(1)), BATCH), BATCH);
     }

@@ -1,4 +1,4 @@
-//! Measures how costs grow, and draws it: see `--help`.
+//! Measures how costs grow, and draws plots: see `--help`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn std::error:
         }
     }
     let folder = folder.ok_or_else(|| format!("FOLDER is missing\n{HELP}"))?;
-    // Before the measuring, which takes minutes.
+    // An error must show before the measurement, which takes minutes.
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for (name, make) in PLOTS {
         if !chosen.is_empty() && !chosen.iter().any(|other| other == name) {

@@ -1,4 +1,4 @@
-//! Growth of what an attempt to connect costs.
+//! Growth of the cost of an attempt to connect.
 
 use std::hint::black_box;
 
@@ -9,10 +9,10 @@ use multiwa_ws_core::session::DisconnectReason;
 use super::{Curve, Plot, Point, steps};
 use crate::ours::{Run, SEED};
 
-/// Attempts that a pass makes.
+/// The number of attempts in a pass.
 const PASS: usize = 16;
 
-/// A client that has failed more and more often before.
+/// A client with an increasing number of failed attempts.
 pub fn attempts() -> Plot {
     let point = |before| Point { x: before, units: PASS as f64, run: failing(before) };
     Plot {
@@ -31,7 +31,8 @@ fn failing(before: usize) -> Run {
         fail(&mut client, &mut now);
     }
     Box::new(move || {
-        // From about the same number of attempts on in every pass, since a pass is short beside what went before.
+        // Every pass begins at about the same number of attempts, because a pass is short compared with the attempts
+        // before it.
         for _ in 0..PASS {
             fail(&mut client, &mut now);
         }
@@ -40,7 +41,7 @@ fn failing(before: usize) -> Run {
 }
 
 fn fail(client: &mut Client, now: &mut Instant) {
-    // The transport of the last attempt is dropped before.
+    // The client drops the transport of the last attempt first.
     let mut latest = None;
     while let Some(action) = client.poll_action() {
         latest = Some(action);

@@ -1,4 +1,4 @@
-//! Growth of what a server does with events and subscriptions.
+//! Growth of the cost of events and subscriptions for a server.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,11 +13,11 @@ use crate::memory::Sink;
 use crate::ours::{Run, socket, write};
 use crate::random::Random;
 
-/// Connections that share a profile, but for the one that is published.
+/// The number of connections that share a profile, except for the published profile.
 const SHARE: usize = 10;
 const MOST: usize = 10_000;
 
-/// More and more receivers among always as many connections.
+/// An increasing number of receivers among a constant number of connections.
 pub fn receivers() -> Plot {
     let cases: Vec<_> = [1, 3, 10, 30, 100, 300, 1000, 3000, MOST].map(|receivers| (receivers, receivers, MOST)).into();
     Plot {
@@ -28,7 +28,7 @@ pub fn receivers() -> Plot {
     }
 }
 
-/// Always as many receivers among more and more connections.
+/// A constant number of receivers among an increasing number of connections.
 pub fn connections() -> Plot {
     let cases: Vec<_> = [100, 300, 1000, 3000, MOST].map(|connections| (connections, 10, connections)).into();
     Plot {
@@ -39,8 +39,8 @@ pub fn connections() -> Plot {
     }
 }
 
-/// What it costs to find the receivers, and to find them and write to each. A case is where it stands on the axis, its
-/// receivers and its connections.
+/// The cost of finding the receivers, and of finding them and writing to each. A case is its position on the axis, its
+/// number of receivers and its number of connections.
 fn publishing(cases: &[(usize, usize, usize)]) -> Vec<Curve> {
     let sockets: Rc<RefCell<Vec<_>>> = Rc::new(RefCell::new((0..MOST).map(|_| socket(Reader::Server)).collect()));
     let point = |x, run| Point { x, units: 1000.0, run };
@@ -54,7 +54,8 @@ fn publishing(cases: &[(usize, usize, usize)]) -> Vec<Curve> {
     ]
 }
 
-/// A hub whose first `receivers` connections subscribe to [`WANTED`], and the others, by tens, to other profiles.
+/// A hub in which the first `receivers` connections subscribe to [`WANTED`]. The others subscribe to other profiles,
+/// ten to each.
 fn hub(receivers: usize, connections: usize) -> Hub<usize> {
     let mut hub = Hub::new();
     for id in 0..connections {
@@ -89,7 +90,7 @@ fn publisher(hub: Hub<usize>, receivers: usize, sockets: Rc<RefCell<Vec<WebSocke
     })
 }
 
-/// One connection comes, subscribes, unsubscribes and goes, beside more and more others.
+/// One connection is added, subscribes, unsubscribes and is removed, among an increasing number of others.
 pub fn subscriptions() -> Plot {
     let counts = || [100, 1000, MOST, 10 * MOST];
     let curve = |name, profile: fn(usize) -> String| Curve {
@@ -109,7 +110,7 @@ pub fn subscriptions() -> Plot {
 
 fn subscriber(connections: usize, profile: fn(usize) -> String) -> Run {
     let mut hub = Hub::new();
-    // Every other number is free for those that come.
+    // Every second number is free for new connections.
     for id in 0..connections {
         hub.update(2 * id, set(profile(id)));
     }

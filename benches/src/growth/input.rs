@@ -1,4 +1,4 @@
-//! Growth of what a receiver does with its input.
+//! Growth of the cost of input for a receiver.
 
 use super::{Curve, Plot, Point, steps};
 use crate::corpus::{Reader, Script, Wire, frame, text};
@@ -10,10 +10,10 @@ use crate::reference;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// Bytes of every wire, so that those of short messages lie in the same memory as those of long ones.
+/// The size of every wire, so that short and long messages use the same amount of memory.
 const WIRE: usize = 16 * MIB;
 
-/// Bytes a message, whole or in fragments.
+/// Bytes in each message, whole or in fragments.
 pub fn message_sizes() -> Plot {
     let whole = |len| READ.max(len + FRAME);
     let wires: Vec<_> = steps(KIB, 4, WIRE).map(|len| (len, wire(WIRE / len, &[len]))).collect();
@@ -32,7 +32,7 @@ pub fn message_sizes() -> Plot {
 /// The longest header of a frame.
 const FRAME: usize = 14;
 
-/// Fragments of one size, and messages of more and more of them.
+/// Fragments of one size, with an increasing number of fragments in a message.
 pub fn fragments() -> Plot {
     const MOST: usize = 65_536;
     let wires =
@@ -48,7 +48,7 @@ pub fn fragments() -> Plot {
     }
 }
 
-/// One message of 1 MiB, in reads of more and more bytes.
+/// One message of 1 MiB, in reads of increasing size.
 pub fn reads() -> Plot {
     let wire = wire(1, &[MIB]);
     let wires: Vec<_> = steps(1, 4, 64 * KIB).map(|read| (read, wire.clone())).collect();
@@ -63,7 +63,7 @@ pub fn reads() -> Plot {
     }
 }
 
-/// Messages of more and more bytes, always in reads of few.
+/// Messages of increasing size, always in small reads.
 pub fn sizes_in_small_reads() -> Plot {
     let wires: Vec<_> = steps(KIB, 4, WIRE).map(|len| (len, wire(1, &[len]))).collect();
     Plot {

@@ -9,12 +9,12 @@ pub mod timers;
 use crate::ours::Run;
 use crate::race::{self, Contestant, Effort};
 
-/// What is drawn as one image.
+/// The curves of one image.
 pub struct Plot {
     pub title: &'static str,
-    /// What the axes show, with their units.
+    /// The labels of the axes, with units.
     pub axes: [&'static str; 2],
-    /// Whether the vertical axis is logarithmic; the horizontal one always is.
+    /// Whether the vertical axis is logarithmic. The horizontal axis always is.
     pub log: bool,
     pub curves: Vec<Curve>,
 }
@@ -25,15 +25,15 @@ pub struct Curve {
     pub points: Vec<Point>,
 }
 
-/// What is measured for one point of a curve.
+/// The work of one point of a curve.
 pub struct Point {
     pub x: usize,
-    /// What the time of a pass in ns is divided by.
+    /// The divisor for the time of a pass in ns.
     pub units: f64,
     pub run: Run,
 }
 
-/// A curve with the figures that came out.
+/// A curve with its measured figures.
 #[derive(Debug)]
 pub struct Measured {
     pub name: &'static str,
@@ -61,15 +61,15 @@ pub fn measure(curves: Vec<Curve>, effort: Effort) -> Vec<Measured> {
     measured
 }
 
-/// `first`, and then each as many times the one before as `step` says, up to `last`.
+/// `first`, and then each value `step` times the value before, up to `last`.
 fn steps(first: usize, step: usize, last: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(first), move |x| Some(x * step)).take_while(move |x| *x <= last)
 }
 
-/// Prepares what a plot measures.
+/// Prepares the measurements of a plot.
 pub type Make = fn() -> Plot;
 
-/// Every plot, by the name of its file.
+/// Every plot, with the name of its file.
 pub const PLOTS: &[(&str, Make)] = &[
     ("decode-sizes", input::message_sizes),
     ("decode-fragments", input::fragments),

@@ -1,4 +1,4 @@
-//! Drawing curves as SVG.
+//! Draws curves as SVG.
 
 use std::error::Error;
 use std::ops::Range;
@@ -12,13 +12,13 @@ use crate::report::size;
 
 const SIZE: (u32, u32) = (760, 420);
 const COLOURS: [RGBColor; 3] = [RGBColor(0x1F, 0x5F, 0xA8), RGBColor(0xC4, 0x4E, 0x1C), RGBColor(0x55, 0x55, 0x55)];
-/// Every browser has one.
+/// A font that every browser has.
 const FONT: &str = "sans-serif";
 
-/// Draws what was measured for `plot` into the file at `path`.
+/// Draws the measured curves of `plot` into the file at `path`.
 ///
 /// # Errors
-/// Of the file.
+/// Errors of the file.
 pub fn draw(plot: &Plot, measured: &[Measured], path: &Path) -> Result<(), Box<dyn Error>> {
     let all = || measured.iter().flat_map(|curve| &curve.points);
     let x = bounds(all().map(|point| point.0));
@@ -26,7 +26,7 @@ pub fn draw(plot: &Plot, measured: &[Measured], path: &Path) -> Result<(), Box<d
     if plot.log {
         draw_on(plot, measured, path, x, (y.start / 1.5..y.end * 3.0).log_scale())
     } else {
-        // From zero on: a curve that is flat shall look flat.
+        // The axis begins at zero, so that a flat curve looks flat.
         draw_on(plot, measured, path, x, 0.0..y.end * 1.4)
     }
 }
@@ -77,15 +77,15 @@ where
     Ok(())
 }
 
-/// Whether the right upper corner is where a curve ends.
+/// Whether a curve ends in the upper right corner.
 fn rises(measured: &[Measured]) -> bool {
     measured.iter().filter_map(|curve| curve.points.first().zip(curve.points.last())).any(|(a, b)| b.1 > 1.5 * a.1)
 }
 
-/// A number as people write it.
+/// A number with thousands separators.
 fn thousands(value: f64) -> String {
     if value < 10.0 {
-        // As many digits as there are.
+        // Small numbers keep all of their digits.
         return format!("{}", (value * 1e4).round() / 1e4);
     }
     let digits = format!("{value:.0}");

@@ -1,4 +1,4 @@
-//! Growth of what deadlines cost.
+//! Growth of the cost of deadlines.
 
 use std::hint::black_box;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::ours::{Run, socket, write};
 
 const COUNTS: [usize; 9] = [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000];
 
-/// Deadlines of more and more connections.
+/// Deadlines of an increasing number of connections.
 pub fn deadlines() -> Plot {
     let curve = |name, run: fn(usize) -> Run| Curve {
         name,
@@ -43,7 +43,7 @@ fn ask(count: usize) -> Run {
     Box::new(move || sockets.iter().filter(|socket| black_box(socket.poll_timeout()).is_some()).count() as u64)
 }
 
-/// Every connection was silent for so long that it is pinged, and answers.
+/// Every connection is idle until it is pinged, and then answers.
 fn keep_alive(count: usize) -> Run {
     let mut sockets = sockets(count);
     let sink = Sink::default();
@@ -64,7 +64,7 @@ fn keep_alive(count: usize) -> Run {
     })
 }
 
-/// Sleeps of as many tasks, one after the other set to another time.
+/// One sleep for each task. A pass resets one sleep after the other to another time.
 fn timers(count: usize) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("it needs no more");
     let far = || tokio::time::Instant::now() + Duration::from_secs(3600);

@@ -1,9 +1,8 @@
 //! The peers, one file each: how each of them decodes and encodes.
 //!
-//! A `decoder` reads the wire through the memory transport and looks at each message; an `encoder` frames a text in batches
-//! of messages and flushes each batch; behind a peer that writes every frame by itself stands a
-//! [`Collector`]. Each is set up as its documentation recommends for speed, without limits that would refuse the longest
-//! messages.
+//! A `decoder` reads the wire through the memory transport and looks at each message. An `encoder` frames a text in
+//! batches of messages and flushes each batch. If a peer writes every frame by itself, a [`Collector`] stands behind
+//! it. Each peer is configured as its documentation recommends for speed, with limits that allow the longest messages.
 
 pub mod fastwebsockets;
 pub mod sans_io;
@@ -22,10 +21,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::memory::{Collector, Memory};
 
-/// The longest frame or message that peers with a limit are told to take.
+/// The longest frame or message, for peers that have a limit.
 const LIMIT: usize = 64 << 20;
 
-/// Runs a future over the memory transport, which never makes it wait.
+/// Runs a future over the memory transport, which is always ready.
 fn ready<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -33,7 +32,7 @@ fn ready<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Nothing is read where frames are only written.
+/// Encoders only write, so there is nothing to read.
 impl AsyncRead for Collector {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
@@ -70,7 +69,7 @@ impl AsyncWrite for Collector {
 
 impl AsyncRead for Memory {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // Not through `initialize_unfilled`, which would clear the buffer first.
+        // `initialize_unfilled` would clear the buffer first.
         let bytes = self.get_mut().source.take(buffer.remaining());
         buffer.put_slice(bytes);
         Poll::Ready(Ok(()))

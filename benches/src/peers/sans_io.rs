@@ -1,4 +1,5 @@
-//! `websocket-sans-io` knows frames alone: what a caller must add to get messages is added here, with `simdutf8`.
+//! `websocket-sans-io` handles frames only. This module adds the code that a caller needs for messages, with
+//! `simdutf8`.
 
 use std::hint::black_box;
 
@@ -28,7 +29,7 @@ pub fn decoder(wire: &Wire, buffer_len: usize, mut look: impl Look) -> Run {
                     Some(WebsocketFrameEvent::Start { frame_info, original_opcode: Opcode::Text }) => {
                         frame_len = frame_info.payload_length as usize;
                     }
-                    // Whole in the buffer, or kept until it is.
+                    // The payload is complete in the buffer, or it is kept until it is complete.
                     Some(WebsocketFrameEvent::PayloadChunk { .. }) if taken.len() == frame_len => {
                         look.text(simdutf8::basic::from_utf8(taken).expect("it is text"));
                         messages += 1;

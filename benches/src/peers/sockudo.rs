@@ -20,7 +20,7 @@ pub fn role(reader: Reader) -> Role {
     }
 }
 
-/// Without timers.
+/// The configuration without timers.
 pub fn config() -> Config {
     let config = Config::builder().max_message_size(LIMIT).max_frame_size(LIMIT);
     config.auto_ping(false).idle_timeout(0).build()
@@ -44,7 +44,7 @@ pub fn protocol_decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
     decode(wire, READ, look, move |buffer, messages| protocol.process_into(buffer, messages))
 }
 
-/// Decodes with a protocol whose `process` takes messages out of the buffer, into which `read` bytes come at once.
+/// Decodes with a protocol whose `process` takes messages out of the buffer. Each read adds up to `read` bytes.
 fn decode(
     wire: &Wire,
     read: usize,
@@ -100,7 +100,7 @@ pub fn protocol_encoder(writer: Reader, text: &str, batch: usize) -> Run {
     })
 }
 
-/// What both sides of a connection are told. The server's direction has these terms.
+/// The settings of both sides of a connection. The terms apply to the server's direction.
 fn deflate(terms: Terms) -> DeflateConfig {
     DeflateConfig {
         server_max_window_bits: DeflateWindowBits::try_from(terms.window_bits).expect("a window it knows"),

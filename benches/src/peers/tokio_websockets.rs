@@ -1,5 +1,5 @@
-//! `tokio-websockets`; its SIMD is chosen at run time. Frames are never split by its own choice, and a batch of up to 64 KiB is
-//! written at once.
+//! `tokio-websockets`, which selects its SIMD at run time. It does not split frames by itself, and writes a batch of up
+//! to 64 KiB at once.
 
 use std::hint::black_box;
 

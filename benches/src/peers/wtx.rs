@@ -17,7 +17,7 @@ use crate::deflate::Terms;
 use crate::memory::{Collector, Memory, Sink};
 use crate::ours::{BATCH, Look, Run};
 
-/// Nothing is read where frames are only written.
+/// Encoders only write, so there is nothing to read.
 impl StreamReader for Collector {
     async fn read(&mut self, _: &mut [u8]) -> wtx::Result<usize> {
         Ok(0)
@@ -64,7 +64,7 @@ fn socket<N: NegotiatedCompression, S: StreamReader + StreamWriter, const IS_CLI
     socket
 }
 
-/// What the two sides of a connection agree on. It resets its window after every message, whatever they do.
+/// The settings of both sides of a connection. It always resets its window after every message.
 fn negotiated<const IS_CLIENT: bool>(terms: Terms) -> Option<NegotiatedFlate2> {
     assert!(!terms.takeover, "it keeps no context");
     let window_bits = WindowBits::try_from(terms.window_bits).expect("a window it knows");
@@ -121,7 +121,7 @@ fn encode<const IS_CLIENT: bool>(text: &str, batch: usize) -> Run {
     let mut socket = socket::<_, _, IS_CLIENT>((), Collector::new(batch, &sink));
     Box::new(move || {
         for _ in 0..batch {
-            // A client masks where the payload lies: the caller's text must be copied there.
+            // A client masks the payload in place, so the caller's text must be copied first.
             if IS_CLIENT {
                 scratch.copy_from_slice(black_box(text.as_bytes()));
             }

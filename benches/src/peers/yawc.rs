@@ -1,4 +1,4 @@
-//! `yawc` with `simd`, UTF-8 checks switched on, and the buffers of the benchmarks in its README: 128 KiB to read, and a
+//! `yawc` with `simd`, UTF-8 checks enabled, and the buffers of the benchmarks in its README: 128 KiB to read, and a
 //! boundary of 64 KiB to write. (The example there has a boundary of 128 KiB.)
 
 use std::hint::black_box;
@@ -13,7 +13,7 @@ use crate::deflate::Terms;
 use crate::memory::Memory;
 use crate::ours::{BATCH, Look, Run};
 
-/// What it reads at once.
+/// The size of its reads.
 pub const READ: usize = 128 << 10;
 
 pub fn role(reader: Reader) -> Role {
@@ -32,7 +32,8 @@ fn socket(memory: Memory, reader: Reader) -> WebSocket<Memory> {
     WebSocket::from_stream(memory, role(reader), options()).expect("no extension is asked for")
 }
 
-/// One side of a connection with compression, which reads `read` bytes at once. The server's direction has these terms.
+/// One side of a connection with compression, which reads `read` bytes at once. The terms apply to the server's
+/// direction.
 fn compressing(memory: Memory, reader: Reader, terms: Terms, read: usize) -> WebSocket<Memory> {
     let takeover = if terms.takeover { "" } else { "; server_no_context_takeover" };
     let agreed = format!("permessage-deflate; server_max_window_bits={}{takeover}", terms.window_bits);

@@ -1,4 +1,4 @@
-//! A stream that writes when it is about to read: for peers that would write every frame by itself.
+//! A stream that writes before it reads, for peers that would otherwise write every frame by itself.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What is written at once when nobody reads.
+/// The number of collected bytes that causes a write without a read.
 const FULL: usize = 64 << 10;
 
 #[derive(Debug)]

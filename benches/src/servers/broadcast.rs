@@ -1,9 +1,9 @@
 //! Servers that publish events to all their connections, ours and the peers', each on one thread.
 //!
-//! Ours is the server as users have it, behind its upgrade and a subscription. A peer is a stream after the upgrade in a task
-//! of its own, with a channel in front of it that carries the event by reference: the task feeds what is at hand to the stream
-//! and flushes once. It does not wait for input, as a server would have to besides: that is in the peers' favor. Only `wtx` is
-//! asked to read, once a burst: its stream writes when it is about to be read from.
+//! Ours is the server as users have it, with upgrade and subscription. A peer is a stream after the upgrade in its own
+//! task, with a channel in front of it that carries the event by reference. The task writes all events in the channel
+//! to the stream and flushes once. It does not wait for input, as a real server must. This is an advantage for the
+//! peers. Only `wtx` reads, once in a burst, because its stream writes before it reads.
 
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -30,27 +30,27 @@ use crate::peers::{sockudo as sockudo_setup, tokio_websockets as tokio_websocket
 use crate::race::Standing;
 use crate::subscriber;
 
-/// Connections of each.
+/// The number of connections of each server.
 pub const SUBSCRIBERS: usize = 1000;
 
-/// Where a server says that it listens.
+/// The channel for the address of a server.
 pub(super) type Ready = mpsc::Sender<SocketAddr>;
 
-/// How many events to publish at once, again and again.
+/// The channel for the number of events to publish at once.
 pub(super) type Orders = UnboundedReceiver<usize>;
 
-/// Somebody who publishes.
+/// A server that publishes.
 #[derive(Clone, Copy, Debug)]
 pub struct Broadcaster {
     pub name: &'static str,
     pub standing: Standing,
-    /// Serves until the process ends, and tells where.
+    /// Serves until the process ends, and sends its address.
     run: fn(&str, Ready, Orders) -> io::Result<()>,
-    /// What a client does when it is connected.
+    /// The steps of a client after it has connected.
     pub subscribe: fn(&mut TcpStream) -> io::Result<()>,
 }
 
-/// A broadcaster that runs.
+/// A running broadcaster.
 #[derive(Debug)]
 pub struct Broadcasting {
     pub address: SocketAddr,
@@ -84,7 +84,7 @@ const fn peer(name: &'static str, run: fn(&str, Ready, Orders) -> io::Result<()>
 }
 
 impl Broadcaster {
-    /// Starts it on a thread of its own, on the first processor. `event` is the text of what it will publish.
+    /// Starts it on its own thread, on the first processor. `event` is the text of the event that it will publish.
     pub fn start(self, event: &str) -> io::Result<Broadcasting> {
         let (ready, address) = mpsc::channel();
         let (orders, taken) = unbounded_channel();
@@ -107,12 +107,12 @@ impl Broadcasting {
 
 fn listen(ready: &Ready) -> io::Result<TcpListener> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    // Whoever waits for it has gone only with the process.
+    // The receiver exists until the process ends.
     let _ = ready.send(listener.local_addr()?);
     Ok(listener)
 }
 
-/// Runs `subscriber` for every connection that comes, and hands all of them what `message` makes of the event.
+/// Runs `subscriber` for every new connection, and sends the result of `message` for the event to all of them.
 fn broadcast<M: Clone + Send + 'static, F: Future<Output = ()> + Send + 'static>(
     event: &str,
     ready: &Ready,
@@ -148,7 +148,7 @@ fn broadcast<M: Clone + Send + 'static, F: Future<Output = ()> + Send + 'static>
     })?
 }
 
-/// Feeds what is at hand, and flushes it together.
+/// Writes all available events, and flushes once.
 async fn forward<M>(mut socket: impl Sink<M> + Unpin, mut inbox: UnboundedReceiver<M>) {
     while let Some(message) = inbox.recv().await {
         let mut next = Some(message);
@@ -221,7 +221,7 @@ fn fastwebsockets(event: &str, ready: Ready, orders: Orders) -> io::Result<()> {
     )
 }
 
-/// It takes no payload that is shared: each connection copies the event to where it could be masked.
+/// It accepts no shared payload: each connection copies the event to a place where it could be masked.
 fn wtx(event: &str, ready: Ready, orders: Orders) -> io::Result<()> {
     broadcast(
         event,
@@ -244,7 +244,7 @@ fn wtx(event: &str, ready: Ready, orders: Orders) -> io::Result<()> {
                     }
                     next = inbox.try_recv().ok();
                 }
-                // It has no flush; the stream writes when it is about to be read from.
+                // It has no flush. The stream writes before it reads.
                 let payload = WebSocketPayloadOrigin::Adaptive;
                 if reader.read_frame(&mut received, &mut common, payload).now_or_never().is_some() {
                     return;
@@ -254,7 +254,7 @@ fn wtx(event: &str, ready: Ready, orders: Orders) -> io::Result<()> {
     )
 }
 
-/// One thread that writes ready bytes to one socket after the other, all events of a burst at once.
+/// One thread that writes encoded bytes to one socket after the other, all events of a burst at once.
 fn raw(event: &str, ready: Ready, mut orders: Orders) -> io::Result<()> {
     let listener = listen(&ready)?;
     let mut subscribers = Vec::with_capacity(SUBSCRIBERS);

@@ -1,5 +1,5 @@
-//! Servers whose idle connections are weighed, each in a process of its own: ours as it listens for users, and streams after
-//! the upgrade, ours and the peers', that echo.
+//! Servers for the memory of idle connections, each in its own process: our server as users run it, and echo streams
+//! after the upgrade, ours and the peers'.
 //!
 //! A peer has the smallest buffers that its documentation shows, or its defaults.
 
@@ -12,22 +12,22 @@ use super::broadcast::Orders;
 use super::{ours, peers, raw};
 use crate::race::Standing;
 
-/// A server whose idle connections are weighed.
+/// A server whose idle connections are measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Idle {
     pub name: &'static str,
     pub standing: Standing,
-    /// What each connection has said and heard before it becomes idle.
+    /// The exchange of each connection before it becomes idle.
     pub exchange: Exchange,
     run: fn(Orders) -> io::Result<()>,
 }
 
-/// What a connection does before it becomes idle.
+/// The exchange of a connection before it becomes idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exchange {
-    /// A text comes back. There is no upgrade before it.
+    /// The server sends a text back. There is no upgrade.
     Echo,
-    /// After the upgrade, the protocol's own ping.
+    /// After the upgrade, a ping of the MultiWA protocol.
     Ping,
     /// After the upgrade, a subscription and an event.
     Event { deflate: bool },
@@ -48,7 +48,7 @@ pub const STREAMS: &[Idle] = &[
     echo("raw tokio, one buffer for all", Standing::Reference, |_| listen(raw::tokio_shared)),
 ];
 
-/// Our server, with nothing switched on that costs memory.
+/// Our server, without features that need memory.
 pub const SERVER: Idle = server("multiwa-ws-tokio server", EVENT, |orders| ours::idle(orders, false, false));
 pub const SERVER_UNSUBSCRIBED: Idle =
     server("multiwa-ws-tokio server, no subscription", Exchange::Ping, |orders| ours::idle(orders, false, false));
@@ -66,8 +66,8 @@ const fn server(name: &'static str, exchange: Exchange, run: fn(Orders) -> io::R
     Idle { name, standing: Standing::Ours, exchange, run }
 }
 
-/// Runs the server of this name in this process, until its standard input ends. Each line of it is a number of profiles: one
-/// event is published to each.
+/// Runs the server with this name in this process, until its standard input ends. Each line of the input is a number of
+/// profiles. The server publishes one event to each profile.
 pub fn serve(name: &str) -> io::Result<()> {
     let servers = [SERVER, SERVER_UNSUBSCRIBED, SERVER_DEFLATE, SERVER_TLS];
     let mut all = STREAMS.iter().chain(&servers);
@@ -84,7 +84,7 @@ pub fn serve(name: &str) -> io::Result<()> {
     (server.run)(taken)
 }
 
-/// Tells the process that has started this one where to connect, and by which certificate to know the server.
+/// Reports the address and the certificate of the server to the parent process.
 pub(super) fn announce(address: SocketAddr, certificate: &str) {
     println!("{}\n{certificate}\n", address.port());
 }

@@ -1,9 +1,9 @@
-//! Servers, ours and the peers', each on one thread; only async-std has threads of its own, which share a processor.
+//! Servers, ours and the peers', each on one thread. Only async-std has its own threads, which share a processor.
 //!
-//! Here are those that echo. Their connections begin after the upgrade, so that nothing but WebSocket is measured, and they
-//! answer every message that a read brought before they flush; only `fastwebsockets` and `wtx` write each answer by itself, and
-//! take part a second time, batched. [`broadcast`] has those that publish, [`idle`] those that are weighed: in both,
-//! ours is the whole server behind its upgrade, and in [`idle`] the stream alone as well.
+//! The servers here echo. Their connections begin after the upgrade, so that only WebSocket is measured. They answer
+//! all messages of one read before they flush. Only `fastwebsockets` and `wtx` write each answer by itself, and take
+//! part a second time with batches. [`broadcast`] has the servers for fan-out, and [`idle`] the servers for idle
+//! memory. In both, ours is the whole server with its upgrade. In [`idle`], ours also takes part as a stream.
 
 mod batched;
 pub mod broadcast;
@@ -44,14 +44,14 @@ pub const SERVERS: &[Server] = &[
     Server { name: "raw tokio", standing: Standing::Reference, run: raw::tokio },
 ];
 
-/// Those on async-std, which only each other can be compared with.
+/// The servers on async-std. They are only compared with each other.
 pub const ASYNC_STD_SERVERS: &[Server] = &[
     Server { name: "multiwa-ws-async-std", standing: Standing::Ours, run: ours::async_std },
     Server { name: "raw async-std", standing: Standing::Reference, run: raw::async_std },
 ];
 
 impl Server {
-    /// Starts it on a thread of its own, on the first processor.
+    /// Starts it on its own thread, on the first processor.
     pub fn start(self) -> io::Result<SocketAddr> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -63,12 +63,12 @@ impl Server {
     }
 }
 
-/// Keeps this thread, and those it starts, on one processor, if there are as many.
+/// Keeps this thread, and the threads that it starts, on one processor, if there is a processor with this number.
 pub fn pin(processor: usize) {
     if std::thread::available_parallelism().is_ok_and(|processors| processors.get() > processor) {
         let mut set = CpuSet::new();
         set.set(processor);
-        // Without the right to do so the figures are noisier, and still true.
+        // If the system refuses, the figures are noisier, but still correct.
         let _ = sched_setaffinity(None, &set);
     }
 }
@@ -78,7 +78,7 @@ fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
 }
 
-/// Runs `connection` for every connection that comes.
+/// Runs `connection` for every new connection.
 fn serve<F: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     connection: impl Fn(tokio::net::TcpStream) -> F,

@@ -1,4 +1,4 @@
-//! The peers. Where a peer tells that no further message is at hand, its answers are flushed then.
+//! The peers. If a peer reports that no further message is available, it flushes its answers.
 
 use std::io;
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ use super::serve;
 use crate::peers::tokio_tungstenite::Buffers;
 use crate::peers::{sockudo as sockudo_setup, yawc as yawc_setup};
 
-/// Answers what `answer` makes an answer of, and flushes when no further message is at hand.
+/// Answers each message with the result of `answer`, and flushes when no further message is available.
 async fn echo<M, S, T>(mut socket: S, answer: impl Fn(T) -> Option<M>)
 where
     S: Stream<Item = T> + Sink<M> + Unpin,

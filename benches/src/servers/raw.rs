@@ -1,4 +1,4 @@
-//! What sockets cost: the least that could be called an echo of WebSocket messages, on bare `epoll`, tokio and async-std.
+//! The cost of sockets: a minimal echo of WebSocket messages, on bare `epoll`, tokio and async-std.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,13 +9,13 @@ use async_std::io::{ReadExt, WriteExt};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// What is read at once.
+/// The size of a read.
 const READ: usize = 64 << 10;
 
-/// Turns masked frames into unmasked ones of the same payload, and checks nothing but the UTF-8.
+/// Turns masked frames into unmasked ones with the same payload, and checks only the UTF-8.
 #[derive(Debug, Default)]
 struct Answers {
-    /// The beginning of a frame whose end is to come.
+    /// The beginning of an incomplete frame.
     rest: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl Answers {
     }
 }
 
-/// Answers the whole frames at the front of `input` and returns how long they are.
+/// Answers the complete frames at the front of `input` and returns their length.
 fn answer(input: &mut [u8], out: &mut Vec<u8>) -> usize {
     let mut at = 0;
     while let Some([_, short, ..]) = input.get(at..at + 6) {
@@ -97,7 +97,7 @@ struct Raw {
 }
 
 impl Raw {
-    /// Reads and answers until it would block; whether the connection goes on.
+    /// Reads and answers until a call would block. Returns whether the connection continues.
     fn progress(&mut self, buffer: &mut [u8]) -> bool {
         loop {
             while self.written < self.out.len() {
@@ -112,7 +112,7 @@ impl Raw {
                 Ok(0) => return false,
                 Ok(read) => {
                     self.answers.take(&mut buffer[..read], &mut self.out);
-                    // A short read says that there is nothing more for now, and a new edge will come.
+                    // After a short read there is no more input for now, and a new edge will come.
                     if read < buffer.len() && self.out.is_empty() {
                         return true;
                     }
@@ -138,7 +138,7 @@ pub(super) fn tokio(listener: TcpListener) -> io::Result<()> {
     })
 }
 
-/// With one buffer for all connections: none holds anything between two messages.
+/// One buffer for all connections, because no connection holds bytes between two messages.
 pub(super) fn tokio_shared(listener: TcpListener) -> io::Result<()> {
     thread_local! {
         static BUFFERS: RefCell<(Vec<u8>, Vec<u8>)> = RefCell::new((vec![0; READ], Vec::new()));
@@ -149,7 +149,7 @@ pub(super) fn tokio_shared(listener: TcpListener) -> io::Result<()> {
             let progress = BUFFERS.with_borrow_mut(|(buffer, out)| {
                 let read = stream.try_read(buffer)?;
                 answers.take(&mut buffer[..read], out);
-                // So short an answer fits the socket.
+                // Such a short answer fits into the buffer of the socket.
                 let written = if out.is_empty() { 0 } else { stream.try_write(out)? };
                 let all = read > 0 && written == out.len();
                 out.clear();

@@ -13,19 +13,19 @@ use crate::random::Random;
 use crate::report::{Case, Unit};
 use crate::{ours, peers, process};
 
-/// Twice the largest window and more, so that the stream may begin anew without anybody having its beginning in mind.
+/// More than twice the largest window, so that no window still contains the beginning when the stream repeats.
 const EVENTS: usize = 256;
 const LEN: usize = 300;
 
-/// What an offer without parameters comes to, at the level that ours defaults to.
+/// The result of an offer without parameters, at our default level.
 const DEFAULT: Terms = Terms { level: 1, window_bits: 15, takeover: true };
 
-/// Every library between a caller and `zlib-rs` may cost this much.
+/// The maximum cost that a library may add to `zlib-rs`.
 const GOALS: [Goal; 2] = [Goal::TimesBestPeer(1.0), Goal::OfReference("raw zlib-rs", 1.0 / 1.15)];
 
 pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
-    // A pass is as long as a turn of other subjects: with one alone, it would matter much whether the state and the code of
-    // the neighbor before are still in the caches, which are those of the same library or of another one.
+    // A pass has the length of a turn in other subjects. If it had one message only, the result would depend on the
+    // caches: they hold the state and the code of the previous contestant, which may use the same library.
     let Effort { rounds, turn } = options.effort;
     let effort = Effort { rounds: (rounds / 3).max(1), turn: 10 * turn };
     let texts = stream(EVENTS, LEN, &mut Random::new(1));
@@ -54,7 +54,7 @@ pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     memory(put, options, &texts)
 }
 
-/// Who compresses `texts`. All but `miniz_oxide` do it with `zlib-rs`, so that their time is for the same search.
+/// The contestants that compress `texts`. All except `miniz_oxide` use `zlib-rs`, so they all use the same search.
 fn encoders(texts: &[String], terms: Terms) -> Vec<Contestant> {
     let mut contestants = vec![
         Contestant::ours("multiwa-ws", ours::compressing_encoder(texts, terms)),
@@ -84,13 +84,13 @@ fn decoders(wire: &Wire, payloads: &[Vec<u8>], terms: Terms) -> Vec<Contestant> 
     contestants
 }
 
-/// Measures the bytes that go to the wire, which need not be the same for all, and the time that they take.
+/// Measures the bytes on the wire, which may differ between contestants, and the time.
 fn encode(put: &mut Put<'_>, effort: Effort, name: &str, contestants: Vec<Contestant>) -> io::Result<()> {
     let mut bytes = Vec::new();
     let contestants = contestants
         .into_iter()
         .map(|Contestant { name, standing, mut run }| {
-            // The first pass had no context to begin with.
+            // The first pass begins without a context.
             run();
             bytes.push((name.clone(), standing, run() as f64 / EVENTS as f64));
             let run = Box::new(move || {
@@ -105,15 +105,15 @@ fn encode(put: &mut Put<'_>, effort: Effort, name: &str, contestants: Vec<Contes
     put(Case::new("compress", name, Unit::NanosAMessage, results, &GOALS))
 }
 
-/// Connections that are open at once while memory is measured.
+/// The number of open connections while memory is measured.
 const CONNECTIONS: usize = 64;
 
-/// What all read at once meanwhile: whether a caller has larger buffers is no matter of the library.
+/// The read size of all contestants here. A larger buffer of the caller is not a property of the library.
 const SMALL_READ: usize = 4 << 10;
 
-/// Measures by how much the resident memory grows with a connection that has compressed, or inflated, the stream.
+/// Measures how much the resident memory grows for each connection that has compressed, or inflated, the stream.
 fn memory(put: &mut Put<'_>, options: &Options, texts: &[String]) -> io::Result<()> {
-    // A connection holds the texts or the wire as well: a short stream, sent again and again, keeps that small.
+    // A connection also holds the texts or the wire. A short stream that repeats keeps this small.
     let texts = &texts[..16];
     for window_bits in [15, 12] {
         let terms = Terms { window_bits, ..DEFAULT };
@@ -150,11 +150,11 @@ fn weigh(name: &str, standing: Standing, open: &dyn Fn() -> Run) -> io::Result<(
     let before = process::resident("self")?;
     for _ in 0..CONNECTIONS {
         let mut run = open();
-        // Past the window.
+        // Beyond the window.
         for _ in 0..10 {
             run();
         }
-        // Never given back: what the next contestant gets must come from the system, or it would seem to need none.
+        // It is never freed. Otherwise the next contestant would reuse this memory and seem to need none.
         std::mem::forget(run);
     }
     let grown = process::resident("self")? as f64 - before as f64;

@@ -46,7 +46,7 @@ pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Who decodes `wire`.
+/// The contestants that decode `wire`.
 fn contestants(wire: &Wire, reader: Reader) -> Vec<Contestant> {
     let look = Glance::default;
     let mut contestants = vec![
@@ -73,7 +73,7 @@ fn contestants(wire: &Wire, reader: Reader) -> Vec<Contestant> {
     contestants.push(Contestant::reference("minimal in-place decoder", minimal));
     contestants.push(Contestant::reference("memcpy", reference::memcpy(wire, READ)));
     if whole > READ {
-        // A caller who expects such messages reads them whole, and gets them lent.
+        // A caller that expects such messages reads a whole message into its buffer and borrows it.
         contestants
             .push(Contestant::ours("multiwa-ws, buffer of a message", ours::decoder(wire, reader, whole, look())));
         contestants.push(Contestant::peer(

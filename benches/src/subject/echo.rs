@@ -1,4 +1,4 @@
-//! Echo over loopback: what a message costs the server.
+//! Echo over loopback: the cost of a message for the server.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,14 +14,14 @@ use crate::report::{Case, Unit, size};
 use crate::servers::{ASYNC_STD_SERVERS, SERVERS, Server, pin};
 
 const CONNECTIONS: [usize; 3] = [1, 32, 256];
-/// Messages a client sends before it waits for the answers.
+/// The number of messages that a client sends before it waits for the answers.
 const DEPTHS: [usize; 2] = [1, 32];
 const SIZES: [usize; 3] = [64, 1 << 10, 16 << 10];
 
-/// What a server gets in one turn at most.
+/// The maximum amount of work of a server in one turn.
 const TURN_MESSAGES: usize = 8192;
 const TURN_BYTES: usize = 16 << 20;
-/// And how often the client waits for answers in it: on a busy machine each wait is long.
+/// The maximum number of waits for answers in one turn. On a busy machine each wait is long.
 const TURN_WAITS: usize = 100;
 
 pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
@@ -39,9 +39,9 @@ fn run_with(servers: &[Server], runtime: &str, put: &mut Put<'_>, options: &Opti
         if cells.is_empty() {
             continue;
         }
-        // Both ends are in this process, and of the connections before, the servers may not have closed theirs yet.
+        // Both ends are in this process, and the servers may not have closed the previous connections yet.
         need_open_files(servers.len() * (2 * connections + CONNECTIONS[1]))?;
-        // Every server has its connections open all the time; those that are not asked do nothing.
+        // The connections of every server are open all the time. A server that is not measured is idle.
         let mut loads = servers
             .iter()
             .map(|server| {

@@ -1,8 +1,8 @@
-//! What an idle connection keeps in memory: resident bytes of the server's process, which holds nothing else.
+//! The memory of an idle connection: resident bytes of the server's process, which holds nothing else.
 //!
-//! Each server is a process of its own, since a process may open so many files only and since no server is to sit in memory
-//! that another has left behind: this program, started anew. Some connections come and go first, so that what a process
-//! allocates once is not counted.
+//! Each server has its own process, for two reasons: a process has a limit of open files, and no server may reuse the
+//! memory of another one. The process is this program, started again. Some connections open and close first, so that
+//! one-time allocations are not counted.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -25,16 +25,17 @@ use crate::report::{Case, Unit};
 use crate::servers::idle::{Exchange, Idle, SERVER, SERVER_DEFLATE, SERVER_TLS, SERVER_UNSUBSCRIBED, STREAMS};
 use crate::subscriber;
 
-/// The argument that makes this program a server that is weighed; its name follows.
+/// The argument that starts this program as a server whose memory is measured. The name of the server follows.
 pub const SERVE: &str = "serve-idle";
 
 const CONNECTIONS: usize = 5000;
-/// One of so many connections comes and goes before: were it more, what these leave behind would hide what the others take.
+/// The number of connections that open and close first. If there were more, the memory that they leave behind would
+/// hide the memory of the measured connections.
 const WARM_UP: usize = 100;
-/// How often each server is weighed, with the default number of rounds.
+/// How often each server is measured, with the default number of rounds.
 const ROUNDS: usize = 3;
 
-/// Bytes a connection: 2.5 KiB.
+/// The maximum number of bytes for each connection: 2.5 KiB.
 const BOUND: f64 = 2560.0;
 
 pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
@@ -45,19 +46,19 @@ pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
         if !options.wants(&name) {
             return Ok(());
         }
-        // One end of each is in this process, the other in that of the server.
+        // One end of each connection is in this process, and the other end is in the process of the server.
         need_open_files(connections)?;
         put(Case::new("idle", &name, Unit::BytesAConnection, weigh(servers, connections, rounds)?, goals))
     };
     case(STREAMS, CONNECTIONS, "streams after the upgrade, an echo each", &bounds[1..], put)?;
-    // The same peers: what they would need besides, upgrade, session and registry, is not counted against them.
+    // The same peers. The memory for upgrade, session and registry, which they would also need, is not added to theirs.
     let peers: Vec<_> = STREAMS.iter().filter(|stream| stream.standing != Standing::Ours).copied().collect();
     let servers = [&[SERVER], &*peers].concat();
     case(&servers, CONNECTIONS, "whole server, a subscription and an event each", &bounds, put)?;
     case(&[SERVER_UNSUBSCRIBED], CONNECTIONS, "whole server, a ping each", &bounds[..1], put)?;
     case(&[SERVER], 2 * CONNECTIONS, "whole server, a subscription and an event each", &bounds[..1], put)?;
     case(&[SERVER_TLS], CONNECTIONS, "whole server, TLS, a subscription and an event each", &[], put)?;
-    // A fifth of them: each has the tables and the window of a compressor.
+    // A fifth of the connections, because each has the tables and the window of a compressor.
     let what = "whole server, permessage-deflate, a subscription and an event each";
     case(&[SERVER_DEFLATE], CONNECTIONS / 5, what, &[], put)
 }
@@ -83,13 +84,13 @@ fn weigh_once(server: &Idle, connections: usize) -> io::Result<f64> {
     Ok(grown / connections as f64)
 }
 
-/// A server in a process of its own, which ends with this.
+/// A server in its own process, which ends with this one.
 struct Process {
     child: Child,
     orders: ChildStdin,
     port: u16,
     exchange: Exchange,
-    /// How to reach it by TLS.
+    /// The settings of a client, if the server uses TLS.
     tls: Option<Arc<ClientConfig>>,
 }
 
@@ -114,7 +115,7 @@ impl Process {
         Ok(Self { child, orders, port, exchange: server.exchange, tls })
     }
 
-    /// Opens connections that have said and heard what they are to.
+    /// Opens connections and completes their exchange.
     fn connect(&mut self, count: usize) -> io::Result<Vec<Connection>> {
         let mut connections = (0..count).map(|index| self.open(index)).collect::<io::Result<Vec<_>>>()?;
         if let Exchange::Event { .. } = self.exchange {
@@ -153,7 +154,7 @@ impl Process {
         Ok(stream)
     }
 
-    /// Its resident bytes, once they stay the same.
+    /// The resident bytes of the process, once they no longer change.
     fn settled(&self) -> io::Result<f64> {
         let process = self.child.id().to_string();
         let start = Instant::now();
@@ -172,13 +173,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A client that trusts this certificate, in PEM, and no other.
+/// TLS settings of a client that trusts only this certificate, in PEM.
 fn trust(certificate: &str) -> io::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(io::Error::other)?;

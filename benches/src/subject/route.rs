@@ -1,4 +1,4 @@
-//! The whole way from bytes to "this event of this profile, wanted or not", as a client goes it.
+//! The whole path from bytes to "this event of this profile, wanted or not", as in a client.
 
 use std::io;
 

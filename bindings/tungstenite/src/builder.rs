@@ -1,4 +1,4 @@
-//! How a blocking client is set up.
+//! The builder of a blocking client.
 
 use std::fmt;
 use std::io;
@@ -25,9 +25,9 @@ use crate::reach::{Provider, Reach, Route, Source};
 use crate::worker::Worker;
 use crate::{Client, Updates};
 
-/// Sets up a [`Client`]. `Debug` shows neither the URL nor the headers, which may hold a key.
+/// Builds a [`Client`]. `Debug` hides the URL and the headers, which may contain a key.
 ///
-/// It has the settings of the asynchronous bindings' builders but for compression, which `tungstenite` does not have.
+/// It has the settings of the asynchronous bindings' builders, except compression, which `tungstenite` does not support.
 #[derive(Clone)]
 pub struct ClientBuilder {
     destination: Where,
@@ -40,7 +40,7 @@ pub struct ClientBuilder {
     connect_deadline: Option<Duration>,
 }
 
-/// Where a client goes.
+/// The server that a client dials.
 #[derive(Clone)]
 enum Where {
     To(Destination),
@@ -48,18 +48,18 @@ enum Where {
 }
 
 impl ClientBuilder {
-    /// A client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
+    /// Builds a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self::to(Where::To(Destination::new(url)))
     }
 
-    /// A client that asks `provider` before each attempt where to go and with which key, so that a key that was exchanged is
-    /// used from the next attempt on.
+    /// Builds a client that calls `provider` before each attempt for the URL and the key, so that a replaced key is used
+    /// from the next attempt on.
     ///
-    /// It is told the number of the attempt since the last stable connection, from 1, and may say that it cannot tell now
-    /// ([`ConnectorError::retry`]) or that the client is to end ([`ConnectorError::stop`]). It may block: it is called on a
-    /// thread of its own, within the connect timeout.
+    /// Its argument is the number of the attempt since the last stable connection, starting at 1. It may return
+    /// [`ConnectorError::retry`] if it has no destination now, or [`ConnectorError::stop`] to end the client. It may
+    /// block: it runs on its own thread, within the connect timeout.
     #[must_use]
     pub fn with_provider(
         provider: impl Fn(u32) -> Result<Destination, ConnectorError> + Send + Sync + 'static,
@@ -80,7 +80,7 @@ impl ClientBuilder {
         }
     }
 
-    /// The key that the server asks for. A provider tells one itself.
+    /// Sets the API key. A provider returns its own key instead.
     #[must_use]
     pub fn api_key(mut self, key: impl AsRef<[u8]>) -> Self {
         if let Where::To(destination) = self.destination {
@@ -89,50 +89,50 @@ impl ClientBuilder {
         self
     }
 
-    /// Where the key travels; in the query by default.
+    /// Where the request contains the key. By default it is in the query.
     #[must_use]
     pub fn key_placement(mut self, placement: KeyPlacement) -> Self {
         self.request.key_placement = placement;
         self
     }
 
-    /// The origin of the web page on whose behalf the client acts; by default none is sent.
+    /// Sets the `Origin` header. By default it is not sent.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.request.origin = Some(origin.into());
         self
     }
 
-    /// A further header of the upgrade request.
+    /// Adds a header to the upgrade request.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.request.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Offers a subprotocol; the best one first. `tungstenite` takes it for a fault if the server chooses none.
+    /// Offers a subprotocol, in order of preference. `tungstenite` fails the upgrade if the server chooses none.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         self.request.subprotocols.push(name.into());
         self
     }
 
-    /// How `wss` URLs are dialed. By default the certificates that the system trusts are trusted.
+    /// Sets the TLS settings for `wss` URLs. By default the client trusts the certificates that the system trusts.
     #[must_use]
     pub fn tls(mut self, tls: ClientTls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// Dials through an HTTP proxy, by `CONNECT`.
+    /// Dials through an HTTP proxy with `CONNECT`.
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.route = Route::Proxy(proxy);
         self
     }
 
-    /// Dials through the proxy that the environment names for the server, if any: see [`Proxy::from_env`]. By default the
-    /// environment does not count.
+    /// Dials through the proxy that the environment sets for the server, if any: see [`Proxy::from_env`]. By default the
+    /// environment is ignored.
     #[cfg(feature = "proxy-env")]
     #[must_use]
     pub fn proxy_from_env(mut self) -> Self {
@@ -140,8 +140,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Dials the Unix socket at `path` instead of the host of the URL, which still says what to ask for, and whether by TLS.
-    /// Redirects are followed within its origin only.
+    /// Dials the Unix socket at `path` instead of the host of the URL. The URL still sets the request and whether TLS is
+    /// used. Redirects are followed only within its origin.
     #[cfg(unix)]
     #[must_use]
     pub fn unix(mut self, path: impl Into<PathBuf>) -> Self {
@@ -151,7 +151,7 @@ impl ClientBuilder {
 
     /// How many redirects an attempt follows, 5 by default. 0 follows none.
     ///
-    /// None is followed from `wss` to `ws`, and credentials stay at their origin: see
+    /// Redirects from `wss` to `ws` are never followed, and credentials are not sent to another origin: see
     /// [`Target::redirected`](crate::Target::redirected).
     #[must_use]
     pub fn max_redirects(mut self, redirects: u8) -> Self {
@@ -159,9 +159,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Subscribes to events of a profile from the start, `*` for all of them: it is settled before the client is ready.
+    /// Subscribes to events of a profile from the start, `*` for all of them. The server's answer arrives before the
+    /// client is ready.
     ///
-    /// A refusal is told by [`LifecycleEvent::Ready`](multiwa_ws_core::session::LifecycleEvent::Ready).
+    /// [`LifecycleEvent::Ready`](multiwa_ws_core::session::LifecycleEvent::Ready) reports a refusal.
     #[must_use]
     pub fn subscribe<N: AsRef<str>>(mut self, profile: impl Into<String>, events: impl IntoIterator<Item = N>) -> Self {
         let events = events.into_iter().map(|name| Box::<str>::from(name.as_ref())).collect();
@@ -169,49 +170,51 @@ impl ClientBuilder {
         self
     }
 
-    /// When a lost connection is tried again.
+    /// Sets when the client reconnects after a lost connection.
     #[must_use]
     pub fn reconnect(mut self, reconnect: ReconnectConfig) -> Self {
         self.config.session.reconnect = reconnect;
         self
     }
 
-    /// Deadlines and limits of the session.
+    /// Sets the deadlines and limits of the session.
     #[must_use]
     pub fn session(mut self, session: ClientConfig) -> Self {
         self.config.session = session;
         self
     }
 
-    /// Every setting of the core's client. Of those of the WebSocket, `tungstenite` knows the length of a message and of a
-    /// frame, the bytes that wait to be sent, and the close timeout; of those of the upgrade none.
+    /// Sets all settings of the core's client. Of the WebSocket settings, only the length of a message and of a frame,
+    /// the bytes that wait to be sent, and the close timeout take effect with `tungstenite`. The settings of the upgrade
+    /// have no effect.
     #[must_use]
     pub fn config(mut self, config: core::Config) -> Self {
         self.config = config;
         self
     }
 
-    /// How much is held for an application that does not take its updates, and what happens to more.
+    /// Sets how many updates are queued for an application that does not read them, and the policy when the queue is
+    /// full.
     #[must_use]
     pub fn queue(mut self, queue: QueueConfig) -> Self {
         self.queue = queue;
         self
     }
 
-    /// How long [`connect`](Self::connect) waits until the client is ready, 60 s by default; `None` waits without end.
+    /// Sets how long [`connect`](Self::connect) waits until the client is ready. Default 60 s; `None` waits indefinitely.
     #[must_use]
     pub fn connect_deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
         self.connect_deadline = deadline.into();
         self
     }
 
-    /// Starts to connect and returns at once; [`Updates`] tell what comes of it.
+    /// Starts to connect and returns immediately. The [`Updates`] report the result.
     ///
-    /// This is the way for a program that waits for its server however long it takes: the client tries until it is ready, and
-    /// the application can watch it do so, or wait with [`Client::ready`].
+    /// Use it in a program that must wait for its server for any length of time: the client tries until it is ready. The
+    /// application can observe this in the updates, or wait with [`Client::ready`].
     ///
     /// # Errors
-    /// [`BuildError`], but for its `Connect`.
+    /// [`BuildError`], except `Connect`.
     pub fn start(mut self) -> Result<(Client, Updates), BuildError> {
         let request = mem::take(&mut self.request);
         let source = match &self.destination {
@@ -226,8 +229,8 @@ impl ClientBuilder {
     /// Connects and waits until the client is ready, at most until the [deadline](Self::connect_deadline).
     ///
     /// # Errors
-    /// [`BuildError`]: also when the client gave up before it was ready, as the reconnection settings say. At the deadline the
-    /// client is closed, and [`ConnectError::TimedOut`] tells how the last attempt ended.
+    /// [`BuildError`], also when the client gave up before it was ready because of the reconnect settings. At the
+    /// deadline the client is closed, and [`ConnectError::TimedOut`] contains the result of the last attempt.
     pub fn connect(self) -> Result<(Client, Updates), BuildError> {
         let deadline = self.connect_deadline;
         let (client, updates) = self.start()?;
@@ -238,8 +241,8 @@ impl ClientBuilder {
         Ok((client, updates))
     }
 
-    /// Starts to connect over streams of the caller's own. The connector says what to ask of the server: of the settings
-    /// here, those of the request and of the way to the server do not count.
+    /// Starts to connect over the caller's own streams. The connector supplies the upgrade request, so the builder's
+    /// settings of the request, the proxy, TLS and the Unix socket have no effect.
     ///
     /// # Errors
     /// [`BuildError::Seed`] and [`BuildError::Subscription`].
@@ -250,7 +253,7 @@ impl ClientBuilder {
         for (profile, events) in &self.subscriptions {
             session.subscribe(Std::now(), profile, events)?;
         }
-        // A new session connects at the first call.
+        // A new session always starts to connect at the first call.
         let _ = session.connect(Std::now());
         let (driver, client, updates) = Driver::new::<Std>(session, self.queue);
         let worker = Worker::new(driver, connector, self.config.websocket)?;

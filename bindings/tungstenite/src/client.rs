@@ -10,26 +10,26 @@ use crate::ClientBuilder;
 use crate::clock::Std;
 use crate::wait::{wait, wait_until};
 
-/// A handle to a client, to be cloned and used from any thread while another waits for its [`Updates`].
+/// A handle to a client. It can be cloned and used from any thread while another thread waits for the [`Updates`].
 ///
-/// A request (`subscribe`, `unsubscribe`, `ping`) returns when it was acknowledged, refused, timed out or lost, at the
-/// latest after the [request timeout](multiwa_ws_core::session::ClientConfig::request_timeout). It needs nobody to take
-/// updates meanwhile, unless the queue is full and its policy is [`Overflow::Wait`](crate::Overflow::Wait): then it ends with
-/// [`RequestError::UpdatesUnread`], at once if this thread is the one that takes updates. When the last handle and the
-/// `Updates` are dropped, the client closes.
+/// A request (`subscribe`, `unsubscribe`, `ping`) returns when it was acknowledged, was refused, timed out or lost its
+/// connection, at the latest after the [request timeout](multiwa_ws_core::session::ClientConfig::request_timeout). No
+/// thread needs to read updates during that time, unless the queue is full and its policy is
+/// [`Overflow::Wait`](crate::Overflow::Wait). In that case it fails with [`RequestError::UpdatesUnread`], immediately if
+/// this is the thread that reads updates. When the last handle and the `Updates` are dropped, the client closes.
 #[derive(Clone, Debug)]
 pub struct Client {
     handle: multiwa_ws_driver::Client<Std>,
 }
 
 impl Client {
-    /// Sets up a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
+    /// Builds a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
     #[must_use]
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(url)
     }
 
-    /// Sets up a client that asks `provider` before each attempt where to go and with which key: see
+    /// Builds a client that calls `provider` before each attempt for the URL and the key: see
     /// [`ClientBuilder::with_provider`].
     #[must_use]
     pub fn builder_with(
@@ -42,11 +42,12 @@ impl Client {
         Self { handle }
     }
 
-    /// Subscribes to events of a profile, `*` for all of them, and returns after how long the server acknowledged it. The
-    /// subscription is asked for again after each reconnect.
+    /// Subscribes to events of a profile, `*` for all of them. Returns how long the acknowledgement took. The client
+    /// repeats the subscription after each reconnect.
     ///
     /// # Errors
-    /// [`RequestError`] says why it is not active. After `TimedOut`, `UpdatesUnread` and `ConnectionLost` it stays desired.
+    /// [`RequestError`]: the reason why the subscription is not active. After `TimedOut`, `UpdatesUnread` and
+    /// `ConnectionLost` it stays desired.
     pub fn subscribe<N: AsRef<str>>(
         &self,
         profile: &str,
@@ -71,61 +72,61 @@ impl Client {
         wait(self.handle.ping())
     }
 
-    /// Closes the client for good and returns when the connection is closed, at the latest after the
-    /// [close timeout](multiwa_ws_core::session::ClientConfig::close_timeout), whatever the server does.
+    /// Closes the client permanently. Returns when the connection is closed, at the latest after the [close
+    /// timeout](multiwa_ws_core::session::ClientConfig::close_timeout), even if the server does not respond.
     pub fn close(&self) {
         wait(self.handle.close());
     }
 
-    /// Waits until the client is over, and tells why.
+    /// Waits until the client is closed, and returns the cause.
     #[must_use]
     pub fn closed(&self) -> CloseCause {
         wait(self.handle.closed())
     }
 
-    /// Waits until the client is ready for the first time, or over.
+    /// Waits until the client is ready for the first time, or closed.
     ///
     /// # Errors
-    /// Why it is over without having been ready.
+    /// The reason why the client closed before it was ready.
     pub fn ready(&self) -> Result<(), ConnectError> {
         wait(self.handle.ready())
     }
 
-    /// As [`ready`](Self::ready), for so long: then the client is not ready in time.
+    /// Like [`ready`](Self::ready), but fails with a timeout after this time.
     pub(crate) fn ready_within(&self, after: Duration) -> Result<(), ConnectError> {
-        // A deadline that the clock cannot tell is none.
+        // A deadline beyond the range of the clock is no deadline.
         let Some(deadline) = Instant::now().checked_add(after) else { return self.ready() };
         wait_until(self.handle.ready(), deadline)
             .unwrap_or_else(|| Err(ConnectError::timed_out(after, self.handle.status())))
     }
 
-    /// Where the client stands.
+    /// The current state of the client.
     #[must_use]
     pub fn state(&self) -> ClientState {
         self.handle.state()
     }
 
-    /// Everything that the client knows, at this moment.
+    /// The current status of the client.
     #[must_use]
     pub fn status(&self) -> Status {
         self.handle.status()
     }
 }
 
-/// The updates of a client: events, and what happens to the connection.
+/// The updates of a client: events, and changes of the connection.
 ///
-/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each one until the next call, from a buffer that is used
-/// again and again: taking events allocates nothing. As an iterator it gives updates that own their texts, and
-/// [`into_events`](Self::into_events) iterates over events alone. All of them wait, and end after
+/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each update until the next call from a buffer that is
+/// reused, so reading events does not allocate. As an iterator it returns updates that own their texts, and
+/// [`into_events`](Self::into_events) iterates over events only. All of them block, and end after
 /// [`LifecycleEvent::Closed`](multiwa_ws_core::session::LifecycleEvent::Closed).
 ///
-/// A read whose deadline passes has taken nothing: the next one returns what came since.
+/// A read that times out does not lose an update: the next read returns it.
 #[derive(Debug)]
 pub struct Updates {
     updates: multiwa_ws_driver::Updates<Std>,
 }
 
-/// The deadline of a read has passed. Nothing is lost: read again.
+/// The deadline of a read has passed. No update is lost: read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no update in time")]
 pub struct TimedOut;
@@ -135,7 +136,7 @@ impl Updates {
         Self { updates }
     }
 
-    /// Waits for the next update, lent until the next call; `None` once the client is over.
+    /// Waits for the next update, lent until the next call; `None` after the client has closed.
     #[expect(
         clippy::should_implement_trait,
         reason = "the iterator stands beside it, for updates that own their texts"
@@ -144,12 +145,14 @@ impl Updates {
         wait(self.updates.next())
     }
 
-    /// Waits for the next event, lent until the next call, passing over all other updates; `None` once the client is over.
+    /// Waits for the next event, lent until the next call, and skips all other updates; `None` after the client has
+    /// closed.
     pub fn next_event(&mut self) -> Option<Event<'_>> {
         wait(self.updates.next_event())
     }
 
-    /// As [`next`](Self::next), until `deadline`. One that has passed takes what is there.
+    /// Like [`next`](Self::next), until `deadline`. If the deadline has already passed, it returns an update only if one
+    /// is available.
     ///
     /// # Errors
     /// [`TimedOut`].
@@ -157,19 +160,19 @@ impl Updates {
         wait_until(self.updates.next(), deadline).ok_or(TimedOut)
     }
 
-    /// As [`next`](Self::next), for so long from now.
+    /// Like [`next`](Self::next), for at most `timeout`.
     ///
     /// # Errors
     /// [`TimedOut`].
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Update<'_>>, TimedOut> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.next_deadline(deadline),
-            // Longer than the clock can tell.
+            // The deadline is beyond the range of the clock.
             None => Ok(self.next()),
         }
     }
 
-    /// Iterates over the events alone; all other updates are passed over.
+    /// Iterates over the events only; all other updates are skipped.
     #[must_use]
     pub fn into_events(self) -> Events {
         Events { updates: self }
@@ -187,14 +190,14 @@ impl Iterator for Updates {
 
 impl FusedIterator for Updates {}
 
-/// The events of a client, each owning its text. Made by [`Updates::into_events`].
+/// The events of a client, each owning its text. Created by [`Updates::into_events`].
 #[derive(Debug)]
 pub struct Events {
     updates: Updates,
 }
 
 impl Events {
-    /// All updates again.
+    /// Returns to all updates.
     #[must_use]
     pub fn into_updates(self) -> Updates {
         self.updates

@@ -1,4 +1,4 @@
-//! The clock of the standard library, as the driver needs it.
+//! The clock of the standard library for the driver.
 
 use std::sync::OnceLock;
 use std::time;
@@ -6,7 +6,7 @@ use std::time;
 use multiwa_ws_core::Instant;
 use multiwa_ws_driver::Clock;
 
-/// The marker that names the standard library's clock to the shared types.
+/// The type that selects the standard library's clock in the shared types.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Std;
 
@@ -16,7 +16,7 @@ impl Clock for Std {
     }
 }
 
-/// The first moment that was asked for.
+/// The time of the first call.
 fn epoch() -> time::Instant {
     static EPOCH: OnceLock<time::Instant> = OnceLock::new();
     *EPOCH.get_or_init(time::Instant::now)

@@ -1,4 +1,4 @@
-//! Opening streams, on a thread of its own: names are resolved, and keys are asked for, by calls that block.
+//! Opens streams on a separate thread, because resolving names and calling a provider may block.
 
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -12,24 +12,25 @@ use multiwa_ws_driver::ConnectorError;
 
 use crate::stream::Stream;
 
-/// Opens the streams of a client, one an attempt.
+/// Opens the streams of a client, one for each attempt.
 pub trait Connector: Send + 'static {
-    /// What it opens.
+    /// The type of the stream.
     type Stream: Stream;
 
-    /// Opens a stream to the server and says what to ask of it. `attempt` counts from the last stable connection.
+    /// Opens a stream to the server. Returns it with the upgrade request to send. `attempt` counts from the last stable
+    /// connection.
     ///
-    /// It runs on a thread of its own and may block; the client goes by
-    /// [`connect_timeout`](multiwa_ws_core::session::ClientConfig::connect_timeout) all the same, and drops what comes
-    /// later. A key that changes is read here, before each attempt. [`DisconnectReason::Stopped`] ends the client.
+    /// It runs on a separate thread and may block. The client still applies its
+    /// [`connect_timeout`](multiwa_ws_core::session::ClientConfig::connect_timeout) and drops a later result. If the key
+    /// can change, read it here, before each attempt. [`DisconnectReason::Stopped`] ends the client.
     ///
     /// # Errors
     /// Why it opened nothing.
     fn connect(&mut self, attempt: u32) -> Result<(Self::Stream, ClientRequest), ConnectorError>;
 
-    /// Opens a stream to where the server redirects, instead of the latest one. By default it is not followed.
+    /// Opens a stream to the target of a redirect, in place of the latest stream. By default redirects are not followed.
     ///
-    /// [`Target::redirected`](crate::Target::redirected) says what may be.
+    /// [`Target::redirected`](crate::Target::redirected) checks which redirects are allowed.
     ///
     /// # Errors
     /// Why it opened nothing.
@@ -39,7 +40,7 @@ pub trait Connector: Send + 'static {
     }
 }
 
-/// What a connector is asked for.
+/// A request to a connector.
 pub(crate) enum Dial {
     /// An attempt, by its number.
     Connect(u32),
@@ -47,16 +48,16 @@ pub(crate) enum Dial {
     Redirect(Box<Response>),
 }
 
-/// How a dial ended.
+/// The result of a dial.
 pub(crate) type Dialed<S> = Result<(S, ClientRequest), ConnectorError>;
 
-/// Runs a connector beside the worker. There is one dial at a time: one that was given up ends before the next begins, so
-/// that a resolver that hangs holds one thread and not one for each attempt.
+/// Runs a connector on a separate thread. There is one dial at a time: an abandoned dial ends before the next begins, so
+/// that a resolver that hangs uses one thread and not one for each attempt.
 pub(crate) struct Dialer<C: Connector> {
     connector: Arc<Mutex<C>>,
     waker: Waker,
     under_way: Option<UnderWay<C::Stream>>,
-    /// What begins as soon as nothing is under way.
+    /// The dial to begin as soon as none is under way.
     next: Option<Dial>,
 }
 
@@ -66,7 +67,7 @@ struct UnderWay<S> {
 }
 
 impl<C: Connector> Dialer<C> {
-    /// `waker` is told when [`poll`](Self::poll) has something.
+    /// `waker` is woken when [`poll`](Self::poll) has a result.
     pub(crate) fn new(connector: C, waker: Waker) -> Self {
         Self { connector: Arc::new(Mutex::new(connector)), waker, under_way: None, next: None }
     }
@@ -78,7 +79,7 @@ impl<C: Connector> Dialer<C> {
         self.begin();
     }
 
-    /// The result is not wanted any more.
+    /// Abandons the dial: its result will be dropped.
     pub(crate) fn give_up(&mut self) {
         self.next = None;
         if let Some(under_way) = &mut self.under_way {
@@ -86,13 +87,13 @@ impl<C: Connector> Dialer<C> {
         }
     }
 
-    /// The result, once there is one.
+    /// The result, as soon as there is one.
     pub(crate) fn poll(&mut self) -> Option<Dialed<C::Stream>> {
         let under_way = self.under_way.as_ref()?;
         let result = match under_way.result.try_recv() {
             Ok(result) => result,
             Err(TryRecvError::Empty) => return None,
-            // It would panic again.
+            // Another attempt would panic again.
             Err(TryRecvError::Disconnected) => Err(failed(DisconnectReason::Stopped, "the connector panicked")),
         };
         let desired = under_way.desired;
@@ -112,7 +113,8 @@ impl<C: Connector> Dialer<C> {
         let connector = self.connector.clone();
         let wake = WakeOnDrop(self.waker.clone());
         let run = move || {
-            // In this order, so that the result is there when the worker wakes, also if the connector panics.
+            // Declared in this order, so that the sender is dropped before the worker wakes, also if the connector
+            // panics.
             let _wake = wake;
             let sender = sender;
             let mut connector = connector.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,7 +122,7 @@ impl<C: Connector> Dialer<C> {
                 Dial::Connect(attempt) => connector.connect(attempt),
                 Dial::Redirect(response) => connector.redirect(&response),
             };
-            // Nobody waits for it when the client has ended meanwhile.
+            // The receiver is gone if the client has ended.
             let _ = sender.send(result);
         };
         if let Err(error) = thread::Builder::new().name("multiwa-ws dial".to_owned()).spawn(run) {

@@ -1,4 +1,4 @@
-//! TCP to the address of a name that answers first (RFC 8305, "happy eyeballs").
+//! Connects by TCP to the first address of a name that answers (RFC 8305, "Happy Eyeballs").
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,10 +9,10 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use multiwa_ws_driver::{ATTEMPT_DELAY, interleave};
 
-/// Connects to the first of `addresses` that answers, until `deadline`. All others are given up.
+/// Connects to the first of `addresses` that answers before `deadline`. All other attempts are dropped.
 ///
 /// # Errors
-/// The latest failure, when every address failed; that no answer came in time.
+/// The latest failure if every address failed, or `TimedOut` if no address answered in time.
 pub(crate) fn race(addresses: impl IntoIterator<Item = SocketAddr>, deadline: Instant) -> io::Result<net::TcpStream> {
     let mut waiting: VecDeque<_> = interleave(addresses).into();
     let mut race = Race {
@@ -22,7 +22,7 @@ pub(crate) fn race(addresses: impl IntoIterator<Item = SocketAddr>, deadline: In
         has_failed: false,
     };
     let mut events = Events::with_capacity(8);
-    // When the next attempt begins beside those that run.
+    // When the next attempt begins in parallel with the running ones.
     let mut next = Instant::now();
     loop {
         if let Some(stream) = race.winner() {
@@ -55,17 +55,17 @@ pub(crate) fn race(addresses: impl IntoIterator<Item = SocketAddr>, deadline: In
 
 struct Race {
     poll: Poll,
-    /// Not connected yet, or not known to be.
+    /// Attempts that are not yet known to be connected.
     running: Vec<TcpStream>,
     failure: io::Error,
-    /// An attempt has made room for the next.
+    /// An attempt has failed, so the next one begins at once.
     has_failed: bool,
 }
 
 impl Race {
     fn start(&mut self, address: SocketAddr) {
         let started = TcpStream::connect(address).and_then(|mut stream| {
-            // Whichever wakes is asked about all of them: they are few.
+            // One token for all: each wake-up checks every attempt, since there are only a few.
             self.poll.registry().register(&mut stream, Token(0), Interest::WRITABLE)?;
             Ok(stream)
         });
@@ -83,7 +83,7 @@ impl Race {
                 Ok(false) => index += 1,
                 Ok(true) => {
                     let mut stream = self.running.swap_remove(index);
-                    // It goes on elsewhere.
+                    // The caller uses the stream without this poll.
                     let _ = self.poll.registry().deregister(&mut stream);
                     return Some(stream.into());
                 }
@@ -102,7 +102,7 @@ impl Race {
     }
 }
 
-/// As the documentation of [`TcpStream::connect`] has it.
+/// Follows the documentation of [`TcpStream::connect`].
 fn is_connected(stream: &TcpStream) -> io::Result<bool> {
     if let Some(error) = stream.take_error()? {
         return Err(error);
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(race([], soon()).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
-    /// An address whose queue of connections is full, so that another one is left waiting, and what fills it.
+    /// An address whose accept queue is full, so that another connection gets no answer, and the streams that fill it.
     fn silent() -> (SocketAddr, impl Sized) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! How a client reaches its server: by TCP or a Unix socket, through a proxy, over TLS. All of it may block.
+//! Dials a server: by TCP or a Unix socket, through a proxy, over TLS. All of it may block.
 
 use std::io::{self, Read, Write};
 use std::net::{self, ToSocketAddrs as _};
@@ -22,44 +22,44 @@ use crate::race::race;
 use crate::stream::Stream;
 use crate::tls::TlsStream;
 
-/// Opens streams to where the URL, a provider or a redirect leads.
+/// Opens streams to the target of the URL, a provider or a redirect.
 pub(crate) struct Reach {
     source: Source,
     route: Route,
     tls: Option<ClientTls>,
-    /// How long the way to the server may take.
+    /// The time limit for dialing the server.
     timeout: Duration,
     /// The target of the latest attempt.
     latest: Option<Target>,
 }
 
-/// Where the client goes next.
+/// The source of the next target.
 pub(crate) enum Source {
-    /// To the same server each time.
+    /// The same server each time.
     Fixed(Box<Target>),
-    /// To where it is told.
+    /// The destination that a provider returns.
     Provided(Provider, RequestSettings),
 }
 
-/// Asked before each attempt, with its number.
+/// Called before each attempt with its number.
 pub(crate) type Provider = Arc<dyn Fn(u32) -> Result<Destination, ConnectorError> + Send + Sync>;
 
-/// By which way.
+/// The route to the server.
 #[derive(Clone)]
 pub(crate) enum Route {
     Direct,
     Proxy(Proxy),
-    /// The proxy that the environment names for each server.
+    /// The proxy that the environment sets for each server.
     #[cfg(feature = "proxy-env")]
     ProxyFromEnv,
-    /// A socket that leads to one server alone.
+    /// A socket of one server.
     #[cfg(unix)]
     Unix(PathBuf),
 }
 
 impl Reach {
     /// # Errors
-    /// TLS that a target which is known already asks for and that cannot be set up.
+    /// The fixed target needs TLS, and the setup of TLS failed.
     pub(crate) fn new(
         source: Source,
         route: Route,
@@ -117,7 +117,7 @@ impl Connector for Reach {
     fn connect(&mut self, attempt: u32) -> Result<(Box<dyn Stream>, ClientRequest), ConnectorError> {
         let target = match &self.source {
             Source::Fixed(target) => (**target).clone(),
-            // What cannot be sent would not become better by itself.
+            // An invalid request would stay invalid, so the client stops.
             Source::Provided(provider, settings) => {
                 settings.target(&provider(attempt)?).map_err(lost(DisconnectReason::Stopped))?
             }
@@ -137,7 +137,7 @@ fn lost<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 ) -> impl FnOnce(E) -> ConnectorError {
     move |error| {
         let error = error.into();
-        // An error of the operating system stays what it is.
+        // Keep an error of the operating system unchanged.
         let error = error.downcast::<io::Error>().map_or_else(io::Error::other, |error| *error);
         ConnectorError { reason, error }
     }
@@ -148,7 +148,7 @@ fn connect(endpoint: &Endpoint, proxy: Option<&Proxy>, deadline: Instant) -> Res
     let (host, port) = proxy.map_or((endpoint.host(), endpoint.port()), |proxy| (proxy.host(), proxy.port()));
     let addresses = (host, port).to_socket_addrs().map_err(lost(DisconnectReason::Dns))?;
     let stream = race(addresses, deadline).map_err(lost(DisconnectReason::Io))?;
-    // Messages are small and someone waits for each.
+    // Messages are small and must not be delayed.
     stream.set_nodelay(true).map_err(lost(DisconnectReason::Io))?;
     limit_unsent(&stream);
     match proxy {
@@ -165,7 +165,7 @@ fn connect(endpoint: &Endpoint, proxy: Option<&Proxy>, deadline: Instant) -> Res
 fn open_tunnel(stream: &mut (impl Read + Write), mut tunnel: Tunnel) -> io::Result<()> {
     stream.write_all(tunnel.poll_transmit())?;
     tunnel.transmitted(usize::MAX);
-    // A byte at a time, once a connection: what follows the answer stays in the stream, for whoever speaks next.
+    // Read one byte at a time, so that the bytes after the answer stay in the stream. This happens once per connection.
     let mut byte = [0];
     loop {
         let answered = match stream.read(&mut byte)? {
@@ -178,7 +178,7 @@ fn open_tunnel(stream: &mut (impl Read + Write), mut tunnel: Tunnel) -> io::Resu
     }
 }
 
-/// Speaks TLS over `socket` if `endpoint` asks for it.
+/// Adds TLS over `socket` if `endpoint` needs it.
 fn secure<S: Socket>(
     socket: S,
     endpoint: &Endpoint,
@@ -202,9 +202,9 @@ fn secure<S: Socket>(
     Ok(Box::new(TlsStream::new(tls, timed.socket.pollable().map_err(lost(DisconnectReason::Io))?)))
 }
 
-/// A socket that blocks while it is prepared, and never afterwards.
+/// A socket that blocks during setup and never afterwards.
 trait Socket: Read + Write {
-    /// What becomes of it.
+    /// The type of the stream after setup.
     type Pollable: Stream;
 
     fn blocking(&self) -> io::Result<()>;
@@ -249,7 +249,7 @@ impl Socket for UnixStream {
     }
 }
 
-/// A socket that blocks until a deadline and no longer, however little arrives at a time.
+/// A socket that blocks at most until a deadline, even if only a few bytes arrive at a time.
 struct Timed<S> {
     socket: S,
     deadline: Instant,

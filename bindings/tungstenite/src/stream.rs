@@ -4,15 +4,15 @@ use std::io::{self, Read, Write};
 
 use mio::event::Source;
 
-/// A connected stream that never blocks and can be polled: `mio`'s TCP and Unix sockets, and what wraps them.
+/// A connected stream that never blocks and can be polled: `mio`'s TCP and Unix sockets, and wrappers of them.
 ///
 /// Reading and writing return [`WouldBlock`](io::ErrorKind::WouldBlock) where they would wait.
 pub trait Stream: Read + Write + Source + Send + 'static {}
 
 impl<S: Read + Write + Source + Send + 'static> Stream for S {}
 
-/// A stream that notices whether bytes arrived, those of a message that is not whole yet included, and how many left: both are
-/// signs of life.
+/// A stream that records whether bytes arrived, including those of an incomplete message, and how many were written. Both
+/// show that the peer is alive.
 #[derive(Debug)]
 pub(crate) struct Watched<S> {
     pub(crate) stream: S,
@@ -47,7 +47,7 @@ impl<S: Read> Read for Watched<S> {
 impl<S: Write> Write for Watched<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match retry(|| self.stream.write(bytes))? {
-            // `tungstenite` panics over it during the upgrade.
+            // Otherwise `tungstenite` panics during the upgrade.
             0 if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
             written => {
                 self.written += written;
@@ -61,7 +61,7 @@ impl<S: Write> Write for Watched<S> {
     }
 }
 
-/// `tungstenite` takes a call that a signal interrupted for a lost connection.
+/// Retries a call that a signal interrupted. `tungstenite` would treat it as a lost connection.
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

@@ -1,4 +1,4 @@
-//! TLS over a socket, by `rustls`.
+//! TLS over a socket with `rustls`.
 
 use std::io::{self, Read, Write};
 
@@ -8,15 +8,15 @@ use rustls::ClientConnection;
 
 /// TLS over a stream that does not block.
 ///
-/// Unlike `rustls`'s own stream it reads also while it cannot write: two peers that both wait for the other to read would
-/// wait for ever.
+/// Unlike the stream of `rustls`, it also reads while it cannot write. Otherwise two peers that both wait for the other
+/// to read would deadlock.
 pub(crate) struct TlsStream<S: Read + Write> {
     tls: ClientConnection,
     socket: S,
 }
 
 impl<S: Read + Write> TlsStream<S> {
-    /// Takes over once the handshake is done.
+    /// Wraps a connection after its TLS handshake.
     pub(crate) fn new(tls: ClientConnection, socket: S) -> Self {
         Self { tls, socket }
     }
@@ -38,10 +38,10 @@ impl<S: Read + Write> Read for TlsStream<S> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
             }
-            // At the end of the stream, `rustls` says above whether the server had announced it.
+            // At the end of the stream, the `read` above reports whether the server sent `close_notify`.
             self.tls.read_tls(&mut self.socket)?;
             let processed = self.tls.process_new_packets();
-            // An alert or an update of keys may wait to be sent. When that fails, the next write tells.
+            // An alert or a key update may wait to be sent. If that fails, the next write returns the error.
             let _ = self.write_out();
             processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
@@ -53,7 +53,7 @@ impl<S: Read + Write> Write for TlsStream<S> {
         loop {
             let taken = self.tls.writer().write(bytes)?;
             match self.write_out() {
-                // What was taken is written by `flush`.
+                // `flush` writes the accepted bytes.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && taken > 0 => return Ok(taken),
                 Err(error) => return Err(error),
                 Ok(()) if taken > 0 || bytes.is_empty() => return Ok(taken),
@@ -82,7 +82,7 @@ impl<S: Read + Write + Source> Source for TlsStream<S> {
     }
 }
 
-/// RFC 8446 section 6.1: the end is announced, as far as the socket still takes it.
+/// RFC 8446 section 6.1: sends `close_notify`, if the socket still accepts it.
 impl<S: Read + Write> Drop for TlsStream<S> {
     fn drop(&mut self) {
         self.tls.send_close_notify();

@@ -1,4 +1,4 @@
-//! Waiting for a future of the driver on the thread that asks for it.
+//! Blocks the calling thread until a future of the driver completes.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -20,7 +20,8 @@ pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     })
 }
 
-/// Sleeps until `future` completes or `deadline` comes; a deadline that has passed asks once.
+/// Sleeps until `future` completes or `deadline` passes. It polls the future at least once, even if the deadline has
+/// already passed.
 pub(crate) fn wait_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
     with_parker(|parker, waker| {
         let mut future = pin!(future);
@@ -35,12 +36,14 @@ pub(crate) fn wait_until<F: Future>(future: F, deadline: Instant) -> Option<F::O
     })
 }
 
-/// Lends the parker of this thread, whose waker tells the driver which thread it is that takes updates or waits for an answer.
+/// Lends the parker of this thread. From its waker, the driver recognizes the thread that takes updates or waits for an
+/// answer.
 fn with_parker<T>(wait: impl FnOnce(&Parker, &Waker) -> T) -> T {
     thread_local! {
         static PARKER: Cell<Option<(Parker, Waker)>> = const { Cell::new(None) };
     }
-    // A wait within a wait has one of its own: it would take the wake-up of the outer one. A thread that ends has lost its own.
+    // A nested wait gets its own parker: otherwise it would consume the wake-up of the outer one. A thread that is ending
+    // has no parker any more.
     let (parker, waker) = PARKER.try_with(Cell::take).ok().flatten().unwrap_or_else(|| {
         let (parker, unparker) = parking::pair();
         (parker, Waker::from(unparker))

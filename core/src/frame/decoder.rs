@@ -1,4 +1,4 @@
-//! The incremental decoder: bytes in any split to parts of frames.
+//! The incremental decoder: turns bytes in pieces of any size into parts of frames.
 
 use core::fmt;
 
@@ -8,38 +8,39 @@ use super::mask::apply_mask;
 /// Whether frames must or must not be masked (RFC 6455 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaskRule {
-    /// As a server receives them.
+    /// Frames must be masked, as a server receives them.
     Required,
-    /// As a client receives them.
+    /// Frames must not be masked, as a client receives them.
     Forbidden,
 }
 
-/// What a header is judged by, beyond what RFC 6455 says of every frame.
+/// The rules that a header must satisfy, in addition to the rules of RFC 6455 for every frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameRules {
     /// Whether frames must be masked.
     pub mask: MaskRule,
-    /// The bits that negotiated extensions own on the first frame of a data message.
+    /// The bits that negotiated extensions use on the first frame of a data message.
     pub reserved: ReservedBits,
     /// The longest payload of one frame, in bytes.
     pub max_payload_len: u64,
 }
 
 impl FrameRules {
-    /// What a server accepts: masked frames of any length, no extension.
+    /// The rules of a server: masked frames of any length, no extension.
     #[must_use]
     pub const fn for_server() -> Self {
         Self { mask: MaskRule::Required, reserved: ReservedBits::NONE, max_payload_len: u64::MAX }
     }
 
-    /// What a client accepts: unmasked frames of any length, no extension.
+    /// The rules of a client: unmasked frames of any length, no extension.
     #[must_use]
     pub const fn for_client() -> Self {
         Self { mask: MaskRule::Forbidden, reserved: ReservedBits::NONE, max_payload_len: u64::MAX }
     }
 }
 
-/// Decodes the frames of one direction of a connection, however its bytes are split, without a buffer for payloads.
+/// Decodes the frames of one direction of a connection, from bytes in pieces of any size, without a buffer for
+/// payloads.
 ///
 /// - Getters: [`rules`](Self::rules), [`is_between_frames`](Self::is_between_frames).
 /// - Input: [`decode`](Self::decode), until it returns `None`; then with more bytes.
@@ -53,9 +54,9 @@ pub struct FrameDecoder {
 
 #[derive(Clone, Copy)]
 enum State {
-    /// `len` bytes of a header that the input ended in.
+    /// The input ended inside a header. `len` bytes of it were read.
     Header { bytes: [u8; FrameHeader::MAX_LEN], len: u8 },
-    /// A frame of which `offset` payload bytes were handed out.
+    /// A frame of which `offset` payload bytes were returned.
     Payload { header: FrameHeader, offset: u64 },
 }
 
@@ -72,7 +73,7 @@ impl FrameDecoder {
         Self { rules, state: BETWEEN_FRAMES }
     }
 
-    /// What headers are judged by.
+    /// The rules that headers must satisfy.
     #[must_use]
     pub const fn rules(&self) -> &FrameRules {
         &self.rules
@@ -84,14 +85,15 @@ impl FrameDecoder {
         matches!(self.state, State::Header { len: 0, .. })
     }
 
-    /// Takes the next part of a frame from the front of `input`, unmasks it where it lies and advances `input` past it.
+    /// Takes the next part of a frame from the front of `input`, unmasks it in place and advances `input` past it.
     ///
-    /// A frame that lies whole in `input` comes as one part; one that does not comes in as many parts as it was split
-    /// into. The first comes as soon as the header is complete, be it without payload, so that a header can be judged
-    /// before its payload arrives. `None` says that all of `input` was taken and more is needed.
+    /// A frame that is complete in `input` is returned as one part. Another frame is returned in as many parts as it
+    /// was split into. The first part is returned when the header is complete, even without payload, so that the caller
+    /// can check the header before the payload arrives. `None` means that all of `input` was taken and more bytes are
+    /// needed.
     ///
     /// # Errors
-    /// The rule that a header breaks, at the earliest byte that shows it. The bytes of that header are not handed out.
+    /// The rule that a header violates, at the earliest byte that shows it. No part is returned for that header.
     #[inline]
     pub fn decode<'x>(&mut self, input: &mut &'x mut [u8]) -> Result<Option<FramePart<'x>>, FrameError> {
         let (header, offset, first) = match self.state {
@@ -122,9 +124,9 @@ impl FrameDecoder {
         Ok(Some(part))
     }
 
-    /// Takes the frame at the front of `input` when it is a plain one, which nearly every frame is: unfragmented text or
-    /// binary without extension bits, whole in `input`, of less than 64 KiB, and within the rules. Of anything else nothing is
-    /// taken, for [`decode`](Self::decode) to judge.
+    /// Takes the frame at the front of `input` if it is plain: unfragmented text or binary without extension bits,
+    /// complete in `input`, shorter than 64 KiB, and valid under the rules. Nearly every frame is plain. Otherwise it
+    /// takes nothing, and [`decode`](Self::decode) must process the input.
     #[inline]
     pub(crate) fn decode_plain<'x>(&self, input: &mut &'x mut [u8]) -> Option<(OpCode, &'x mut [u8])> {
         if !self.is_between_frames() {
@@ -146,7 +148,7 @@ impl FrameDecoder {
                 0..=125 => return None,
                 len => (len, 4 + key_len),
             },
-            // A large frame, or one whose mask bit breaks the rule.
+            // A large frame, or one whose mask bit violates the rule.
             _ => return None,
         };
         if len as u64 > self.rules.max_payload_len || input.len() < header_len + len {
@@ -171,7 +173,7 @@ impl FrameDecoder {
         Ok(None)
     }
 
-    /// Goes on with a header of which `len` bytes came earlier, byte by byte: there are at most 13 more.
+    /// Continues a header of which `len` bytes were read before, byte by byte: at most 13 bytes are missing.
     #[cold]
     fn complete_header(
         &mut self,
@@ -193,7 +195,7 @@ impl FrameDecoder {
     }
 }
 
-/// Says where the decoder is; the key of a frame under way stays out of it.
+/// Prints the position of the decoder, but not the masking key.
 impl fmt::Debug for FrameDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("FrameDecoder");
@@ -224,7 +226,7 @@ pub struct FramePart<'x> {
     pub first: bool,
     /// The position of the bytes in the frame's payload.
     pub offset: u64,
-    /// The bytes, unmasked where they lie.
+    /// The bytes, unmasked in place.
     pub payload: &'x mut [u8],
 }
 
@@ -248,10 +250,10 @@ mod tests {
     use super::*;
     use crate::frame::OpCode;
 
-    /// One frame as the decoder tells it: opcode, FIN and whole payload.
+    /// One frame as the decoder returns it: opcode, FIN and whole payload.
     type Frame = (OpCode, bool, Vec<u8>);
 
-    /// The examples of RFC 6455 section 5.7 with what they mean; masked ones are a client's.
+    /// The examples of RFC 6455 section 5.7 with their meaning. The masked ones come from a client.
     fn rfc6455_5_7() -> Vec<(Vec<u8>, MaskRule, Vec<Frame>)> {
         let mut kib = vec![0x82, 0x7E, 0x01, 0x00];
         kib.extend([7; 256]);
@@ -289,7 +291,7 @@ mod tests {
         ]
     }
 
-    /// Feeds `chunks` and joins the parts of each frame, checking that their offsets are gapless.
+    /// Decodes `chunks`, joins the parts of each frame, and checks that their offsets have no gaps.
     fn decode<'c>(mask: MaskRule, chunks: impl Iterator<Item = &'c [u8]>) -> Result<Vec<Frame>, FrameError> {
         let mut decoder = FrameDecoder::new(FrameRules { mask, ..FrameRules::for_client() });
         let mut frames: Vec<Frame> = Vec::new();

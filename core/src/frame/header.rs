@@ -5,11 +5,12 @@ use core::ops::BitOr;
 
 use super::decoder::{FrameRules, MaskRule};
 
-/// What a frame carries (RFC 6455 section 5.2). The reserved opcodes have no value here: they never pass the decoder.
+/// The opcode of a frame: the type of its content (RFC 6455 section 5.2). Reserved opcodes have no variant, because the
+/// decoder refuses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum OpCode {
-    /// `0x0`: the next fragment of the message that is under way.
+    /// `0x0`: the next fragment of the current message.
     Continuation = 0x0,
     /// `0x1`: the first or only fragment of a text message.
     Text = 0x1,
@@ -17,9 +18,9 @@ pub enum OpCode {
     Binary = 0x2,
     /// `0x8`: the last frame a peer sends.
     Close = 0x8,
-    /// `0x9`: asks for a Pong.
+    /// `0x9`: requests a Pong.
     Ping = 0x9,
-    /// `0xA`: answers a Ping, or comes unasked as a heartbeat.
+    /// `0xA`: answers a Ping, or is an unsolicited heartbeat.
     Pong = 0xA,
 }
 
@@ -48,7 +49,7 @@ impl OpCode {
 pub struct ReservedBits(u8);
 
 impl ReservedBits {
-    /// No bit: what a frame has without extensions.
+    /// No bit, as in a frame without extensions.
     pub const NONE: Self = Self(0);
     /// The first bit; `permessage-deflate` marks compressed messages with it (RFC 7692 section 6).
     pub const RSV1: Self = Self(0x40);
@@ -86,9 +87,9 @@ pub struct FrameHeader {
     pub fin: bool,
     /// The extension bits that are set.
     pub reserved: ReservedBits,
-    /// What the frame carries.
+    /// The opcode.
     pub opcode: OpCode,
-    /// The masking key: present from a client, absent from a server (section 5.1).
+    /// The masking key: present in frames of a client, absent in frames of a server (section 5.1).
     pub mask: Option<[u8; 4]>,
     /// Length of the payload in bytes, below 2^63.
     pub payload_len: u64,
@@ -139,12 +140,13 @@ impl FrameHeader {
         buffer.get(..at).unwrap_or_default()
     }
 
-    /// Reads a header from the front of `bytes`: the header and its length in bytes, or `None` while it is incomplete.
+    /// Reads a header from the front of `bytes`. Returns the header and its length in bytes, or `None` while it is
+    /// incomplete.
     ///
-    /// Every fault is reported at the earliest byte that shows it, be the header complete or not.
+    /// Every error is reported at the earliest byte that shows it, even if the header is incomplete.
     ///
     /// # Errors
-    /// What the header breaks, of the RFC's rules or of `rules`.
+    /// The rule of the RFC or of `rules` that the header violates.
     #[inline]
     pub fn parse(bytes: &[u8], rules: &FrameRules) -> Result<Option<(Self, usize)>, FrameError> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
@@ -160,9 +162,9 @@ impl FrameHeader {
             },
             LEN_64 => match rest.split_first_chunk::<8>() {
                 Some((field, rest)) => (u64::from_be_bytes(*field), rest, 8),
-                // The most significant bit stands in the first byte of the field.
+                // The most significant bit is in the first byte of the field.
                 None if rest.first().is_some_and(|first| first & 0x80 != 0) => return Err(FrameError::LengthOverflow),
-                // With zeros in front of its last two bytes, 16 bits would have held the length.
+                // If all bytes before the last two are zero, a length of 16 bits is enough.
                 None if rest.starts_with(&[0; 6]) => return Err(FrameError::NonMinimalLength),
                 None => return Ok(None),
             },
@@ -190,12 +192,12 @@ const LEN_64: u8 = 127;
 #[inline]
 fn parse_first(first: u8, rules: &FrameRules) -> Result<(ReservedBits, OpCode), FrameError> {
     let reserved = ReservedBits(first & 0x70);
-    // Section 5.2, opcode: an unknown one fails the connection.
+    // Section 5.2: an unknown opcode fails the connection.
     let Some(opcode) = OpCode::from_bits(first & 0x0F) else {
         return Err(FrameError::ReservedOpcode);
     };
-    // Section 5.2: a set bit must have been negotiated. The bits that extensions own here are those of RFC 7692
-    // section 6: they stand on the first frame of a data message, never on a continuation or a control frame.
+    // Section 5.2: a set bit must have been negotiated. The extension bits here are those of RFC 7692 section 6: they
+    // are set on the first frame of a data message, never on a continuation or a control frame.
     let owned = match opcode {
         OpCode::Text | OpCode::Binary => rules.reserved,
         _ => ReservedBits::NONE,
@@ -210,7 +212,7 @@ fn parse_first(first: u8, rules: &FrameRules) -> Result<(ReservedBits, OpCode), 
     Ok((reserved, opcode))
 }
 
-/// Judges the mask bit and the 7-bit length, and returns the latter.
+/// Checks the mask bit and the 7-bit length, and returns the length.
 #[inline]
 fn parse_second(second: u8, opcode: OpCode, rules: &FrameRules) -> Result<u8, FrameError> {
     // Section 5.1: a server fails the connection on an unmasked frame, a client on a masked one.
@@ -237,18 +239,18 @@ fn check_len(len: u64, short: u8, rules: &FrameRules) -> Result<(), FrameError> 
     if (short == LEN_16 && len < 126) || (short == LEN_64 && len <= 0xFFFF) {
         return Err(FrameError::NonMinimalLength);
     }
-    // Section 10.4: compared as u64, before any cast, so that no platform truncates it.
+    // Section 10.4: the length is compared as u64, before any cast, so that no platform truncates it.
     if len > rules.max_payload_len {
         return Err(FrameError::TooLarge);
     }
     Ok(())
 }
 
-/// A rule that the header of a received frame breaks.
+/// A rule that the header of a received frame violates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// RFC 6455 section 5.2, or RFC 7692 section 6.1: a reserved bit that no extension owns on this frame.
+    /// RFC 6455 section 5.2, or RFC 7692 section 6.1: a reserved bit that no negotiated extension uses on this frame.
     #[error("a reserved bit is set that no negotiated extension owns on such a frame")]
     ReservedBits,
     /// RFC 6455 section 5.2: opcodes 3 to 7 and 11 to 15.
@@ -260,10 +262,10 @@ pub enum FrameError {
     /// RFC 6455 section 5.5: a Close, Ping or Pong of more than 125 bytes.
     #[error("a control frame is longer than 125 bytes")]
     ControlTooLong,
-    /// RFC 6455 section 5.1: a frame from a client without masking key.
+    /// RFC 6455 section 5.1: a frame from a client without a masking key.
     #[error("a frame from the client is not masked")]
     Unmasked,
-    /// RFC 6455 section 5.1: a frame from a server with masking key.
+    /// RFC 6455 section 5.1: a frame from a server with a masking key.
     #[error("a frame from the server is masked")]
     Masked,
     /// RFC 6455 section 5.2: a length of 2^63 or more.
@@ -345,10 +347,10 @@ mod tests {
         assert!(parse(&[0x82, 126, 0, 126]).is_ok());
         assert_eq!(parse(&[0x82, 127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]), Err(FrameError::NonMinimalLength));
         assert!(parse(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]).is_ok());
-        // Six bytes of zeros show it, whatever the last two hold; five do not.
+        // Six zero bytes show it, with any value of the last two bytes. Five do not.
         assert_eq!(parse(&[0x82, 127, 0, 0, 0, 0, 0, 0]), Err(FrameError::NonMinimalLength));
         assert_eq!(parse(&[0x82, 127, 0, 0, 0, 0, 0]), Ok(None));
-        // Already the first byte of the length shows it.
+        // The first byte of the length already shows it.
         assert_eq!(parse(&[0x82, 127, 0x80]), Err(FrameError::LengthOverflow));
         assert_eq!(parse(&[0x82, 127, 0xFF, 0, 0, 0, 0, 0, 0, 0]), Err(FrameError::LengthOverflow));
     }

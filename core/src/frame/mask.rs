@@ -19,8 +19,8 @@ pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: u64) {
     }
 }
 
-/// Writes `payload` to `to`, which is as long, as it is masked from the start of a frame. One pass, where a copy that is
-/// masked afterwards takes two.
+/// Writes the masked `payload` to `to`, which has the same length. `payload` is the start of the payload of its frame.
+/// This takes one pass over the bytes; a copy that is masked afterwards takes two.
 #[inline]
 pub(crate) fn copy_masked(to: &mut [u8], payload: &[u8], key: [u8; 4]) {
     match payload.len() {
@@ -30,10 +30,10 @@ pub(crate) fn copy_masked(to: &mut [u8], payload: &[u8], key: [u8; 4]) {
     }
 }
 
-/// From this length on vectors are taken four at a time.
+/// From this length on, four vectors are processed at a time.
 const LONG: usize = 64;
 
-/// From this length on the widest vectors of the processor save more than it costs to choose them.
+/// From this length on, the widest vectors of the processor save more time than their selection costs.
 const WIDE_FROM: usize = 512;
 
 #[inline(never)]
@@ -57,7 +57,8 @@ fn copy_wide(to: &mut [u8], payload: &[u8], key: [u8; 4]) {
     });
 }
 
-/// How many bytes come before the first of a line of the cache: wide vectors that lie across two of them cost twice as much.
+/// The number of bytes before the next cache line begins. A wide vector that crosses two cache lines costs twice as
+/// much.
 #[inline]
 fn before_aligned(bytes: &[u8]) -> usize {
     bytes.as_ptr().align_offset(64).min(bytes.len())
@@ -65,7 +66,8 @@ fn before_aligned(bytes: &[u8]) -> usize {
 
 #[inline(always)]
 fn in_place<S: Simd, V: Vector<S, N>, const N: usize>(simd: S, payload: &mut [u8], key: [u8; 4]) {
-    // The last vector overlaps the one before it, in place of a rest of single bytes: it is read before that is masked.
+    // The last vector overlaps the one before it, so that no single bytes remain. It is read before the other one is
+    // masked.
     let Some(last) = payload.last_chunk::<N>() else { return in_place_short(payload, key) };
     let last = masked::<S, V, N>(simd, last, rotate(key, payload.len() as u64));
     for chunk in payload.as_chunks_mut::<N>().0 {
@@ -149,7 +151,7 @@ mod tests {
         payload.iter().enumerate().map(|(i, byte)| byte ^ KEY[i % 4]).collect()
     }
 
-    /// Every length around the vectors, and around the one from which wider ones are taken, at different places in memory.
+    /// Every length around the sizes of the vectors and around `WIDE_FROM`, at different places in memory.
     fn payloads() -> impl Iterator<Item = (Vec<u8>, usize)> {
         let lengths = (0..130).chain(WIDE_FROM - 40..WIDE_FROM + 100);
         lengths.flat_map(|len| (0..64).step_by(7).map(move |at| ((0..=u8::MAX).cycle().take(len).collect(), at)))

@@ -1,8 +1,8 @@
 //! Layer 1: frames (RFC 6455 section 5). No allocation, no messages, no lifecycle.
 //!
-//! [`FrameDecoder`] takes bytes in any split and gives back parts of frames, unmasked in place in the caller's own buffer.
-//! [`FrameHeader::encode`] and [`apply_mask`] write frames. [`Utf8Decoder`] checks text that arrives in pieces, and
-//! [`CloseFrame`] reads and judges the body of a Close frame.
+//! [`FrameDecoder`] takes bytes in pieces of any size and returns parts of frames, unmasked in place in the buffer of
+//! the caller. [`FrameHeader::encode`] and [`apply_mask`] write frames. [`Utf8Decoder`] checks text that arrives in
+//! pieces, and [`CloseFrame`] reads and checks the body of a Close frame.
 //!
 //! ```
 //! use multiwa_ws_core::frame::{FrameDecoder, FrameRules, OpCode};

@@ -10,7 +10,7 @@ pub struct InvalidUtf8;
 /// Checks a whole text in one pass.
 ///
 /// # Errors
-/// [`InvalidUtf8`] when it is not.
+/// [`InvalidUtf8`] when the text is not valid.
 #[inline]
 pub fn from_utf8(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
     if bytes.len() < SIMD_FROM { str::from_utf8(bytes).ok() } else { simdutf8::basic::from_utf8(bytes).ok() }
@@ -20,10 +20,11 @@ pub fn from_utf8(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
 /// Below this length the setup of the vector code costs more than it saves.
 const SIMD_FROM: usize = 64;
 
-/// Checks a text that arrives in pieces, and fails at the first byte that no continuation could mend.
+/// Checks a text that arrives in pieces, and fails at the first byte after which no continuation can make the text
+/// valid.
 ///
-/// Each [`decode`](Self::decode) returns what became complete; at most 3 bytes of a character under way stay inside.
-/// [`finish`](Self::finish) ends the text.
+/// Each [`decode`](Self::decode) returns the text that is complete. At most 3 bytes of an incomplete character are
+/// kept. [`finish`](Self::finish) ends the text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Utf8Decoder {
     /// The start of a character whose end has not arrived.
@@ -32,7 +33,8 @@ pub struct Utf8Decoder {
 }
 
 impl Utf8Decoder {
-    /// Takes the next piece: the character that an earlier piece began and this one completes, then the text after it.
+    /// Takes the next piece. Returns the character that an earlier piece began and this one completes, and the text
+    /// after it.
     ///
     /// # Errors
     /// [`InvalidUtf8`] as soon as the pieces so far cannot be the start of a valid text.
@@ -52,17 +54,17 @@ impl Utf8Decoder {
         Ok((completed, from_utf8(text)?))
     }
 
-    /// Ends the text; the decoder is as new.
+    /// Ends the text and resets the decoder.
     ///
     /// # Errors
-    /// [`InvalidUtf8`] when it ends in the middle of a character.
+    /// [`InvalidUtf8`] when the text ends in the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<(), InvalidUtf8> {
         let unfinished = core::mem::take(self).len > 0;
         if unfinished { Err(InvalidUtf8) } else { Ok(()) }
     }
 
-    /// Adds one byte to the character under way and returns the character when that completes it.
+    /// Adds one byte to the incomplete character, and returns the character when it is complete.
     fn push(&mut self, byte: u8) -> Result<Option<char>, InvalidUtf8> {
         let slot = self.partial.get_mut(usize::from(self.len)).ok_or(InvalidUtf8)?;
         *slot = byte;
@@ -110,7 +112,8 @@ mod tests {
         "👩‍👩‍👧‍👦 e\u{301} and a run of plain letters that is longer than one vector register, to reach the wide code",
     ];
 
-    /// Each with the length of the shortest prefix that no continuation can mend; none when only the end shows it.
+    /// Each text with the length of the shortest prefix that no continuation can make valid; `None` when only the end
+    /// of the text shows it.
     const INVALID: &[(&[u8], Option<usize>)] = &[
         (b"\x80", Some(1)),
         (b"ab\xBF", Some(3)),

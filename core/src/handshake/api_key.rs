@@ -1,13 +1,13 @@
-//! The key that a client shows to be let in.
+//! The key with which a client authenticates.
 
 use alloc::boxed::Box;
 use core::fmt;
 
 use subtle::{Choice, ConstantTimeEq};
 
-/// An API key: compared in constant time, never shown (`protocol.md`, Transport).
+/// An API key. It is compared in constant time and never printed (`protocol.md`, Transport).
 ///
-/// There is no `Display`, and `Debug` hides the key; [`expose`](Self::expose) is the one way to its bytes.
+/// There is no `Display`, and `Debug` hides the key. Only [`expose`](Self::expose) returns its bytes.
 ///
 /// ```
 /// use multiwa_ws_core::handshake::ApiKey;
@@ -20,8 +20,8 @@ use subtle::{Choice, ConstantTimeEq};
 pub struct ApiKey(Box<[u8]>);
 
 impl ApiKey {
-    /// Takes the key without the white space and the byte order mark around it: they come with files and environment
-    /// variables, and are never part of a key.
+    /// Creates a key without the white space and the byte order mark around it. Files and environment variables add them;
+    /// they are never part of a key.
     #[must_use]
     pub fn new(key: impl AsRef<[u8]>) -> Self {
         let key = key.as_ref();
@@ -31,20 +31,20 @@ impl ApiKey {
         })
     }
 
-    /// The bytes of the key, for a look-up that this type cannot do; keep them out of logs.
+    /// The bytes of the key, for a lookup that this type cannot do. Keep them out of logs.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether this key is one of `keys`; how long it takes does not tell which one or how much of it is right.
+    /// Whether this key is one of `keys`. The duration does not reveal which key matched or how many bytes matched.
     #[must_use]
     pub fn is_any_of(&self, keys: &[Self]) -> bool {
         keys.iter().fold(Choice::from(0), |found, key| found | self.0.ct_eq(&key.0)).into()
     }
 }
 
-/// Takes the same time wherever the keys differ, unless in length.
+/// The comparison of keys of the same length takes the same time, wherever they differ.
 impl PartialEq for ApiKey {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -86,7 +86,7 @@ mod tests {
         for nothing in ["", "\r\n", "\u{feff}", " \u{feff} "] {
             assert!(ApiKey::new(nothing).expose().is_empty(), "{nothing:?}");
         }
-        // Whoever has a key that is no text means its bytes.
+        // A key that is not text is used as bytes.
         assert_eq!(ApiKey::new(b" \xff\n").expose(), b"\xff");
     }
 

@@ -1,4 +1,4 @@
-//! The body of a refusal, as much of it as is worth keeping.
+//! The body of a refusal, up to a limit.
 
 use alloc::vec::Vec;
 
@@ -13,45 +13,47 @@ pub(super) struct BodyReader {
     framing: Framing,
 }
 
-/// How the end of the body shows (RFC 9112 section 6.3).
+/// How the end of the body is marked (RFC 9112 section 6.3).
 #[derive(Debug)]
 enum Framing {
-    /// So many bytes are still to come.
+    /// The body has this many more bytes.
     Length(u64),
     Chunked(Chunked),
     UntilEof,
 }
 
-/// Where a chunked body stands (RFC 9112 section 7.1).
+/// The position in a chunked body (RFC 9112 section 7.1).
 #[derive(Debug)]
 enum Chunked {
     /// In the line with a chunk's size.
     Size(Vec<u8>),
-    /// In a chunk, with so many bytes to come.
+    /// In a chunk with this many more bytes.
     Data(u64),
     /// In the line end after a chunk's data.
     DataEnd,
-    /// In the trailers, after so many bytes of a line.
+    /// In the trailers, after this many bytes of a line.
     Trailer(usize),
 }
 
-/// Bytes of the line with a chunk's size, its extensions included: 16 hexadecimal digits and what nobody sends.
+/// The largest length of the line with a chunk's size and extensions. The size has at most 16 hexadecimal digits;
+/// extensions are practically unused.
 const MAX_SIZE_LINE: usize = 256;
 
-/// What reading some bytes led to.
+/// The result of reading some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     More,
-    /// The last byte is kept.
+    /// The whole body was read.
     Complete,
-    /// What follows is too long, or is framed wrongly.
+    /// The rest is too long or has invalid framing.
     CutOff,
 }
 
 impl BodyReader {
     pub(super) fn new(status: u16, headers: &Headers, max: usize) -> Result<Self, ResponseError> {
         let framing = match (status, headers.list("Transfer-Encoding").last(), headers.single("Content-Length")) {
-            // RFC 9112 section 6.3, in its order: no body by the status, then by the last encoding, then by length.
+            // RFC 9112 section 6.3, in its order: first the statuses without a body, then the last transfer encoding,
+            // then the length.
             (204 | 304, ..) => Framing::Length(0),
             (_, Some(last), _) if last.eq_ignore_ascii_case(b"chunked") => Framing::Chunked(Chunked::Size(Vec::new())),
             (_, Some(_), _) | (_, None, Single::Missing) => Framing::UntilEof,
@@ -61,7 +63,7 @@ impl BodyReader {
         Ok(Self { kept: Vec::new(), max, framing })
     }
 
-    /// Takes from `input` what belongs to the body.
+    /// Reads the bytes of the body from `input`.
     pub(super) fn read(&mut self, input: &mut &mut [u8]) -> Progress {
         let mut rest: &[u8] = input;
         let progress = loop {
@@ -74,7 +76,7 @@ impl BodyReader {
         progress
     }
 
-    /// Takes a run of data, or one byte of what frames it; `None` to go on.
+    /// Reads a run of data, or one byte of the framing. `None` means to continue.
     fn step(&mut self, rest: &mut &[u8]) -> Option<Progress> {
         match &mut self.framing {
             Framing::Length(0) => Some(Progress::Complete),
@@ -110,7 +112,7 @@ impl BodyReader {
 }
 
 impl Chunked {
-    /// Reads a byte that is no data; `None` to go on.
+    /// Reads a byte of the framing. `None` means to continue.
     fn line_byte(&mut self, byte: u8) -> Option<Progress> {
         match (&mut *self, byte) {
             (Self::Size(line), _) => {
@@ -129,7 +131,7 @@ impl Chunked {
                     return Some(Progress::CutOff);
                 }
             }
-            // The whole chunk was kept: its line end comes first, in two bytes.
+            // The whole chunk was read. Its line end has two bytes.
             (Self::Data(_), b'\r') => *self = Self::DataEnd,
             (Self::DataEnd, b'\n') => *self = Self::Size(Vec::new()),
             (Self::Data(_) | Self::DataEnd, _) => return Some(Progress::CutOff),
@@ -142,14 +144,14 @@ impl Chunked {
     }
 }
 
-/// RFC 9110 section 8.6: digits only.
+/// RFC 9110 section 8.6: only digits are allowed.
 fn content_length(value: &[u8]) -> Result<u64, ResponseError> {
     let digits = value.iter().all(u8::is_ascii_digit);
     let text = core::str::from_utf8(value).ok().filter(|_| digits);
     text.and_then(|text| text.parse().ok()).ok_or(ResponseError::ContentLength)
 }
 
-/// At most `left` bytes of `rest`, which advances.
+/// Takes at most `left` bytes from the front of `rest`.
 fn take<'a>(rest: &mut &'a [u8], left: &mut u64) -> &'a [u8] {
     let count = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
     let (bytes, after) = rest.split_at_checked(count).unwrap_or_default();
@@ -172,7 +174,7 @@ mod tests {
         headers
     }
 
-    /// Reads `body` in pieces of `size` bytes: the end, the bytes kept and the bytes left.
+    /// Reads `body` in pieces of `size` bytes. Returns the last progress, the bytes kept and the number of bytes left.
     fn read(fields: &[(&str, &str)], body: &[u8], size: usize) -> (Progress, Vec<u8>, usize) {
         let mut reader = BodyReader::new(401, &headers(fields), MAX).unwrap();
         let mut bytes = Vec::from(body);

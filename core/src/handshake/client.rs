@@ -22,27 +22,27 @@ use crate::random::Random;
 use crate::time::Instant;
 use crate::websocket::Negotiated;
 
-/// What a client asks of a server; nothing is checked before [`ClientHandshake::new`].
+/// A client's upgrade request. Nothing is checked before [`check`](Self::check) or [`ClientHandshake::new`].
 ///
 /// `Debug` hides the query and all credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientRequest {
-    /// The host that is dialed, with its port unless that is the scheme's default, such as `gateway:3001`.
+    /// The host to dial, with its port unless it is the scheme's default port, such as `gateway:3001`.
     pub host: String,
-    /// The path and query, such as `/ws?apiKey=KEY`, percent-encoded: see [`append_query`](Self::append_query).
+    /// The path and query, such as `/ws?apiKey=KEY`, percent-encoded. See [`append_query`](Self::append_query).
     pub target: String,
-    /// The origin of the page on whose behalf the client acts; programs that are no browser have none.
+    /// The origin of the page that opens the connection. Programs other than browsers have none.
     pub origin: Option<String>,
-    /// The subprotocols to offer, the best one first.
+    /// The subprotocols to offer, in order of preference.
     pub subprotocols: Vec<String>,
     /// Further headers, such as `X-API-Key`.
     pub headers: Headers,
-    /// Offer compression on these terms (RFC 7692), or do not offer it.
+    /// The compression to offer (RFC 7692), or `None`.
     pub deflate: Option<DeflateOffer>,
 }
 
 impl ClientRequest {
-    /// A request without anything optional.
+    /// A request without optional parts.
     #[must_use]
     pub fn new(host: impl Into<String>, target: impl Into<String>) -> Self {
         Self {
@@ -55,15 +55,16 @@ impl ClientRequest {
         }
     }
 
-    /// Adds `name=value` to the target's query, encoded.
+    /// Adds `name=value` to the target's query and percent-encodes both.
     pub fn append_query(&mut self, name: &str, value: &str) {
         query::append(&mut self.target, name, value);
     }
 
-    /// Whether it can be sent: what [`ClientHandshake::new`] asks first, for those who want to know before they dial.
+    /// Checks whether the request can be sent. [`ClientHandshake::new`] makes the same check; call this one to check
+    /// before dialing.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The first invalid part of the request.
     pub fn check(&self) -> Result<(), InvalidRequest> {
         if !is_authority(self.host.as_bytes()) {
             return Err(InvalidRequest::Host);
@@ -92,10 +93,10 @@ impl ClientRequest {
         Ok(())
     }
 
-    /// The request as it goes over the wire.
+    /// The request in its wire format.
     fn to_bytes(&self, key: &str) -> Vec<u8> {
         let mut headers = Headers::new();
-        // `check` has seen every value.
+        // `check` has checked every value.
         let mut add = |name: &str, value: &str| headers.append(name, value).unwrap_or_default();
         add("Host", &self.host);
         add("Upgrade", "websocket");
@@ -132,7 +133,7 @@ impl fmt::Debug for ClientRequest {
     }
 }
 
-/// Headers that only the handshake writes, since they decide how the request is read.
+/// Headers that only the handshake writes, since they decide how the request is interpreted.
 const RESERVED: [&str; 10] = [
     "Host",
     "Upgrade",
@@ -146,12 +147,12 @@ const RESERVED: [&str; 10] = [
     "Transfer-Encoding",
 ];
 
-/// What a server answered, in HTTP and within the rules.
+/// A server's valid HTTP answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The connection speaks WebSocket from here on.
     Upgraded(Upgraded),
-    /// There will be no connection.
+    /// The server refused the upgrade.
     Refused(Response),
 }
 
@@ -159,12 +160,13 @@ pub enum Answer {
 ///
 /// - Getters: [`state`](Self::state), [`buffered_bytes`](Self::buffered_bytes).
 /// - `handle_*`: [`handle_input`](Self::handle_input), [`handle_eof`](Self::handle_eof) and
-///   [`handle_timeout`](Self::handle_timeout) each return the answer once it is there.
+///   [`handle_timeout`](Self::handle_timeout) each return the answer once it is complete.
 /// - `poll_*`: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted), and
 ///   [`poll_timeout`](Self::poll_timeout).
 ///
-/// Send what `poll_transmit` lends and confirm it before feeding what comes back. Then drop the handshake: after
-/// [`Answer::Upgraded`] build a `WebSocket` from what was negotiated and feed it what is left of the input.
+/// Send the bytes that `poll_transmit` lends and confirm them before passing in the bytes of the answer. After the
+/// answer, drop the handshake. After [`Answer::Upgraded`], create a `WebSocket` with the negotiated parameters and pass
+/// it the rest of the input.
 ///
 /// ```
 /// use multiwa_ws_core::Instant;
@@ -173,7 +175,7 @@ pub enum Answer {
 /// let now = Instant::from_nanos(0);
 /// let mut request = ClientRequest::new("gateway:3001", "/ws");
 /// request.append_query("apiKey", "k 1");
-/// let seed = [7; 32]; // from the operating system, in earnest
+/// let seed = [7; 32]; // in production: from the operating system
 /// let mut handshake = ClientHandshake::new(now, request, HandshakeLimits::default(), seed)?;
 ///
 /// let mut slices = [&b""[..]];
@@ -200,7 +202,7 @@ pub struct ClientHandshake {
     error: Option<ResponseError>,
 }
 
-/// What the answer is judged by.
+/// The expected values and the offers for checking the answer.
 #[derive(Debug)]
 struct Offers {
     accept: String,
@@ -209,11 +211,11 @@ struct Offers {
 }
 
 impl ClientHandshake {
-    /// Prepares the request; `seed` must be unpredictable, since the key of the handshake is drawn from it (RFC 6455
+    /// Prepares the request. `seed` must be unpredictable, since the key of the handshake is derived from it (RFC 6455
     /// section 10.3).
     ///
     /// # Errors
-    /// A request that cannot be sent as it stands; the error says what to change.
+    /// The request cannot be sent. The error says what to change.
     pub fn new(
         now: Instant,
         request: ClientRequest,
@@ -231,7 +233,7 @@ impl ClientHandshake {
                 subprotocols: request.subprotocols,
                 deflate: request.deflate,
             },
-            // The shortest beginning that no other protocol shares.
+            // The shortest prefix that no other protocol has.
             head: HeadReader::new(b"HTTP/1.", limits),
             limits,
             interim: 0,
@@ -240,27 +242,27 @@ impl ClientHandshake {
         })
     }
 
-    /// Where the handshake stands.
+    /// The current state of the handshake.
     #[must_use]
     pub fn state(&self) -> ClientPhase {
         self.state
     }
 
-    /// Memory held for an answer that did not arrive in one piece.
+    /// The memory held for an answer that did not arrive in one piece, in bytes.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.head.buffered_bytes()
     }
 
-    /// Takes from `input` the bytes of the answer and none that follow it.
+    /// Reads the bytes of the answer from `input`, and no bytes after it.
     ///
-    /// After `Some` there is nothing more to come, and what is left in `input` is no longer HTTP.
+    /// After `Some` the handshake has ended, and the rest of `input` is no longer HTTP.
     ///
-    /// Only [`handle_timeout`](Self::handle_timeout) ends the wait: an answer that arrives after the deadline but before
-    /// that call still counts.
+    /// Only [`handle_timeout`](Self::handle_timeout) ends the wait. An answer that arrives after the deadline but before
+    /// that call is still valid.
     ///
     /// # Errors
-    /// The rule that the server broke; the same again whenever it is called after that.
+    /// The rule that the server broke. Every later call returns the same error.
     pub fn handle_input(&mut self, _now: Instant, input: &mut &mut [u8]) -> Result<Option<Answer>, ResponseError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -286,7 +288,7 @@ impl ClientHandshake {
     /// The server ended the stream.
     ///
     /// # Errors
-    /// The stream ended before the answer did.
+    /// The stream ended before the answer was complete.
     pub fn handle_eof(&mut self, _now: Instant) -> Result<Option<Answer>, ResponseError> {
         match (self.state, &self.refusal) {
             (ClientPhase::AwaitingAnswer, _) if self.head.is_untouched() && self.interim == 0 => {
@@ -301,10 +303,10 @@ impl ClientHandshake {
         }
     }
 
-    /// Ends the wait when the deadline has passed, and does nothing before.
+    /// Ends the wait if the deadline has passed. Before the deadline it does nothing.
     ///
     /// # Errors
-    /// There was no whole answer in time; a refusal whose body is unfinished is returned as it is.
+    /// The answer was not complete in time. A refusal with an incomplete body is returned with the part that arrived.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<Option<Answer>, ResponseError> {
         if self.poll_timeout().is_none_or(|deadline| now < deadline) {
             return self.error.map_or(Ok(None), Err);
@@ -315,14 +317,14 @@ impl ClientHandshake {
         }
     }
 
-    /// Lends what must be written next, as up to `slices.len()` slices; returns how many.
+    /// Lends the bytes to write next, in up to `slices.len()` slices. Returns the number of slices.
     #[must_use]
     pub fn poll_transmit<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
         self.outgoing.poll_transmit(slices)
     }
 
-    /// Confirms that the transport took `count` bytes of what [`poll_transmit`](Self::poll_transmit) lent, and returns whether
-    /// the last of the request was among them: then the wait for the answer begins.
+    /// Confirms that the transport accepted `count` of the bytes that [`poll_transmit`](Self::poll_transmit) lent.
+    /// Returns whether the request is now sent completely; then the wait for the answer begins.
     pub fn transmitted(&mut self, now: Instant, count: usize) -> bool {
         if self.outgoing.is_empty() {
             return false;
@@ -335,13 +337,13 @@ impl ClientHandshake {
         true
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout); `None` once the handshake is over.
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None` after the handshake has ended.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         matches!(self.state, ClientPhase::AwaitingAnswer | ClientPhase::ReadingRefusal).then_some(self.deadline)
     }
 
-    /// Reads one head; `Some` when it is the 101 that was asked for.
+    /// Reads one head. `Some` if it is a valid 101 response.
     fn read_head(&mut self, input: &mut &mut [u8]) -> Result<Option<Upgraded>, ResponseError> {
         let Some(head) = self.head.read(input)? else {
             return Ok(None);
@@ -349,7 +351,7 @@ impl ClientHandshake {
         let (status, minor, headers) = head.parse_response()?;
         match status {
             101 => {
-                // The answer to a request that is not out yet answers another one.
+                // A 101 before the whole request is sent cannot be the answer to this request.
                 if !self.outgoing.is_empty() {
                     return Err(ResponseError::Premature);
                 }
@@ -357,7 +359,7 @@ impl ClientHandshake {
                 self.apply(ClientInput::SwitchingProtocols);
                 Ok(Some(upgraded))
             }
-            // RFC 9110 section 15.2: a client must be able to skip interim responses that it did not expect.
+            // RFC 9110 section 15.2: a client must be able to skip unexpected interim responses.
             100..=199 => {
                 self.interim += 1;
                 if self.interim > MAX_INTERIM_RESPONSES {
@@ -399,9 +401,9 @@ impl ClientHandshake {
 }
 
 impl Offers {
-    /// Judges a 101 response by the list in RFC 6455 section 4.1.
+    /// Checks a 101 response by the list in RFC 6455 section 4.1.
     fn evaluate(&self, minor: u8, headers: Headers) -> Result<Upgraded, ResponseError> {
-        // RFC 9110 section 7.8: HTTP/1.0 has no upgrade.
+        // RFC 9110 section 7.8: HTTP/1.0 does not support upgrades.
         if minor == 0 {
             return Err(ResponseError::Http10);
         }
@@ -417,14 +419,14 @@ impl Offers {
         if headers.single("Sec-WebSocket-Accept") != Single::Value(self.accept.as_bytes()) {
             return Err(ResponseError::Accept);
         }
-        // RFC 9112 section 6.3: a 101 ends with its head, whatever it claims; one that claims a body would have us take
-        // that for frames.
+        // RFC 9112 section 6.3: a 101 response always ends with its head. If it declares a body, we would read that body
+        // as frames.
         if headers.get("Transfer-Encoding").is_some()
             || !matches!(headers.single("Content-Length"), Single::Missing | Single::Value(b"0"))
         {
             return Err(ResponseError::Body);
         }
-        // Item 5, and section 11.3.2: the header stands at most once in a response.
+        // Item 5, and section 11.3.2: the header appears at most once in a response.
         if headers.single(SEC_WEBSOCKET_EXTENSIONS) == Single::Repeated {
             return Err(ResponseError::Extensions);
         }

@@ -14,21 +14,23 @@ const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 const LARGEST_WINDOW: u8 = 15;
 
-/// What a client asks for when it offers `permessage-deflate`.
+/// A client's offer of `permessage-deflate`.
 ///
-/// The default offer is `permessage-deflate; client_max_window_bits`, as browsers send it: the server may limit either
-/// window, and contexts are kept unless it says otherwise.
+/// The default offer is `permessage-deflate; client_max_window_bits`, as browsers send it: the server may limit both
+/// windows, and contexts are kept unless the server's answer excludes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateOffer {
-    /// The server shall forget its window after each message (RFC 7692 section 7.1.1.1); it must agree, or decline.
+    /// Require the server to clear its window after each message (RFC 7692 section 7.1.1.1). The server must agree or
+    /// decline the offer.
     pub server_no_context_takeover: bool,
-    /// We shall forget our window after each message, whatever the server answers (section 7.1.1.2).
+    /// Clear our window after each message, independent of the server's answer (section 7.1.1.2).
     pub client_no_context_takeover: bool,
-    /// The server's window shall have at most this many bits, 8 to 15 (section 7.1.2.1); it must agree, or decline.
+    /// Require that the server's window has at most this many bits, 8 to 15 (section 7.1.2.1). The server must agree or
+    /// decline the offer.
     pub server_max_window_bits: Option<u8>,
-    /// Our window will have at most this many bits, 8 to 15, and the server may ask for fewer (section 7.1.2.2).
+    /// Our window has at most this many bits, 8 to 15, and the server may require fewer (section 7.1.2.2).
     ///
-    /// With 15 the parameter is sent without a value. With `None` it is not sent: the server cannot limit our window.
+    /// With 15 the parameter is sent without a value. With `None` it is not sent, and the server cannot limit our window.
     pub client_max_window_bits: Option<u8>,
 }
 
@@ -43,20 +45,20 @@ impl Default for DeflateOffer {
     }
 }
 
-/// What a server grants to a client that offers `permessage-deflate`.
+/// A server's terms for a client that offers `permessage-deflate`.
 ///
-/// The default grants whatever is offered, with contexts kept and windows of 32 KiB unless the client wants less.
+/// The default accepts every valid offer, keeps contexts and uses windows of 32 KiB, unless the client offers less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// Forget our window after each message, also when the client did not ask for it (RFC 7692 section 7.1.1.1).
+    /// Clear our window after each message, even if the client did not require it (RFC 7692 section 7.1.1.1).
     pub server_no_context_takeover: bool,
-    /// Make the client forget its window after each message (section 7.1.1.2).
+    /// Require the client to clear its window after each message (section 7.1.1.2).
     pub client_no_context_takeover: bool,
-    /// The most bits that our window has, 8 to 15 (section 7.1.2.1).
+    /// The largest number of bits of our window, 8 to 15 (section 7.1.2.1).
     pub server_max_window_bits: u8,
-    /// The most bits that the client's window may have, 8 to 15 (section 7.1.2.2).
+    /// The largest number of bits of the client's window, 8 to 15 (section 7.1.2.2).
     ///
-    /// Below 15, an offer that does not let us limit the client's window is declined.
+    /// Below 15, an offer that does not allow the server to limit the client's window is declined.
     pub client_max_window_bits: u8,
 }
 
@@ -76,7 +78,7 @@ impl DeflateOffer {
         self.server_max_window_bits.is_none_or(is_window) && self.client_max_window_bits.is_none_or(is_window)
     }
 
-    /// The offer as the header carries it.
+    /// The offer as a header value.
     pub(super) fn to_header(self) -> String {
         Parameters {
             server_no_context_takeover: self.server_no_context_takeover,
@@ -89,20 +91,21 @@ impl DeflateOffer {
         .to_string()
     }
 
-    /// What the server's answer to this offer means.
+    /// The parameters that the server's answer to this offer agrees on.
     fn evaluate(&self, answer: &Parameters) -> Result<DeflateParameters, DeflateError> {
         // RFC 7692 section 7.1.1.1: a server accepts this parameter by repeating it.
         if self.server_no_context_takeover && !answer.server_no_context_takeover {
             return Err(DeflateError::NotAsOffered);
         }
-        // Section 7.1.2.1: it accepts this one by repeating it with the same or a smaller value, and may add it unasked.
+        // Section 7.1.2.1: a server accepts this parameter by repeating it with the same or a smaller value, and may add
+        // it without an offer.
         let server_max_window_bits = match (self.server_max_window_bits, answer.server_max_window_bits) {
             (Some(most), Some(bits)) if bits <= most => bits,
             (Some(_), _) => return Err(DeflateError::NotAsOffered),
             (None, bits) => bits.unwrap_or(LARGEST_WINDOW),
         };
-        // Section 7.1.2.2: only after such an offer may it limit our window, and then it must say how far. We keep to
-        // the value that we offered even if the answer allows more.
+        // Section 7.1.2.2: the server may limit our window only after such an offer, and then its answer must have a
+        // value. We keep the value that we offered even if the answer allows more.
         let client_max_window_bits = match (self.client_max_window_bits, answer.client_max_window_bits) {
             (offered, None) => offered.unwrap_or(LARGEST_WINDOW),
             (None, Some(_)) => return Err(DeflateError::NotAsOffered),
@@ -125,8 +128,8 @@ impl DeflateConfig {
 
     /// The answer to one offer, or `None` to decline it.
     fn answer(&self, offer: &Parameters) -> Option<Parameters> {
-        // RFC 7692 section 7.1.2.1: at most what was offered; the parameter is repeated when it was offered, and may be
-        // added when it was not.
+        // RFC 7692 section 7.1.2.1: at most the offered value. The parameter is repeated if it was offered, and may be
+        // added if it was not.
         let server = offer.server_max_window_bits.unwrap_or(LARGEST_WINDOW).min(self.server_max_window_bits);
         let repeat = offer.server_max_window_bits.is_some() || server < LARGEST_WINDOW;
         // Section 7.1.2.2: the answer must not name the client's window unless the offer did.
@@ -137,9 +140,9 @@ impl DeflateConfig {
             Some(ClientWindow::AtMost(bits)) => bits.min(self.client_max_window_bits),
         };
         Some(Parameters {
-            // Section 7.1.1.1: repeated when offered, and possibly added.
+            // Section 7.1.1.1: repeated if offered, and may be added.
             server_no_context_takeover: offer.server_no_context_takeover || self.server_no_context_takeover,
-            // Section 7.1.1.2: offered it is a promise of the client; repeating it binds the client to it.
+            // Section 7.1.1.2: in an offer it is only a hint of the client; in the answer it binds the client.
             client_no_context_takeover: offer.client_no_context_takeover || self.client_no_context_takeover,
             server_max_window_bits: repeat.then_some(server),
             client_max_window_bits: (client < LARGEST_WINDOW).then_some(ClientWindow::AtMost(client)),
@@ -147,17 +150,17 @@ impl DeflateConfig {
     }
 }
 
-/// The server's choice among the offers in the values of `Sec-WebSocket-Extensions`, tried in order: what was agreed,
-/// and the value that answers it. `None` when nothing that suits is offered.
+/// The server's choice among the offers in the values of `Sec-WebSocket-Extensions`, which are tried in order. Returns
+/// the agreed parameters and the header value of the answer, or `None` if no offer is acceptable.
 ///
-/// An offer with an unknown, repeated or ill-valued parameter is declined (RFC 7692 section 7.1), which is no fault of
-/// the whole request.
+/// An offer with an unknown or repeated parameter or an invalid value is declined (RFC 7692 section 7.1). The request
+/// stays valid.
 pub(super) fn choose<'a>(
     values: impl Iterator<Item = &'a [u8]>,
     config: Option<&DeflateConfig>,
 ) -> Result<Option<(DeflateParameters, String)>, Malformed> {
     let mut chosen = None;
-    // The grammar is judged to the end, also when the first offer suits.
+    // The grammar is checked to the end, even if the first offer is acceptable.
     for_each_extension(values, |name, parameters| {
         if name == NAME && chosen.is_none() {
             let answer = parameters.ok().as_ref().and_then(|offer| config?.answer(offer));
@@ -168,7 +171,7 @@ pub(super) fn choose<'a>(
     Ok(chosen)
 }
 
-/// What the server's answer in the values of `Sec-WebSocket-Extensions` agrees on, given what was offered.
+/// The parameters on which the server's answer in the values of `Sec-WebSocket-Extensions` agrees, for this offer.
 pub(super) fn evaluate<'a>(
     values: impl Iterator<Item = &'a [u8]>,
     offer: Option<&DeflateOffer>,
@@ -225,7 +228,7 @@ impl Parameters {
         if repeated { Err(DeflateError::RepeatedParameter) } else { Ok(()) }
     }
 
-    /// What these parameters mean once they are a server's answer.
+    /// The agreed parameters, if these are a server's answer.
     fn agreed(&self) -> DeflateParameters {
         DeflateParameters {
             server_no_context_takeover: self.server_no_context_takeover,
@@ -239,7 +242,7 @@ impl Parameters {
     }
 }
 
-/// The header's form, the extension's name included.
+/// The header value, including the extension's name.
 impl fmt::Display for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(NAME)?;
@@ -270,7 +273,7 @@ fn is_window(bits: u8) -> bool {
     (8..=LARGEST_WINDOW).contains(&bits)
 }
 
-/// Calls `visit` with each extension of the header and what its parameters are as ones of `permessage-deflate`.
+/// Calls `visit` with each extension of the header and its parameters, parsed as those of `permessage-deflate`.
 fn for_each_extension<'a, E: From<Malformed>>(
     values: impl Iterator<Item = &'a [u8]>,
     mut visit: impl FnMut(&'a str, Result<Parameters, DeflateError>) -> Result<(), E>,
@@ -335,7 +338,7 @@ mod tests {
                 Some("permessage-deflate; client_max_window_bits=10"),
             ),
             (config(), "permessage-deflate; client_max_window_bits=15", Some("permessage-deflate")),
-            // Section 7.1.2.1: accepted by repeating it, the largest one, too.
+            // Section 7.1.2.1: accepted by repeating it, also with the largest value.
             (
                 config(),
                 "permessage-deflate; server_max_window_bits=15",
@@ -366,7 +369,8 @@ mod tests {
                      server_max_window_bits=9",
                 ),
             ),
-            // The server's own limits: its window unasked, the client's only where the offer allows it.
+            // The server's own limits: for its window without an offer, for the client's window only if the offer allows
+            // it.
             (small, "permessage-deflate", None),
             (
                 small,
@@ -455,7 +459,7 @@ mod tests {
             (offer(), "permessage-deflate; client_max_window_bits", Err(InvalidValue)),
             (bare, "permessage-deflate; client_max_window_bits=9", Err(NotAsOffered)),
             (bare, "permessage-deflate; client_max_window_bits", Err(NotAsOffered)),
-            // The server may limit itself unasked, and make us forget our window.
+            // The server may limit itself without an offer, and may require us to clear our window.
             (
                 bare,
                 "permessage-deflate; server_max_window_bits=8; server_no_context_takeover; client_no_context_takeover",
@@ -466,7 +470,7 @@ mod tests {
                     ..agreed
                 }),
             ),
-            // What was asked for must be repeated.
+            // A required parameter must be repeated.
             (strict, "permessage-deflate", Err(NotAsOffered)),
             (strict, "permessage-deflate; server_max_window_bits=10", Err(NotAsOffered)),
             (strict, "permessage-deflate; server_no_context_takeover", Err(NotAsOffered)),

@@ -7,19 +7,19 @@ use super::headers::is_token_byte;
 
 pub(super) const SEC_WEBSOCKET_EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
-/// One piece of the header, in order: an extension's name, then its parameters.
+/// One element of the header, in order: an extension's name, then its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Element<'a> {
     Extension(&'a str),
     Parameter { name: &'a str, value: Option<Cow<'a, str>> },
 }
 
-/// The header broke its grammar.
+/// The header does not match its grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// Reads one header value without allocating, but for a value with an escape in quotes; each byte is looked at a
-/// constant number of times.
+/// Reads one header value. It allocates only for a quoted value with an escape, and reads each byte a constant number of
+/// times.
 pub(super) struct Elements<'a> {
     rest: &'a [u8],
     place: Place,
@@ -52,7 +52,7 @@ impl<'a> Elements<'a> {
             }
             self.place = Place::Between;
         }
-        // RFC 9110 section 5.6.1.2: empty elements of a list do not count.
+        // RFC 9110 section 5.6.1.2: empty elements of a list are ignored.
         self.skip_space();
         while self.eat(b',') {
             self.skip_space();
@@ -86,7 +86,7 @@ impl<'a> Elements<'a> {
         if token.is_empty() { Err(Malformed) } else { core::str::from_utf8(token).map_err(|_| Malformed) }
     }
 
-    /// The rest of a quoted string: once unescaped it must be a token, too.
+    /// The rest of a quoted string. Without its escapes it must be a token, too.
     fn quoted(&mut self) -> Result<Cow<'a, str>, Malformed> {
         let mut value = Cow::Borrowed("");
         loop {

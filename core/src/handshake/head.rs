@@ -1,4 +1,4 @@
-//! Reading the head of an HTTP message, however it is cut into pieces.
+//! Reads the head of an HTTP message that arrives in pieces of any size.
 
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -9,12 +9,12 @@ use super::error::HeadError;
 use super::headers::Headers;
 use super::limits::HandshakeLimits;
 
-/// Finds the end of a head in arriving bytes and refuses what cannot become one at its first wrong byte.
+/// Finds the end of a head in arriving bytes, and refuses an invalid head at its first wrong byte.
 ///
-/// Each byte is looked at once here and once more by `httparse`, which sees only whole heads: the work is linear however
-/// small the pieces are. Bytes are copied only when a head is split over several inputs.
+/// Each byte is read once here and once by `httparse`, which gets only whole heads. So the work is linear, also for small
+/// pieces. Bytes are copied only when a head is split over several inputs.
 pub(super) struct HeadReader {
-    /// What the first bytes must be.
+    /// The required first bytes.
     prefix: &'static [u8],
     limits: HandshakeLimits,
     stash: Vec<u8>,
@@ -24,16 +24,16 @@ pub(super) struct HeadReader {
     carriage_return: bool,
 }
 
-/// A whole head, its empty line included.
+/// A whole head, including its empty line.
 pub(super) struct Head<'a> {
     bytes: Cow<'a, [u8]>,
     fields: usize,
 }
 
-/// Why the bytes so far cannot become a head.
+/// The reason why the bytes so far cannot become a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadError {
-    /// This byte is not the one that the prefix wants.
+    /// This byte does not match the prefix.
     Unexpected(u8),
     StartLineTooLong,
     Head(HeadError),
@@ -44,17 +44,17 @@ impl HeadReader {
         Self { prefix, limits, stash: Vec::new(), scanned: 0, lines: 0, line_bytes: 0, carriage_return: false }
     }
 
-    /// Whether no byte of a head was seen yet.
+    /// Whether no byte of a head was read yet.
     pub(super) fn is_untouched(&self) -> bool {
         self.scanned == 0
     }
 
-    /// Bytes of memory held for an unfinished head.
+    /// The memory held for an incomplete head, in bytes.
     pub(super) fn buffered_bytes(&self) -> usize {
         self.stash.capacity()
     }
 
-    /// Takes from `input` what belongs to the head, and nothing that follows it.
+    /// Reads the bytes of the head from `input`, and no bytes after it.
     ///
     /// After a whole head the reader is ready for the next one.
     pub(super) fn read<'x>(&mut self, input: &mut &'x mut [u8]) -> Result<Option<Head<'x>>, ReadError> {
@@ -78,13 +78,13 @@ impl HeadReader {
             self.stash.extend_from_slice(head);
             Cow::Owned(core::mem::take(&mut self.stash))
         };
-        // The start line and the empty line are no fields.
+        // The start line and the empty line are not fields.
         let fields = self.lines.saturating_sub(2);
         *self = Self::new(self.prefix, self.limits);
         Ok(Some(Head { bytes, fields }))
     }
 
-    /// Judges one byte; `true` when it is the last one of the head.
+    /// Checks one byte. Returns `true` if it is the last byte of the head.
     fn scan(&mut self, byte: u8) -> Result<bool, ReadError> {
         if self.prefix.get(self.scanned).is_some_and(|&expected| expected != byte) {
             return Err(ReadError::Unexpected(byte));
@@ -94,8 +94,8 @@ impl HeadReader {
         }
         self.scanned += 1;
         match byte {
-            // RFC 9112 section 2.2 lets a recipient take a bare LF for a line end; those who do and those who do not then
-            // see different messages, so neither form is taken.
+            // RFC 9112 section 2.2 allows a recipient to accept a bare LF as a line end. Recipients that do and
+            // recipients that do not would then read different messages, so a bare LF is refused.
             b'\n' if !self.carriage_return => Err(ReadError::Head(HeadError::BareLineFeed)),
             b'\n' => {
                 let end = self.line_bytes == 0;
@@ -109,7 +109,7 @@ impl HeadReader {
                 self.carriage_return = true;
                 Ok(false)
             }
-            // RFC 9112 section 5.2: a server must refuse a folded line, or rewrite it.
+            // RFC 9112 section 5.2: a server must refuse or rewrite a folded line.
             b' ' | b'\t' if self.line_bytes == 0 => Err(ReadError::Head(HeadError::ObsoleteFolding)),
             _ => {
                 self.line_bytes += 1;
@@ -125,7 +125,7 @@ impl HeadReader {
     }
 }
 
-/// Never the bytes: the request may carry the API key.
+/// The output omits the bytes: the request may contain the API key.
 impl fmt::Debug for HeadReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HeadReader({} bytes)", self.scanned)
@@ -156,7 +156,7 @@ impl Head<'_> {
     }
 
     fn collect(&self, end: httparse::Status<usize>, fields: &[httparse::Header<'_>]) -> Result<Headers, HeadError> {
-        // Both parsers must agree about where the head ends, or they have read different messages.
+        // Both parsers must find the same end of the head. Otherwise they have read different messages.
         if end != httparse::Status::Complete(self.bytes.len()) {
             return Err(HeadError::StartLine);
         }
@@ -189,7 +189,7 @@ mod tests {
         HandshakeLimits::default()
     }
 
-    /// Feeds `text` in pieces of `size` bytes; what came of it, and how many bytes were left.
+    /// Reads `text` in pieces of `size` bytes. Returns the result and the number of bytes left.
     fn feed(limits: HandshakeLimits, text: &str, size: usize) -> (Result<bool, ReadError>, usize) {
         let mut reader = HeadReader::new(b"GET ", limits);
         let mut bytes = Vec::from(text);

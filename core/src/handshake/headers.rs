@@ -6,11 +6,11 @@ use core::fmt;
 
 use super::error::InvalidHeader;
 
-/// An ordered list of HTTP header fields that holds only what HTTP can carry.
+/// An ordered list of valid HTTP header fields.
 ///
-/// Names are compared without regard to case. Values are bytes, since HTTP allows any above the control characters;
-/// [`get_str`](Self::get_str) serves the usual case. `Debug` hides credentials: the values that
-/// [`without_credentials`](Self::without_credentials) leaves out, and in any other value what follows a `?`.
+/// Names are compared without regard to case. Values are bytes, since HTTP allows all bytes except control characters;
+/// [`get_str`](Self::get_str) returns a value as text. `Debug` hides credentials: the values that
+/// [`without_credentials`](Self::without_credentials) leaves out, and in any other value the text after a `?`.
 ///
 /// ```
 /// use multiwa_ws_core::handshake::{Headers, InvalidHeader};
@@ -25,7 +25,7 @@ use super::error::InvalidHeader;
 pub struct Headers {
     names: String,
     values: Vec<u8>,
-    /// Where each field's name and value end; each begins where the one before ends.
+    /// The end positions of each field's name and value. Each field begins where the previous one ends.
     ends: Vec<(usize, usize)>,
 }
 
@@ -76,11 +76,11 @@ impl Headers {
         self.get(name).and_then(|value| core::str::from_utf8(value).ok())
     }
 
-    /// Adds a field; spaces and tabs around the value are dropped, as every reader of HTTP does.
+    /// Adds a field. Spaces and tabs around the value are removed, as every HTTP recipient does.
     ///
     /// # Errors
-    /// A name that is no token (RFC 9110 section 5.1), or a value with a control character (section 5.5): with CR and LF
-    /// a value could add headers of its own.
+    /// The name is not a token (RFC 9110 section 5.1), or the value contains a control character (section 5.5): with CR
+    /// and LF a value could inject more headers.
     pub fn append(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), InvalidHeader> {
         let value = trim(value.as_ref());
         if !is_token(name.as_bytes()) {
@@ -95,15 +95,15 @@ impl Headers {
         Ok(())
     }
 
-    /// The fields that hold no credential: what may be shown, or sent to another origin than the one it was meant for.
+    /// The fields without credentials. They may be printed, or sent to an origin other than the intended one.
     ///
-    /// A credential is `Authorization`, a cookie, `X-API-Key`, and any field whose name says that it is one of that kind
-    /// (`X-Auth-Token`, `Api-Secret`).
+    /// Credentials are `Authorization`, cookies, `X-API-Key`, and any field with a similar name (`X-Auth-Token`,
+    /// `Api-Secret`).
     #[must_use]
     pub fn without_credentials(&self) -> Self {
         let mut headers = Self::new();
         for (name, value) in self.iter().filter(|(name, _)| !is_credential(name)) {
-            // It was valid before.
+            // The field was valid before.
             headers.append(name, value).unwrap_or_default();
         }
         headers
@@ -119,8 +119,8 @@ impl Headers {
         }
     }
 
-    /// The elements of a comma-separated list over all fields of that name (RFC 9110 section 5.6.1: empty ones do not
-    /// count).
+    /// The elements of a comma-separated list over all fields of that name (RFC 9110 section 5.6.1: empty elements are
+    /// ignored).
     pub(super) fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.get_all(name)
             .flat_map(|value| value.split(|&byte| byte == b','))
@@ -128,7 +128,7 @@ impl Headers {
             .filter(|element| !element.is_empty())
     }
 
-    /// Whether such a list contains `token`, compared without regard to case.
+    /// Whether the list of that name contains `token`, compared without regard to case.
     pub(super) fn lists(&self, name: &str, token: &str) -> bool {
         self.list(name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
@@ -138,7 +138,7 @@ impl Headers {
         self.iter().map(|(name, _)| name).find(|name| reserved.iter().any(|other| other.eq_ignore_ascii_case(name)))
     }
 
-    /// The fields as they go over the wire.
+    /// Appends the fields in their wire format.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         for (name, value) in self.iter() {
             out.extend_from_slice(name.as_bytes());
@@ -167,8 +167,8 @@ pub(super) enum Single<'a> {
     Repeated,
 }
 
-/// Parts of the names of headers that hold credentials, in lower case. A header of ours that is hidden in vain is a smaller
-/// evil than a key that is shown.
+/// Parts of the names of headers that hold credentials, in lower case. It is better to hide a harmless header than to
+/// print a key.
 const SECRET: [&str; 9] =
     ["authorization", "api-key", "apikey", "auth-", "cookie", "credential", "password", "secret", "token"];
 
@@ -179,7 +179,7 @@ fn is_credential(name: &str) -> bool {
 
 const REDACTED: &str = "[redacted]";
 
-/// `text` without what follows its first `?`: the API key may stand there (`protocol.md`, Transport).
+/// `text` without the part after its first `?`, which may contain the API key (`protocol.md`, Transport).
 pub(super) fn redact_query(text: &str) -> String {
     let Some((path, _)) = text.split_once('?') else {
         return String::from(text);
@@ -200,12 +200,12 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
         )
 }
 
-/// RFC 9110 section 5.5: no control character but the tab.
+/// RFC 9110 section 5.5: no control characters except the tab.
 fn is_field_value(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
-/// RFC 9112 section 3.2: `host[:port]`, as far as a wrong one could confuse a reader.
+/// RFC 9112 section 3.2: `host[:port]`. Only characters that could confuse a recipient are checked.
 pub(super) fn is_authority(bytes: &[u8]) -> bool {
     !bytes.is_empty()
         && bytes
@@ -213,7 +213,7 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
             .all(|&byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\' | b'?' | b'#' | b'@' | b','))
 }
 
-/// RFC 6454 section 6.2: a serialized origin, or `null`, as far as a wrong one could confuse a reader.
+/// RFC 6454 section 6.2: a serialized origin, or `null`. Only characters that could confuse a recipient are checked.
 pub(super) fn is_origin(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic)
 }

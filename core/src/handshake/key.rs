@@ -5,7 +5,7 @@ use alloc::string::String;
 use data_encoding::BASE64;
 use sha1_smol::Sha1;
 
-/// The nonce as it stands in the header: 16 bytes in base64.
+/// The nonce as the header contains it: 16 bytes in base64.
 pub(super) fn encode_key(nonce: [u8; 16]) -> String {
     BASE64.encode(&nonce)
 }

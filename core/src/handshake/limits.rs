@@ -1,14 +1,14 @@
-//! The bounds of a handshake.
+//! The limits of a handshake.
 
 use core::time::Duration;
 
-/// How many interim (1xx) responses a client skips before the answer itself.
+/// How many interim (1xx) responses a client skips before the final response.
 ///
-/// Each one must be skipped (RFC 9110 section 15.2), and nothing bounds them. Servers in the field send at most one
-/// (100 or 103) before an upgrade.
+/// A client must skip each of them (RFC 9110 section 15.2), and HTTP does not limit their number. Real servers send at
+/// most one (100 or 103) before an upgrade.
 pub const MAX_INTERIM_RESPONSES: usize = 8;
 
-/// The bounds of one handshake, for either role.
+/// The limits of one handshake, for either role.
 ///
 /// ```
 /// use core::time::Duration;
@@ -19,22 +19,24 @@ pub const MAX_INTERIM_RESPONSES: usize = 8;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {
-    /// Time for the whole request, or for the whole answer; 10 seconds (`protocol.md`, Client lifecycle).
+    /// The time for the whole request, or for the whole answer. Default 10 seconds (`protocol.md`, Client lifecycle).
     ///
-    /// A server grants it for the request and once more for sending its response; the caller's decision in between is not
-    /// timed. Arriving bytes do not extend it: a client that sends one byte a second is cut.
+    /// A server applies it to the request, and again to sending its response. The caller's decision in between has no
+    /// limit. Arriving bytes do not extend the time: a client that sends one byte per second is disconnected.
     pub timeout: Duration,
-    /// Bytes of one HTTP head, its empty line included; 16 KiB.
+    /// The largest HTTP head in bytes, including its empty line. Default 16 KiB.
     ///
-    /// That is what common servers grant (Node.js), and cookies of browsers stay far below it.
+    /// Common servers have the same limit (Node.js), and cookies of browsers stay far below it.
     pub max_head_bytes: usize,
-    /// Bytes of the request line; 8 KiB, a little over the 8,000 bytes that RFC 9112 section 3 recommends to support.
+    /// The longest request line in bytes. Default 8 KiB, a little more than the 8,000 bytes that RFC 9112 section 3
+    /// recommends to support.
     pub max_request_line_bytes: usize,
-    /// Header fields of one head; 64.
+    /// The largest number of header fields in one head. Default 64.
     ///
-    /// A browser sends about 15, a chain of proxies adds as many again; this leaves twice that.
+    /// A browser sends about 15, and a chain of proxies adds about as many. The limit is twice their sum.
     pub max_header_fields: usize,
-    /// Bytes of a refusal's body that a client keeps to show; 8 KiB, many times the JSON text of a gateway.
+    /// The largest number of bytes of a refusal's body that a client keeps. Default 8 KiB, many times the JSON text of a
+    /// gateway.
     pub max_body_bytes: usize,
 }
 

@@ -1,18 +1,17 @@
-//! The HTTP upgrade (RFC 6455 section 4), both roles, as values that become a connection.
+//! The HTTP upgrade (RFC 6455 section 4), both roles.
 //!
 //! [`ClientHandshake`] sends a [`ClientRequest`] and returns an [`Answer`]. [`ServerHandshake`] reads an
-//! [`UpgradeRequest`] and leaves the decision to its caller: [`accept`](ServerHandshake::accept) with an [`Acceptance`] or
-//! [`reject`](ServerHandshake::reject) with a [`Rejection`]. An upgrade that another HTTP server has read already enters
-//! through [`UpgradeRequest::from_http`]. Either way [`Upgraded`] says what was agreed, and bytes that follow the
-//! handshake stay in the caller's input for the connection that begins there.
+//! [`UpgradeRequest`] and leaves the decision to its caller: [`accept`](ServerHandshake::accept) with an [`Acceptance`]
+//! or [`reject`](ServerHandshake::reject) with a [`Rejection`]. An upgrade request that another HTTP server has already
+//! read becomes an [`UpgradeRequest`] with [`UpgradeRequest::from_http`]. In both cases [`Upgraded`] holds the agreed
+//! parameters, and bytes that follow the handshake stay in the caller's input for the connection that begins there.
 //!
-//! `httparse` reads the heads; this module decides what is a valid upgrade. Where HTTP lets a recipient be lenient (bare
-//! line feeds, folded lines, spaces before a colon, repeated headers) it refuses, since two readers that disagree about
-//! one message are how requests are smuggled.
+//! `httparse` reads the heads; this module decides what is a valid upgrade. Where HTTP allows a recipient to be lenient
+//! (bare line feeds, folded lines, spaces before a colon, repeated headers), this module refuses: two readers that
+//! disagree about one message make request smuggling possible.
 //!
-//! What the peer did wrong is a [`RequestError`] or a [`ResponseError`]; what the caller did wrong is an
-//! [`InvalidRequest`], an [`InvalidHeader`] or a [`DecisionError`]. No error and no `Debug` output contains a key, a query
-//! or a credential.
+//! An error of the peer is a [`RequestError`] or a [`ResponseError`]; an error of the caller is an [`InvalidRequest`], an
+//! [`InvalidHeader`] or a [`DecisionError`]. No error and no `Debug` output contains a key, a query or a credential.
 
 mod accepted;
 mod api_key;

@@ -1,9 +1,9 @@
-//! Bytes on their way out.
+//! The bytes to send.
 
 use alloc::vec::Vec;
 use core::fmt;
 
-/// One HTTP message, sent in as many pieces as the transport likes.
+/// One HTTP message, sent in any number of pieces.
 #[derive(Default)]
 pub(super) struct Outgoing {
     bytes: Vec<u8>,
@@ -29,7 +29,7 @@ impl Outgoing {
         }
     }
 
-    /// Drops `count` bytes, and all of them when there are fewer.
+    /// Drops the first `count` bytes, or all bytes if there are fewer.
     pub(super) fn transmitted(&mut self, count: usize) {
         self.sent = self.sent.saturating_add(count).min(self.bytes.len());
         if self.is_empty() {
@@ -48,7 +48,7 @@ impl Outgoing {
     }
 }
 
-/// Never the bytes: the request may carry the API key.
+/// The output omits the bytes: the request may contain the API key.
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Outgoing({} bytes)", self.rest().len())

@@ -1,4 +1,4 @@
-//! The query of a request target, read as a form (`protocol.md`, Transport).
+//! The query of a request target, decoded as a form (`protocol.md`, Transport).
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-/// The names and values of `query`, decoded: `+` is a space, `%41` is `A`, and a `%` that begins no escape is itself.
+/// The names and values of `query`, decoded: `+` is a space, `%41` is `A`, and a `%` that does not begin an escape stays
+/// a `%`.
 pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -22,7 +23,7 @@ pub(super) fn append(target: &mut String, name: &str, value: &str) {
     target.extend(utf8_percent_encode(value, ESCAPED));
 }
 
-/// All but the unreserved characters of RFC 3986 section 2.3.
+/// All characters except the unreserved ones of RFC 3986 section 2.3.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn decode(text: &str) -> Cow<'_, [u8]> {

@@ -1,4 +1,4 @@
-//! HTTP responses that open no connection, as a server writes them.
+//! HTTP responses with which a server refuses a connection.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use super::headers::Headers;
 
 /// A response that refuses an upgrade.
 ///
-/// `Connection: close` and `Content-Length` are added when it is sent. The constructors are MultiWA's refusals
+/// The handshake adds `Connection: close` and `Content-Length`. The constructors create MultiWA's refusals
 /// (`protocol.md`, Transport), each with a JSON body `{"error":"text for a person","code":"word_for_a_program"}`.
 ///
 /// ```
@@ -25,14 +25,14 @@ use super::headers::Headers;
 pub struct Rejection {
     /// The status, 300 to 599.
     pub status: u16,
-    /// Headers beside those that frame the response.
+    /// All headers except those that frame the response.
     pub headers: Headers,
-    /// The body; its type belongs to [`headers`](Self::headers).
+    /// The body. Set its `Content-Type` in [`headers`](Self::headers).
     pub body: Vec<u8>,
 }
 
 impl Rejection {
-    /// A status with a JSON body.
+    /// A refusal with this status and a JSON body.
     #[must_use]
     pub fn json(status: u16, code: &str, error: &str) -> Self {
         let body = alloc::format!(r#"{{"error":{},"code":{}}}"#, Value::from(error), Value::from(code));
@@ -52,19 +52,19 @@ impl Rejection {
         Self::json(403, "forbidden", "This origin or host is not allowed")
     }
 
-    /// 404: another path than the server's.
+    /// 404: the path is not the server's path.
     #[must_use]
     pub fn not_found() -> Self {
         Self::json(404, "not_found", "There is no WebSocket at this path")
     }
 
-    /// 429: this client asks too often; `retry_after` is rounded up to whole seconds.
+    /// 429: this client connects too often. `retry_after` is rounded up to whole seconds.
     #[must_use]
     pub fn too_many_requests(retry_after: Duration) -> Self {
         Self::json(429, "too_many_requests", "Too many connection attempts").retry_after(retry_after)
     }
 
-    /// 503: the server is full or going down; `retry_after` is rounded up to whole seconds.
+    /// 503: the server is full or shutting down. `retry_after` is rounded up to whole seconds.
     #[must_use]
     pub fn unavailable(retry_after: Duration) -> Self {
         Self::json(503, "unavailable", "The server takes no connections now").retry_after(retry_after)
@@ -92,10 +92,10 @@ impl Rejection {
         }
     }
 
-    /// The whole response as it goes over the wire.
+    /// The whole response in its wire format.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut headers = Headers::new();
-        // RFC 9110 section 7.8: whoever sends Upgrade lists it in Connection.
+        // RFC 9110 section 7.8: a sender of Upgrade must list it in Connection.
         let connection = if self.headers.get("Upgrade").is_some() { "close, Upgrade" } else { "close" };
         headers.append("Connection", connection).unwrap_or_default();
         headers.append("Content-Length", self.body.len().to_string()).unwrap_or_default();
@@ -109,7 +109,7 @@ impl Rejection {
 }
 
 impl RequestError {
-    /// The response that the client deserves, or `None` when it is gone.
+    /// The response to send to the client, or `None` when it is gone.
     #[must_use]
     pub fn rejection(&self) -> Option<Rejection> {
         let (status, code) = match self {
@@ -146,7 +146,7 @@ impl RequestError {
 
 const VERSION: &str = "Sec-WebSocket-Version";
 
-/// Headers that say where the response ends.
+/// Headers that determine the end of the response.
 const FRAMING: [&str; 3] = ["Connection", "Content-Length", "Transfer-Encoding"];
 
 /// The first line of a response (RFC 9112 section 4).
@@ -154,7 +154,8 @@ pub(super) fn status_line(status: u16) -> Vec<u8> {
     alloc::format!("HTTP/1.1 {status} {}\r\n", reason(status)).into_bytes()
 }
 
-/// The phrases of RFC 9110 section 15 for what this crate sends; others go without, as section 15.1 allows.
+/// The reason phrases of RFC 9110 section 15 for the statuses that this crate sends. All others have no phrase, as
+/// section 15.1 allows.
 fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",

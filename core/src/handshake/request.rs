@@ -1,4 +1,4 @@
-//! What a client asks for, and the server's answer to it.
+//! A client's upgrade request, and the server's answer to it.
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::BTreeSet;
@@ -14,15 +14,15 @@ use super::headers::{Headers, Single, is_authority, is_origin, is_token, redact_
 use super::{key, query};
 use crate::websocket::Negotiated;
 
-/// A valid upgrade request, read by a [`ServerHandshake`](super::ServerHandshake) or by somebody else's HTTP server.
+/// A valid upgrade request, read by a [`ServerHandshake`](super::ServerHandshake) or by another HTTP server.
 ///
-/// Everything is as the client sent it: what it may reach is the caller's to judge. `Debug` hides the query and all
-/// credentials.
+/// It holds the values that the client sent. The caller decides whether the client is allowed to connect. `Debug` hides
+/// the query and all credentials.
 ///
 /// ```
 /// use multiwa_ws_core::handshake::{Acceptance, ApiKey, UpgradeRequest};
 ///
-/// // What an HTTP server of your own handed over.
+/// // The headers from your own HTTP server.
 /// let headers = [
 ///     ("Host", "gateway:3001"),
 ///     ("Connection", "Upgrade"),
@@ -46,12 +46,14 @@ pub struct UpgradeRequest {
 }
 
 impl UpgradeRequest {
-    /// Judges a request that was read elsewhere: its method, its target as it stood in the request line, its headers.
+    /// Checks a request that another HTTP server has read: its method, its target exactly as in the request line, and its
+    /// headers.
     ///
-    /// That it is HTTP/1.1, and that its head obeyed that grammar, is for the other server to know.
+    /// The other server must ensure that the request is HTTP/1.1 and that its head is valid.
     ///
     /// # Errors
-    /// The first rule of RFC 6455 section 4.2.1 that it breaks; [`RequestError::rejection`] is the response to send.
+    /// The first rule of RFC 6455 section 4.2.1 that the request breaks. [`RequestError::rejection`] is the response to
+    /// send.
     pub fn from_http<N: AsRef<str>, V: AsRef<[u8]>>(
         method: &str,
         target: &str,
@@ -72,11 +74,11 @@ impl UpgradeRequest {
         if split_target(target).is_none() {
             return Err(RequestError::Target);
         }
-        // Item 2 and RFC 9112 section 3.2: not one Host is as bad as two.
+        // Item 2 and RFC 9112 section 3.2: exactly one Host.
         if !matches!(headers.single("Host"), Single::Value(host) if is_authority(host)) {
             return Err(RequestError::Host);
         }
-        // RFC 9112 section 6.3: a body would follow, and would be read as frames.
+        // RFC 9112 section 6.3: a body would be read as frames.
         if headers.get("Transfer-Encoding").is_some()
             || !matches!(headers.single("Content-Length"), Single::Missing | Single::Value(b"0"))
         {
@@ -89,7 +91,7 @@ impl UpgradeRequest {
         if !headers.lists("Upgrade", "websocket") || !headers.lists("Connection", "upgrade") {
             return Err(RequestError::NotAnUpgrade);
         }
-        // Item 6, before the key: a client of another version may have none.
+        // Item 6, before the key: a client of another version may have no key.
         match headers.single("Sec-WebSocket-Version") {
             Single::Value(b"13") => {}
             Single::Repeated => return Err(RequestError::RepeatedVersion),
@@ -99,7 +101,7 @@ impl UpgradeRequest {
         if !matches!(headers.single("Sec-WebSocket-Key"), Single::Value(value) if key::is_key(value)) {
             return Err(RequestError::Key);
         }
-        // Item 7 and RFC 6454 section 7.3. One that is no text would pass for none.
+        // Item 7 and RFC 6454 section 7.3. An origin that is not text would count as missing.
         match headers.single("Origin") {
             Single::Missing => {}
             Single::Value(origin) if is_origin(origin) => {}
@@ -112,20 +114,20 @@ impl UpgradeRequest {
         {
             return Err(RequestError::Subprotocols);
         }
-        // Item 9 and section 9.1: a malformed list fails the handshake, whether or not an extension is wanted.
+        // Item 9 and section 9.1: a malformed list fails the handshake, even if the server uses no extension.
         if deflate::choose(headers.get_all(SEC_WEBSOCKET_EXTENSIONS), None).is_err() {
             return Err(RequestError::Extensions);
         }
         Ok(Self { target: target.to_owned(), headers })
     }
 
-    /// The target as it stood in the request line: it may carry the API key, so keep it out of logs.
+    /// The target exactly as in the request line. It may contain the API key, so keep it out of logs.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// The path as it was sent, starting with `/`; percent escapes are not decoded.
+    /// The path as the client sent it, starting with `/`. Percent escapes are not decoded.
     #[must_use]
     pub fn path(&self) -> &str {
         let path = self.path_and_query();
@@ -135,7 +137,8 @@ impl UpgradeRequest {
         }
     }
 
-    /// The names and values of the query, read as a form: percent escapes decoded, `+` a space, what is no UTF-8 replaced.
+    /// The names and values of the query, decoded as a form: percent escapes are decoded, `+` is a space, and invalid
+    /// UTF-8 is replaced.
     pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         self.raw_query_pairs().map(|(name, value)| (into_text(name), into_text(value)))
     }
@@ -153,13 +156,14 @@ impl UpgradeRequest {
         named.or_else(|| self.headers.get_str("Host")).unwrap_or_default()
     }
 
-    /// The origin of the page that asks, as a browser states it (RFC 6455 section 10.2); other clients send none.
+    /// The origin of the page that opens the connection, as the browser sent it (RFC 6455 section 10.2). Other clients
+    /// send none.
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
         self.headers.get_str("Origin")
     }
 
-    /// The subprotocols that the client offers, the one it likes best first.
+    /// The subprotocols that the client offers, in its order of preference.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
         self.headers.list(SEC_WEBSOCKET_PROTOCOL).filter_map(|name| core::str::from_utf8(name).ok())
     }
@@ -174,10 +178,10 @@ impl UpgradeRequest {
         query.chain(header).chain(bearer).map(ApiKey::new).find(|key| !key.expose().is_empty())
     }
 
-    /// What a 101 response to this request says, given the caller's choices.
+    /// The content of a 101 response to this request, with the caller's choices.
     ///
-    /// A [`ServerHandshake`](super::ServerHandshake) does this by itself; it is for those who send the response by other
-    /// means.
+    /// A [`ServerHandshake`](super::ServerHandshake) calls this itself. Call it if you send the response with another
+    /// HTTP server.
     ///
     /// # Errors
     /// A choice that cannot be sent.
@@ -190,7 +194,7 @@ impl UpgradeRequest {
         add("Upgrade", b"websocket");
         add("Connection", b"Upgrade");
         add("Sec-WebSocket-Accept", key::accept(self.headers.get("Sec-WebSocket-Key").unwrap_or_default()).as_bytes());
-        // RFC 6455 section 4.2.2 item 5: one of those that were offered, or none.
+        // RFC 6455 section 4.2.2 item 5: one of the offered subprotocols, or none.
         if let Some(subprotocol) = &acceptance.subprotocol {
             if !self.subprotocols().any(|offered| offered == subprotocol) {
                 return Err(DecisionError::SubprotocolNotOffered);
@@ -235,13 +239,13 @@ impl fmt::Debug for UpgradeRequest {
 
 pub(super) const SEC_WEBSOCKET_PROTOCOL: &str = "Sec-WebSocket-Protocol";
 
-/// Whether `target` is a path and query that can stand in a request line.
+/// Whether `target` is a valid path and query for a request line.
 pub(super) fn is_origin_form(target: &str) -> bool {
     // RFC 6455 section 3: a fragment has no meaning here and its `#` must be escaped.
     target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
-/// The authority, when the target is an absolute URI (RFC 9112 section 3.2.2), and the path with the query.
+/// The authority, if the target is an absolute URI (RFC 9112 section 3.2.2), and the path with the query.
 fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
     if is_origin_form(target) {
         return Some((None, target));
@@ -255,7 +259,7 @@ fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
     (is_authority(authority.as_bytes()) && visible).then_some((Some(authority), path))
 }
 
-/// RFC 6750 section 2.1; the scheme's name has no case (RFC 9110 section 11.1).
+/// RFC 6750 section 2.1. The name of the scheme is case-insensitive (RFC 9110 section 11.1).
 fn bearer_token(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii_start())

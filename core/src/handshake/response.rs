@@ -1,4 +1,4 @@
-//! A server's refusal, as a client reads it.
+//! A server's refusal, read by a client.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -10,7 +10,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::headers::Headers;
 
-/// An HTTP response other than 101: the server understood the request and opens no connection.
+/// An HTTP response other than 101: the server refuses to open a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The status, such as 401, 404 or 503.
@@ -19,47 +19,47 @@ pub struct Response {
     pub headers: Headers,
     /// The body, up to [`HandshakeLimits::max_body_bytes`](super::HandshakeLimits::max_body_bytes).
     pub body: Vec<u8>,
-    /// Whether `body` is the whole body: not cut at the limit, by a lost connection or by the deadline.
+    /// Whether `body` is the whole body: it was not truncated at the limit, by a lost connection or at the deadline.
     pub complete: bool,
 }
 
 impl Response {
-    /// The body as text, with what is no UTF-8 replaced.
+    /// The body as text, with invalid UTF-8 replaced.
     ///
-    /// It comes from the network: mind control characters before it reaches a terminal.
+    /// It comes from the network: remove control characters before you print it to a terminal.
     #[must_use]
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }
 
-    /// How long the server wants to be left alone (RFC 9110 section 10.2.3).
+    /// How long the server asks the client to wait before it tries again (RFC 9110 section 10.2.3).
     ///
-    /// `Retry-After` is seconds or a date. A date is measured from the response's own `Date`, so that no clock is needed;
-    /// without one it is ignored.
+    /// `Retry-After` is seconds or a date. A date is compared with the response's own `Date`, so that no clock is needed.
+    /// Without a `Date` it is ignored.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let value = self.headers.get_str("Retry-After")?;
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-            // A number beyond 64 bits means the end of time just as well.
+            // A number beyond 64 bits counts as the largest duration.
             return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
         }
         let wait = date(value)?.duration_since(date(self.headers.get_str("Date")?)?);
         Some(Duration::try_from(wait).unwrap_or_default())
     }
 
-    /// Where a redirect leads (RFC 9110 section 10.2.2): an absolute or a relative reference.
+    /// The target of a redirect (RFC 9110 section 10.2.2): an absolute or a relative reference.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.headers.get_str("Location").filter(|_| matches!(self.status, 301 | 302 | 303 | 307 | 308))
     }
 
-    /// The protocol versions that the server speaks instead of 13 (RFC 6455 section 4.4), as it lists them.
+    /// The protocol versions that the server supports instead of 13 (RFC 6455 section 4.4), in the server's order.
     pub fn versions(&self) -> impl Iterator<Item = &str> {
         self.headers.list("Sec-WebSocket-Version").filter_map(|version| core::str::from_utf8(version).ok())
     }
 }
 
-/// The form that RFC 9110 section 5.6.7 wants every sender to use.
+/// Parses the date format that RFC 9110 section 5.6.7 requires of every sender.
 fn date(value: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(value).ok()
 }

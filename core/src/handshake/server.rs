@@ -17,17 +17,18 @@ use crate::time::Instant;
 ///
 /// - Getters: [`state`](Self::state), [`request`](Self::request), [`error`](Self::error),
 ///   [`is_closed`](Self::is_closed), [`buffered_bytes`](Self::buffered_bytes).
-/// - `handle_*`: [`handle_input`](Self::handle_input) until it returns the request, [`handle_eof`](Self::handle_eof),
+/// - `handle_*`: [`handle_input`](Self::handle_input), until it returns the request, [`handle_eof`](Self::handle_eof) and
 ///   [`handle_timeout`](Self::handle_timeout).
-/// - Commands: [`accept`](Self::accept) or [`reject`](Self::reject), once there is a request.
+/// - Commands: [`accept`](Self::accept) or [`reject`](Self::reject), after the request was returned.
 /// - `poll_*`: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted),
 ///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
 ///   [`poll_timeout`](Self::poll_timeout), and after `accept` [`poll_accepted`](Self::poll_accepted).
 ///
-/// After `accept`, take the connection over with `poll_accepted`, at once or when the response is out. After `reject`, or
-/// when a `handle_*` returned an error, the response still has to go out: drain `poll_transmit`, shut the writing side
-/// down when `poll_shutdown` says so, and drop the transport once `is_closed`. Input is ignored in the meantime, but must
-/// be read: a transport that is dropped with unread input may take the response with it.
+/// After `accept`, take over the connection with `poll_accepted`, at once or after the response is sent. After `reject`,
+/// or after a `handle_*` method returned an error, the response must still be sent: write the bytes of `poll_transmit`,
+/// shut down the write side when `poll_shutdown` returns `true`, and drop the transport when `is_closed` returns `true`.
+/// Until then, continue to read and pass in the input, which is ignored: if a transport is dropped with unread input, the
+/// client may not receive the response.
 ///
 /// ```
 /// use multiwa_ws_core::Instant;
@@ -44,7 +45,7 @@ use crate::time::Instant;
 /// handshake.accept(now, &Acceptance::default())?;
 /// let accepted = handshake.poll_accepted().expect("just accepted");
 /// assert!(accepted.unsent.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
-/// // Build a `WebSocket` from `accepted.upgraded.negotiated` and feed it the rest.
+/// // Create a `WebSocket` with `accepted.upgraded.negotiated` and pass it the rest.
 /// assert_eq!(input, b"first frame");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -57,32 +58,32 @@ pub struct ServerHandshake {
     request: Option<UpgradeRequest>,
     upgraded: Option<Upgraded>,
     outgoing: Outgoing,
-    /// The client ended the stream, so there is nothing left to drain.
+    /// The client ended the stream, so no input is left to drain.
     eof: bool,
     error: Option<RequestError>,
 }
 
-/// A connection that was upgraded, ready for its next owner.
+/// An upgraded connection, ready for its next owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// What the client asked for.
+    /// The client's request.
     pub request: UpgradeRequest,
-    /// What it was granted.
+    /// The agreed parameters.
     pub upgraded: Upgraded,
-    /// Bytes of the 101 response that were not transmitted yet: they must go out before any frame.
+    /// The bytes of the 101 response that were not transmitted yet. They must be sent before any frame.
     pub unsent: Vec<u8>,
 }
 
 impl ServerHandshake {
-    /// Waits for a request, from now on.
+    /// Creates a handshake that waits for a request. The deadline starts at `now`.
     #[must_use]
     pub fn new(now: Instant, limits: HandshakeLimits) -> Self {
         Self {
             state: ServerPhase::AwaitingRequest,
             limits,
             deadline: now + limits.timeout,
-            // RFC 9112 section 2.2 asks to skip an empty line before a request for the sake of clients that end a body
-            // with one; no body precedes the first request of a connection.
+            // RFC 9112 section 2.2 recommends to skip an empty line before a request, because some clients end a body
+            // with one. No body comes before the first request of a connection.
             head: HeadReader::new(b"GET ", limits),
             request: None,
             upgraded: None,
@@ -92,19 +93,19 @@ impl ServerHandshake {
         }
     }
 
-    /// Where the handshake stands.
+    /// The current state of the handshake.
     #[must_use]
     pub fn state(&self) -> ServerPhase {
         self.state
     }
 
-    /// The request, from its last byte until [`poll_accepted`](Self::poll_accepted) hands it on.
+    /// The request, from the time it is complete until [`poll_accepted`](Self::poll_accepted) returns it.
     #[must_use]
     pub fn request(&self) -> Option<&UpgradeRequest> {
         self.request.as_ref()
     }
 
-    /// The fault of the client that ended the handshake.
+    /// The error of the client that ended the handshake.
     #[must_use]
     pub fn error(&self) -> Option<RequestError> {
         self.error
@@ -116,19 +117,19 @@ impl ServerHandshake {
         self.state == ServerPhase::Closed
     }
 
-    /// Memory held for a request that did not arrive in one piece.
+    /// The memory held for a request that did not arrive in one piece, in bytes.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.head.buffered_bytes()
     }
 
-    /// Takes from `input` the bytes of the request and none that follow it; returns the request when it is whole.
+    /// Reads the bytes of the request from `input`, and no bytes after it. Returns the request when it is complete.
     ///
-    /// While the caller owes a decision, and after `accept`, nothing is taken: what follows the request is for the
-    /// connection's next owner. After a refusal everything is taken and ignored.
+    /// While the caller decides, and after `accept`, no bytes are read: the bytes after the request belong to the
+    /// connection's next owner. After a refusal all bytes are read and ignored.
     ///
     /// # Errors
-    /// The rule that the client broke. The response is queued; the same error is returned whenever this is called again.
+    /// The rule that the client broke. The response is queued, and every later call returns the same error.
     pub fn handle_input(
         &mut self,
         now: Instant,
@@ -160,7 +161,7 @@ impl ServerHandshake {
     /// The client ended the stream.
     ///
     /// # Errors
-    /// It ended before the handshake did.
+    /// The stream ended before the handshake was complete.
     pub fn handle_eof(&mut self, _now: Instant) -> Result<(), RequestError> {
         self.eof = true;
         let error = match self.state {
@@ -177,10 +178,10 @@ impl ServerHandshake {
         Err(self.abandon(error))
     }
 
-    /// Ends the wait when the deadline has passed, and does nothing before.
+    /// Ends the wait if the deadline has passed. Before the deadline it does nothing.
     ///
     /// # Errors
-    /// There was no whole request in time (the response is queued), or the client did not take the response in time.
+    /// The request was not complete in time (the response is queued), or the client did not read the response in time.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), RequestError> {
         if self.poll_timeout().is_none_or(|deadline| now < deadline) {
             return self.error.map_or(Ok(()), Err);
@@ -199,10 +200,10 @@ impl ServerHandshake {
         }
     }
 
-    /// Accepts the upgrade: the 101 response is queued.
+    /// Accepts the upgrade and queues the 101 response.
     ///
     /// # Errors
-    /// There is nothing to decide, or a choice cannot be sent; nothing has changed then.
+    /// There is no request to decide on, or a choice cannot be sent. Nothing has changed then.
     pub fn accept(&mut self, now: Instant, acceptance: &Acceptance) -> Result<(), DecisionError> {
         let request = self.undecided()?;
         let upgraded = request.accept(acceptance)?;
@@ -216,10 +217,10 @@ impl ServerHandshake {
         Ok(())
     }
 
-    /// Refuses the upgrade: the response is queued.
+    /// Refuses the upgrade and queues the response.
     ///
     /// # Errors
-    /// There is nothing to decide, or the response cannot be sent; nothing has changed then.
+    /// There is no request to decide on, or the response cannot be sent. Nothing has changed then.
     pub fn reject(&mut self, now: Instant, rejection: &Rejection) -> Result<(), DecisionError> {
         self.undecided()?;
         rejection.check()?;
@@ -229,7 +230,7 @@ impl ServerHandshake {
         Ok(())
     }
 
-    /// Hands the connection over, once, after [`accept`](Self::accept).
+    /// Returns the upgraded connection, once, after [`accept`](Self::accept).
     #[must_use]
     pub fn poll_accepted(&mut self) -> Option<Accepted> {
         let (upgraded, request) = (self.upgraded.take()?, self.request.take()?);
@@ -237,13 +238,13 @@ impl ServerHandshake {
         Some(Accepted { request, upgraded, unsent: core::mem::take(&mut self.outgoing).into_rest() })
     }
 
-    /// Lends what must be written next, as up to `slices.len()` slices; returns how many.
+    /// Lends the bytes to write next, in up to `slices.len()` slices. Returns the number of slices.
     #[must_use]
     pub fn poll_transmit<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
         self.outgoing.poll_transmit(slices)
     }
 
-    /// Confirms that the transport took `count` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
+    /// Confirms that the transport accepted `count` of the bytes that [`poll_transmit`](Self::poll_transmit) lent.
     pub fn transmitted(&mut self, _: Instant, count: usize) {
         if self.outgoing.is_empty() {
             return;
@@ -254,14 +255,14 @@ impl ServerHandshake {
         }
     }
 
-    /// Whether the writing side of the transport must be shut down now; confirm it with
+    /// Whether the caller must shut down the write side of the transport now. Confirm it with
     /// [`shutdown_done`](Self::shutdown_done).
     #[must_use]
     pub fn poll_shutdown(&self) -> bool {
         self.state == ServerPhase::ShuttingDown
     }
 
-    /// Confirms that the writing side was shut down, or cannot be.
+    /// Confirms that the write side was shut down, or that this is not possible.
     pub fn shutdown_done(&mut self) {
         if !self.poll_shutdown() {
             return;
@@ -272,7 +273,8 @@ impl ServerHandshake {
         }
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout); `None` while the caller decides and once all is done.
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None` while the caller decides and after the handshake has
+    /// ended.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
@@ -296,7 +298,7 @@ impl ServerHandshake {
         UpgradeRequest::new(target, headers).map(Some)
     }
 
-    /// The request, when a decision on it is due.
+    /// The request, if the caller must decide on it now.
     fn undecided(&self) -> Result<&UpgradeRequest, DecisionError> {
         match (self.state, &self.request) {
             (ServerPhase::Deciding, Some(request)) => Ok(request),
@@ -306,7 +308,7 @@ impl ServerHandshake {
         }
     }
 
-    /// Answers the client's fault; the deadline starts anew for the response.
+    /// Answers an error of the client. The deadline starts again for the response.
     fn refuse(&mut self, now: Instant, event: ServerInput, error: RequestError) -> RequestError {
         self.apply(event);
         self.error = Some(error);
@@ -318,7 +320,7 @@ impl ServerHandshake {
         error
     }
 
-    /// Drops everything: nobody is there to read it.
+    /// Drops everything: the client is gone.
     fn abandon(&mut self, error: RequestError) -> RequestError {
         self.error = Some(error);
         self.head = HeadReader::new(b"", self.limits);
@@ -338,7 +340,7 @@ impl ServerHandshake {
 impl From<ReadError> for RequestError {
     fn from(error: ReadError) -> Self {
         match error {
-            // RFC 9112 section 3: whatever begins like a method is one that is not allowed here.
+            // RFC 9112 section 3: a byte that is valid in a method belongs to a method other than GET.
             ReadError::Unexpected(byte) if is_token_byte(byte) || byte == b' ' => Self::Method,
             ReadError::Unexpected(_) => Self::NotHttp,
             ReadError::StartLineTooLong => Self::TargetTooLong,

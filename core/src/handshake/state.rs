@@ -1,23 +1,23 @@
-//! Every transition of the two handshake machines, each as one exhaustive match.
+//! All transitions of the two handshake state machines. Each machine is one exhaustive match.
 //!
-//! A pair that is not listed cannot happen, or is refused to the caller: `next` returns `None` and the state stays.
+//! Where `next` returns `None`, the input cannot occur in that state or is refused, and the state does not change.
 
-/// Where a [`ClientHandshake`](super::ClientHandshake) stands.
+/// The state of a [`ClientHandshake`](super::ClientHandshake).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientPhase {
-    /// The request is being sent, or its answer is awaited.
+    /// The request is being sent, or the client waits for the answer.
     AwaitingAnswer,
     /// The answer is not 101; its body is being read.
     ReadingRefusal,
     /// The answer was a valid 101: the connection speaks WebSocket.
     Upgraded,
-    /// The server refused, and said so in HTTP.
+    /// The server refused with an HTTP response.
     Refused,
-    /// The answer broke a rule, or never came.
+    /// The answer broke a rule or did not arrive.
     Failed,
 }
 
-/// What can happen to a [`ClientHandshake`](super::ClientHandshake).
+/// An input to a [`ClientHandshake`](super::ClientHandshake).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ClientInput {
     /// A 1xx answer other than 101 was read and skipped.
@@ -50,7 +50,7 @@ impl ClientPhase {
             (Self::AwaitingAnswer, I::SwitchingProtocols) => Some(Self::Upgraded),
             (Self::AwaitingAnswer, I::RefusalHead) => Some(Self::ReadingRefusal),
             (Self::AwaitingAnswer, I::Fault | I::TimedOut | I::Eof) => Some(Self::Failed),
-            // A refusal is worth reporting with whatever part of its text arrived.
+            // A refusal is reported even if only a part of its body arrived.
             (Self::ReadingRefusal, I::RefusalEnd | I::TimedOut | I::Eof) => Some(Self::Refused),
             (Self::AwaitingAnswer, I::RefusalEnd)
             | (Self::ReadingRefusal, I::InterimAnswer | I::SwitchingProtocols | I::RefusalHead | I::Fault)
@@ -72,30 +72,30 @@ impl ClientInput {
     ];
 }
 
-/// Where a [`ServerHandshake`](super::ServerHandshake) stands.
+/// The state of a [`ServerHandshake`](super::ServerHandshake).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ServerPhase {
     /// The request is being read.
     AwaitingRequest,
-    /// The request is valid and the caller owes a decision.
+    /// The request is valid. The caller must decide.
     Deciding,
     /// The caller accepted; the 101 response is being sent.
     Accepting,
-    /// The 101 response is sent, and nobody has taken the connection over yet.
+    /// The 101 response is sent. The caller has not taken over the connection yet.
     Accepted,
     /// The connection speaks WebSocket and belongs to the caller.
     Upgraded,
     /// A refusal is being sent.
     Rejecting,
-    /// The refusal is sent: the writing side wants to be shut down.
+    /// The refusal is sent. The caller must shut down the write side.
     ShuttingDown,
-    /// The writing side is shut down; what the client still sends is ignored until it ends too.
+    /// The write side is shut down. Input is ignored until the client ends its side too.
     Draining,
     /// The transport can be dropped.
     Closed,
 }
 
-/// What can happen to a [`ServerHandshake`](super::ServerHandshake).
+/// An input to a [`ServerHandshake`](super::ServerHandshake).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ServerInput {
     /// A valid upgrade request was read.
@@ -106,11 +106,11 @@ pub(crate) enum ServerInput {
     Accept,
     /// The caller refused the upgrade.
     Reject,
-    /// The last byte of the response left.
+    /// The last byte of the response was sent.
     ResponseSent,
-    /// The caller took the connection over.
+    /// The caller took over the connection.
     TakenOver,
-    /// The caller shut its writing side down.
+    /// The caller shut down its write side.
     ShutdownDone,
     /// The deadline passed.
     TimedOut,
@@ -147,7 +147,7 @@ impl ServerPhase {
             (Self::Accepting | Self::Accepted, I::TakenOver) => Some(Self::Upgraded),
             (Self::Accepting, I::TimedOut | I::Eof) => Some(Self::Closed),
             (Self::Accepted, I::Eof) => Some(Self::Closed),
-            // A client that only half-closed still reads why it was refused.
+            // A client that closed only its write side can still read the refusal.
             (Self::Rejecting, I::Eof) => Some(Self::Rejecting),
             (Self::Rejecting, I::ResponseSent) => Some(Self::ShuttingDown),
             (Self::ShuttingDown, I::Eof) => Some(Self::ShuttingDown),

@@ -1,19 +1,21 @@
-//! An ordered map that takes no more memory than its entries while they are few.
+//! An ordered map that uses no more memory than its entries while there are few of them.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 
-/// Entries in a row before a tree takes over: to move that many costs less than to follow a tree's pointers.
+/// The largest number of entries in a vector. Moving this many entries costs less than following the pointers of a
+/// tree.
 const FEW: usize = 8;
 
-/// An ordered map, made for many maps of one or two entries each: a tree would give each of them a node for eleven.
+/// An ordered map for programs with many maps of one or two entries each: a tree would allocate a node for eleven
+/// entries in each of them.
 ///
 /// Every operation takes `O(log n)`, as with a tree.
 #[derive(Clone, Debug)]
 pub(super) enum SmallMap<K, V> {
-    /// At most [`FEW`], in order.
+    /// At most [`FEW`] entries, in order.
     Few(Vec<(K, V)>),
     #[expect(
         clippy::box_collection,
@@ -66,7 +68,7 @@ impl<K: Ord, V> SmallMap<K, V> {
         few.iter().map(|(key, _)| key).chain(many.into_iter().flatten())
     }
 
-    /// Changes the value of `key`, which is the default one if there was none.
+    /// Changes the value of `key`. If there is none, it changes the default value and inserts it.
     pub(super) fn update(&mut self, key: &K, change: impl FnOnce(&mut V))
     where
         K: Clone,
@@ -106,7 +108,8 @@ impl<K: Ord, V> SmallMap<K, V> {
             }
             Self::Many(entries) => {
                 entries.remove(key);
-                // Half of what made it a tree, so that one that comes and goes does not rebuild it each time.
+                // Half of the size at which it became a tree, so that adding and removing one entry does not rebuild it
+                // each time.
                 if entries.len() <= FEW / 2 {
                     *self = Self::Few(core::mem::take(&mut **entries).into_iter().collect());
                 }

@@ -1,20 +1,20 @@
-//! What a session asks of its transport.
+//! Actions that a session requests from its transport.
 
-/// What the layer below shall do with the transport.
+/// An action that the layer below must perform on the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Drop whatever is left of an earlier transport, and open a new one.
+    /// Drop the earlier transport, if there is one, and open a new one.
     Connect {
-        /// The number of the attempt since the last stable connection, from 1.
+        /// The number of the attempt, counted from 1 since the last stable connection.
         attempt: u32,
     },
-    /// Begin the closing handshake.
+    /// Start the closing handshake.
     Close {
         /// The close code, RFC 6455 section 7.4.
         code: u16,
-        /// The reason.
+        /// The close reason.
         reason: &'static str,
     },
-    /// Drop the transport at once: its peer does not answer, or it is not open yet.
+    /// Drop the transport at once, because the peer does not answer or the transport is not open yet.
     Abort,
 }

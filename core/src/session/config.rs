@@ -1,4 +1,4 @@
-//! What can be set on a session, each limit with its reason.
+//! The settings of a session, each limit with its reason.
 
 use core::time::Duration;
 
@@ -13,29 +13,32 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
     /// How long the upgrade may take once the transport is connected, 10 s by default.
     pub upgrade_timeout: Duration,
-    /// How many redirects an attempt follows, 5 by default: proxies in a row need one or two, and a loop must end. Each may take
-    /// the connect and the upgrade timeout anew. 0 follows none.
+    /// How many redirects one attempt follows, 5 by default: a chain of proxies needs one or two, and a loop must end.
+    /// The connect timeout and the upgrade timeout restart for each redirect. With 0, the client follows none.
     pub max_redirects: u8,
-    /// How long the connection's `ack` is waited for, 10 s by default. `None` does not wait for it.
+    /// How long the client waits for the connection ack, 10 s by default. With `None`, it does not wait.
     ///
-    /// A server that never sends one is usable all the same.
+    /// A server that never sends one can still be used.
     pub ack_timeout: Option<Duration>,
-    /// How long a request may take, from the command on, 10 s by default.
+    /// How long a request may take, 10 s by default. The time counts from the command. Until the request is written,
+    /// each write of bytes and each end of an earlier request restarts it.
     pub request_timeout: Duration,
     /// How long the transport may take to close, 5 s by default.
     pub close_timeout: Duration,
-    /// When the protocol's own `ping` is sent unasked, and how long its `pong` may take.
+    /// When the client sends the protocol's own `ping` as keep-alive, and how long its `pong` may take.
     pub keep_alive: KeepAlive,
-    /// What follows the loss of a connection.
+    /// When the client reconnects after a lost connection.
     pub reconnect: ReconnectConfig,
-    /// What happens to a second profile on a server without subscription sets.
+    /// Whether a second profile is refused or displaces the first, on a server without subscription sets.
     pub second_profile: SecondProfile,
-    /// Desired subscriptions at most, the defaults being those of the server, which would refuse more.
+    /// The limits of the desired subscriptions. The defaults are those of the server, which would refuse more.
     pub subscriptions: SubscriptionLimits,
-    /// Requests of the application that are sent and not answered, 64 by default; further ones wait for their turn. As many,
-    /// and one for each subscription that there may be, may be under way in all: so their memory is bounded.
+    /// How many requests of the application may be sent and unanswered at a time, 64 by default; further requests wait.
+    /// The total number of open requests is limited to this number plus [`SubscriptionLimits::max_subscriptions`], so
+    /// that their memory is bounded.
     pub max_requests: usize,
-    /// Nesting of a message, 64 by default and 128 at most, so that applications that recurse over data are safe.
+    /// How many levels deep a message may be nested, 64 by default and 128 at most, so that applications that process
+    /// data recursively are safe.
     pub max_depth: u8,
 }
 
@@ -58,33 +61,34 @@ impl Default for ClientConfig {
     }
 }
 
-/// When a lost connection is tried again (`protocol.md`, Client lifecycle).
+/// When the client reconnects after a lost connection (`protocol.md`, Client lifecycle).
 ///
-/// The wait before the next attempt is anything up to a ceiling, which grows with each attempt.
+/// The wait before the next attempt is random, up to a ceiling that grows with each attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReconnectConfig {
-    /// `false` ends the client with its first connection.
+    /// With `false`, the client ends when its first connection or attempt ends.
     pub enabled: bool,
     /// The first ceiling, 0.5 s by default.
     pub initial: Duration,
-    /// By how much each ceiling is longer than the one before, 2 by default.
+    /// The factor between each ceiling and the one before, 2 by default.
     pub factor: u32,
     /// The last ceiling, 30 s by default.
     pub max: Duration,
-    /// How long a connection must be ready before attempts are counted anew, 60 s by default.
+    /// How long a connection must be ready before the count of attempts restarts, 60 s by default.
     pub stable_after: Duration,
-    /// How many attempts are made without a stable connection; `None`, the default, is no limit.
+    /// How many attempts the client makes without a stable connection. `None`, the default, means no limit.
     pub max_attempts: Option<u32>,
-    /// The longest that a server's `Retry-After` is obeyed, an hour by default: a server must not switch its clients off.
+    /// The longest `Retry-After` that the client honors, one hour by default: a server must not be able to disable its
+    /// clients.
     pub max_retry_after: Duration,
-    /// Whether a normal close by the server (1000) is tried again; by default it is not.
+    /// Whether the client reconnects after a normal close by the server (1000); by default it does not.
     pub after_normal_close: bool,
-    /// Whether a close for a policy violation (1008) is tried again; by default it is not.
+    /// Whether the client reconnects after a close for a policy violation (1008); by default it does not.
     pub after_policy_violation: bool,
 }
 
 impl ReconnectConfig {
-    /// The longest wait after this attempt failed, attempts counted from 1.
+    /// The longest wait after this attempt has failed. Attempts are counted from 1.
     #[must_use]
     pub fn ceiling(&self, attempt: u32) -> Duration {
         let growth = self.factor.max(1).saturating_pow(attempt.saturating_sub(1));
@@ -108,38 +112,43 @@ impl Default for ReconnectConfig {
     }
 }
 
-/// What happens when a second profile is subscribed to and the server knows no subscription sets, so that it would replace
-/// the first (`protocol.md`, Subscriptions and filtering).
+/// How the client handles a second profile on a server that does not support subscription sets, where the second would
+/// replace the first (`protocol.md`, Subscriptions and filtering).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SecondProfile {
-    /// The second is refused, the first stands.
+    /// The second is refused and the first stays active.
     #[default]
     Refuse,
     /// The second displaces the first.
     Displace,
 }
 
-/// Settings of a [`ServerSession`](super::ServerSession). The limits are those of `protocol.md`, Limits of the server by default.
+/// Settings of a [`ServerSession`](super::ServerSession). The default limits are those of `protocol.md`, Limits of the
+/// server by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Whether the server takes `"mode": "add"` and `profileId` in an `unsubscribe`, on by default. The 101 response must
-    /// announce what [`ServerSession::features`](super::ServerSession::features) says.
+    /// Whether the server accepts `"mode": "add"` in a `subscribe` and `profileId` in an `unsubscribe`, on by default.
+    /// The 101 response must announce the features of [`ServerSession::features`](super::ServerSession::features).
     pub subscription_sets: bool,
     /// Who decides on a `subscribe`.
     pub policy: SubscribePolicy,
-    /// Subscriptions of this connection.
+    /// The limits of the subscriptions of one connection.
     pub subscriptions: SubscriptionLimits,
-    /// Nesting of a message, 64 by default and 128 at most, so that applications that recurse over data are safe.
+    /// How many levels deep a message may be nested, 64 by default and 128 at most, so that applications that process
+    /// data recursively are safe.
     pub max_depth: u8,
-    /// Bytes of a `requestId`, 8 KiB by default: it is sent back, so it must not serve to make answers large.
+    /// The longest `requestId` in bytes, 8 KiB by default. The server sends it back, so the limit keeps answers small.
     pub max_request_id_bytes: usize,
-    /// Messages a second; `None`, the default, is no limit, since each costs about what it costs to send it.
+    /// How many messages a client may send. `None`, the default, means no limit: a message costs the server about as
+    /// much as it costs the client to send it.
     pub request_rate: Option<RequestRate>,
-    /// Refused messages in a row that are answered, 64 by default: the next one is answered and closed with 1008.
+    /// How many messages in a row may be refused, 64 by default. If one more is refused, the server answers it and
+    /// closes the connection with 1008.
     pub max_refused_in_a_row: u32,
-    /// Bytes of replies that wait to be sent, 4 MiB by default: a client that asks and does not read is closed with 1013.
+    /// How many bytes of replies may wait to be sent, 4 MiB by default. If a client sends requests and does not read
+    /// the replies, the server closes the connection with 1013.
     pub max_queued_bytes: usize,
-    /// Decisions that the application may owe, 16 by default; one more `subscribe` is refused.
+    /// How many `subscribe` requests may wait for a decision of the application, 16 by default. One more is refused.
     pub max_undecided: usize,
 }
 
@@ -162,19 +171,19 @@ impl Default for ServerConfig {
 /// How many messages a client may send: `burst` at once, and `per_second` in the long run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestRate {
-    /// Messages at once.
+    /// How many messages may come at once.
     pub burst: u32,
-    /// Messages a second in the long run.
+    /// How many messages per second may come in the long run.
     pub per_second: u32,
 }
 
-/// Who decides on a `subscribe` that is in order.
+/// Who decides on a valid `subscribe`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SubscribePolicy {
-    /// Each is accepted.
+    /// The session accepts each one.
     #[default]
     AcceptAll,
-    /// The application is asked each time, by
+    /// The application decides on each one after
     /// [`ServerEvent::SubscribeRequested`](super::ServerEvent::SubscribeRequested).
     Ask,
 }

@@ -1,4 +1,4 @@
-//! The envelope that every message travels in, and how each message is written (`protocol.md`, Envelope).
+//! The envelope of every message, and the encoding of each message (`protocol.md`, Envelope).
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -9,10 +9,9 @@ use super::scanner::{JsonError, Scanner, Value};
 use super::spans::Spans;
 use super::subscription::EventNames;
 
-/// One message as it was received: its text, and where in it the members of the envelope lie.
+/// One message as it was received: its text, and the positions of the members of the envelope in it.
 ///
-/// Members that the protocol does not know stay in the text, and so survive. Of members that occur twice the last one
-/// counts.
+/// Members that the protocol does not define stay in the text. If a member occurs more than once, the last one counts.
 ///
 /// ```
 /// use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope};
@@ -33,30 +32,30 @@ impl<'t> Envelope<'t> {
     /// Reads one message, nested at most `max_depth` levels (at most 128).
     ///
     /// # Errors
-    /// When `text` is no JSON or is too deep. JSON that is no object is a message without members.
+    /// When `text` is not JSON or is nested too deeply. JSON that is not an object is a message without members.
     pub fn parse(text: &'t str, max_depth: u8) -> Result<Self, JsonError> {
         Spans::locate(text, max_depth).map(|spans| Self::lend(text, spans))
     }
 
-    /// The `type`; `None` when there is none or it is no string.
+    /// The `type`; `None` when there is none or it is not a string.
     #[must_use]
     pub fn kind(&self) -> Option<Cow<'_, str>> {
         self.spans.kind?.string(&self.text)
     }
 
-    /// The `payload` as it was written, whatever it is.
+    /// The `payload` as raw JSON of any type.
     #[must_use]
     pub fn payload(&self) -> Option<&str> {
         self.spans.payload.map(|value| value.raw(&self.text))
     }
 
-    /// The `requestId` as it was written, quotes and all; an explicit `null` is `Some("null")`.
+    /// The `requestId` as raw JSON, including quotes; an explicit `null` is `Some("null")`.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.spans.request_id.map(|value| value.raw(&self.text))
     }
 
-    /// The member of the payload with this name, as it was written.
+    /// The member of the payload with this name, as raw JSON.
     #[must_use]
     pub fn payload_member(&self, name: &str) -> Option<&str> {
         member(self.payload()?, name).map(|(raw, _)| raw)
@@ -75,7 +74,8 @@ impl<'t> Envelope<'t> {
         &self.text
     }
 
-    /// This message as an event: the `type` says so, the event has a name, and its profile is a string or left out.
+    /// Converts the message to an event. Returns `None` unless the `type` is `event`, the event has a name, and its
+    /// profile is a string, `null` or absent.
     #[must_use]
     pub fn into_event(self) -> Option<Event<'t>> {
         if !self.spans.is_event(&self.text) {
@@ -84,13 +84,13 @@ impl<'t> Envelope<'t> {
         Some(Event::lend(self.text, self.spans))
     }
 
-    /// Where its members lie in its text.
+    /// The positions of the members in the text.
     #[must_use]
     pub const fn spans(&self) -> Spans {
         self.spans
     }
 
-    /// The same message, owning its text.
+    /// The same message with an owned text.
     #[must_use]
     pub fn into_owned(self) -> Envelope<'static> {
         Envelope { text: Cow::Owned(self.text.into_owned()), spans: self.spans }
@@ -101,7 +101,8 @@ impl<'t> Envelope<'t> {
     }
 }
 
-/// The last member of `object` with this name: as it was written, and where it lies in `object`. `None` when `object` is none.
+/// The last member of `object` with this name: its raw JSON and its position. `None` when there is none, or when
+/// `object` is not an object.
 pub(crate) fn member<'t>(object: &'t str, name: &str) -> Option<(&'t str, Value)> {
     let mut scanner = Scanner::again(object);
     let mut found = None;
@@ -118,7 +119,7 @@ pub(crate) fn member<'t>(object: &'t str, name: &str) -> Option<(&'t str, Value)
 
 /// Writes a message of any type: `payload` and `request_id` are JSON, and left out when `None`.
 ///
-/// The functions beside it write the messages whose payload the protocol lays down.
+/// The other `encode_*` functions write messages whose payload the protocol defines.
 #[must_use]
 pub fn encode_message(kind: &str, payload: Option<&RawJson<'_>>, request_id: Option<&RawJson<'_>>) -> String {
     write(kind, request_id.map(RawJson::as_str), |message| {
@@ -158,7 +159,7 @@ pub fn encode_event(name: &str, profile_id: Option<&str>, data: &RawJson<'_>, ti
     })
 }
 
-/// Writes a `subscribe`; with `add` the earlier subscriptions stay (`protocol.md`, Subscriptions and filtering).
+/// Writes a `subscribe`. With `add`, the earlier subscriptions stay (`protocol.md`, Subscriptions and filtering).
 pub(crate) fn encode_subscribe(profile: &str, events: &EventNames, add: bool, request_id: &str) -> String {
     write("subscribe", Some(request_id), |message| {
         message.object("payload", |payload| {
@@ -171,7 +172,7 @@ pub(crate) fn encode_subscribe(profile: &str, events: &EventNames, add: bool, re
     })
 }
 
-/// Writes an `unsubscribe`, of one profile or of everything.
+/// Writes an `unsubscribe`, for one profile or for all.
 pub(crate) fn encode_unsubscribe(profile: Option<&str>, request_id: &str) -> String {
     write("unsubscribe", Some(request_id), |message| {
         if let Some(profile) = profile {
@@ -192,7 +193,7 @@ pub(crate) fn encode_pong(timestamp: Option<&str>, request_id: Option<&str>) -> 
     })
 }
 
-/// Writes the first message of a connection.
+/// Writes the connection ack, the first message of a connection.
 pub(crate) fn encode_connection_ack(client_id: &str, timestamp: &str) -> String {
     write("ack", None, |message| {
         message.object("payload", |payload| {
@@ -203,7 +204,7 @@ pub(crate) fn encode_connection_ack(client_id: &str, timestamp: &str) -> String 
     })
 }
 
-/// Writes the `ack` of a `subscribe`: `events` as they were sent.
+/// Writes the `ack` of a `subscribe`. `events` is the raw JSON that the client sent.
 pub(crate) fn encode_subscribed(profile: &str, events: &str, add: bool, request_id: Option<&str>) -> String {
     write("ack", request_id, |message| {
         message.object("payload", |payload| {
@@ -237,7 +238,7 @@ pub(crate) fn encode_error(error: &str, code: &str, request_id: Option<&str>) ->
     })
 }
 
-/// `request_id` is JSON: a string with its quotes, or whatever a client sent.
+/// `request_id` is JSON: a string with its quotes, or the value that a client sent.
 fn write(kind: &str, request_id: Option<&str>, payload: impl FnOnce(&mut ObjectWriter<'_>)) -> String {
     let mut text = String::new();
     let mut message = ObjectWriter::new(&mut text);
@@ -270,7 +271,7 @@ mod tests {
         let event = message.into_event().unwrap();
         assert_eq!(event.name(), "b");
         assert_eq!(event.profile_id().as_deref(), Some("q"));
-        // Nothing of the first payload shines through.
+        // No member of the first payload remains.
         assert_eq!(event.data(), None);
     }
 

@@ -1,11 +1,11 @@
-//! What a server offers beyond the document, told in a header of its 101 response.
+//! Optional features of a server, announced in a header of its 101 response.
 
-/// What a server announces in `X-MultiWA-Features` (`protocol.md`, Subscriptions and filtering).
+/// The features that a server announces in `X-MultiWA-Features` (`protocol.md`, Subscriptions and filtering).
 ///
-/// `Features::default()` is a server that announces nothing.
+/// `Features::default()` stands for a server that announces none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {
-    /// `subscription-sets`: the server takes `"mode": "add"` in a `subscribe` and `profileId` in an `unsubscribe`.
+    /// `subscription-sets`: the server accepts `"mode": "add"` in a `subscribe` and `profileId` in an `unsubscribe`.
     pub subscription_sets: bool,
 }
 
@@ -15,7 +15,8 @@ impl Features {
 
     const SUBSCRIPTION_SETS: &'static str = "subscription-sets";
 
-    /// Reads the value of the header: words between commas, in any case. Unknown words are skipped: the list can grow.
+    /// Reads the value of the header: a comma-separated list of words. Upper and lower case are equal. Unknown words
+    /// are skipped, because the list can grow.
     ///
     /// ```
     /// use multiwa_ws_core::session::Features;

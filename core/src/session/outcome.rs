@@ -7,19 +7,19 @@ use core::time::Duration;
 use super::envelope::member;
 use super::scanner::Kind;
 
-/// How a request ended. Each ends exactly once.
+/// How a request ended. Each request ends exactly once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestOutcome<'t> {
-    /// The server did as asked.
+    /// The server performed the request.
     Acknowledged {
-        /// From when the request was written to its answer: for a `ping`, the round-trip time.
+        /// The time from writing the request to its answer. For a `ping`, this is the round-trip time.
         after: Duration,
     },
-    /// It was refused, and changed nothing.
+    /// The request was refused and changed nothing.
     Refused(Refusal<'t>),
-    /// No answer in time. A subscription stays desired, and counts should its answer come late.
+    /// No answer came in time. A subscription stays desired, and becomes active if its answer comes late.
     TimedOut,
-    /// The connection ended before the answer. A subscription stays desired, and is asked for again.
+    /// The connection ended before the answer came. A subscription stays desired, and the client requests it again.
     ConnectionLost,
 }
 
@@ -28,24 +28,25 @@ pub enum RequestOutcome<'t> {
 pub enum Refusal<'t> {
     /// The server answered with an `error`.
     Server {
-        /// Text for a person; what is written in its place if that is no string. Where a refusal is kept, the first 1,024
-        /// bytes of it.
+        /// Text for a person. If the server sent another JSON value in its place, this is the raw JSON. A refusal that
+        /// is kept after its message holds the first 1,024 bytes of it.
         error: Cow<'t, str>,
-        /// A stable word for a program, if the server sends one.
+        /// A stable code for programs, if the server sends one.
         code: Option<Cow<'t, str>>,
     },
-    /// The server knows no subscription sets: another profile stands, and this one would have displaced it. Nothing was
-    /// sent.
+    /// The server does not support subscription sets, and this subscription would have displaced that of another
+    /// profile. The client sent nothing.
     SetsUnsupported,
-    /// The server knows no subscription sets, and the application chose that a later profile displaces this one.
+    /// The server does not support subscription sets, and a later profile displaced this one, as the application
+    /// configured.
     Displaced,
 }
 
-/// How many bytes of a refusal's texts are kept beyond the message they came in.
+/// How many bytes of each text of a refusal are kept after its message is dropped.
 const KEPT_TEXT: usize = 1_024;
 
 impl<'t> Refusal<'t> {
-    /// What the payload of an `error` says.
+    /// Reads the payload of an `error`.
     pub(crate) fn read(payload: &'t str) -> Self {
         let (error, code) = read_error(payload);
         Self::Server { error, code }
@@ -65,7 +66,8 @@ fn keep(text: &str) -> Cow<'static, str> {
     Cow::Owned(String::from(kept.unwrap_or_default()))
 }
 
-/// What is no string is reported as it was written, and without an `error` the payload is what is known.
+/// Returns the `error` and the `code`. A value that is not a string is returned as raw JSON. Without an `error`, the
+/// whole payload is returned in its place.
 pub(super) fn read_error(payload: &str) -> (Cow<'_, str>, Option<Cow<'_, str>>) {
     let text = |name| {
         let (raw, value) = member(payload, name).filter(|(_, value)| value.kind() != Kind::Null)?;

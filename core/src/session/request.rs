@@ -1,4 +1,4 @@
-//! Requests of the client that have not ended, in the order they go over the wire.
+//! Requests of the client that have not ended, in the order in which they are sent.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -8,10 +8,10 @@ use core::time::Duration;
 use super::subscription::EventNames;
 use crate::Instant;
 
-/// Names one request of one client; no other request of it, on whatever connection, has the same.
+/// Identifies one request of one client. It is unique across all connections of the client.
 ///
-/// Displayed as it goes over the wire: eight digits drawn at random for the client, and a number. So an answer that a
-/// server sends unasked, or to an earlier connection, fits nothing.
+/// [`Display`](fmt::Display) writes it as it is sent: eight random hexadecimal digits for the client, and a number. An
+/// unsolicited answer, or an answer to a request of an earlier connection, therefore matches no open request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId {
     client: u32,
@@ -19,7 +19,7 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// Reads what [`fmt::Display`] writes, and nothing else.
+    /// Reads the form that [`fmt::Display`] writes, and no other form.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (client, number) = text.split_once('-')?;
         let digits = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -36,7 +36,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// What a request asks for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
     /// A `subscribe`.
@@ -54,11 +54,11 @@ pub(crate) enum Ask {
     Ping,
 }
 
-/// On whose behalf a request is made, and so who hears of its end.
+/// Who made a request. It decides who is notified of its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Application,
-    /// A desired subscription is asked for again on a new connection.
+    /// A desired subscription is requested again on a new connection.
     Renewal,
     KeepAlive,
 }
@@ -68,9 +68,10 @@ pub(crate) struct Request {
     pub(crate) id: RequestId,
     pub(crate) ask: Ask,
     pub(crate) origin: Origin,
-    /// When it times out. It did when this is `None`, but for a `ping` of the keep-alive, which has its own wait.
+    /// When the request times out. `None` means that it has timed out, or that it is a `ping` of the keep-alive, which
+    /// has its own timeout.
     pub(crate) deadline: Option<Instant>,
-    /// Whether it was handed to the transport.
+    /// Whether the transport has accepted it.
     pub(crate) sent: bool,
     /// When its last byte was written.
     pub(crate) written: Option<Instant>,
@@ -85,12 +86,13 @@ impl Request {
         }
     }
 
-    /// Whether its timeout was reported. It stays on the list, so that a late answer still tells what the server did.
+    /// Whether its timeout was reported. The request stays in the list, so that a late answer still shows that the
+    /// server performed it.
     pub(crate) fn has_timed_out(&self) -> bool {
         self.deadline.is_none() && self.origin != Origin::KeepAlive
     }
 
-    /// Unless its time has passed or does not count.
+    /// Extends the deadline, unless the request has timed out or has none.
     fn restart(&mut self, deadline: Instant) {
         if let Some(due) = &mut self.deadline {
             *due = deadline.max(*due);
@@ -124,7 +126,7 @@ impl Requests {
         id
     }
 
-    /// Puts requests before all others, none of which was sent yet.
+    /// Inserts requests before all others, none of which was sent yet.
     pub(crate) fn renew(&mut self, asks: impl DoubleEndedIterator<Item = Ask>, deadline: Instant) {
         for ask in asks.rev() {
             let (id, deadline) = (self.id(), Some(deadline));
@@ -132,7 +134,8 @@ impl Requests {
         }
     }
 
-    /// Whether the application may make one more request. The oldest that timed out makes room.
+    /// Whether the application may make one more request. If there are already `max`, it drops the oldest one that was
+    /// sent and timed out.
     pub(crate) fn make_room(&mut self, max: usize) -> bool {
         let ours = |request: &&Request| request.origin == Origin::Application;
         if self.queue.iter().filter(ours).count() < max {
@@ -145,7 +148,8 @@ impl Requests {
         true
     }
 
-    /// The next one to send of those that may go: of the application's, `max` may be without an answer at a time.
+    /// The next request to send for which `may_go` is true. At most `max` requests of the application may be unanswered
+    /// at a time.
     pub(crate) fn next_unsent(&self, max: usize, may_go: impl Fn(&Request) -> bool) -> Option<Request> {
         let asked =
             |request: &&Request| request.sent && request.origin == Origin::Application && !request.has_timed_out();
@@ -156,7 +160,7 @@ impl Requests {
         self.queue.iter().find(next).cloned()
     }
 
-    /// The transport took it, to write it. Its time begins anew.
+    /// The transport has accepted the request. Its timeout restarts.
     pub(crate) fn mark_sent(&mut self, id: RequestId, deadline: Instant) {
         if let Some(request) = self.find(id) {
             request.sent = true;
@@ -164,7 +168,7 @@ impl Requests {
         }
     }
 
-    /// It was written: its time begins. Whether it is a `ping` of the keep-alive.
+    /// The request was written. Its timeout restarts. Returns whether it is a `ping` of the keep-alive.
     pub(crate) fn mark_written(&mut self, id: RequestId, now: Instant, timeout: Duration) -> bool {
         let Some(request) = self.find(id) else { return false };
         request.written = Some(now);
@@ -172,7 +176,8 @@ impl Requests {
         request.origin == Origin::KeepAlive
     }
 
-    /// What is before them moves on: the time of all that were not written begins anew.
+    /// Bytes before the unwritten requests were written, or a request before them ended: the timeout of all unwritten
+    /// requests restarts.
     pub(crate) fn restart_unwritten(&mut self, deadline: Instant) {
         for request in self.queue.iter_mut().filter(|request| request.written.is_none()) {
             request.restart(deadline);
@@ -183,13 +188,13 @@ impl Requests {
         self.queue.iter_mut().find(|request| request.id == id)
     }
 
-    /// Takes the first request that fits off the list.
+    /// Removes the first request for which `fits` is true.
     pub(crate) fn take(&mut self, fits: impl FnMut(&Request) -> bool) -> Option<Request> {
         let index = self.queue.iter().position(fits)?;
         self.queue.remove(index)
     }
 
-    /// Turns the first request that is due into one that timed out, and shows it.
+    /// Marks the first request whose deadline has passed as timed out, and returns a copy of it.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Request> {
         let due = |request: &&mut Request| request.deadline.is_some_and(|deadline| deadline <= now);
         let request = self.queue.iter_mut().find(due)?;

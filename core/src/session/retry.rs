@@ -1,6 +1,6 @@
-//! Which endings of a connection are tried again, and when (`protocol.md`, Client lifecycle).
+//! Which endings of a connection lead to another attempt, and when (`protocol.md`, Client lifecycle).
 //!
-//! The rules stand in `Ending::rule`; how long the client waits is [`ReconnectConfig`].
+//! `Ending::rule` holds the rules. [`ReconnectConfig`] sets how long the client waits.
 
 use core::time::Duration;
 
@@ -8,14 +8,14 @@ use super::config::ReconnectConfig;
 use super::disconnect::DisconnectReason;
 use crate::random::Random;
 
-/// A kind of ending that has a rule of its own.
+/// A kind of ending. Each kind has its own rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// HTTP 401, 403 or 404.
     RefusedForGood,
     /// HTTP 429 or 503 with `Retry-After`.
     AskedToWait,
-    /// The server's certificate is not to be trusted.
+    /// The server's certificate is not trusted.
     Certificate,
     /// Close code 1000.
     NormalClose,
@@ -23,24 +23,24 @@ pub(crate) enum Ending {
     PolicyViolation,
     /// Close codes 1002, 1003, 1007 and 1009, from either side: the peers do not understand each other.
     Misunderstanding,
-    /// The supplier of the URL said stop.
+    /// The supplier of the URL requested a stop.
     Stopped,
     /// Everything else.
     Other,
 }
 
-/// What follows an ending.
+/// How the client reacts to an ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryRule {
-    /// Tried again after the back-off.
+    /// Try again after the back-off.
     Retry,
-    /// Tried again after the back-off and the time that the server asked for.
+    /// Try again after the back-off and the time that the server requested.
     RetryLater,
-    /// Tried again unless it is the third such ending in a row.
+    /// Try again unless it is the third such ending in a row.
     RetryTwice,
-    /// Tried again only when [`ReconnectConfig`] says so.
+    /// Try again only when [`ReconnectConfig`] allows it.
     StopUnlessAsked,
-    /// Never tried again.
+    /// Never try again.
     Stop,
 }
 
@@ -48,7 +48,7 @@ pub(crate) enum RetryRule {
 const MISUNDERSTANDINGS: u32 = 3;
 
 impl DisconnectReason {
-    /// Which kind of ending this is.
+    /// The kind of ending.
     const fn ending(self) -> Ending {
         match self {
             Self::Refused { status: 401 | 403 | 404, .. } => Ending::RefusedForGood,
@@ -75,7 +75,7 @@ impl DisconnectReason {
 }
 
 impl Ending {
-    /// Which rule this kind of ending follows.
+    /// The rule for this kind of ending.
     pub(crate) const fn rule(self) -> RetryRule {
         match self {
             Self::RefusedForGood | Self::Certificate | Self::Stopped => RetryRule::Stop,
@@ -101,7 +101,7 @@ impl Ending {
     ];
 }
 
-/// Counts attempts and draws the time between them.
+/// Counts attempts and chooses the random wait between them.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     config: ReconnectConfig,
@@ -116,7 +116,7 @@ impl Backoff {
         Self { config, random, attempts: 0, misunderstandings: 0 }
     }
 
-    /// The number of the attempt that is made now, from 1.
+    /// Counts a new attempt and returns its number, from 1.
     pub(crate) fn attempt(&mut self) -> u32 {
         self.attempts = self.attempts.saturating_add(1);
         self.attempts
@@ -126,9 +126,9 @@ impl Backoff {
         self.attempts
     }
 
-    /// How long to wait before the next attempt; `None` when there is none.
+    /// How long to wait before the next attempt; `None` when there is no next attempt.
     ///
-    /// `ready_for` is how long the lost connection was ready: after a stable one everything is counted anew.
+    /// `ready_for` is how long the lost connection was ready. After a stable connection, all counts restart.
     pub(crate) fn after(&mut self, reason: DisconnectReason, ready_for: Duration) -> Option<Duration> {
         if ready_for >= self.config.stable_after {
             (self.attempts, self.misunderstandings) = (0, 0);
@@ -153,9 +153,10 @@ impl Backoff {
         Some(asked.min(self.config.max_retry_after) + self.draw())
     }
 
-    /// Full jitter: anything up to the ceiling, so that clients that were lost together do not return together.
+    /// Full jitter: a random wait up to the ceiling, so that clients that lost their connections at the same time do
+    /// not reconnect at the same time.
     ///
-    /// A millisecond at least, so that no configuration makes a busy loop.
+    /// It is at least one millisecond, so that no configuration causes a busy loop.
     fn draw(&mut self) -> Duration {
         let ceiling = self.config.ceiling(self.attempts.max(1));
         let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! Where the members of a message lie in its text (`protocol.md`, Envelope).
+//! The positions of the members of a message in its text (`protocol.md`, Envelope).
 
 use alloc::borrow::Cow;
 
@@ -6,11 +6,11 @@ use super::envelope::Envelope;
 use super::event::Event;
 use super::scanner::{JsonError, Kind, Scanner, Value};
 
-/// Where the members of one message lie in its text: with a copy of the text it is that message again, without a second
-/// look at every byte.
+/// The positions of the members of one message in its text. With a copy of the text, they give the message again,
+/// without parsing it a second time.
 ///
-/// It serves queues that keep the texts of many messages in one buffer. With any other text the members are whatever lies
-/// at their places, or nothing.
+/// They are useful for queues that keep the texts of many messages in one buffer. With any other text, the members have
+/// arbitrary values or are absent.
 ///
 /// ```
 /// use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope};
@@ -34,13 +34,14 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// The event whose [`Event::spans`] this is; `text` is what its [`Event::as_str`] was.
+    /// The event whose [`Event::spans`] returned these positions. `text` must be equal to its [`Event::as_str`].
     #[must_use]
     pub const fn event(self, text: &str) -> Event<'_> {
         Event::lend(Cow::Borrowed(text), self)
     }
 
-    /// The message whose [`Envelope::spans`] this is; `text` is what its [`Envelope::as_str`] was.
+    /// The message whose [`Envelope::spans`] returned these positions. `text` must be equal to its
+    /// [`Envelope::as_str`].
     #[must_use]
     pub const fn message(self, text: &str) -> Envelope<'_> {
         Envelope::lend(text, self)
@@ -52,13 +53,13 @@ impl Spans {
         Ok(spans)
     }
 
-    /// The same into spans that are empty, without a move of them.
+    /// Like `locate`, but writes into `self`, which must be empty. This avoids a move.
     #[inline]
     pub(crate) fn read(&mut self, text: &str, max_depth: u8) -> Result<(), JsonError> {
         let mut scanner = Scanner::new(text, max_depth);
         self.is_object = scanner.enter_object()?;
         if self.is_object {
-            // Duplicate members: each one overwrites what the one before it left (`protocol.md`, Envelope).
+            // Of duplicate members, each one overwrites the one before it (`protocol.md`, Envelope).
             while let Some(member) = scanner.next_key(Member::named)? {
                 match member {
                     Member::Payload => self.locate_payload(&mut scanner)?,
@@ -96,10 +97,10 @@ impl Spans {
         Ok(())
     }
 
-    /// Where a member of the payload is noted.
+    /// The field for the position of this member of the payload.
     #[inline]
     fn slot_in_payload(&mut self, name: &[u8]) -> Option<&mut Option<Value>> {
-        // One comparison of words each, which a `match` would do byte by byte.
+        // Each comparison works on whole words; a `match` would compare byte by byte.
         if name == b"event" {
             Some(&mut self.event)
         } else if name == b"profileId" {
@@ -118,8 +119,9 @@ impl Spans {
         self.address(text).is_some()
     }
 
-    /// What an event is filtered by; `None` when the message is no event. An event has a name, and its profile is a string,
-    /// or absent or `null` when it concerns every profile. Nothing else about it can be wrong.
+    /// The profile and the name by which an event is filtered; `None` when the message is not a valid event. A valid
+    /// event has a name, and its profile is a string, or is absent or `null` when it concerns every profile. There is
+    /// no other condition.
     #[inline]
     pub(crate) fn address<'t>(&self, text: &'t str) -> Option<Address<'t>> {
         if !self.kind?.is(text, "event") {
@@ -134,9 +136,9 @@ impl Spans {
     }
 }
 
-/// What an event is filtered by.
+/// The profile and the name by which an event is filtered.
 pub(crate) struct Address<'t> {
-    /// `None` for every profile.
+    /// `None` when the event concerns every profile.
     pub(crate) profile: Option<Cow<'t, str>>,
     pub(crate) name: Cow<'t, str>,
 }
@@ -152,7 +154,7 @@ enum Member {
 impl Member {
     #[inline]
     fn named(name: &[u8]) -> Self {
-        // One comparison of words each, which a `match` would do byte by byte.
+        // Each comparison works on whole words; a `match` would compare byte by byte.
         if name == b"type" {
             Self::Kind
         } else if name == b"payload" {

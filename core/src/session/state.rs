@@ -1,44 +1,44 @@
-//! The lifecycle of the client: every transition stands in `ClientState::next`.
+//! The lifecycle of the client. `ClientState::next` holds every transition.
 
 use core::fmt;
 
-/// Where a client stands between being built and being closed (`protocol.md`, Client lifecycle).
+/// The state of a client, from its construction to its end (`protocol.md`, Client lifecycle).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientState {
-    /// Built, not asked to connect.
+    /// The client is built and was not asked to connect.
     Idle,
-    /// The transport is being opened, up to the end of the upgrade.
+    /// The transport is being opened, or the upgrade is in progress.
     Connecting,
-    /// The transport is open; the connection's `ack` and those of the desired subscriptions are awaited.
+    /// The transport is open. The client waits for the connection ack and the acks of the desired subscriptions.
     AwaitingAck,
-    /// Each desired subscription was acknowledged, refused or timed out.
+    /// Each desired subscription was acknowledged, was refused or timed out.
     Ready,
-    /// The connection was lost; the next attempt waits for its time.
+    /// The connection was lost. The client waits before the next attempt.
     Backoff,
-    /// The application closed; the end of the transport is awaited.
+    /// The application closed the client. The client waits until the transport has ended.
     Closing,
-    /// Over for good.
+    /// The client has ended permanently.
     Closed,
 }
 
-/// What moves a client from one state to the next.
+/// An input that moves a client from one state to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// The application asks for a connection now.
+    /// The application requests a connection now.
     Connect,
     /// The upgrade succeeded.
     Opened,
     /// The last desired subscription was settled.
     Settled,
-    /// The connection or the attempt ended in a way that is tried again.
+    /// The connection or the attempt ended, and the client will try again.
     Lost,
-    /// The connection or the attempt ended in a way that is not tried again, or once too often.
+    /// The connection or the attempt ended, and the client will not try again.
     GivenUp,
-    /// The time of the next attempt came.
+    /// The wait before the next attempt has ended.
     RetryDue,
-    /// The application closes.
+    /// The application closes the client.
     Close,
-    /// A transport that was being closed ended.
+    /// The transport ended while the client was closing it.
     Ended,
 }
 
@@ -72,7 +72,7 @@ impl ClientState {
         }
     }
 
-    /// Whether a transport is open and messages flow.
+    /// Whether a transport is open and messages can arrive.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::AwaitingAck | Self::Ready | Self::Closing)
@@ -81,7 +81,7 @@ impl ClientState {
 
 #[cfg(test)]
 impl ClientState {
-    /// Every state, the first one first.
+    /// Every state, beginning with the initial one.
     pub(crate) const ALL: [Self; 7] =
         [Self::Idle, Self::Connecting, Self::AwaitingAck, Self::Ready, Self::Backoff, Self::Closing, Self::Closed];
 }

@@ -1,4 +1,4 @@
-//! `permessage-deflate` on one connection: who compresses with what, and which messages.
+//! `permessage-deflate` on one connection: the parameters of each direction, and which messages are compressed.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -7,7 +7,7 @@ use super::deflate::{DeflateError, Deflater, Inflater};
 use super::{Compression, DeflateParameters, Role};
 
 impl DeflateParameters {
-    /// The inflater for what the peer of `role` sends.
+    /// The inflater for the messages that the peer of `role` sends.
     pub(super) fn inflater(&self, role: Role) -> Inflater {
         let (bits, context_takeover) = match role {
             Role::Server => (self.client_max_window_bits, !self.client_no_context_takeover),
@@ -16,7 +16,7 @@ impl DeflateParameters {
         Inflater::new(bits, context_takeover)
     }
 
-    /// The compressor for what `role` sends itself.
+    /// The compressor for the messages that `role` sends.
     pub(super) fn compressor(&self, role: Role, config: Compression) -> Compressor {
         let (bits, context_takeover) = match role {
             Role::Server => (self.server_max_window_bits, !self.server_no_context_takeover),
@@ -31,10 +31,10 @@ impl DeflateParameters {
     }
 }
 
-/// The window that a shared message is compressed with.
+/// The window size for the compression of a shared message.
 const SHARED_WINDOW_BITS: u8 = 15;
 
-/// Compresses what one connection sends.
+/// Compresses the messages that one connection sends.
 #[derive(Debug)]
 pub(super) struct Compressor {
     deflater: Deflater,
@@ -44,29 +44,29 @@ pub(super) struct Compressor {
     spare: Vec<u8>,
 }
 
-/// What a buffer holds at most to be kept for the next message. It is little beside what a library holds.
+/// The largest capacity of a buffer that is kept for the next message. It is small compared to the memory of the library.
 const MAX_SPARE: usize = 16 << 10;
 
 impl Compressor {
-    /// Whether a message of `len` bytes is worth it.
+    /// Whether a message of `len` bytes is long enough to compress.
     pub(super) fn wants(&self, len: usize) -> bool {
         len >= self.threshold
     }
 
-    /// Whether a message that was compressed by itself can be sent as it is: nothing of it may be referred to later, and
-    /// the peer's window must hold it.
+    /// Whether a message that was compressed on its own can be sent unchanged: later messages must not refer to it, and
+    /// the peer's window must be large enough.
     pub(super) fn takes_shared(&self) -> bool {
         self.takes_shared
     }
 
-    /// The compressed form of the next piece of a message, to be handed to [`reuse`](Self::reuse) afterwards.
+    /// The compressed form of the next piece of a message. Pass the buffer to [`reuse`](Self::reuse) afterwards.
     pub(super) fn compress(&mut self, piece: &[u8], end: bool) -> Result<Vec<u8>, DeflateError> {
         let mut compressed = mem::take(&mut self.spare);
         self.deflater.compress(piece, end, &mut compressed)?;
         Ok(compressed)
     }
 
-    /// Takes a buffer back: to allocate one for each message is what costs most beside the library.
+    /// Takes a buffer back. Apart from the library, the largest cost would be to allocate one for each message.
     pub(super) fn reuse(&mut self, mut compressed: Vec<u8>) {
         if compressed.capacity() <= MAX_SPARE {
             compressed.clear();
@@ -80,16 +80,16 @@ impl Compressor {
     }
 }
 
-/// The compressed form of a whole message that refers to no other.
+/// The compressed form of a whole message that does not refer to any other message.
 pub(super) fn compress_alone(payload: &[u8], level: u8) -> Result<Vec<u8>, DeflateError> {
     let mut compressed = Vec::with_capacity(payload.len() / 2 + 64);
     Deflater::new(SHARED_WINDOW_BITS, false, level).compress(payload, true, &mut compressed)?;
     Ok(compressed)
 }
 
-/// More than what `len` bytes can grow to by compression: 9 bits a byte are the worst of the fixed code, which is taken where
-/// the window is too small for a block to be stored; each block has a header, and each window a flush where the library
-/// forgets by flushing.
+/// An upper bound for the compressed length of `len` bytes. The fixed code, which is used where the window is too small
+/// for a stored block, takes at most 9 bits for a byte. Each block adds a header. A library that bounds its window by
+/// full flushes adds one flush for each window.
 pub(super) const fn compressed_bound(len: usize) -> usize {
     len.saturating_add(len / 8).saturating_add(len / 64).saturating_add(64)
 }

@@ -1,4 +1,4 @@
-//! What a connection is told at its start, with the limits it keeps.
+//! The configuration of a connection and its limits.
 
 use core::time::Duration;
 
@@ -8,16 +8,16 @@ use crate::KeepAlive;
 /// The side of a connection (RFC 6455 section 1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Sends the upgrade request, and masks its frames.
+    /// Sends the upgrade request and masks its frames.
     Client,
-    /// Answers it, and does not.
+    /// Answers the upgrade request and does not mask its frames.
     Server,
 }
 
 /// The limits and periods of one connection.
 ///
-/// Each has a default that suits the MultiWA protocol (`protocol.md`, Limits and Keep-alive). None is without bound: a
-/// bound on what a peer can make us hold is what keeps one connection from taking the memory of all.
+/// Each has a default that suits the MultiWA protocol (`protocol.md`, Limits and Keep-alive). They bound the resources
+/// that a peer can use, so that no single connection can use the memory of all others.
 ///
 /// ```
 /// use multiwa_ws_core::websocket::Config;
@@ -27,31 +27,35 @@ pub enum Role {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The longest message to receive, in bytes, after decompression: a longer one is refused with 1009, at the header
-    /// that announces it. Default 1 MiB: a hundred times what an event with a long text needs.
+    /// The longest message to receive, in bytes, after decompression. A longer one is refused with close code 1009, if
+    /// possible at the frame header that declares its length. Default 1 MiB: a hundred times the size of an event with a
+    /// long text.
     pub max_message_len: usize,
-    /// The longest frame to receive, in bytes of payload: a longer one is refused with 1009 at its header. Bounds the
-    /// compressed size too. Default 64 MiB, so that [`max_message_len`](Self::max_message_len) alone decides.
+    /// The longest frame to receive, in bytes of payload. A longer one is refused with close code 1009 at its header.
+    /// This bounds the compressed size too. Default 64 MiB, so that only [`max_message_len`](Self::max_message_len) takes
+    /// effect.
     pub max_frame_len: u64,
-    /// The most frames one message may come in, empty ones included: one more is refused with 1008. Each costs a peer 2 to
-    /// 6 bytes and us some work. Default 1,048,576: a message at the default limit may come byte by byte. The limits of
-    /// bytes and of time bound what other fragments cost; this one bounds the work for empty ones. 0 is taken as 1.
+    /// The largest number of frames in one message, empty frames included. One more is refused with close code 1008. Each
+    /// frame costs the peer 2 to 6 bytes and costs us some work. Default 1,048,576: a message at the default limit may
+    /// have one byte in each frame. The limits of bytes and of time bound the cost of other fragments; this limit bounds
+    /// the work for empty ones. 0 counts as 1.
     pub max_fragments: u32,
-    /// The most bytes to hold for sending. A send that would pass it is refused whole, each frame counted with the longest
-    /// header of 14 bytes; Close, Pong and keep-alive pings always fit, since only a few of them are ever queued. Default
-    /// 4 MiB: some thousand events for a reader that stalls for a moment.
+    /// The largest number of bytes that wait to be sent. A message that would exceed it is refused as a whole; each frame
+    /// counts with the longest header, 14 bytes. Close, automatic Pong and keep-alive Ping frames are exempt, since only
+    /// a few of them are ever queued. Default 4 MiB: a few thousand events for a reader that stalls for a moment.
     pub max_queued: usize,
-    /// How long one incoming message may take from its first byte to its last, and a second more for each 4 KiB that
-    /// arrived, so that a large message on a slow line is no offense; then it is refused with 1008. Keeps a peer from holding a
-    /// partial message indefinitely by keeping the line alive. Default 60 s; `None` switches it off.
+    /// How long one incoming message may take from its first byte to its last. Each 4 KiB that arrives adds one second,
+    /// so that a large message on a slow line is allowed. A message that takes longer is refused with close code 1008.
+    /// Without this limit, a peer could hold a partial message indefinitely while it keeps the connection alive. Default
+    /// 60 s; `None` disables it.
     pub message_timeout: Option<Duration>,
-    /// How long the closing handshake may take once our Close frame was written. Then the connection is closed as it is.
-    /// Default 5 s. What was queued before that frame must leave first: while it does, each write restarts the wait, unless
-    /// the peer broke a rule.
+    /// How long the closing handshake may take after our Close frame was written. Then the connection is closed without
+    /// the peer's answer. Default 5 s. The bytes queued before that frame are written first. Until then each write
+    /// restarts the wait, unless the peer broke a rule.
     pub close_timeout: Duration,
     /// WebSocket pings of our own.
     pub keep_alive: KeepAlive,
-    /// What is compressed, once `permessage-deflate` was negotiated.
+    /// Which messages are compressed when `permessage-deflate` was negotiated, and how.
     pub compression: Compression,
 }
 
@@ -73,9 +77,10 @@ impl Default for Config {
 /// How messages are compressed on a connection that negotiated `permessage-deflate` (RFC 7692).
 ///
 /// # Memory
-/// Each direction allocates with its first compressed message. From then on its codec holds this much, in KiB, whatever is
-/// sent. Beside it the sending one holds up to 16 KiB for the compressed form of the next message, and after a batch up to
-/// 256 KiB of its queue; the receiving one holds the buffer of a message, at most [`Config::max_message_len`].
+/// Each direction allocates its codec with its first compressed message. From then on the codec holds the memory in this
+/// table, in KiB. In addition, the sending direction holds up to 16 KiB for the compressed form of the next message, and
+/// after a batch up to 256 KiB of its queue; the receiving direction holds the buffer of a message, at most
+/// [`Config::max_message_len`].
 ///
 /// | window agreed on | 9 bits | 12 bits | 15 bits |
 /// | --- | --- | --- | --- |
@@ -84,15 +89,16 @@ impl Default for Config {
 /// | sending, without it | 312 | 312 | 312 |
 /// | receiving, without it | 11 | 15 | 43 |
 ///
-/// [`WebSocket::release_memory`](super::WebSocket::release_memory) gives it back, but for the window of a receiver that
-/// keeps its context. A server bounds the memory of all its connections by smaller windows: see
+/// [`WebSocket::release_memory`](super::WebSocket::release_memory) frees it, except for the window of a receiver that
+/// keeps its context. A server can bound the memory of all its connections with smaller windows: see
 /// [`DeflateConfig`](crate::handshake::DeflateConfig).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
-    /// Messages below this many bytes go as they are: they would hardly shrink. Default 64; 0 compresses every message.
+    /// Messages shorter than this many bytes are sent uncompressed, since they would hardly shrink. Default 64; 0
+    /// compresses every message.
     pub threshold: usize,
-    /// Effort, from 0 (none) and 1 (fastest) to 9 (smallest). Default 1: for event streams 6 costs several times as much
-    /// for a few per cent, while the context kept between messages saves most.
+    /// The compression level, from 0 (none) and 1 (fastest) to 9 (smallest). Default 1: for event streams, level 6 costs
+    /// several times as much and saves few bytes more. The context kept between messages saves most.
     pub level: u8,
 }
 

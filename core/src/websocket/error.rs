@@ -1,16 +1,16 @@
-//! What goes wrong: by the peer ([`ProtocolError`]) and by the caller ([`SendError`]).
+//! The errors of the peer ([`ProtocolError`]) and of the caller ([`SendError`]).
 
 use super::deflate::InflateError;
 use crate::frame::{CloseCode, FrameError, InvalidClose, InvalidUtf8};
 
 /// A rule that the peer broke after the upgrade. The connection fails with it (RFC 6455 section 7.1.7).
 ///
-/// Sticky: once returned, it is returned for all further input. The Close frame with [`close_code`](Self::close_code) is
-/// queued before the error is seen.
+/// The error is sticky: all further input returns the same error. The Close frame with [`close_code`](Self::close_code)
+/// is queued before the error is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// The header of a frame.
+    /// The header of a frame is invalid.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// RFC 6455 section 5.4: a continuation frame while no message is under way.
@@ -22,19 +22,19 @@ pub enum ProtocolError {
     /// RFC 6455 section 8.1: a text message that is not UTF-8.
     #[error("a text message is not valid UTF-8")]
     InvalidText,
-    /// The body of a Close frame.
+    /// The body of a Close frame is invalid.
     #[error(transparent)]
     Close(#[from] InvalidClose),
-    /// RFC 6455 section 10.4: over [`Config::max_message_len`](super::Config::max_message_len).
+    /// RFC 6455 section 10.4: a message exceeds [`Config::max_message_len`](super::Config::max_message_len).
     #[error("a message is larger than the limit")]
     MessageTooLarge,
-    /// RFC 6455 section 10.4: over [`Config::max_fragments`](super::Config::max_fragments).
+    /// RFC 6455 section 10.4: a message exceeds [`Config::max_fragments`](super::Config::max_fragments).
     #[error("a message came in more frames than the limit")]
     TooManyFragments,
-    /// Not complete within [`Config::message_timeout`](super::Config::message_timeout).
+    /// A message was not complete within [`Config::message_timeout`](super::Config::message_timeout).
     #[error("a message was not completed in time")]
     MessageTimeout,
-    /// RFC 7692 section 7.2.2: the payload of a compressed message is no DEFLATE data.
+    /// RFC 7692 section 7.2.2: the payload of a compressed message is not valid DEFLATE data.
     #[error("a compressed message cannot be decompressed")]
     InvalidDeflate,
 }
@@ -66,19 +66,20 @@ impl From<InvalidUtf8> for ProtocolError {
     }
 }
 
-/// Why a command was refused. Nothing was queued and nothing has changed.
+/// The reason why a command was refused. It queued nothing and changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// A Close frame was queued or received, or the transport is gone.
     #[error("the connection is closing or closed: open a new one")]
     Closed,
-    /// The bytes would pass [`Config::max_queued`](super::Config::max_queued); when none wait, they never fit.
+    /// The bytes would exceed [`Config::max_queued`](super::Config::max_queued). If no bytes wait, the message can never
+    /// fit.
     #[error(
         "{queued} bytes wait to be written and the limit is {limit}: write what `poll_transmit` lends, then try again"
     )]
     QueueFull {
-        /// Bytes that wait.
+        /// The number of bytes that wait.
         queued: usize,
         /// The limit.
         limit: usize,
@@ -86,16 +87,16 @@ pub enum SendError {
     /// A fragmented message is under way.
     #[error("a fragmented message is under way: end it with `send_fragment(.., true)` before the next message")]
     MessageUnderWay,
-    /// The fragment is text in a binary message, or the reverse.
+    /// A text fragment in a binary message, or a binary fragment in a text message.
     #[error("the fragment differs in kind from the message it continues: send text in text and bytes in binary")]
     KindMismatch,
-    /// RFC 6455 section 5.5: a control frame holds 125 bytes.
+    /// RFC 6455 section 5.5: a control frame holds at most 125 bytes.
     #[error("a ping or pong holds at most 125 bytes: shorten it")]
     ControlTooLong,
     /// RFC 6455 section 7.4: a code that must not be sent.
     #[error("this close code must not be sent: use 1000 to 1003, 1007 to 1014 or 3000 to 4999")]
     CloseCode,
-    /// RFC 6455 section 5.5.1: a Close frame holds a reason of 123 bytes.
+    /// RFC 6455 section 5.5.1: the reason in a Close frame has at most 123 bytes.
     #[error("a close reason holds at most 123 bytes: shorten it")]
     ReasonTooLong,
     /// The compression library failed in the middle of a fragmented message, which cannot be completed.

@@ -1,56 +1,56 @@
-//! What a connection tells its caller.
+//! The events of a connection.
 
 use super::{ProtocolError, Sender};
 use crate::frame::{CloseCode, CloseFrame};
 
-/// What happened on a connection. Payloads are lent from the caller's input or from the connection.
+/// An event on a connection. Payloads are lent from the caller's input or from the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'e> {
     /// A whole text message, valid UTF-8.
     Text(&'e str),
     /// A whole binary message.
     Binary(&'e [u8]),
-    /// A Ping with its payload of at most 125 bytes. Its Pong is already queued, unless our Close frame was sent before or
-    /// a flood of pings is answered with its latest (RFC 6455 sections 5.5.2 and 5.5.3).
+    /// A Ping with its payload of at most 125 bytes. Its Pong is already queued, unless our Close frame was sent before,
+    /// or too many Pings arrived at once: then only the latest is answered (RFC 6455 sections 5.5.2 and 5.5.3).
     Ping(&'e [u8]),
-    /// A Pong with its payload, asked for or not (RFC 6455 section 5.5.3).
+    /// A Pong with its payload: the answer to a Ping, or unsolicited (RFC 6455 section 5.5.3).
     Pong(&'e [u8]),
-    /// The peer's Close frame, the last frame that counts; `None` without a body. Its answer is already queued.
+    /// The peer's Close frame, or `None` if it has no body. Frames after it are ignored. Its answer is already queued.
     Close(Option<CloseFrame<'e>>),
-    /// The connection is over: the last event, reported exactly once, by `poll_event`. Drop the transport.
+    /// The connection is closed. This is the last event, and `poll_event` reports it exactly once. Drop the transport.
     Closed(Closed),
 }
 
-/// An [`Event`] with the commands of the same connection, so that an answer needs no copy of what it answers.
+/// An [`Event`] with the commands of the same connection, so that an answer can be sent while the event is borrowed.
 #[derive(Debug)]
 pub struct Received<'e> {
-    /// What arrived.
+    /// The event.
     pub event: Event<'e>,
-    /// Commands to the connection it arrived on.
+    /// The commands of the connection on which it arrived.
     pub sender: Sender<'e>,
 }
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed {
-    /// What ended it: the first cause, whatever followed.
+    /// The first cause that ended the connection. Later ones do not replace it.
     pub cause: Cause,
-    /// The peer's close code: [`CloseCode::NO_STATUS`] when its Close frame had none, [`CloseCode::ABNORMAL`] when
-    /// none arrived (RFC 6455 section 7.1.5).
+    /// The peer's close code: [`CloseCode::NO_STATUS`] when its Close frame had no code, [`CloseCode::ABNORMAL`] when no
+    /// Close frame arrived (RFC 6455 section 7.1.5).
     pub code: CloseCode,
     /// Whether both Close frames were exchanged and ours was written (RFC 6455 section 7.1.4).
     pub clean: bool,
 }
 
-/// What ended a connection.
+/// The cause that ended a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
     /// The application called `close`.
     Local,
-    /// The application gave the transport up with `abort`.
+    /// The application called `abort`.
     Aborted,
-    /// The peer's Close frame.
+    /// The peer sent a Close frame.
     Peer,
     /// The peer broke a rule.
     Violation(ProtocolError),

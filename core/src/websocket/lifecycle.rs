@@ -1,4 +1,4 @@
-//! Where a connection stands, why it ends and by when.
+//! The state of a connection, the cause of its end and the deadline of the closing handshake.
 
 use core::time::Duration;
 
@@ -8,20 +8,20 @@ use crate::Instant;
 use crate::frame::CloseCode;
 use crate::keep_alive::Pause;
 
-/// The [`State`] of a connection with what its one [`Closed`] will say.
+/// The [`State`] of a connection, with the data for its one [`Closed`] event.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     role: Role,
     state: State,
-    /// The latest time that was told: time never runs backwards in here.
+    /// The latest time that a caller passed: time never runs backwards here.
     now: Instant,
     close_timeout: Duration,
-    /// When the wait for the end began, or what is queued before our Close frame last made progress.
+    /// When the wait for the end began, or when bytes were last written during it.
     ending_since: Option<Instant>,
     cause: Option<Cause>,
-    /// The first rule that the peer broke, be it the cause or not.
+    /// The first rule that the peer broke, even if it is not the cause.
     violation: Option<ProtocolError>,
-    /// What the peer's Close frame said.
+    /// The code of the peer's Close frame.
     peer_code: Option<CloseCode>,
     close_written: bool,
     reported: bool,
@@ -43,7 +43,7 @@ impl Lifecycle {
         }
     }
 
-    /// The present: `now`, or the latest time told when that is later.
+    /// The current time: the later of `now` and the latest time that a caller passed before.
     #[inline]
     pub(crate) fn clock(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
@@ -59,13 +59,14 @@ impl Lifecycle {
         self.violation
     }
 
-    /// When the closing handshake is given up.
+    /// When the closing handshake times out.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.ending_since.map(|since| since + self.close_timeout)
     }
 
-    /// Bytes were written. The peer cannot answer our Close frame before it has that, so the wait for the end begins anew:
-    /// not for a peer that broke a rule, whose end is not to be put off by reading slowly.
+    /// Bytes were written. The peer cannot answer our Close frame before it has received it, so the wait for the end
+    /// starts again. It does not start again for a peer that broke a rule: such a peer must not delay the end by reading
+    /// slowly.
     pub(crate) fn bytes_left(&mut self, now: Instant) {
         if let Some(since) = &mut self.ending_since
             && self.state != State::Failing
@@ -74,8 +75,8 @@ impl Lifecycle {
         }
     }
 
-    /// The caller did not read for a while. That counts only against a peer whose messages are still read: it could else
-    /// put off the end by sending more of them.
+    /// The caller did not read during `pause`. The closing deadline moves by the pause, except while messages of the peer
+    /// are still read: then the peer could delay the end by sending more of them.
     pub(crate) fn resumed(&mut self, pause: Pause) {
         if let Some(since) = &mut self.ending_since
             && !self.state.reads()
@@ -110,14 +111,14 @@ impl Lifecycle {
         self.end(now, Input::Lost, cause);
     }
 
-    /// Gives the closing handshake up when its deadline has passed.
+    /// Closes the connection when the deadline of the closing handshake has passed.
     pub(crate) fn expire(&mut self, now: Instant) {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
             self.apply(Input::TimedOut);
         }
     }
 
-    /// The queue, whose last frame is Close if there is one, was written whole.
+    /// The whole queue was written. If it contained a Close frame, that was the last one.
     #[inline]
     pub(crate) fn flushed(&mut self) {
         if self.state != State::Open && self.state.writes() {
@@ -130,7 +131,7 @@ impl Lifecycle {
         self.apply(Input::ShutDown);
     }
 
-    /// The end of the connection, once.
+    /// The end of the connection, reported once.
     pub(crate) fn take_closed(&mut self) -> Option<Closed> {
         if self.state != State::Closed || core::mem::replace(&mut self.reported, true) {
             return None;

@@ -1,22 +1,23 @@
-//! What the upgrade agreed on, as far as frames are concerned.
+//! The part of the upgrade's result that concerns frames.
 
 use crate::frame::ReservedBits;
 
-/// What both peers agreed on during the upgrade: the value a [`WebSocket`](super::WebSocket) is built with.
+/// The extensions that both peers agreed on during the upgrade. A [`WebSocket`](super::WebSocket) is created with this
+/// value.
 ///
-/// The reserved bits of incoming frames are judged by it (RFC 6455 section 5.2: a set bit must be negotiated).
+/// It decides which reserved bits of incoming frames are allowed (RFC 6455 section 5.2: a set bit must be negotiated).
 /// `Negotiated::default()` is a connection without extensions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Negotiated {
     /// `permessage-deflate` with these parameters (RFC 7692), or none.
     pub deflate: Option<DeflateParameters>,
-    /// Bits that extensions of the application's own use, beside RSV1 of `permessage-deflate`. Messages that carry them
-    /// pass as they are.
+    /// Bits that the application's own extensions use, in addition to RSV1 of `permessage-deflate`. Messages with these
+    /// bits are delivered unchanged.
     pub reserved: ReservedBits,
 }
 
 impl Negotiated {
-    /// Every bit that a negotiated extension owns on the first frame of a message.
+    /// Every bit that a negotiated extension may set on the first frame of a message.
     #[must_use]
     pub fn reserved_bits(&self) -> ReservedBits {
         // RFC 7692 section 6: RSV1 marks a compressed message.
@@ -28,9 +29,9 @@ impl Negotiated {
 /// The agreed parameters of `permessage-deflate` (RFC 7692 section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateParameters {
-    /// The server forgets its window after each message it sends.
+    /// The server clears its window after each message it sends.
     pub server_no_context_takeover: bool,
-    /// The client forgets its window after each message it sends.
+    /// The client clears its window after each message it sends.
     pub client_no_context_takeover: bool,
     /// Base-2 logarithm of the server's window, 8 to 15.
     pub server_max_window_bits: u8,
@@ -38,7 +39,7 @@ pub struct DeflateParameters {
     pub client_max_window_bits: u8,
 }
 
-/// Both windows at 32 KiB and kept from message to message, as an offer without parameters means.
+/// Both windows have 32 KiB and are kept from message to message: the meaning of an offer without parameters.
 impl Default for DeflateParameters {
     fn default() -> Self {
         Self {

@@ -17,34 +17,34 @@ use crate::random::Random;
 
 /// The sending side of a [`WebSocket`](super::WebSocket): its queue, its lifecycle and its keep-alive.
 ///
-/// [`Sender`](super::Sender) has the commands.
+/// [`Sender`](super::Sender) has its commands.
 pub(crate) struct Outgoing {
     pub(super) lifecycle: Lifecycle,
     pub(super) queue: TransmitQueue,
     pub(super) liveness: Liveness,
-    /// The source of masking keys; a server has none, since it does not mask.
+    /// The source of masking keys. A server has none, since it does not mask.
     pub(super) masking: Option<Box<Random>>,
     pub(super) compressor: Option<Box<Compressor>>,
     pub(super) max_queued: usize,
     /// The kind of the fragmented message under way, and whether it is compressed.
     pub(super) fragmented: Option<(MessageKind, bool)>,
-    /// Pongs queued since all earlier ones were written.
+    /// The number of Pongs queued since all earlier Pongs were written.
     pongs: usize,
-    /// Bytes to write until the last of them is out.
+    /// The number of bytes to write until the last of these Pongs is written.
     pong_backlog: usize,
-    /// The answer to the latest Ping, held back while [`MAX_PONGS`] are queued.
+    /// The payload of the Pong for the latest Ping, held back while [`MAX_PONGS`] are queued.
     held_pong: Option<Vec<u8>>,
-    /// Keep-alive pings so far, which is the payload of the latest.
+    /// The number of keep-alive Pings so far. It is the payload of the latest.
     pings: u32,
-    /// Bytes to write until the latest of them is out.
+    /// The number of bytes to write until the latest keep-alive Ping is written.
     ping_backlog: usize,
-    /// When our latest keep-alive ping was written, until it is answered.
+    /// When our latest keep-alive Ping was written; `None` after its answer.
     pinged_at: Option<Instant>,
     pub(super) round_trip: Option<Duration>,
 }
 
-/// Pongs to queue one by one. Beyond them only the latest Ping is answered, once they are written, as RFC 6455 section
-/// 5.5.3 allows: a flood of pings cannot grow the queue.
+/// The largest number of queued Pongs. When they are written, only the latest of the remaining Pings is answered, as RFC
+/// 6455 section 5.5.3 allows. So a flood of Pings cannot grow the queue.
 const MAX_PONGS: usize = 64;
 
 impl Outgoing {
@@ -167,18 +167,18 @@ impl Outgoing {
         self.settle();
     }
 
-    /// Answers the peer's Close frame, unless ours is on its way already.
+    /// Answers the peer's Close frame, unless our Close frame is already queued or sent.
     pub(super) fn answer_close(&mut self, now: Instant, frame: Option<CloseFrame<'_>>) {
         if self.is_open() {
-            // RFC 6455 section 5.5.1: the answer typically echoes the code. The reason was meant for us.
+            // RFC 6455 section 5.5.1: the answer typically echoes the code. It does not repeat the reason.
             self.push_close(frame.map(|frame| CloseFrame { reason: "", ..frame }));
         }
         self.lifecycle.peer_closed(now, frame.map_or(CloseCode::NO_STATUS, |frame| frame.code));
         self.settle();
     }
 
-    /// RFC 6455 section 5.5.2: a Ping is answered with a Pong of the same payload, unless a Close was received; after
-    /// our own Close nothing may be sent (section 5.5.1).
+    /// RFC 6455 section 5.5.2: a Ping is answered with a Pong of the same payload, unless a Close frame was received.
+    /// After our own Close frame nothing may be sent (section 5.5.1).
     pub(super) fn answer_ping(&mut self, payload: &[u8]) {
         if !self.is_open() {
             return;
@@ -201,7 +201,8 @@ impl Outgoing {
         }
     }
 
-    /// Acts on the deadlines of this side. Whether the peer was silent for so long that the connection counts as idle.
+    /// Acts on the deadlines of this side. Returns whether the peer was silent for so long that the connection counts as
+    /// idle.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
         let mut is_idle = false;
         self.lifecycle.expire(now);
@@ -210,7 +211,7 @@ impl Outgoing {
                 Some(Due::Ping) => {
                     is_idle = true;
                     self.queue.release();
-                    // While the previous one is not even written, another would ask nothing new.
+                    // While the previous Ping is not yet written, another one would have no effect.
                     if self.ping_backlog == 0 {
                         self.pings = self.pings.wrapping_add(1);
                         self.push_frame(OpCode::Ping, true, &self.pings.to_be_bytes());
@@ -232,7 +233,7 @@ impl Outgoing {
         [self.lifecycle.deadline(), liveness].into_iter().flatten().min()
     }
 
-    /// Draws the consequences of a state that was entered or a queue that ran empty.
+    /// Updates the state if the queue is empty, and clears the queue if the state no longer writes.
     fn settle(&mut self) {
         if self.queue.is_empty() {
             self.lifecycle.flushed();
@@ -274,7 +275,7 @@ impl Outgoing {
         }
     }
 
-    /// Where a message is sent the compiler knows most of its header.
+    /// Inlined, since the caller passes most of the header as constants.
     #[inline(always)]
     pub(super) fn push(&mut self, header: FrameHeader, payload: &[u8]) {
         // RFC 6455 section 5.3: a fresh key for each frame, from a source that the peer cannot predict.
@@ -283,7 +284,7 @@ impl Outgoing {
     }
 }
 
-/// Never a payload, not even that of a Pong that is held back.
+/// The output omits all payloads, also that of a Pong that is held back.
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outgoing")

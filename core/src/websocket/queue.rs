@@ -1,4 +1,4 @@
-//! Bytes on their way out: small frames side by side in one buffer, large and shared ones by reference.
+//! The queue of bytes to send. Small frames lie in one buffer; large and shared ones are queued by reference.
 
 use alloc::collections::VecDeque;
 use alloc::vec;
@@ -9,42 +9,43 @@ use bytes::Bytes;
 
 use crate::frame::{FrameHeader, copy_masked};
 
-/// A first-in, first-out queue of bytes that is lent for vectored writes and confirmed at any byte.
+/// A first-in, first-out queue of bytes. It lends slices for vectored writes, and a write may end at any byte.
 ///
-/// `copied` is memory for bytes that are copied in, of which `head..tail` wait; shared buffers stand between runs of them. An
-/// empty queue holds at most [`KEPT`] bytes of memory, or [`KEPT_BATCH`] after much was sent, until
+/// `copied` holds the bytes that were copied in; `head..tail` of it wait to be written. Each shared buffer has a position
+/// in `copied`. An empty queue holds at most [`KEPT`] bytes of memory, or [`KEPT_BATCH`] after a large batch, until
 /// [`release`](Self::release).
 #[derive(Default)]
 pub(crate) struct TransmitQueue {
-    /// Initialized to its end, so that a frame is written into it in one go, without a length to keep at each step.
+    /// Its whole length is initialized, so that a frame is written in one step without updating the length of the vector.
     copied: Vec<u8>,
     head: usize,
     tail: usize,
-    /// The first shared buffer, which mostly is the only one.
+    /// The first shared buffer. Usually it is the only one.
     next: Option<Shared>,
-    /// Those behind it.
+    /// The shared buffers after `next`.
     later: VecDeque<Shared>,
     shared_len: usize,
 }
 
-/// A shared buffer, and the position in `copied` that it comes before.
+/// A shared buffer and the position in `copied` before which it is sent.
 struct Shared {
     before: usize,
     bytes: Bytes,
 }
 
-/// What an empty queue keeps allocated: room for a short message, so that a steady trickle of them does not allocate. Events
-/// go by reference, and the answers to an upgrade and to a subscription are too long and too rare to be kept for.
+/// The memory that an empty queue keeps: enough for a short message, so that a slow sequence of them does not allocate.
+/// Events are queued by reference, and the answers to an upgrade and to a subscription are too long and too rare to keep
+/// memory for them.
 const KEPT: usize = 128;
 
-/// What it keeps after a batch of at least [`BATCH`] bytes, which others will follow: room for the next one.
+/// The memory that it keeps after a batch of at least [`BATCH`] bytes, since more batches are likely to follow.
 const KEPT_BATCH: usize = 256 << 10;
 
-/// More than the answers of an idle connection have.
+/// Larger than any answer on an idle connection.
 const BATCH: usize = 1 << 10;
 
 impl TransmitQueue {
-    /// Bytes that wait to be written.
+    /// The number of bytes that wait to be written.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.tail - self.head + self.shared_len
@@ -55,7 +56,7 @@ impl TransmitQueue {
         self.len() == 0
     }
 
-    /// Appends a frame by copy, masked when its header has a key.
+    /// Appends a frame by copy and masks it if its header has a key.
     #[inline(always)]
     pub(crate) fn copy(&mut self, header: &FrameHeader, payload: &[u8]) {
         let Some(room) = self.room(FrameHeader::MAX_LEN + payload.len()) else { return };
@@ -69,7 +70,7 @@ impl TransmitQueue {
         self.tail += header_len + payload.len();
     }
 
-    /// Appends by reference; by copy when the reference would take more memory than the bytes do.
+    /// Appends `bytes` by reference, or by copy if the reference would take more memory than the bytes.
     #[inline]
     pub(crate) fn share(&mut self, bytes: &Bytes) {
         if bytes.len() <= size_of::<Shared>() {
@@ -116,7 +117,7 @@ impl TransmitQueue {
         filled
     }
 
-    /// Drops the first `written` bytes, at most all.
+    /// Drops the first `written` bytes, or all bytes if there are fewer.
     #[inline]
     pub(crate) fn consume(&mut self, mut written: usize) {
         while written > 0 {
@@ -141,14 +142,14 @@ impl TransmitQueue {
         *self = Self::default();
     }
 
-    /// Gives all memory back when the queue is empty.
+    /// Frees all memory if the queue is empty.
     pub(crate) fn release(&mut self) {
         if self.is_empty() {
             self.clear();
         }
     }
 
-    /// Exactly `len` bytes behind the last; always there.
+    /// Exactly `len` free bytes after the last one. This is always `Some`.
     #[inline]
     fn room(&mut self, len: usize) -> Option<&mut [u8]> {
         if self.copied.len() - self.tail < len {
@@ -157,8 +158,8 @@ impl TransmitQueue {
         self.copied.get_mut(self.tail..self.tail + len)
     }
 
-    /// Makes room for `len` bytes behind the last: at the front when as much was written as waits, or else as a vector grows, by
-    /// as much again. Either way each byte is moved a bounded number of times.
+    /// Makes room for `len` bytes after the last one. If at least as many bytes were written as wait, the waiting bytes
+    /// move to the front. Otherwise the buffer doubles. In both cases each byte is moved a bounded number of times.
     #[cold]
     fn grow(&mut self, len: usize) {
         let waiting = self.tail - self.head;
@@ -175,8 +176,9 @@ impl TransmitQueue {
         self.rebase();
     }
 
-    /// Gives memory back: all but what is kept when the queue is empty, and what lies before `head` once that is the greater
-    /// part, so that a queue that never runs dry moves no more bytes than are written.
+    /// Frees unused memory. An empty queue keeps at most [`KEPT`] or [`KEPT_BATCH`] bytes. In a queue that is not empty,
+    /// the memory before `head` is reused when it is the larger part, so that a queue that never runs empty moves no more
+    /// bytes than are written.
     #[inline]
     fn reclaim(&mut self) {
         if self.is_empty() {
@@ -194,7 +196,7 @@ impl TransmitQueue {
         }
     }
 
-    /// The bytes that wait were moved to the front of their memory.
+    /// Adjusts all positions after the waiting bytes were moved to the front of `copied`.
     #[cold]
     fn rebase(&mut self) {
         for shared in self.next.iter_mut().chain(&mut self.later) {
@@ -205,7 +207,7 @@ impl TransmitQueue {
     }
 }
 
-/// Never the bytes: they are what the peers say to each other, and before them the response to the upgrade.
+/// The output omits the bytes: they are messages of the peers, or the response to the upgrade.
 impl fmt::Debug for TransmitQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TransmitQueue({} bytes)", self.len())
@@ -229,7 +231,7 @@ mod tests {
         }
     }
 
-    /// A queue of five slices, and what it holds.
+    /// A queue of five slices, and its bytes.
     fn mixed() -> (TransmitQueue, Vec<u8>) {
         let bytes: Vec<u8> = (0..=255).collect();
         let shared = Bytes::from(bytes.clone());
@@ -349,7 +351,7 @@ mod tests {
                 queue.share(&shared);
                 expected.extend_from_slice(&shared);
             }
-            // By turns it grows and runs nearly dry.
+            // The queue alternately grows and runs nearly empty.
             let written = if round / 100 % 2 == 0 { 40 } else { 700 }.min(queue.len().saturating_sub(round % 50));
             let mut slices = [&[][..]; 400];
             let filled = queue.lend(&mut slices);

@@ -1,4 +1,4 @@
-//! Commands of a connection: what an application may do with the sending side.
+//! The commands of a connection, for the application.
 
 use core::fmt;
 use core::time::Duration;
@@ -8,11 +8,12 @@ use super::{Cause, MessageKind, Outgoing, SendError, SharedMessage, State};
 use crate::Instant;
 use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode};
 
-/// Sends on a connection: what an application has of it. Driving the connection is left to the owner of the
-/// [`WebSocket`](super::WebSocket).
+/// Sends messages on a connection, for the application. The owner of the [`WebSocket`](super::WebSocket) drives the
+/// connection.
 ///
-/// A command frames the message and queues it for the transport. It takes effect before it returns; a refused one has changed
-/// nothing. What a driver does cannot be done here, such as to confirm bytes that were never written:
+/// A command frames the message and queues it for the transport. It takes effect before it returns; a refused command
+/// changes nothing. The methods of a driver are missing here, so an application cannot, for example, confirm bytes that
+/// were never written:
 ///
 /// ```compile_fail,E0599
 /// use multiwa_ws_core::Instant;
@@ -28,7 +29,7 @@ pub struct Sender<'c> {
 
 /// # Getters
 impl Sender<'_> {
-    /// Where the connection is between the upgrade and its end.
+    /// The current state of the connection.
     #[must_use]
     pub fn state(&self) -> State {
         self.out.state()
@@ -41,7 +42,7 @@ impl Sender<'_> {
         self.out.is_open()
     }
 
-    /// Bytes that wait to be written.
+    /// The number of bytes that wait to be written.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.out.queued()
@@ -51,7 +52,7 @@ impl Sender<'_> {
         self.out.max_queued
     }
 
-    /// Time from the latest answered keep-alive ping to its Pong.
+    /// The time between the latest answered keep-alive Ping and its Pong.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
         self.out.round_trip
@@ -82,8 +83,8 @@ impl<'c> Sender<'c> {
         self.send_message(MessageKind::Binary, payload)
     }
 
-    /// Sends a message as it is although `permessage-deflate` was negotiated: for one that holds a secret beside text that
-    /// a stranger can choose, whose compressed length would tell of the secret.
+    /// Sends a message uncompressed even if `permessage-deflate` was negotiated. Use it for a message that contains both
+    /// a secret and text that an attacker can choose: its compressed length would reveal information about the secret.
     ///
     /// # Errors
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
@@ -94,7 +95,7 @@ impl<'c> Sender<'c> {
         Ok(())
     }
 
-    /// Sends a message by reference: a server copies no byte of it, unless it is shorter than the reference.
+    /// Sends a message by reference. A server does not copy its bytes, unless the message is shorter than the reference.
     ///
     /// # Errors
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::MessageUnderWay`].
@@ -121,11 +122,11 @@ impl<'c> Sender<'c> {
         Ok(())
     }
 
-    /// Sends a fragment of a message (RFC 6455 section 5.4); `end` says that it is the last. The first one sets the kind.
-    /// Pings and the Close may be sent in between, other messages not.
+    /// Sends a fragment of a message (RFC 6455 section 5.4). `end` marks the last fragment. The first fragment sets the
+    /// kind of the message. Control frames may be sent between fragments, other messages may not.
     ///
     /// # Errors
-    /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::KindMismatch`].
+    /// [`SendError::Closed`], [`SendError::QueueFull`], [`SendError::KindMismatch`] or [`SendError::Compression`].
     pub fn send_fragment(&mut self, fragment: Message<'_>, end: bool) -> Result<(), SendError> {
         let (kind, payload) = fragment.parts();
         let longest = if self.out.compressor.is_some() { compressed_bound(payload.len()) } else { payload.len() };
@@ -147,7 +148,7 @@ impl<'c> Sender<'c> {
         Ok(())
     }
 
-    /// Sends a Ping of the application's own, at most 125 bytes. The Pong arrives as an event.
+    /// Sends a Ping of the application, at most 125 bytes. The Pong arrives as an event.
     ///
     /// # Errors
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::ControlTooLong`].
@@ -155,7 +156,7 @@ impl<'c> Sender<'c> {
         self.send_control(OpCode::Ping, payload)
     }
 
-    /// Sends a Pong that no Ping asked for, at most 125 bytes (RFC 6455 section 5.5.3). Pings are answered without it.
+    /// Sends an unsolicited Pong, at most 125 bytes (RFC 6455 section 5.5.3). The connection answers Pings automatically.
     ///
     /// # Errors
     /// [`SendError::Closed`], [`SendError::QueueFull`] or [`SendError::ControlTooLong`].
@@ -163,7 +164,7 @@ impl<'c> Sender<'c> {
         self.send_control(OpCode::Pong, payload)
     }
 
-    /// Starts the closing handshake with a Close frame behind what is queued (RFC 6455 section 7.1.2).
+    /// Starts the closing handshake: queues a Close frame after the bytes already queued (RFC 6455 section 7.1.2).
     ///
     /// Messages of the peer still arrive until its own Close. `Closed` follows within
     /// [`Config::close_timeout`](super::Config::close_timeout).
@@ -216,7 +217,7 @@ impl<'c> Sender<'c> {
     }
 
     fn send_control(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {
-        // A closed connection is told first: a shorter payload would not help.
+        // A closed connection is reported first: a shorter payload would not help.
         if self.out.is_open() && payload.len() > MAX_CONTROL_LEN {
             return Err(SendError::ControlTooLong);
         }
@@ -234,7 +235,8 @@ impl<'c> Sender<'c> {
         Ok(())
     }
 
-    /// Refuses what may not be sent now, or would pass the limit with the longest header.
+    /// Refuses a payload of `len` bytes when nothing may be sent now, or when it would exceed the limit with the longest
+    /// header.
     #[inline]
     fn admit(&self, len: usize) -> Result<(), SendError> {
         if !self.out.is_open() {
@@ -258,7 +260,7 @@ impl fmt::Debug for Sender<'_> {
 /// RFC 6455 section 5.5.
 const MAX_CONTROL_LEN: usize = 125;
 
-/// A message to send, or a fragment of one. Text is cut between characters, never inside one.
+/// A message to send, or a fragment of one. A text fragment always ends between two characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// Text.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::compression::compress_alone;
 use crate::frame::{FrameHeader, OpCode, ReservedBits};
 
-/// What a message consists of (RFC 6455 section 5.6).
+/// The kind of a message (RFC 6455 section 5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// UTF-8 text.
@@ -28,8 +28,8 @@ impl MessageKind {
 
 /// A message that is framed once and queued on any number of connections by reference.
 ///
-/// A clone is a reference to the same bytes. Only a client copies them, since each of its frames has a masking key of its
-/// own (RFC 6455 section 5.3).
+/// A clone refers to the same bytes. Only a client copies them, since each of its frames has its own masking key (RFC
+/// 6455 section 5.3).
 ///
 /// ```
 /// use multiwa_ws_core::websocket::SharedMessage;
@@ -42,7 +42,7 @@ pub struct SharedMessage {
     kind: MessageKind,
     /// The header of an unmasked frame and, when the payload was copied here, the payload.
     head: Bytes,
-    /// The payload when it is the caller's own buffer.
+    /// The payload when it lies in the caller's buffer.
     tail: Bytes,
     header_len: usize,
     /// The frame with the payload compressed by itself.
@@ -76,10 +76,11 @@ impl SharedMessage {
         }
     }
 
-    /// The same message with a compressed form beside the plain one, made once for all connections that negotiated
-    /// `permessage-deflate` without context takeover and with the full window. All others compress for themselves, or not.
+    /// Adds a compressed form to the message. It is made once for all connections that negotiated `permessage-deflate`
+    /// without context takeover and with the full window. Any other connection compresses the message itself or sends it
+    /// uncompressed.
     ///
-    /// `level` is that of [`Compression::level`](super::Compression::level).
+    /// `level` has the meaning of [`Compression::level`](super::Compression::level).
     #[must_use]
     pub fn compressed(mut self, level: u8) -> Self {
         self.compressed = compress_alone(self.payload(), level).ok().map(|payload| {
@@ -95,7 +96,7 @@ impl SharedMessage {
         self.kind
     }
 
-    /// Length of the payload in bytes.
+    /// The length of the payload in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.head.len() - self.header_len + self.tail.len()
@@ -132,7 +133,7 @@ impl SharedMessage {
     }
 }
 
-/// Equal messages have the same kind and payload, wherever the latter lies.
+/// Two messages are equal when kind and payload are equal, also when the payloads lie in different kinds of buffers.
 impl PartialEq for SharedMessage {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind && self.payload() == other.payload()

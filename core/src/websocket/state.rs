@@ -1,29 +1,29 @@
-//! The lifecycle of a connection after the upgrade: every transition stands in `State::next`.
+//! The lifecycle of a connection after the upgrade. `State::next` has every transition.
 
 use super::Role;
 
-/// Where a connection is between the upgrade and its end (RFC 6455 section 7.1), in the order of its life.
+/// The state of a connection between the upgrade and its end (RFC 6455 section 7.1), in the order in which they occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Both sides may send messages.
     Open,
     /// Our Close frame is queued or sent; messages of the peer still arrive until its own Close.
     Closing,
-    /// Both Close frames exist. What is queued, our Close frame last, must still be written.
+    /// The peer's Close frame arrived and ours is queued or sent. The queued bytes must still be written.
     Flushing,
     /// The peer broke a rule. Its bytes are no longer read; our Close frame must still be written.
     Failing,
-    /// The peer has ended its side after its Close frame. What is queued must still be written.
+    /// The peer ended its side of the transport during `Flushing` or `Failing`. The queued bytes must still be written.
     FlushingLast,
-    /// Everything is written: the caller is asked to shut down its write side.
+    /// Everything is written. The caller must shut down its write side.
     ShuttingDown,
-    /// Our side is done; the peer is to end the transport.
+    /// Our side is finished. The connection waits for the peer to end the transport.
     Lingering,
-    /// Nothing is left to do: drop the transport.
+    /// The connection has ended. Drop the transport.
     Closed,
 }
 
-/// What moves a connection from one [`State`] to another.
+/// An input that moves a connection from one [`State`] to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Input {
     /// The application closes the connection.
@@ -40,7 +40,7 @@ pub(crate) enum Input {
     Eof,
     /// A deadline passed: that of the closing handshake, or that of an unanswered ping.
     TimedOut,
-    /// The transport failed, or the application gave it up.
+    /// The transport failed, or the application aborted the connection.
     Lost,
 }
 
@@ -66,7 +66,7 @@ impl State {
             (_, I::Lost | I::TimedOut) => Some(Self::Closed),
 
             (Self::Open, I::Close) => Some(Self::Closing),
-            // Section 5.5.1: a Close frame is answered with one.
+            // Section 5.5.1: a Close frame is answered with a Close frame.
             (Self::Open | Self::Closing, I::PeerClose) => Some(Self::Flushing),
             // Section 7.1.7: to fail the connection is to send Close and to stop reading.
             (Self::Open | Self::Closing, I::Violation) => Some(Self::Failing),

@@ -22,7 +22,7 @@ fn client() -> ClientHandshake {
     ClientHandshake::new(NOW, request(), HandshakeLimits::default(), SEED).unwrap()
 }
 
-/// A client whose request is out.
+/// A client that has sent its request.
 fn awaiting() -> ClientHandshake {
     let mut client = client();
     client.transmitted(NOW, sent_by_client(&client).len());
@@ -35,7 +35,7 @@ fn header(bytes: &[u8], name: &str) -> String {
     line.unwrap().to_owned()
 }
 
-/// The 101 response that answers the seed's key.
+/// The 101 response to the key from the seed.
 fn good() -> String {
     let key = header(&sent_by_client(&client()), "Sec-WebSocket-Key");
     let digest = sha1_smol::Sha1::from(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")).digest();

@@ -1,4 +1,5 @@
-//! The HTTP upgrade against the rules of RFC 6455 section 4, RFC 9110, RFC 9112 and RFC 7692, as client and server twins.
+//! The HTTP upgrade against the rules of RFC 6455 section 4, RFC 9110, RFC 9112 and RFC 7692. Each test runs for client
+//! and server.
 
 #[cfg(test)]
 mod client;

@@ -7,7 +7,7 @@ use multiwa_ws_core::handshake::{
 
 use crate::support::{NOW, SEED, sent_by_client, sent_by_server};
 
-/// Carries both messages in pieces of `size` bytes; `tail` follows the response in its last piece.
+/// Passes both messages in pieces of `size` bytes. `tail` follows the response in its last piece.
 fn meet(
     request: &ClientRequest,
     decide: impl Fn(&mut ServerHandshake),

@@ -28,7 +28,7 @@ fn edited(from: &str, to: &str) -> String {
     GOOD.replacen(from, to, 1)
 }
 
-/// `GOOD` with further header lines.
+/// `GOOD` with additional header lines.
 fn with(lines: &str) -> String {
     edited("\r\n\r\n", &format!("\r\n{lines}\r\n"))
 }
@@ -64,7 +64,7 @@ fn refused(request: &str, error: RequestError, status: &str) {
             assert_eq!((server.error(), server.state()), (Some(error), ServerPhase::Rejecting));
             let response = sent_by_server(&server);
             assert!(response.starts_with(&format!("HTTP/1.1 {status}\r\nConnection: close")), "{response}");
-            // What came in the same read is not parsed; `serve` stops feeding after the outcome.
+            // Bytes of the same read are not parsed. `serve` stops after the outcome.
             if let [_] = pieces[..] {
                 assert!(left.is_empty(), "{request:?}");
             }
@@ -383,7 +383,7 @@ fn protocol_transport_the_key_is_readable_but_never_shown() {
     for end in [30, request.len()] {
         let (_, _, server) = serve(&[&request.as_bytes()[..end]], limits());
         assert!(!format!("{server:?}").contains("s3cret"), "{server:?}");
-        // A key in bytes would show as a list of numbers.
+        // A key that is stored as bytes would appear as a list of numbers.
         assert!(!format!("{server:?}").contains("115, 51"), "{server:?}");
     }
     let (outcome, ..) = serve(&[request.as_bytes()], limits());

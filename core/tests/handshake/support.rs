@@ -1,4 +1,4 @@
-//! Feeding bytes to a handshake in every way they can arrive.
+//! Passes bytes to a handshake in all the ways in which they can arrive.
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::{
@@ -15,9 +15,9 @@ pub(crate) fn cuts(bytes: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
     [vec![bytes], bytes.chunks(1).collect()].into_iter().chain(halves)
 }
 
-/// What is left of `bytes` after they were fed to `step` piece by piece, and the first outcome.
+/// The unread part of `bytes` after they were passed to `step` piece by piece, and the first outcome.
 ///
-/// What a step leaves in its input comes before the next piece, as in a caller's buffer.
+/// Bytes that a step leaves in its input come before the next piece, as in the buffer of a caller.
 fn feed<T>(pieces: &[&[u8]], mut step: impl FnMut(&mut &mut [u8]) -> Option<T>) -> (Option<T>, Vec<u8>) {
     let mut outcome = None;
     let mut buffer = Vec::new();
@@ -32,7 +32,7 @@ fn feed<T>(pieces: &[&[u8]], mut step: impl FnMut(&mut &mut [u8]) -> Option<T>) 
     (outcome, buffer)
 }
 
-/// What a server makes of `pieces`, the bytes it left, and the server.
+/// The result of a server for `pieces`, the bytes that it left, and the server.
 pub(crate) fn serve(
     pieces: &[&[u8]],
     limits: HandshakeLimits,
@@ -43,7 +43,7 @@ pub(crate) fn serve(
     (outcome, left, server)
 }
 
-/// What a client that sent `request` makes of `pieces`, and the bytes it left.
+/// The result of a client that sent `request` for `pieces`, and the bytes that it left.
 pub(crate) fn dial(request: ClientRequest, pieces: &[&[u8]]) -> (Option<Result<Answer, ResponseError>>, Vec<u8>) {
     let mut client = ClientHandshake::new(NOW, request, HandshakeLimits::default(), SEED).unwrap();
     let sent = sent_by_client(&client);

@@ -1,4 +1,4 @@
-//! A client session with a clock and an outbox, for the tests of the session.
+//! A client session with a clock and a list of sent messages, for the tests of the session.
 
 use core::time::Duration;
 
@@ -14,7 +14,7 @@ pub(crate) const HELLO: &str = r#"{"type":"ack","payload":{"message":"m","client
 
 pub(crate) struct Kit {
     pub(crate) client: ClientSession,
-    /// Events that came before a message, until they are asked for.
+    /// Events that came before a message and have not been taken yet.
     told: Vec<ClientEvent<'static>>,
     pub(crate) now: Instant,
 }
@@ -24,7 +24,7 @@ impl Kit {
         Self { client: ClientSession::new(config, [7; 32]), told: Vec::new(), now: Instant::from_nanos(1_000_000_000) }
     }
 
-    /// A client whose connection was greeted.
+    /// A client that has received the `ack` of its connection.
     pub(crate) fn open(config: ClientConfig, features: Features) -> Self {
         let mut kit = Self::new(config);
         kit.client.connect(kit.now).unwrap();
@@ -32,20 +32,20 @@ impl Kit {
         kit
     }
 
-    /// Opens the transport that the client asks for, and greets it.
+    /// Opens the transport that the client requests, and sends the `ack` of the connection.
     pub(crate) fn greet(&mut self, features: Features) {
         assert!(matches!(self.actions()[..], [Action::Connect { .. }] | [Action::Abort, Action::Connect { .. }]));
         self.client.opened(self.now, features);
         assert!(matches!(self.receive(HELLO), Some(ClientEvent::Connected(_))));
     }
 
-    /// What a message means, behind whatever there was to tell before.
+    /// The event for a message. Keeps the events before it.
     pub(crate) fn receive<'t>(&mut self, text: &'t str) -> Option<ClientEvent<'t>> {
         self.told.extend(core::iter::from_fn(|| self.client.poll_event()));
         let message = &mut Some(text);
         let event = self.client.handle_message(self.now, message);
         assert_eq!(*message, None, "it is taken");
-        // What the message does not mean itself comes of it.
+        // A lifecycle event is a consequence of the message, and not its meaning.
         match event {
             Some(ClientEvent::Lifecycle(lifecycle)) => {
                 self.told.push(ClientEvent::Lifecycle(lifecycle));
@@ -60,7 +60,7 @@ impl Kit {
         self.client.subscribe(self.now, profile, &events).unwrap()
     }
 
-    /// Sends everything that waits.
+    /// Sends all waiting messages.
     pub(crate) fn sent(&mut self) -> Vec<Value> {
         let mut sent = Vec::new();
         while let Some(text) = self.client.poll_message() {
@@ -70,7 +70,7 @@ impl Kit {
         sent
     }
 
-    /// Sends everything that waits, and acknowledges it.
+    /// Sends all waiting messages, and acknowledges them.
     pub(crate) fn settle(&mut self) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
@@ -85,14 +85,14 @@ impl Kit {
         }
     }
 
-    /// Answers one request, and says whether the application was told.
+    /// Answers one request. Returns whether the application received an event.
     pub(crate) fn answer(&mut self, request: &Value, kind: &str, payload: &Value) -> bool {
         let kind = if request["type"] == "ping" && kind == "ack" { "pong" } else { kind };
         let text = json!({"type": kind, "payload": payload, "requestId": request["requestId"]}).to_string();
         self.receive(&text).is_some()
     }
 
-    /// Hands an event over, and says whether the application gets it.
+    /// Passes an event to the client. Returns whether the application receives it.
     pub(crate) fn delivers(&mut self, profile: Option<&str>, event: &str) -> bool {
         let mut payload = json!({"event": event, "data": {}, "timestamp": "t"});
         if let Some(profile) = profile {
@@ -106,7 +106,7 @@ impl Kit {
         core::iter::from_fn(|| self.client.poll_action()).collect()
     }
 
-    /// What the client has told and was not asked for, apart from what messages mean.
+    /// The events of the client that are not the meaning of a message.
     pub(crate) fn events(&mut self) -> Vec<ClientEvent<'static>> {
         let told = core::mem::take(&mut self.told);
         told.into_iter().chain(core::iter::from_fn(|| self.client.poll_event())).collect()
@@ -117,7 +117,7 @@ impl Kit {
         self.events().into_iter().filter_map(lifecycle).collect()
     }
 
-    /// Lets time pass, waking the client at each of its deadlines.
+    /// Lets time pass, and calls the client at each of its deadlines.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(due) = self.client.poll_timeout().filter(|due| *due <= end) {

@@ -14,7 +14,7 @@ const VIOLATION: Cause = Cause::Violation(ProtocolError::Frame(FrameError::Reser
 /// Breaks a rule: opcode 3.
 const BROKEN: [u8; 1] = [FIN | 0x3];
 
-/// An endpoint in `state`, with the cause, code and cleanness that its `Closed` has if it ends there.
+/// An endpoint in `state`, with the cause, code and cleanness of its `Closed` event if it ends there.
 fn reach(state: State, role: Role) -> (Endpoint, Option<Cause>, u16, bool) {
     let mut endpoint = Endpoint::new(role);
     let ends = match (state, role) {
@@ -61,7 +61,7 @@ fn reach(state: State, role: Role) -> (Endpoint, Option<Cause>, u16, bool) {
     (endpoint, ends.0, ends.1, ends.2)
 }
 
-/// Each state, the first one first.
+/// Each state, in order.
 const STATES: [State; 8] = [
     State::Open,
     State::Closing,
@@ -73,12 +73,12 @@ const STATES: [State; 8] = [
     State::Closed,
 ];
 
-/// Each state but the last, where nothing happens any more.
+/// Each state except the last one, in which nothing happens any more.
 fn live_states() -> impl Iterator<Item = State> {
     STATES.into_iter().filter(|state| *state != State::Closed)
 }
 
-/// Plays the rest of an orderly end: the server ends the transport, the client waits for it.
+/// Does the rest of a normal end: the server closes the transport, and the client waits for it.
 #[track_caller]
 fn end_in_order(endpoint: &mut Endpoint) {
     let unwritten = endpoint.ws.sender().queued() > 0;
@@ -214,7 +214,7 @@ twins! {
             let (mut endpoint, cause, code, clean) = reach(state, role);
             endpoint.eof();
             match state {
-                // The peer may still read: our Close frame goes out, and the handshake is complete with it.
+                // The peer may still read: our Close frame is sent and completes the handshake.
                 State::Flushing | State::Failing | State::FlushingLast => {
                     assert_eq!(endpoint.ws.state(), State::FlushingLast);
                     assert_eq!(endpoint.closed(), None);
@@ -352,7 +352,7 @@ twins! {
     }
 }
 
-/// Moves what one endpoint wrote to the other.
+/// Passes the bytes that one endpoint wrote to the other.
 fn carry(from: &mut Endpoint, to: &mut Endpoint) -> Vec<Heard> {
     let sent = from.wire.len();
     from.flush();
@@ -374,7 +374,7 @@ fn rfc6455_7_1_1_two_of_our_own_end_with_the_server_closing_first() {
         client.eof();
         let causes = if closer == Role::Client { (Cause::Local, Cause::Peer) } else { (Cause::Peer, Cause::Local) };
         client.assert_closed(causes.0, 1000, true);
-        // The client dropped the transport.
+        // The client closed the transport.
         server.eof();
         server.assert_closed(causes.1, 1000, true);
     }

@@ -6,7 +6,7 @@ use multiwa_ws_core::websocket::{ProtocolError, Role};
 use crate::endpoint::{Endpoint, Heard, heard_in_any_split};
 use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frame_to};
 
-/// Asserts what is heard from one Close frame with `body` and what is sent back, in any split.
+/// Asserts the event for one Close frame with `body` and the answer to it, in any split.
 #[track_caller]
 fn close_is(role: Role, body: &[u8], heard: Heard, answer: Vec<u8>) {
     let bytes = frame_to(role, FIN | CLOSE, body);
@@ -49,7 +49,7 @@ twins! {
         }
     }
 
-    // Autobahn's 7.1.5.
+    // Autobahn's case 7.1.5.
     fn rfc6455_5_5_1_a_close_frame_may_end_a_fragmented_message(role: Role) {
         let bytes = [frame_to(role, TEXT, b"never ended"), close_to(role, 1000, "")].concat();
         let (heard, sent) = heard_in_any_split(|| Endpoint::new(role), &bytes);
@@ -82,7 +82,7 @@ twins! {
         }
     }
 
-    // Autobahn's 2.10 and 2.11 send ten, whole and byte by byte.
+    // Autobahn's cases 2.10 and 2.11 send ten, whole and byte by byte.
     fn rfc6455_5_5_2_pings_in_a_row_are_answered_in_order(role: Role) {
         let pings: Vec<u8> = (0..10).flat_map(|i| frame_to(role, FIN | PING, &[i])).collect();
         let (heard, sent) = heard_in_any_split(|| Endpoint::new(role), &pings);
@@ -121,7 +121,7 @@ twins! {
         let payloads: Vec<u16> = pongs.iter().map(|(_, payload)| u16::from_be_bytes([payload[0], payload[1]])).collect();
         assert_eq!(payloads.last(), Some(&999));
         assert!(payloads.is_sorted() && payloads.len() < 100, "{payloads:?}");
-        // Once it was written, pings are answered as before.
+        // Once the queue is written, pings are answered as before.
         endpoint.feed(&frame_to(role, FIN | PING, b"again"));
         assert_eq!(endpoint.told(), [(FIN | PONG, b"again".into())]);
     }
@@ -129,7 +129,7 @@ twins! {
     fn rfc6455_5_5_3_pings_are_answered_though_the_queue_never_runs_dry(role: Role) {
         let mut endpoint = Endpoint::new(role);
         for i in 0..200u16 {
-            // A steady stream: something is always left over for the next write.
+            // The queue is never empty: each write leaves some bytes.
             endpoint.ws.send_binary(&[0; 1000]).unwrap();
             endpoint.feed(&frame_to(role, FIN | PING, &i.to_be_bytes()));
             let queued = endpoint.ws.sender().queued();

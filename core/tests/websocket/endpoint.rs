@@ -1,4 +1,4 @@
-//! One connection in virtual time, with what it reported and what it sent.
+//! One connection in virtual time, with its events and the bytes that it sent.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use multiwa_ws_core::websocket::{Cause, Closed, Config, Event, Negotiated, Proto
 
 use crate::wire::{Frame, frames_from};
 
-/// An [`Event`] that outlives the bytes it was lent from, or the error in its place.
+/// An [`Event`] that outlives the bytes it borrows from, or the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Text(String),
@@ -41,7 +41,7 @@ impl Heard {
     }
 }
 
-/// A configuration without timers, for tests that are about something else.
+/// A configuration without timers, for tests that do not test timers.
 pub(crate) fn untimed() -> Config {
     Config { keep_alive: KeepAlive::OFF, message_timeout: None, ..Config::default() }
 }
@@ -52,7 +52,7 @@ pub(crate) struct Endpoint {
     pub(crate) now: Instant,
     /// Every byte sent so far.
     pub(crate) wire: Vec<u8>,
-    /// How many of the frames on the wire [`Endpoint::sent`] has told.
+    /// The number of frames on the wire that [`Endpoint::sent`] has already returned.
     told: usize,
     closed: Option<Closed>,
 }
@@ -67,13 +67,13 @@ impl Endpoint {
     }
 
     pub(crate) fn negotiated(role: Role, config: &Config, negotiated: &Negotiated) -> Self {
-        // Not zero, so that time can run backwards.
+        // It is not zero, so that time can also go backwards.
         let now = Instant::default() + Duration::from_secs(1000);
         let ws = WebSocket::new(now, role, config, negotiated, [7; 32]);
         Self { ws, role, now, wire: Vec::new(), told: 0, closed: None }
     }
 
-    /// Hands `bytes` in as one chunk and returns what was heard; an error ends the list.
+    /// Passes `bytes` in as one chunk and returns the events. An error ends the list.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Vec<Heard> {
         let mut chunk = bytes.to_vec();
         let mut input = &mut chunk[..];
@@ -92,7 +92,7 @@ impl Endpoint {
         heard
     }
 
-    /// Takes what waits to be written, at most `max` bytes, over a few slices as a driver would.
+    /// Takes at most `max` bytes of the queue, over a few slices like a driver.
     pub(crate) fn transmit(&mut self, max: usize) -> usize {
         let mut slices = [&[][..]; 3];
         let filled = self.ws.poll_transmit(&mut slices);
@@ -134,7 +134,7 @@ impl Endpoint {
         self.ws.handle_eof(self.now);
     }
 
-    /// The end of the connection, once it has come; that it comes once is checked here.
+    /// The end of the connection. `None` before the end. Asserts that it is reported once.
     pub(crate) fn closed(&mut self) -> Option<Closed> {
         while let Some(event) = self.ws.poll_event() {
             let Event::Closed(closed) = event else { panic!("{event:?} without bytes") };
@@ -144,7 +144,7 @@ impl Endpoint {
         self.closed
     }
 
-    /// Asserts that the connection has ended, how, and that nothing follows whatever is done to it.
+    /// Asserts how the connection has ended, and that no later call has an effect.
     #[track_caller]
     pub(crate) fn assert_closed(&mut self, cause: Cause, code: u16, clean: bool) {
         assert_eq!(self.closed(), Some(Closed { cause, code: CloseCode::new(code), clean }));
@@ -160,8 +160,8 @@ impl Endpoint {
     }
 }
 
-/// What an endpoint hears from `bytes` and what it sends in answer, which is asserted to be the same however the bytes
-/// are split: whole, byte by byte and at every place, and, unless they end the reading, with a tail.
+/// The events for `bytes`, and the frames that are sent in answer. Asserts that both are the same for every split:
+/// whole, byte by byte, at every position, and with more bytes behind `bytes`, unless they end the reading.
 #[track_caller]
 pub(crate) fn heard_in_any_split(new: impl Fn() -> Endpoint, bytes: &[u8]) -> (Vec<Heard>, Vec<(u8, Vec<u8>)>) {
     let run = |chunks: &mut dyn Iterator<Item = &[u8]>| {
@@ -169,7 +169,7 @@ pub(crate) fn heard_in_any_split(new: impl Fn() -> Endpoint, bytes: &[u8]) -> (V
         let mut heard = Vec::new();
         for chunk in chunks {
             heard.extend(endpoint.feed(chunk));
-            // The same error again, for further input.
+            // Further input would return the same error again.
             if matches!(heard.last(), Some(Heard::Failed(_))) {
                 break;
             }
@@ -178,7 +178,7 @@ pub(crate) fn heard_in_any_split(new: impl Fn() -> Endpoint, bytes: &[u8]) -> (V
     };
     let whole = run(&mut [bytes].into_iter());
     assert_eq!(run(&mut bytes.chunks(1)), whole, "byte by byte");
-    // Long vectors are cut around their headers and at some places between.
+    // Long vectors are split around their headers and at some other positions.
     for cut in (0..=bytes.len()).filter(|cut| *cut < 300 || bytes.len() - cut < 20 || cut % 4099 == 0) {
         let (head, tail) = bytes.split_at(cut);
         assert_eq!(run(&mut [head, tail].into_iter()), whole, "cut at {cut}");

@@ -13,12 +13,12 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// An endpoint with the default periods: 30 s of silence, 10 s for the answer.
+/// An endpoint with the default periods: 30 s without input, 10 s for the answer.
 fn endpoint(role: Role) -> Endpoint {
     Endpoint::with(role, &Config::default())
 }
 
-/// Sleeps exactly to the next deadline, as a driver does, and returns how long that was.
+/// Sleeps exactly until the next deadline, like a driver, and returns the time that this took.
 fn sleep(endpoint: &mut Endpoint) -> Option<Duration> {
     let deadline = endpoint.ws.poll_timeout()?;
     let slept = deadline.saturating_duration_since(endpoint.now);
@@ -135,7 +135,7 @@ twins! {
         let mut endpoint = endpoint(role);
         endpoint.ws.reading_paused(endpoint.now);
         endpoint.pass(1000);
-        // Bytes that were read before the pause.
+        // Bytes that the caller had read before the pause.
         endpoint.feed(&frame_to(role, FIN | TEXT, b"a"));
         endpoint.pass(5);
         endpoint.ws.reading_resumed(endpoint.now);
@@ -145,7 +145,7 @@ twins! {
     fn a_pause_in_which_the_peer_closed_does_not_count_against_the_closing_handshake(role: Role) {
         for ending in [close_to(role, 1000, ""), vec![FIN | 0x3]] {
             let mut endpoint = endpoint(role);
-            // Bytes that were read together with those whose event the caller is busy with.
+            // Bytes of the same read as the event that the caller still processes.
             endpoint.ws.reading_paused(endpoint.now);
             endpoint.feed(&ending);
             endpoint.now += seconds(1000);
@@ -209,7 +209,7 @@ twins! {
                         let mut steps = 0;
                         while let Some(slept) = sleep(&mut endpoint) {
                             steps += 1;
-                            // Ping, message and close deadline, and no more of each.
+                            // One ping, one message and one close deadline at most.
                             assert!(steps <= 3, "{config:?} spins, last {slept:?}");
                         }
                     }

@@ -1,4 +1,4 @@
-//! Section 10.4: each limit at its value, one past it, and with empty pieces.
+//! Section 10.4: each limit at its value, one past it, and with empty fragments.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn failed(error: impl Into<ProtocolError>) -> Heard {
     Heard::Failed(error.into())
 }
 
-/// The longest header, which each queued frame counts with.
+/// The longest header, which is counted for each queued frame.
 const HEADER: usize = 14;
 
 twins! {
@@ -99,7 +99,8 @@ twins! {
     }
 
     fn f_14_a_message_of_65_537_fragments_passes_the_default_limit(role: Role) {
-        // As the original Autobahn suite cuts its cases 9.3.1 and 9.4.1: continuations of 64 bytes behind a text or binary frame.
+        // The original Autobahn suite splits its cases 9.3.1 and 9.4.1 in this way: continuations of 64 bytes after a
+        // text or binary frame.
         let config = Config { max_message_len: 5 << 20, ..untimed() };
         for (kind, heard) in [
             (TEXT, Heard::Text("x".repeat(65_537 * 64))),
@@ -198,7 +199,7 @@ twins! {
             endpoint.feed(&ping);
         }
         assert!(endpoint.ws.sender().queued() <= 64 * (125 + 6), "{}", endpoint.ws.sender().queued());
-        // Nor does a peer gain anything by reading a little at a time.
+        // A peer also gains nothing if it reads a little at a time.
         for _ in 0..2000 {
             endpoint.transmit(200);
             endpoint.feed(&ping.repeat(10));
@@ -216,7 +217,7 @@ twins! {
         }
         assert_eq!(endpoint.ws.state(), State::Open);
         assert_eq!(endpoint.sent().len(), 1);
-        // Once it was written, the next one is sent.
+        // Once the ping was written, the next one is sent.
         endpoint.pass(1);
         assert_eq!(endpoint.sent().len(), 1);
     }
@@ -281,7 +282,7 @@ twins! {
         let mut endpoint = Endpoint::with(role, &config);
         endpoint.ws.reading_paused(endpoint.now);
         endpoint.pass(1000);
-        // Bytes that were read before the pause.
+        // Bytes that the caller had read before the pause.
         endpoint.feed(&frame_to(role, TEXT, b""));
         endpoint.ws.reading_resumed(endpoint.now);
         assert_eq!(endpoint.ws.poll_timeout(), Some(endpoint.now + Duration::from_secs(60)));

@@ -1,10 +1,12 @@
-//! RFC 6455 from outside: each test is named by the section it proves and runs for a client and for a server.
+//! Black-box tests of RFC 6455. The name of each test has the section that it tests. Each test runs for a client and
+//! for a server.
 //!
-//! What an endpoint sends is read by [`wire`], which shares no code with the crate.
+//! [`wire`] reads the output of an endpoint. It shares no code with the crate.
 
 #![cfg(test)]
 
-/// Makes each function that takes a [`Role`](multiwa_ws_core::websocket::Role) two tests, `as_client` and `as_server`.
+/// Makes two tests of each function that takes a [`Role`](multiwa_ws_core::websocket::Role): `as_client` and
+/// `as_server`.
 macro_rules! twins {
     ($(fn $name:ident($role:ident: Role) $body:block)*) => { $(
         fn $name($role: multiwa_ws_core::websocket::Role) $body

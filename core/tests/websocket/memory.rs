@@ -1,4 +1,4 @@
-//! What a connection keeps allocated between messages.
+//! The memory that a connection keeps between messages.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::wire::{BINARY, FIN, PING, PONG, TEXT, frame_to};
 /// Longer than any read here.
 const LEN: usize = 10_000;
 
-/// Takes one message in reads of 1,000 bytes and returns its length.
+/// Reads one message in reads of 1,000 bytes and returns its length.
 fn receive(endpoint: &mut Endpoint, wire: &mut [u8]) -> Option<usize> {
     for read in wire.chunks_mut(1000) {
         let mut input = read;
@@ -24,7 +24,7 @@ fn receive(endpoint: &mut Endpoint, wire: &mut [u8]) -> Option<usize> {
     None
 }
 
-/// The bytes by which the memory of `endpoint` grows with one message, and whether anything was allocated.
+/// The growth of the memory of `endpoint` with one message, in bytes, and whether anything was allocated.
 fn grown(endpoint: &mut Endpoint, mut wire: Vec<u8>, len: usize) -> (i64, bool) {
     let info = measure(|| assert_eq!(receive(endpoint, &mut wire), Some(len)));
     (info.bytes_current, info.count_total > 0)
@@ -57,7 +57,7 @@ twins! {
             let mut other = other;
             let freed = measure(|| {
                 receive(&mut endpoint, &mut other);
-                // What was lent last is given back by the next call.
+                // The next call frees the message that was lent last.
                 assert!(endpoint.ws.poll_event().is_none());
                 endpoint.flush();
             });

@@ -1,4 +1,4 @@
-//! Sections 5.1 to 5.4, 5.6 and 8.1: what data frames are taken, joined to messages, or refused.
+//! Sections 5.1 to 5.4, 5.6 and 8.1: which data frames are accepted, joined to messages, or refused.
 
 use multiwa_ws_core::frame::{FrameError, ReservedBits};
 use multiwa_ws_core::websocket::{Config, Event, Negotiated, ProtocolError, Role, State};
@@ -6,14 +6,14 @@ use multiwa_ws_core::websocket::{Config, Event, Negotiated, ProtocolError, Role,
 use crate::endpoint::{Endpoint, Heard, heard_in_any_split, untimed};
 use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, TEXT, close_body, frame_to, header_to};
 
-/// What an endpoint of `role` hears from these frames, however their bytes are split.
+/// The events of an endpoint of `role` for these frames. They must be the same for every split of the bytes.
 #[track_caller]
 fn hears(role: Role, frames: &[(u8, &[u8])]) -> Vec<Heard> {
     let bytes: Vec<u8> = frames.iter().flat_map(|(first, payload)| frame_to(role, *first, payload)).collect();
     heard_in_any_split(|| Endpoint::new(role), &bytes).0
 }
 
-/// Asserts that `frames` end with `error`, for which `code` is sent, and that before it `heard` was delivered.
+/// Asserts that `frames` deliver `heard` and then fail with `error`, and that the endpoint sends `code`.
 #[track_caller]
 fn fails(role: Role, frames: &[(u8, &[u8])], heard: &[Heard], error: impl Into<ProtocolError>, code: u16) {
     let bytes: Vec<u8> = frames.iter().flat_map(|(first, payload)| frame_to(role, *first, payload)).collect();
@@ -41,7 +41,7 @@ twins! {
             Role::Server => FrameError::Unmasked,
         };
         for first in [TEXT, BINARY, PING, PONG, CLOSE] {
-            // As the other role would receive it.
+            // The frame has the correct masking for the other role.
             let wrong = frame_to(other(role), FIN | first, b"");
             fails_on_bytes(role, &wrong, &[], error.into(), 1002);
         }
@@ -215,7 +215,7 @@ twins! {
             b"\xF4\x90\x80\x80",
             b"\xF8\x88\x80\x80\x80",
             b"\xFE",
-            // Characters that the end cuts off.
+            // Incomplete characters at the end.
             b"\xC3",
             b"a\xE2\x82",
             b"\xF0\x9F\x98",
@@ -229,7 +229,8 @@ twins! {
         }
     }
 
-    // What Autobahn's 6.4.3 and 6.4.4 ask for: the fault is seen before the frame, let alone the message, is complete.
+    // Autobahn's 6.4.3 and 6.4.4 require this: the endpoint detects the fault before the frame, and so also the
+    // message, is complete.
     fn rfc6455_8_1_the_first_bad_byte_fails_the_connection_before_its_frame_ends(role: Role) {
         let text = b"\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xF4\x90\x80\x80edited";
         let frame = frame_to(role, FIN | TEXT, text);
@@ -259,7 +260,7 @@ twins! {
     }
 
     fn rfc6455_5_4_an_event_between_fragments_leaves_what_is_kept_of_the_message(role: Role) {
-        // The ping is split, so that its payload is kept beside that of the message.
+        // The ping is split, so that its payload is stored next to that of the message.
         let ping = frame_to(role, FIN | PING, b"between");
         let (head, tail) = ping.split_at(ping.len() - 3);
         let mut endpoint = Endpoint::new(role);

@@ -1,4 +1,4 @@
-//! What holds for any bytes, any split and any order of calls.
+//! Properties that hold for any bytes, any split and any order of calls.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn any_role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Client), Just(Role::Server)]
 }
 
-/// Limits small enough to be met.
+/// Limits that are small enough for the tests to exceed.
 fn small_limits() -> Config {
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     Config {
@@ -30,7 +30,7 @@ fn small_limits() -> Config {
     }
 }
 
-/// The first byte of a frame: most often one that fits in somewhere.
+/// The first byte of a frame, usually of one that is valid somewhere.
 fn any_first() -> impl Strategy<Value = u8> {
     prop_oneof![
         4 => prop_oneof![Just(FIN | TEXT), Just(FIN | BINARY)],
@@ -49,7 +49,7 @@ fn any_payload() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// What one peer might send: frames, the end of the conversation, garbage.
+/// The input from a peer: frames, the end of the connection, garbage.
 fn any_frame(role: Role) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         30 => (any_first(), any_payload()).prop_map(move |(first, payload)| frame_to(role, first, &payload)),
@@ -64,7 +64,7 @@ fn any_input() -> impl Strategy<Value = (Role, Vec<u8>)> {
         .prop_flat_map(|role| (Just(role), prop::collection::vec(any_frame(role), 0..15).prop_map(|all| all.concat())))
 }
 
-/// Feeds `bytes` cut at `cuts` and at `drains`, and writes everything at the latter.
+/// Feeds `bytes` in pieces, split at `cuts` and at `drains`. Writes the whole queue at each of the `drains`.
 fn feed_cut(role: Role, bytes: &[u8], cuts: &[usize], drains: &[usize]) -> (Vec<Heard>, Vec<u8>) {
     let mut endpoint = Endpoint::with(role, &small_limits());
     let mut heard = Vec::new();
@@ -84,7 +84,7 @@ fn feed_cut(role: Role, bytes: &[u8], cuts: &[usize], drains: &[usize]) -> (Vec<
     (heard, endpoint.wire)
 }
 
-/// A call, or an accident.
+/// A call, or a fault.
 #[derive(Clone, Debug)]
 enum Op {
     Receive(Vec<u8>),
@@ -147,10 +147,10 @@ fn any_ops() -> impl Strategy<Value = (Role, Vec<Op>)> {
     any_role().prop_flat_map(|role| (Just(role), prop::collection::vec(any_op(role), 0..60)))
 }
 
-/// What the rules of the queue add to its limit: 64 pongs and one held back, a keep-alive ping, a Close frame.
+/// The bytes that the queue may hold beyond its limit: 64 pongs and one held back, a keep-alive ping, a Close frame.
 const PAST_THE_LIMIT: usize = 67 * (125 + 6);
 
-/// Does one thing and asserts what holds after anything.
+/// Does one operation and asserts the conditions that always hold.
 fn apply(endpoint: &mut Endpoint, op: &Op, heard: &mut Vec<Heard>) {
     let before = endpoint.ws.state();
     let queued = endpoint.ws.sender().queued();
@@ -172,7 +172,7 @@ fn apply(endpoint: &mut Endpoint, op: &Op, heard: &mut Vec<Heard>) {
             endpoint.transmit(*max);
         }
         Op::Flush => endpoint.flush(),
-        // No driver confirms what it did not write: here nothing was.
+        // A driver confirms only bytes that it wrote: here it wrote none.
         Op::Confirm(times) => (0..*times).for_each(|_| endpoint.ws.transmitted(now, 0)),
         Op::Pass(time) => {
             endpoint.now += *time;
@@ -207,7 +207,7 @@ fn apply(endpoint: &mut Endpoint, op: &Op, heard: &mut Vec<Heard>) {
     assert!(!endpoint.ws.poll_shutdown() || left == 0, "all is written before a shutdown");
 }
 
-/// Sleeps to the next deadline and asserts that it was worth waking up.
+/// Sleeps until the next deadline and asserts that it has an effect.
 fn sleep(endpoint: &mut Endpoint) {
     let Some(deadline) = endpoint.ws.poll_timeout() else { return };
     endpoint.now = endpoint.now.max(deadline);
@@ -247,11 +247,11 @@ proptest! {
     #[test]
     fn any_calls_in_any_order_keep_every_promise((role, ops) in any_ops()) {
         let (heard, mut endpoint) = run(role, &ops);
-        // Nothing is heard after a Close frame, and after an error only that error.
+        // There is no event after a Close frame, and only the same error after an error.
         if let Some(last) = heard.iter().position(|heard| matches!(heard, Heard::Close(_) | Heard::Failed(_))) {
             prop_assert!(heard[last + 1..].iter().all(|after| *after == heard[last] && matches!(after, Heard::Failed(_))));
         }
-        // Whatever was done, a close ends it in time.
+        // After any operations, a close ends the connection in time.
         let _ = endpoint.ws.close(endpoint.now, CloseCode::NORMAL, "");
         if endpoint.ws.state() != State::Closed {
             let latest = endpoint.now + small_limits().close_timeout;

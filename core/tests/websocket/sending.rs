@@ -1,4 +1,4 @@
-//! What is sent, byte for byte, and what is refused: sections 5.2, 5.3 and 5.4 from the sender's side.
+//! The sent bytes, and the refused commands: sections 5.2, 5.3 and 5.4 for the sender.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use multiwa_ws_core::websocket::{Config, Message, Role, SendError, SharedMessage
 use crate::endpoint::{Endpoint, untimed};
 use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frames_from};
 
-/// One of everything that can be sent, with what a peer reads.
+/// One of every item that can be sent, with the events of a peer.
 fn send_one_of_each(endpoint: &mut Endpoint) -> Vec<(u8, Vec<u8>)> {
     let now = endpoint.now;
     let mut out = endpoint.ws.sender();
@@ -200,7 +200,7 @@ fn rfc6455_5_3_a_client_draws_a_fresh_key_for_each_frame() {
         client.ws.send_text("the same each time").unwrap();
     }
     let keys: BTreeSet<_> = client.sent().into_iter().map(|frame| frame.mask).collect();
-    // Of 1,000 draws from 2^32 two are equal about once in 8,600 seeds; this seed has none.
+    // Two of 1,000 random keys out of 2^32 are equal for about one in 8,600 seeds. With this seed there are none.
     assert_eq!(keys.len(), 1000);
 }
 

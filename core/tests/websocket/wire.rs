@@ -1,4 +1,4 @@
-//! Frames as RFC 6455 section 5.2 draws them, written and read without a line of the code under test.
+//! Frames as RFC 6455 section 5.2 defines them, written and read without the code under test.
 
 use multiwa_ws_core::websocket::Role;
 
@@ -24,7 +24,7 @@ pub(crate) fn frame_to(role: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The header of such a frame alone.
+/// Only the header of such a frame.
 pub(crate) fn header_to(role: Role, first: u8, len: u64) -> Vec<u8> {
     let mask_bit = if role == Role::Server { 0x80 } else { 0 };
     let [.., high, low] = len.to_be_bytes();
@@ -62,8 +62,8 @@ pub(crate) struct Frame {
     pub(crate) payload: Vec<u8>,
 }
 
-/// Reads what an endpoint of `role` sent, up to the end or to an incomplete frame, and panics on anything that RFC 6455
-/// forbids it to send.
+/// Reads the bytes that an endpoint of `role` sent, up to the end or to an incomplete frame. Panics on anything that
+/// RFC 6455 forbids it to send.
 pub(crate) fn frames_from(role: Role, bytes: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut rest = bytes;

@@ -1,4 +1,4 @@
-//! The last handle to go closes the client, and whoever waits for a change of it is woken.
+//! The client closes with its last handle, and tasks that wait for a change of the client are woken.
 
 use loom::future::block_on;
 use loom::thread;

@@ -1,4 +1,4 @@
-//! A client that is driven in a model, and a server that grants everything.
+//! A client in a model, and a server that accepts everything.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -9,7 +9,7 @@ use multiwa_ws_core::session::{Action, ClientConfig, ClientSession, DisconnectRe
 use multiwa_ws_driver::drive::Driver;
 use multiwa_ws_driver::{Client, Clock, Overflow, QueueConfig, Updates};
 
-/// A clock that stands still.
+/// A clock that always returns the same time.
 pub(crate) struct Still;
 
 impl Clock for Still {
@@ -20,10 +20,10 @@ impl Clock for Still {
 
 const NOW: Instant = Instant::from_nanos(1 << 40);
 
-/// How often a thread that could go on is left, at most.
+/// The maximum number of preemptions: switches away from a thread that could continue.
 const PREEMPTIONS: usize = 2;
 
-/// Runs `model` in every order of its steps.
+/// Runs `model` in every order of its steps, up to [`PREEMPTIONS`].
 pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(PREEMPTIONS);
@@ -34,11 +34,11 @@ pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
 /// The driver of a client, with its server.
 pub(crate) struct Driven {
     driver: Driver<ClientSession>,
-    /// What the server has sent and the client has not read.
+    /// Messages that the server has sent and the client has not read.
     incoming: VecDeque<String>,
 }
 
-/// A client that waits for the greeting of its server.
+/// A client that waits for the `ack` of its connection.
 pub(crate) fn opened(events: usize) -> (Driven, Client<Still>, Updates<Still>) {
     let session = ClientSession::new(ClientConfig::default(), [7; 32]);
     let queue = QueueConfig { events, overflow: Overflow::Wait, ..QueueConfig::default() };
@@ -55,7 +55,7 @@ pub(crate) fn opened(events: usize) -> (Driven, Client<Still>, Updates<Still>) {
     (Driven { driver, incoming }, client, updates)
 }
 
-/// A client that is ready and subscribed, whose server has published `published` events.
+/// A client that is ready and subscribed. Its server has published `published` events.
 pub(crate) fn subscribed(events: usize, published: usize) -> (Driven, Client<Still>, Updates<Still>) {
     let (mut driven, client, updates) = opened(events);
     let request = client.subscribe("p", ["e"]);
@@ -67,12 +67,13 @@ pub(crate) fn subscribed(events: usize, published: usize) -> (Driven, Client<Sti
 }
 
 impl Driven {
-    /// Drives the client until it is over.
+    /// Drives the client until it has closed.
     pub(crate) fn drive(mut self) -> impl Future<Output = ()> {
         poll_fn(move |cx| if self.turn(cx.waker()) { Poll::Ready(()) } else { Poll::Pending })
     }
 
-    /// Does all there is to do, as a binding does: it locks the client for one step after the other. Whether the client is over.
+    /// Does all pending work, like a binding: it locks the client for one step after the other. Returns whether the
+    /// client has closed.
     fn turn(&mut self, waker: &Waker) -> bool {
         loop {
             let mut turn = self.driver.turn(waker);

@@ -1,4 +1,4 @@
-//! Each request ends exactly once, and whoever waits for it is woken.
+//! Each request ends exactly once, and the task that waits for it is woken.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -21,7 +21,7 @@ fn requests_of_two_threads_are_both_answered() {
             thread::spawn(move || {
                 let mut request = client.ping();
                 assert_eq!(block_on(&mut request), Ok(Duration::ZERO));
-                // It stays so.
+                // The result does not change.
                 assert_eq!(block_on(&mut request), Ok(Duration::ZERO));
             })
         });
@@ -101,7 +101,7 @@ fn a_request_of_the_thread_that_leaves_updates_unread_ends() {
             assert_eq!(block_on(&mut request), Err(RequestError::UpdatesUnread));
             assert!(block_on(updates.next_event()).is_some());
             assert!(block_on(updates.next_event()).is_some());
-            // It ended, whatever the server says later.
+            // The result does not change, even if the server answers later.
             assert_eq!(block_on(&mut request), Err(RequestError::UpdatesUnread));
         });
         block_on(driven.drive());
@@ -114,7 +114,7 @@ fn a_full_queue_that_is_dropped_holds_up_no_request() {
     explore(|| {
         let (driven, client, mut updates) = subscribed(1, 2);
         let reader = thread::spawn(move || {
-            // So that it is known who takes updates.
+            // This shows the client which thread takes updates.
             assert!(block_on(updates.next_event()).is_some());
             let asking = thread::spawn(move || assert_eq!(block_on(client.ping()), Ok(Duration::ZERO)));
             drop(updates);

@@ -1,4 +1,4 @@
-//! Whoever waits for an update is woken by the next one, and the driver by room in a full queue.
+//! A task that waits for an update is woken by the next one. The driver is woken by room in a full queue.
 
 use std::pin::pin;
 use std::task::{Context, Waker};

@@ -1,4 +1,5 @@
-//! The allocator: one arena of fixed size for each peer, so that the memory of each is limited and measured by itself.
+//! The allocator: one arena of fixed size for each peer, so that the memory of each peer is limited and measured
+//! separately.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::{Cell, UnsafeCell};
@@ -6,24 +7,24 @@ use core::ptr::{self, NonNull};
 
 use linked_list_allocator::Heap;
 
-/// Bytes that one peer may hold: with more the program fails.
+/// The maximum number of bytes for one peer. The program fails beyond it.
 pub(crate) const SIZE: usize = 16 * 1024;
 
-/// Whose memory it is.
+/// The owner of an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     Client,
     Server,
 }
 
-/// The global allocator: it serves whoever [`Arenas::within`] names, and refuses to allocate for nobody.
+/// The global allocator. It allocates for the owner that [`Arenas::within`] sets, and refuses if there is none.
 pub(crate) struct Arenas {
     client: Arena,
     server: Arena,
     current: Cell<Option<Owner>>,
 }
 
-// SAFETY: the program has one thread and no signal handler, so nothing is ever shared.
+// SAFETY: the program has one thread and no signal handler, so threads never share it.
 unsafe impl Sync for Arenas {}
 
 impl Arenas {
@@ -31,7 +32,7 @@ impl Arenas {
         Self { client: Arena::new(), server: Arena::new(), current: Cell::new(None) }
     }
 
-    /// Runs `work`, whose allocations are charged to `owner`.
+    /// Runs `work` and counts its allocations for `owner`.
     pub(crate) fn within<R>(&self, owner: Owner, work: impl FnOnce() -> R) -> R {
         let before = self.current.replace(Some(owner));
         let result = work();
@@ -39,12 +40,12 @@ impl Arenas {
         result
     }
 
-    /// The bytes that `owner` holds.
+    /// The bytes that `owner` holds now.
     pub(crate) fn used(&self, owner: Owner) -> usize {
         self.arena(owner).used.get()
     }
 
-    /// The most bytes that `owner` ever held at once.
+    /// The maximum number of bytes that `owner` held at once.
     pub(crate) fn peak(&self, owner: Owner) -> usize {
         self.arena(owner).peak.get()
     }
@@ -57,7 +58,7 @@ impl Arenas {
     }
 }
 
-// SAFETY: every pointer comes from the heap of one arena and goes back to that heap, with the layout that it came with.
+// SAFETY: every pointer comes from the heap of one arena and returns to that heap, with its original layout.
 unsafe impl GlobalAlloc for Arenas {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.current.get().map_or(ptr::null_mut(), |owner| self.arena(owner).alloc(layout))
@@ -65,7 +66,7 @@ unsafe impl GlobalAlloc for Arenas {
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         let arena = if self.client.contains(pointer) { &self.client } else { &self.server };
-        // SAFETY: the caller of `dealloc` promises the same, and the arena is the one that the pointer lies in.
+        // SAFETY: the caller of `dealloc` guarantees the same, and the pointer is inside this arena.
         unsafe { arena.dealloc(pointer, layout) };
     }
 }
@@ -90,12 +91,12 @@ impl Arena {
         }
     }
 
-    /// Null when there is no room.
+    /// Null if there is no room.
     fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: there is one thread, and no reference to the heap outlives the method that made it.
         let heap = unsafe { &mut *self.heap.get() };
         if heap.size() == 0 {
-            // SAFETY: the arena is a static, so the memory is there for ever, and nothing else uses it.
+            // SAFETY: the arena is a static, so its memory is never freed, and nothing else uses it.
             unsafe { heap.init(self.memory.0.get().cast(), SIZE) };
         }
         let allocated = heap.allocate_first_fit(layout).map_or(ptr::null_mut(), NonNull::as_ptr);
@@ -104,12 +105,12 @@ impl Arena {
     }
 
     /// # Safety
-    /// [`Self::alloc`] returned `pointer` for this `layout`, and it was not given back since.
+    /// [`Self::alloc`] returned `pointer` for this `layout`, and it was not freed since.
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         let Some(pointer) = NonNull::new(pointer) else { return };
         // SAFETY: there is one thread, and no reference to the heap outlives the method that made it.
         let heap = unsafe { &mut *self.heap.get() };
-        // SAFETY: what the caller promises is what the heap asks for.
+        // SAFETY: the caller guarantees the requirements of the heap.
         unsafe { heap.deallocate(pointer, layout) };
         self.count(heap);
     }

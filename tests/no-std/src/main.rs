@@ -1,11 +1,11 @@
 //! Both roles of multiwa-ws-core in a program without std, in a fixed amount of memory.
 //!
-//! It proves by linking that neither core nor anything below it needs std: std brings a panic handler of its own, and the
-//! compiler refuses a program with two. It proves by running that both peers do their work within [`arena::SIZE`] bytes
-//! each, and prints what they took.
+//! It links, which proves that neither core nor its dependencies need std: std has its own panic handler, and the
+//! compiler refuses a program with two. It runs, which proves that both peers need at most [`arena::SIZE`] bytes each.
+//! It prints how much they used.
 //!
-//! `unsafe` is allowed here and nowhere else in the project, for what std would do: the allocator, the panic handler, the
-//! entry point. What drives the peers, in [`mod@session`], is safe.
+//! Only this program of the project may use `unsafe`, for the parts that std would provide: the allocator, the panic
+//! handler, the entry point. The code that drives the peers, in [`mod@session`], is safe.
 #![no_std]
 #![no_main]
 
@@ -20,15 +20,15 @@ use arena::{Arenas, Owner};
 #[global_allocator]
 static ARENAS: Arenas = Arenas::new();
 
-/// What the C start-up code calls.
+/// The C start-up code calls this function.
 ///
-/// The name is the one that code knows, and nothing else in the program has it.
+/// The start-up code requires this name, and nothing else in the program has it.
 #[unsafe(no_mangle)]
 extern "C" fn main() -> i32 {
     let idle = session::run(&ARENAS);
     for (owner, idle) in [(Owner::Client, idle.client), (Owner::Server, idle.server)] {
         let peak = ARENAS.peak(owner);
-        // Nobody reads on: that is no failure of the peers.
+        // If nobody reads the output, the peers have not failed.
         _ = writeln!(Output::stdout(), "{owner:?}: {peak} bytes at most, {idle} while the connection is idle");
     }
     0
@@ -37,15 +37,16 @@ extern "C" fn main() -> i32 {
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     _ = writeln!(Output::stderr(), "{info}");
-    // SAFETY: it takes nothing and does not return.
+    // SAFETY: it has no arguments and does not return.
     unsafe { abort() }
 }
 
-/// The alloc that Rust comes with is built to unwind, and asks for this. Nothing here unwinds: it is never called.
+/// The precompiled alloc crate supports unwinding and requires this symbol. Nothing here unwinds, so it is never
+/// called.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
-/// As [`rust_eh_personality`].
+/// Like [`rust_eh_personality`].
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume() {}
 
@@ -55,7 +56,7 @@ unsafe extern "C" {
     fn write(file: i32, bytes: *const u8, len: usize) -> isize;
 }
 
-/// A file descriptor as a place to print to.
+/// A file descriptor for formatted output.
 struct Output(i32);
 
 impl Output {

@@ -1,4 +1,4 @@
-//! A whole session between a client and a server in memory, the way a device with buffers of its own would drive them.
+//! A whole session between a client and a server in memory, driven like on a device with its own buffers.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -15,13 +15,13 @@ use multiwa_ws_core::{Instant, WallClock};
 
 use crate::arena::{Arenas, Owner};
 
-/// What each peer held while the connection was open and nothing happened.
+/// The memory of each peer while the connection was open and idle.
 pub(crate) struct Idle {
     pub(crate) client: usize,
     pub(crate) server: usize,
 }
 
-/// Connects, subscribes, delivers an event, pings and closes. A peer that does anything else than expected is a panic.
+/// Connects, subscribes, delivers an event, pings and closes. Panics if a peer does anything unexpected.
 pub(crate) fn run(arenas: &Arenas) -> Idle {
     let mut pair = Pair::new(arenas);
     pair.connect();
@@ -40,7 +40,7 @@ pub(crate) fn run(arenas: &Arenas) -> Idle {
     pair.exchange();
     assert_eq!(pair.seen.pongs, 1);
 
-    // After a silence each side pings in its own way, and each ping is answered.
+    // After a time without traffic, each side pings in its own way, and each ping is answered.
     pair.sleep(Duration::from_secs(30));
     pair.exchange();
     pair.sleep(Duration::from_secs(10));
@@ -67,7 +67,7 @@ struct Pair<'a> {
     seen: Seen,
 }
 
-/// How often each thing happened.
+/// How often each event happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Seen {
     connected: u32,
@@ -125,7 +125,7 @@ impl<'a> Pair<'a> {
         self.arenas.within(Owner::Server, || self.server.handle_timeout(self.now));
     }
 
-    /// RFC 6455 section 7.1.1: the server ends the transport first, then the client drops it.
+    /// RFC 6455 section 7.1.1: the server closes the transport first, then the client drops it.
     fn close(&mut self) {
         self.with_client(|client, now| client.commands().close(now));
         self.exchange();
@@ -142,7 +142,7 @@ impl<'a> Pair<'a> {
         self.arenas.within(Owner::Server, || drop((self.server, self.hub)));
     }
 
-    /// Hands bytes to and fro until neither peer has anything to say.
+    /// Exchanges bytes until neither peer has anything to send.
     fn exchange(&mut self) {
         let arenas = self.arenas;
         loop {
@@ -154,7 +154,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Reads, then writes; whether it wrote anything.
+    /// Reads, then writes. Returns whether it wrote anything.
     fn client_turn(&mut self) -> bool {
         let Self { client, seen, now, .. } = self;
         let mut input = self.down.contents();
@@ -186,7 +186,7 @@ impl<'a> Pair<'a> {
         written > 0
     }
 
-    /// Reads, then writes; whether it wrote anything.
+    /// Reads, then writes. Returns whether it wrote anything.
     fn server_turn(&mut self) -> bool {
         let Self { server, hub, seen, now, .. } = self;
         let mut input = self.up.contents();
@@ -230,7 +230,7 @@ impl Seen {
     }
 }
 
-/// Bytes on their way, in a buffer smaller than most messages.
+/// Bytes in transit, in a buffer smaller than most messages.
 struct Buffer {
     bytes: [u8; 64],
     len: usize,
@@ -245,7 +245,7 @@ impl Buffer {
         &mut self.bytes[..self.len]
     }
 
-    /// Copies as many bytes as there is room for and returns their number.
+    /// Copies as many bytes as there is room for, and returns their number.
     fn append(&mut self, slices: &[&[u8]]) -> usize {
         let before = self.len;
         for slice in slices {

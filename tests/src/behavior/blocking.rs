@@ -1,4 +1,4 @@
-//! The blocking binding as scenarios see it.
+//! The adapter between scenarios and the blocking binding.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -39,7 +39,7 @@ struct BlockingClient {
 }
 
 impl BlockingClient {
-    /// What `call` returns, if it does so in time.
+    /// The result of `call`, if it returns in time.
     #[track_caller]
     fn within<T: Send + 'static>(
         &self,

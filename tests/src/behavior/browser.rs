@@ -16,13 +16,13 @@ use crate::process::{Program, workspace_root};
 /// The URL that the document's code connects to.
 const DOCUMENTED_URL: &str = "ws://localhost:3001/ws?apiKey=YOUR_API_KEY";
 
-/// What a page needs so that the test sees its console: each call is posted back, one after the other.
+/// The script of the page that shows its console to the test. It posts each call back, one after the other.
 const CONSOLE: &str = "let posted = Promise.resolve();
 console.log = (...said) => {
   posted = posted.then(() => fetch('/console', { method: 'POST', body: JSON.stringify(said) }));
 };";
 
-/// A place on the loopback that a page comes from: its origin.
+/// An address on loopback that serves the page: the origin of the page.
 #[derive(Debug)]
 pub struct PageServer {
     listener: TcpListener,
@@ -30,10 +30,10 @@ pub struct PageServer {
 }
 
 impl PageServer {
-    /// On a free port.
+    /// A server on a free port.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Errors of the operating system.
     pub fn new() -> Outcome<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -46,10 +46,10 @@ impl PageServer {
         format!("http://{}", self.address)
     }
 
-    /// Opens the document's page in Chromium. Its code is as it was published, but for the URL.
+    /// Opens the document's page in Chromium. Only the URL differs from the published code.
     ///
     /// # Errors
-    /// When Chromium cannot be started.
+    /// If Chromium cannot be started.
     pub fn open(self, url: &str) -> Outcome<Browser> {
         let code = std::fs::read_to_string(workspace_root().join("tests/js/client.js"))?;
         same(code.matches(DOCUMENTED_URL).count(), 1)?;
@@ -72,7 +72,7 @@ impl PageServer {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
-            // Headless Chromium ends with its page unless it can be controlled.
+            // Headless Chromium ends with its page unless it is under remote control.
             "--remote-debugging-port=0",
         ]);
         command.arg(format!("--user-data-dir={}", profile.path().display())).arg(origin);
@@ -80,20 +80,20 @@ impl PageServer {
     }
 }
 
-/// A browser with one page. Dropped, it ends.
+/// A browser with one page. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct Browser {
     _program: Program,
     console: Receiver<Vec<Value>>,
-    /// Empty when it starts, and gone after it.
+    /// An empty profile folder, removed after the browser ends.
     _profile: TempDir,
 }
 
 impl Browser {
-    /// What the page writes to its console next.
+    /// The next call that the page writes to its console.
     ///
     /// # Errors
-    /// When it writes nothing in time.
+    /// If the page writes nothing in time.
     pub fn console(&self) -> Outcome<Vec<Value>> {
         self.console.recv_timeout(LIMIT).map_err(|_| Failure::new("the page writes nothing to its console"))
     }
@@ -107,7 +107,7 @@ fn serve(listener: &TcpListener, page: &Arc<str>, console: &Sender<Vec<Value>>) 
     }
 }
 
-/// Answers one request: the page to a GET, and nothing to what the page posts.
+/// Answers one request: a GET gets the page, and a post gets an empty answer.
 fn answer(mut stream: TcpStream, page: &str, console: &Sender<Vec<Value>>) -> Outcome {
     stream.set_read_timeout(Some(LIMIT))?;
     let mut reader = BufReader::new(stream.try_clone()?);
@@ -118,7 +118,7 @@ fn answer(mut stream: TcpStream, page: &str, console: &Sender<Vec<Value>>) -> Ou
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
         let mut said = vec![0; length.parse()?];
         reader.read_exact(&mut said)?;
-        // Nobody listens any more: the browser ends soon.
+        // The receiver was dropped, so the browser ends soon.
         let _ = console.send(serde_json::from_slice(&said)?);
         ""
     } else {

@@ -1,4 +1,4 @@
-//! A client of any binding, as scenarios see it.
+//! A client of any binding, with the interface that scenarios use.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use multiwa_ws_driver::ClientTls;
 
 use super::{Failure, NEVER, Outcome, same};
 
-/// A binding's client.
+/// The client of a binding.
 pub trait ClientBinding: Sync {
     /// Its name in the table.
     fn name(&self) -> &'static str;
@@ -19,47 +19,47 @@ pub trait ClientBinding: Sync {
     /// Starts a client that connects as `setup` says.
     ///
     /// # Errors
-    /// When the client cannot be built.
+    /// If the client cannot be built.
     fn start(&self, setup: &ClientSetup) -> Outcome<Box<dyn Client>>;
 }
 
-/// How a client is set up.
+/// The settings of a client.
 #[derive(Clone, Debug)]
 pub struct ClientSetup {
     /// The URL.
     pub url: String,
-    /// The key of each attempt; the last one stays.
+    /// The keys, one for each attempt. Later attempts use the last one.
     pub keys: Vec<String>,
-    /// The profiles that are subscribed to from the start, each with its events.
+    /// The initial subscriptions: profiles with their events.
     pub subscriptions: Vec<(String, Vec<String>)>,
-    /// Everything that core lets set.
+    /// The settings of core.
     pub config: Config,
-    /// How many events are held for the application.
+    /// The number of unread events that the client holds.
     pub capacity: usize,
-    /// What happens to more of them.
+    /// The policy for more unread events.
     pub overflow: Overflow,
-    /// Whether `permessage-deflate` is offered, by a binding that has it.
+    /// Whether the client offers `permessage-deflate`, if the binding supports it.
     pub compression: bool,
-    /// What `wss` URLs are dialed with.
+    /// The TLS settings for `wss` URLs.
     pub tls: Option<ClientTls>,
 }
 
-/// What happens to events that the application does not take.
+/// The policy for events that the application does not read.
 #[derive(Clone, Copy, Debug)]
 pub enum Overflow {
-    /// Reading waits.
+    /// The client stops reading.
     Wait,
-    /// The oldest is dropped.
+    /// The client drops the oldest event.
     DropOldest,
-    /// The newest is dropped.
+    /// The client drops the newest event.
     DropNewest,
     /// The client closes.
     Close,
 }
 
 impl ClientSetup {
-    /// A client of `url` that tries a lost connection again within milliseconds. No deadline of its own passes within the
-    /// limit of the suite, so that none hides a fault.
+    /// A client of `url` that reconnects within milliseconds. Its own deadlines are longer than the limit of the suite,
+    /// so that they hide no fault.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         let mut config = Config::default();
@@ -86,7 +86,7 @@ impl ClientSetup {
         }
     }
 
-    /// With this key.
+    /// Sets the key.
     #[must_use]
     pub fn key(mut self, key: &str) -> Self {
         self.keys.push(key.to_owned());
@@ -94,77 +94,77 @@ impl ClientSetup {
     }
 }
 
-/// A running client. Each method waits for its end, within the limit of the suite.
+/// A running client. Each method blocks until it is done, within the limit of the suite.
 pub trait Client: Send {
-    /// Waits until it is ready for the first time, or over.
+    /// Waits until the client is ready for the first time, or has ended.
     ///
     /// # Errors
-    /// When neither came in time.
+    /// If neither happens in time.
     fn ready(&self) -> Outcome<Result<(), NotReady>>;
 
     /// Subscribes.
     ///
     /// # Errors
-    /// When the request did not end in time.
+    /// If the request does not end in time.
     fn subscribe(&self, profile: &str, events: &[&str]) -> Outcome<Answer>;
 
-    /// Ends the subscription of a profile, or every one.
+    /// Unsubscribes from a profile, or from all of them.
     ///
     /// # Errors
-    /// When the request did not end in time.
+    /// If the request does not end in time.
     fn unsubscribe(&self, profile: Option<&str>) -> Outcome<Answer>;
 
     /// Measures a round trip.
     ///
     /// # Errors
-    /// When the request did not end in time.
+    /// If the request does not end in time.
     fn ping(&self) -> Outcome<Answer>;
 
-    /// The next thing that it tells; `None` after its end.
+    /// The next update. `None` after the client has ended.
     ///
     /// # Errors
-    /// When nothing came in time.
+    /// If no update arrives in time.
     fn next(&mut self) -> Outcome<Option<Told>>;
 
-    /// Closes it for good.
+    /// Closes the client permanently.
     ///
     /// # Errors
-    /// When it was not closed in time.
+    /// If the client does not close in time.
     fn close(&self) -> Outcome;
 
-    /// What it knows now.
+    /// The current status.
     fn status(&self) -> Status;
 }
 
 /// Why a client ended before it was ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotReady {
-    /// How the last attempt ended; `None` when the application closed.
+    /// How the last attempt ended. `None` if the application closed the client.
     pub reason: Option<DisconnectReason>,
-    /// The error, as a person would read it.
+    /// The error message.
     pub text: String,
 }
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The server did as asked.
+    /// The server did it.
     Done,
-    /// The server refused: its text, and its code if it sends one.
+    /// The server refused: its message, and its code if it sends one.
     Refused(String, Option<String>),
-    /// The server holds one profile, and another one stands.
+    /// The server supports one profile only, and another profile is subscribed.
     SetsUnsupported,
     /// A later subscription displaced this one.
     Displaced,
-    /// No answer in time.
+    /// The server did not answer in time.
     TimedOut,
-    /// The connection was lost before.
+    /// The connection was lost before the answer.
     ConnectionLost,
-    /// Refused before anything was sent.
+    /// The client refused before it sent anything.
     Command(String),
 }
 
-/// What a client tells.
+/// An update of a client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
     /// An event.
@@ -173,36 +173,36 @@ pub enum Told {
     Notification(Envelope<'static>),
     /// A message of an unknown type.
     Unknown(Envelope<'static>),
-    /// An `error` that answers nothing: its text.
+    /// An `error` that belongs to no request: its message.
     Error(String),
-    /// Something that is no JSON.
+    /// A message that is not JSON.
     Invalid(JsonError),
-    /// What happened to the connection.
+    /// A lifecycle event.
     Lifecycle(LifecycleEvent),
 }
 
-/// What a client knows.
+/// The status of a client.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// Where it stands.
+    /// The state of the connection.
     pub state: ClientState,
     /// Attempts since the last stable connection.
     pub attempt: u32,
     /// The latest round trip.
     pub round_trip: Option<Duration>,
-    /// What is subscribed to.
+    /// The active subscriptions.
     pub active: SubscriptionSet,
-    /// Events that its filter dropped.
+    /// Events that the client's filter dropped.
     pub filtered: u64,
-    /// Events that its queue dropped.
+    /// Events that the client's queue dropped.
     pub dropped: u64,
 }
 
 impl dyn Client + '_ {
-    /// The next thing told in which `desired` finds something; what comes before is passed over.
+    /// The first update for which `desired` returns a value. Skips the updates before it.
     ///
     /// # Errors
-    /// When nothing such came in time, or the client ended.
+    /// If no such update arrives in time, or if the client ends.
     #[track_caller]
     pub fn find<T>(&mut self, mut desired: impl FnMut(&Told) -> Option<T>) -> Outcome<T> {
         let mut passed = Vec::new();
@@ -215,19 +215,19 @@ impl dyn Client + '_ {
         }
     }
 
-    /// Waits until it is ready, and nothing that it wanted has failed.
+    /// Waits until the client is ready, and all its subscriptions have succeeded.
     ///
     /// # Errors
-    /// When it is over instead.
+    /// If the client ends instead.
     #[track_caller]
     pub fn connected(&self) -> Outcome {
         same(self.ready()?, Ok::<_, NotReady>(()))
     }
 
-    /// Subscribes, which has to be acknowledged.
+    /// Subscribes, and expects the acknowledgement.
     ///
     /// # Errors
-    /// When it is not.
+    /// If it is not acknowledged.
     #[track_caller]
     pub fn subscribed(&self, profile: &str, events: &[&str]) -> Outcome {
         same(self.subscribe(profile, events)?, Answer::Done)
@@ -236,7 +236,7 @@ impl dyn Client + '_ {
     /// The data of the next event.
     ///
     /// # Errors
-    /// When none came.
+    /// If none arrives.
     #[track_caller]
     pub fn data(&mut self) -> Outcome<String> {
         self.find(|told| match told {
@@ -245,10 +245,10 @@ impl dyn Client + '_ {
         })
     }
 
-    /// Why it goes to wait for another attempt.
+    /// The reason for which the client waits for another attempt.
     ///
     /// # Errors
-    /// When it does not.
+    /// If the client does not wait for one.
     #[track_caller]
     pub fn reason(&mut self) -> Outcome<DisconnectReason> {
         self.find(|told| match told {
@@ -257,10 +257,10 @@ impl dyn Client + '_ {
         })
     }
 
-    /// Waits until it is ready again with all that it wants, and has told the gap.
+    /// Waits until the client is ready again with all its subscriptions, and has reported the gap.
     ///
     /// # Errors
-    /// When it is not, or tells of none.
+    /// If it does not become ready, or reports no gap.
     #[track_caller]
     pub fn back(&mut self) -> Outcome<Gap> {
         let (failed, gap) = self.find(|told| match told {
@@ -271,10 +271,10 @@ impl dyn Client + '_ {
         Ok(gap)
     }
 
-    /// Why it ended. Nothing may come after that.
+    /// The reason for which the client ended. No update may come after it.
     ///
     /// # Errors
-    /// When it has not ended.
+    /// If the client has not ended.
     #[track_caller]
     pub fn end(&mut self) -> Outcome<CloseCause> {
         let cause = self.find(|told| match told {

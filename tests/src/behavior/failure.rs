@@ -1,16 +1,16 @@
-//! How a scenario fails: with a text that says what was seen and where.
+//! The failure of a scenario: a message that says what was observed and where.
 
 use std::fmt::{self, Debug};
 use std::panic::Location;
 
-/// Why a scenario failed. Every error becomes one by `?`.
+/// Why a scenario failed. `?` converts every error into it.
 pub struct Failure(String);
 
-/// What a step of a scenario gives.
+/// The result of a step of a scenario.
 pub type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
-    /// A failure that says `text`.
+    /// A failure with the message `text`.
     #[track_caller]
     pub fn new(text: impl fmt::Display) -> Self {
         Self(format!("{text} ({})", Location::caller()))
@@ -36,19 +36,19 @@ impl Debug for Failure {
     }
 }
 
-/// Goes on only if `condition` holds.
+/// Returns an error unless `condition` holds.
 ///
 /// # Errors
-/// What `otherwise` says.
+/// The message that `otherwise` returns.
 #[track_caller]
 pub fn ensure(condition: bool, otherwise: impl FnOnce() -> String) -> Outcome {
     if condition { Ok(()) } else { Err(Failure::new(otherwise())) }
 }
 
-/// Goes on only if `seen` is what was `expected`.
+/// Returns an error unless `seen` equals `expected`.
 ///
 /// # Errors
-/// Both of them.
+/// A failure that shows both values.
 #[track_caller]
 pub fn same<T: Debug + PartialEq<U>, U: Debug>(seen: T, expected: U) -> Outcome {
     if seen == expected { Ok(()) } else { Err(Failure::new(format!("seen {seen:?}, expected {expected:?}"))) }

@@ -1,15 +1,16 @@
-//! One suite over all bindings and both roles: what its scenarios are written against.
+//! The test kit of one suite over all bindings and both roles.
 //!
-//! - [`client`]: a client of any binding, and [`server`]: a server of any binding, as scenarios see them. [`driver`] and
-//!   [`blocking`] fit the bindings to these traits, and are the only places that know their API.
-//! - [`peer`]: whole servers for clients to talk to: ours, and those of other libraries, which are [`programs`].
-//! - [`scripted`]: servers whose every step a scenario writes, such as no correct server takes.
-//! - [`raw`]: clients that send and show messages as they are, for servers to talk to.
+//! - [`client`]: a client of any binding, and [`server`]: a server of any binding, with the interface that scenarios
+//!   use. [`driver`] and [`blocking`] adapt the bindings to these traits. No other module depends on the API of a
+//!   binding.
+//! - [`peer`]: complete servers for clients to connect to: ours, and those of other libraries, which are [`programs`].
+//! - [`scripted`]: servers that follow a script of the scenario, including steps that no correct server takes.
+//! - [`raw`]: clients for servers to talk to, which send and receive messages unchanged.
 //! - [`browser`]: the page of the source document in Chromium.
 //! - [`tls`]: certificates for all of them.
-//! - [`report`]: runs scenarios by binding and prints what they found as a table.
+//! - [`report`]: runs scenarios by binding and prints the results as a table.
 //!
-//! Everything here blocks, and every wait is bounded by [`LIMIT`]: only a failing scenario takes that long.
+//! All calls here block, and [`LIMIT`] bounds every wait. Only a failing scenario takes that long.
 
 pub mod blocking;
 pub mod browser;
@@ -28,16 +29,16 @@ use std::time::{Duration, Instant};
 
 pub use failure::{Failure, Outcome, ensure, same};
 
-/// Longer than any step takes, however busy the machine is.
+/// Longer than any step takes, even on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// A deadline that does not pass.
+/// A deadline that does not pass during the test.
 pub const NEVER: Duration = Duration::from_secs(3_600);
 
-/// Asks `condition` again and again until it gives something.
+/// Calls `condition` repeatedly until it returns a value.
 ///
 /// # Errors
-/// When it gave nothing within [`LIMIT`]; `what` was waited for.
+/// If it returns no value within [`LIMIT`]. The message names `what`.
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> Outcome<T> {
     let deadline = Instant::now() + LIMIT;
     loop {

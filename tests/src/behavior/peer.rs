@@ -1,4 +1,4 @@
-//! Whole servers for clients to talk to.
+//! Complete servers for clients to connect to.
 
 use super::programs::{Library, ServerProgram};
 use super::server::{Server, ServerBinding, ServerSetup};
@@ -8,27 +8,27 @@ use super::{Failure, LIMIT, Outcome, wait_for};
 /// A kind of server.
 #[derive(Clone, Copy)]
 pub enum PeerKind {
-    /// One of ours.
+    /// A server of this project.
     Ours(&'static dyn ServerBinding),
-    /// One that another library makes, as deployed: it knows no subscription sets and sends no error codes.
+    /// A server of another library, as deployed: it does not support subscription sets and sends no error codes.
     Plain(Library),
 }
 
-/// How it is set up.
+/// The settings of the server.
 #[derive(Clone, Debug)]
 pub struct PeerSetup {
-    /// The keys that let clients in; without any, every client is let in.
+    /// The keys that clients must send. If there are none, every client is accepted.
     pub keys: Vec<String>,
-    /// Whether ours knows subscription sets.
+    /// Whether a server of this project supports subscription sets.
     pub sets: bool,
-    /// Whether it compresses.
+    /// Whether the server compresses.
     pub compression: bool,
-    /// What it shows to clients over TLS; without, it speaks plain text.
+    /// The TLS certificate of the server. `None`: the server uses plain TCP.
     pub tls: Option<Certificates>,
 }
 
 impl PeerSetup {
-    /// One that lets in who shows `key`.
+    /// A server that accepts clients with the key `key`.
     #[must_use]
     pub fn with_key(key: &str) -> Self {
         Self { keys: vec![key.to_owned()], ..Self::default() }
@@ -57,16 +57,16 @@ impl PeerKind {
         }
     }
 
-    /// Whether it is a program that has to be installed.
+    /// Whether it is a program that must be installed.
     #[must_use]
     pub const fn is_external(&self) -> bool {
         matches!(self, Self::Plain(_))
     }
 
-    /// Starts one.
+    /// Starts a server.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If the server does not start.
     pub fn start(&self, setup: &PeerSetup) -> Outcome<Box<dyn Peer>> {
         match self {
             Self::Ours(binding) => {
@@ -88,47 +88,47 @@ pub trait Peer: Send {
     /// Where clients connect to.
     fn url(&self) -> String;
 
-    /// Publishes an event whose data is JSON to whoever subscribes to it.
+    /// Publishes an event whose data is JSON to its subscribers.
     ///
     /// # Errors
-    /// When it cannot.
+    /// If it cannot publish.
     fn publish(&mut self, event: &str, profile: Option<&str>, data: &str) -> Outcome;
 
-    /// Lets clients in with these keys alone, and closes the others with 1008.
+    /// Accepts only clients with these keys from now on, and closes the other connections with 1008.
     ///
     /// # Errors
-    /// When it cannot.
+    /// If it cannot.
     fn replace_keys(&mut self, keys: &[&str]) -> Outcome;
 
-    /// Closes every connection with 1001, and is back at the same address.
+    /// Closes every connection with 1001, and starts again at the same address.
     ///
     /// # Errors
-    /// When it is not.
+    /// If it does not start again.
     fn go_away(&mut self) -> Outcome;
 
-    /// Drops every connection without a word, and is back at the same address.
+    /// Drops every connection without a Close frame, and starts again at the same address.
     ///
     /// # Errors
-    /// When it is not.
+    /// If it does not start again.
     fn crash(&mut self) -> Outcome;
 
-    /// The code that the first client to leave had in its Close frame.
+    /// The code in the Close frame of the first client that left.
     ///
     /// # Errors
-    /// When none has left.
+    /// If no client has left.
     fn left_with(&mut self) -> Outcome<u16>;
 
     /// Whether `permessage-deflate` is in use on the connection.
     ///
     /// # Errors
-    /// When nothing is known.
+    /// If this is unknown.
     fn compresses(&mut self) -> Outcome<bool>;
 }
 
 struct OurPeer {
     binding: &'static dyn ServerBinding,
     setup: ServerSetup,
-    /// `None` while it is started anew.
+    /// `None` during a restart.
     server: Option<Box<dyn Server>>,
 }
 
@@ -139,7 +139,7 @@ impl OurPeer {
 
     fn start_again(&mut self) -> Outcome {
         self.server = None;
-        // The listener of the one before may still be on its way out.
+        // The previous listener may not be closed yet.
         self.server = Some(wait_for("its address", || self.binding.start(&self.setup).ok())?);
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! Servers and clients that other libraries make: programs beside this workspace, told what to do line by line.
+//! Servers and clients of other libraries: programs outside of this workspace, controlled line by line.
 //!
-//! `tests/js` and `tests/python` hold them; `CONTRIBUTING.md` says how to install what they need. Each line that they read
-//! or write is one JSON object.
+//! They are in `tests/js` and `tests/python`. `CONTRIBUTING.md` says how to install their dependencies. Each line that
+//! they read or write is one JSON object.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::tls::HOST;
 use super::{Failure, LIMIT, Outcome, ensure};
 use crate::process::{Program, Stream, workspace_root};
 
-/// A library for WebSocket in another language.
+/// A WebSocket library of another language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Library {
     /// `ws` for Node.js.
@@ -46,20 +46,20 @@ impl Library {
         Ok(Program::start(command)?)
     }
 
-    /// Connects to `url` with further headers.
+    /// Connects to `url` with additional headers.
     ///
     /// # Errors
-    /// When the client cannot be started.
+    /// If the client cannot be started.
     pub fn connect(self, url: &str, headers: &[(&str, &str)]) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
         self.connect_in(url, headers, &[])
     }
 
-    /// Connects to `url`, trusting an authority whose certificate is in a file.
+    /// Connects to `url` and trusts the authority whose certificate is in a file.
     ///
     /// # Errors
-    /// When the client cannot be started.
+    /// If the client cannot be started.
     pub fn connect_trusting(self, url: &str, authority: &Path) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
-        // Where Node.js and the OpenSSL of Python look for authorities.
+        // Node.js and the OpenSSL of Python read authorities from these variables.
         self.connect_in(url, &[], &[("NODE_EXTRA_CA_CERTS", authority), ("SSL_CERT_FILE", authority)])
     }
 
@@ -80,7 +80,7 @@ impl Library {
     }
 }
 
-/// What the next line says that the program writes, in which `desired` finds something.
+/// The value that `desired` finds in the first line of the program in which it finds one.
 fn hear<T>(program: &mut Program, mut desired: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
     let mut found = None;
     program.wait_for_line(LIMIT, |line| {
@@ -94,7 +94,7 @@ fn hear<T>(program: &mut Program, mut desired: impl FnMut(&Value) -> Option<T>) 
     found.ok_or_else(|| Failure::new("the program said nothing"))
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub struct ServerProgram {
     program: Program,
@@ -106,7 +106,7 @@ impl ServerProgram {
     /// Starts it on a free port.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If it does not start.
     pub fn start(library: Library, setup: &PeerSetup) -> Outcome<Self> {
         let tls = setup.tls.as_ref().map(|tls| json!({"certificate": tls.certificate, "key": tls.key}));
         let order = json!({"keys": setup.keys, "compression": setup.compression, "tls": tls});
@@ -119,7 +119,7 @@ impl ServerProgram {
         Ok(Self { program, url, left: VecDeque::new() })
     }
 
-    /// Has it do something, and waits until that is done.
+    /// Sends a command, and waits until the program has done it.
     fn order(&mut self, order: &Value) -> Outcome {
         self.program.write_line(&order.to_string())?;
         let left = &mut self.left;
@@ -130,7 +130,7 @@ impl ServerProgram {
     }
 }
 
-/// The close code or HTTP status that a member is.
+/// The close code or HTTP status in a member.
 fn code(said: &Value, member: &str) -> Option<u16> {
     said.get(member)?.as_u64()?.try_into().ok()
 }
@@ -174,12 +174,12 @@ impl Peer for ServerProgram {
     }
 }
 
-/// A client that runs.
+/// A running client.
 struct ClientProgram {
     program: Program,
-    /// Those of the 101 response.
+    /// The headers of the 101 response.
     headers: Value,
-    /// How the connection ended, if that was heard already.
+    /// How the connection ended, if the program has already reported it.
     end: Option<(u16, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! Clients that send and show messages as they are.
+//! Clients that send and receive messages unchanged.
 
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use super::programs::Library;
 use super::{Failure, LIMIT, Outcome};
 use crate::reference::RawFrame;
 
-/// What makes such clients.
+/// A kind of raw client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RawKind {
     /// The kit itself, over `tungstenite`.
@@ -23,7 +23,7 @@ pub enum RawKind {
     Program(Library),
 }
 
-/// A client that was not let in.
+/// A client that the server refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The HTTP status, if there was an answer.
@@ -32,37 +32,38 @@ pub struct Refused {
 
 /// An open connection to a server.
 pub trait RawClient: Send {
-    /// What a header of the 101 response says.
+    /// The value of a header of the 101 response.
     fn header(&self, name: &str) -> Option<String>;
 
     /// Sends a text message.
     ///
     /// # Errors
-    /// When it cannot.
+    /// If it cannot be sent.
     fn send(&mut self, text: &str) -> Outcome;
 
     /// The next text message.
     ///
     /// # Errors
-    /// When none comes.
+    /// If none arrives.
     fn text(&mut self) -> Outcome<String>;
 
     /// Begins the closing handshake.
     ///
     /// # Errors
-    /// When it cannot.
+    /// If the Close frame cannot be sent.
     fn close(&mut self, code: u16) -> Outcome;
 
-    /// Waits for the end of the connection: code and reason of the server's Close frame, 1006 if there was none.
+    /// Waits for the end of the connection. Returns code and reason of the server's Close frame, or 1006 if there was
+    /// none.
     ///
     /// # Errors
-    /// When it does not end.
+    /// If the connection does not end.
     fn end(&mut self) -> Outcome<(u16, String)>;
 
-    /// Sends a message and takes the next one, which is the answer.
+    /// Sends a message and returns the next one, which is the answer.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is no answer.
     fn ask(&mut self, text: &str) -> Outcome<Value> {
         self.send(text)?;
         Ok(serde_json::from_str(&self.text()?)?)
@@ -79,16 +80,16 @@ impl RawKind {
         }
     }
 
-    /// Whether it is a program that has to be installed.
+    /// Whether it is a program that must be installed.
     #[must_use]
     pub const fn is_external(self) -> bool {
         matches!(self, Self::Program(_))
     }
 
-    /// Connects to `url` with further headers.
+    /// Connects to `url` with additional headers.
     ///
     /// # Errors
-    /// When it could not even be tried.
+    /// If the connection attempt could not be made.
     pub fn connect(self, url: &str, headers: &[(&str, &str)]) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
         match self {
             Self::Kit => Ok(KitClient::connect(url, headers)?.map(|client| Box::new(client) as Box<dyn RawClient>)),
@@ -96,10 +97,10 @@ impl RawKind {
         }
     }
 
-    /// Connects to `url`, which has to let it in, and takes the `ack` of the connection.
+    /// Connects to `url`, expects to be accepted, and reads the `ack` of the connection.
     ///
     /// # Errors
-    /// When it does not.
+    /// If the server refuses.
     pub fn enter(self, url: &str) -> Outcome<Box<dyn RawClient>> {
         let mut client = self.connect(url, &[])?.map_err(|refused| Failure::new(format!("{refused:?}")))?;
         client.text()?;
@@ -115,10 +116,10 @@ pub struct KitClient {
 }
 
 impl KitClient {
-    /// Connects to `url` with further headers.
+    /// Connects to `url` with additional headers.
     ///
     /// # Errors
-    /// When the server cannot be reached.
+    /// If the server cannot be dialed.
     pub fn connect(url: &str, headers: &[(&str, &str)]) -> Outcome<Result<Self, Refused>> {
         let mut request = url.into_client_request()?;
         let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
@@ -135,10 +136,10 @@ impl KitClient {
         }
     }
 
-    /// Connects to `url`, which has to let it in, and takes the `ack` of the connection.
+    /// Connects to `url`, expects to be accepted, and reads the `ack` of the connection.
     ///
     /// # Errors
-    /// When it does not.
+    /// If the server refuses.
     pub fn enter(url: &str) -> Outcome<Self> {
         let mut client = Self::connect(url, &[])?.map_err(|refused| Failure::new(format!("{refused:?}")))?;
         client.text()?;
@@ -153,7 +154,7 @@ impl KitClient {
         self.bytes(&frame.masked([1, 2, 3, 4]).encode())
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     ///
     /// # Errors
     /// Those of the stream.
@@ -161,12 +162,12 @@ impl KitClient {
         Ok(self.stream().write_all(bytes)?)
     }
 
-    /// The stream below.
+    /// The underlying stream.
     pub fn stream(&mut self) -> &mut TcpStream {
         self.socket.get_mut()
     }
 
-    /// Has the connection end as one that broke, with RST, once this is dropped.
+    /// Resets the connection with RST when this is dropped.
     ///
     /// # Errors
     /// Those of the stream.
@@ -174,7 +175,7 @@ impl KitClient {
         Ok(socket2::SockRef::from(self.socket.get_ref()).set_linger(Some(Duration::ZERO))?)
     }
 
-    /// The message or Close frame that comes next; `None` at the end of the stream.
+    /// The next message or Close frame. `None` at the end of the stream.
     fn next(&mut self) -> Outcome<Option<Message>> {
         match self.socket.read() {
             Ok(message) => Ok(Some(message)),
@@ -186,10 +187,10 @@ impl KitClient {
     }
 }
 
-/// A stream to a server that waits for no answer for ever.
+/// A stream to a server, with a limit for each read and write.
 ///
 /// # Errors
-/// When the server cannot be reached.
+/// If the server cannot be dialed.
 pub fn open(address: SocketAddr) -> Outcome<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
@@ -229,7 +230,7 @@ impl RawClient for KitClient {
                     frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.as_str().to_owned()));
             }
         }
-        // A connection that broke has nothing to shut down.
+        // A broken connection cannot be shut down.
         let _ = self.stream().shutdown(Shutdown::Both);
         Ok(end)
     }

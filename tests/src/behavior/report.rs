@@ -1,5 +1,5 @@
-//! Runs scenarios by binding, and holds the table in the documentation against what they found. Runs the tests that start
-//! programs from outside of the workspace only when they are asked for.
+//! Runs scenarios by binding, and compares the table in the documentation with their results. Tests that start programs
+//! from outside of the workspace run only on request.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,13 +11,14 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use super::Outcome;
 use crate::process::workspace_root;
 
-/// Set, the table in the documentation is written anew.
+/// If this variable is set, the table in the documentation is written again.
 const UPDATE: &str = "UPDATE_DOCS";
 
-/// Set, the tests run that start programs from outside of the workspace. A program that is missing then fails its tests.
+/// If this variable is set, the tests that start programs from outside of the workspace run. They fail if a program is
+/// missing.
 const EXTERNAL: &str = "MULTIWA_WS_EXTERNAL";
 
-/// Trials at once. They wait more than they work.
+/// The number of concurrent trials. They mostly wait.
 const THREADS: usize = 12;
 
 /// A test that starts a program from outside of the workspace: ignored unless `MULTIWA_WS_EXTERNAL` is set.
@@ -25,7 +26,7 @@ pub fn external_trial(name: impl Into<String>, run: impl FnOnce() -> Result<(), 
     Trial::test(name, run).with_ignored_flag(std::env::var_os(EXTERNAL).is_none())
 }
 
-/// Runs the trials that the command line selects, and says so when it leaves some out.
+/// Runs the trials that the command line selects, and prints a message if some are left out.
 pub fn run(arguments: &Arguments, trials: Vec<Trial>) -> Conclusion {
     let conclusion = libtest_mimic::run(arguments, trials);
     if conclusion.num_ignored > 0 {
@@ -39,7 +40,7 @@ pub fn run(arguments: &Arguments, trials: Vec<Trial>) -> Conclusion {
 
 /// The trials of one table.
 pub struct Suite {
-    /// Which table of the page it is.
+    /// The name of the table on the page.
     table: &'static str,
     /// The bindings under test.
     columns: Vec<&'static str>,
@@ -48,7 +49,7 @@ pub struct Suite {
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What was seen, by row and column, with how many trials saw it.
+/// The results, by row and column, with the number of trials for each.
 type Seen = BTreeMap<(usize, &'static str), BTreeMap<String, usize>>;
 
 struct Row {
@@ -69,8 +70,8 @@ impl Suite {
         self.rows.push(Row { scenario, against: Vec::new() });
     }
 
-    /// Adds a trial to the row: the binding `column` and what it meets. What `run` returns is what an application sees.
-    /// A trial that is `external` starts a program from outside of the workspace.
+    /// Adds a trial to the row: the binding `column` and its peer `against`. `run` returns the text that an application
+    /// would observe. A trial that is `external` starts a program from outside of the workspace.
     pub fn trial(
         &mut self,
         column: &'static str,
@@ -94,7 +95,8 @@ impl Suite {
         self.trials.push(if external { external_trial(name, run) } else { Trial::test(name, run) });
     }
 
-    /// Runs the trials that the command line selects. If it selects all, prints the table and compares it with the page.
+    /// Runs the trials that the command line selects. If it selects all of them, prints the table and compares it with
+    /// the page.
     #[must_use]
     pub fn run(mut self) -> ExitCode {
         let mut arguments = Arguments::from_args();
@@ -133,7 +135,7 @@ impl Suite {
         Err(format!("docs/bindings.md shows another table; {UPDATE}=1 writes it anew:\n{committed}"))
     }
 
-    /// The table. A row of which nothing ran is taken from the one that is `committed`.
+    /// The table. If no trial of a row ran, the row is copied from the `committed` table.
     fn table(&self, committed: &str) -> String {
         let mut table = format!("| scenario | against | what is seen | {} |\n", self.columns.join(" | "));
         let _ = writeln!(table, "| --- | --- | --- |{}", " --- |".repeat(self.columns.len()));

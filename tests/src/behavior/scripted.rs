@@ -1,6 +1,6 @@
-//! Servers whose every step a scenario writes, such as no correct server takes.
+//! Servers that follow a script of the scenario, including steps that no correct server takes.
 //!
-//! Frames come from the kit's own encoder, and what clients say is read by `tungstenite`.
+//! The kit's own encoder writes the frames, and `tungstenite` reads the frames of clients.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -18,7 +18,7 @@ use tungstenite::{Message, WebSocket};
 use super::{Failure, LIMIT, Outcome, ensure, wait_for};
 use crate::reference::RawFrame;
 
-/// A server that does what it is told on each connection.
+/// A server that follows a script on each connection.
 #[derive(Debug)]
 pub struct Scripted {
     address: SocketAddr,
@@ -32,15 +32,16 @@ struct Shared {
     /// Scripts that have not returned.
     running: AtomicUsize,
     over: AtomicBool,
-    /// By the number of their connection, to be cut when it is over.
+    /// The streams by the number of their connection, to be shut down at the end.
     streams: Mutex<BTreeMap<usize, TcpStream>>,
     failures: Mutex<Vec<Failure>>,
 }
 
-/// Runs `scenario` against a server that runs `script` on each connection, told which one it is, from 1.
+/// Runs `scenario` against a server. The server runs `script` on each connection and passes it the number of the
+/// connection, from 1.
 ///
 /// # Errors
-/// Those of the scenario, with those of the script before its end.
+/// The failures of the scenario, and those of the script before the scenario ended.
 pub fn against<T>(
     script: impl Fn(usize, Incoming) -> Outcome + Send + Sync + 'static,
     scenario: impl FnOnce(&Scripted) -> Outcome<T>,
@@ -48,7 +49,7 @@ pub fn against<T>(
     let server = Scripted::start(script)?;
     match scenario(&server) {
         Ok(seen) => {
-            // The clients are gone by now, so the scripts come to their ends.
+            // All clients have closed, so the scripts end.
             wait_for("the end of the script", || (server.shared.running.load(Ordering::SeqCst) == 0).then_some(()))?;
             let failures = server.failures();
             ensure(failures.is_empty(), || format!("the script failed: {failures:?}"))?;
@@ -76,13 +77,13 @@ impl Scripted {
         format!("ws://{}/ws", self.address)
     }
 
-    /// How many connections there were.
+    /// The number of connections so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// What went wrong in its script.
+    /// The failures of the script.
     fn failures(&self) -> Vec<Failure> {
         std::mem::take(&mut *lock(&self.shared.failures))
     }
@@ -122,7 +123,7 @@ impl Shared {
                 let incoming = Incoming(stream);
                 let done = incoming.prepare().and_then(|()| script(number, incoming));
                 lock(&shared.failures).extend(done.err());
-                // The last of its handles, so this closes the connection.
+                // This is the last handle, so dropping it closes the connection.
                 lock(&shared.streams).remove(&number);
                 shared.running.fetch_sub(1, Ordering::SeqCst);
             });
@@ -138,13 +139,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub const CONNECTED: &str =
     r#"{"type":"ack","payload":{"message":"Connected to MultiWA WebSocket API","clientId":"c"}}"#;
 
-/// The text of an event of profile `p` whose data is JSON.
+/// The text of an event of profile `p` with JSON data.
 #[must_use]
 pub fn event(name: &str, data: &str) -> String {
     format!(r#"{{"type":"event","payload":{{"event":"{name}","profileId":"p","data":{data}}}}}"#)
 }
 
-/// A client that has connected and not yet been answered.
+/// A client that has connected and has received no answer yet.
 #[derive(Debug)]
 pub struct Incoming(TcpStream);
 
@@ -155,10 +156,11 @@ impl Incoming {
         Ok(self.0.set_nodelay(true)?)
     }
 
-    /// Answers with 101, and then with the `ack` of the connection. `features` is what the server says it knows.
+    /// Answers with 101, and then with the `ack` of the connection. `features` are the features that the server
+    /// announces.
     ///
     /// # Errors
-    /// When the client asks for no upgrade.
+    /// If the request is not an upgrade.
     pub fn upgrade(self, features: Option<&'static str>) -> Outcome<Link> {
         #[expect(clippy::result_large_err, reason = "the signature is the library's")]
         let answer = |_: &Request, mut response: Response| {
@@ -173,20 +175,20 @@ impl Incoming {
         Ok(Link(socket))
     }
 
-    /// Answers with 101 as a server with subscription sets, and with the `ack` of the connection.
+    /// Answers with 101 as a server with subscription sets, and then with the `ack` of the connection.
     ///
     /// # Errors
-    /// When the client asks for no upgrade.
+    /// If the request is not an upgrade.
     pub fn welcome(self) -> Outcome<Link> {
         let mut link = self.upgrade(Some("subscription-sets"))?;
         link.text(CONNECTED)?;
         Ok(link)
     }
 
-    /// Reads the request, answers with `bytes` and waits for the client to leave.
+    /// Reads the request, answers with `bytes` and waits until the client closes the connection.
     ///
     /// # Errors
-    /// When it does not.
+    /// If the client does not close it.
     pub fn answer(mut self, bytes: &str) -> Outcome {
         let mut head = Vec::<u8>::new();
         let mut piece = [0; 1024];
@@ -200,10 +202,10 @@ impl Incoming {
         ignore_until_end(&mut self.0)
     }
 
-    /// Says nothing until the client leaves.
+    /// Sends nothing until the client closes the connection.
     ///
     /// # Errors
-    /// When it does not.
+    /// If the client does not close it.
     pub fn ignore(mut self) -> Outcome {
         ignore_until_end(&mut self.0)
     }
@@ -226,7 +228,7 @@ fn ignore_until_end(stream: &mut TcpStream) -> Outcome {
 pub struct Link(WebSocket<TcpStream>);
 
 impl Link {
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     ///
     /// # Errors
     /// Those of the stream.
@@ -250,7 +252,7 @@ impl Link {
         self.frame(&RawFrame::text(text))
     }
 
-    /// Sends an event of profile `p` whose data is JSON.
+    /// Sends an event of profile `p` with JSON data.
     ///
     /// # Errors
     /// Those of the stream.
@@ -261,7 +263,7 @@ impl Link {
     /// The next request.
     ///
     /// # Errors
-    /// When none comes.
+    /// If none arrives.
     pub fn request(&mut self) -> Outcome<Value> {
         match self.0.read()? {
             Message::Text(text) => Ok(serde_json::from_str(&text)?),
@@ -269,20 +271,20 @@ impl Link {
         }
     }
 
-    /// Answers the next request as asked; its type.
+    /// Answers the next request as requested, and returns its type.
     ///
     /// # Errors
-    /// When none comes.
+    /// If none arrives.
     pub fn acknowledge(&mut self) -> Outcome<String> {
         let (kind, answer) = self.answer()?;
         self.text(&answer)?;
         Ok(kind)
     }
 
-    /// Sends text messages as one segment: `before`, the answer that the next request asks for, and `after`.
+    /// Sends text messages in one segment: `before`, the answer to the next request, and `after`.
     ///
     /// # Errors
-    /// When no request comes.
+    /// If no request arrives.
     pub fn acknowledge_between(&mut self, before: &[&str], after: &[&str]) -> Outcome {
         let (_, answer) = self.answer()?;
         let texts = before.iter().copied().chain([&*answer]).chain(after.iter().copied());
@@ -290,7 +292,7 @@ impl Link {
         self.bytes(&frames)
     }
 
-    /// The type of the next request, and the answer that it asks for.
+    /// The type of the next request, and its expected answer.
     fn answer(&mut self) -> Outcome<(String, String)> {
         let request = self.request()?;
         let kind = request.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -308,19 +310,20 @@ impl Link {
         Ok((kind, answer.to_string()))
     }
 
-    /// Answers every request until the client leaves.
+    /// Answers every request until the client closes the connection.
     ///
     /// # Errors
-    /// When it does not leave.
+    /// If the client does not close it.
     pub fn serve(mut self) -> Outcome {
         while self.acknowledge().is_ok() {}
         self.client_left().map(drop)
     }
 
-    /// Reads and answers nothing more until the client leaves: the code of its Close frame, if there is one.
+    /// Reads without answering until the client closes the connection. Returns the code of its Close frame, if there is
+    /// one.
     ///
     /// # Errors
-    /// When it does not leave.
+    /// If the client does not close it.
     pub fn client_left(&mut self) -> Outcome<Option<u16>> {
         use tungstenite::Error;
         let mut code = None;
@@ -336,10 +339,10 @@ impl Link {
         }
     }
 
-    /// Says nothing more until the client leaves.
+    /// Sends nothing more until the client closes the connection.
     ///
     /// # Errors
-    /// When it does not.
+    /// If the client does not close it.
     pub fn ignore(mut self) -> Outcome {
         ignore_until_end(self.0.get_mut())
     }
@@ -352,7 +355,7 @@ impl Link {
         Ok(self.0.get_mut().shutdown(Shutdown::Write)?)
     }
 
-    /// Has the connection end as one that broke, with RST, once the script has returned.
+    /// Resets the connection with RST once the script has returned.
     ///
     /// # Errors
     /// Those of the stream.

@@ -1,4 +1,4 @@
-//! A server of any binding, as scenarios see it.
+//! A server of any binding, with the interface that scenarios use.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use multiwa_ws_driver::ServerTls;
 
 use super::{NEVER, Outcome, wait_for};
 
-/// A binding's server.
+/// The server of a binding.
 pub trait ServerBinding: Sync {
     /// Its name in the table.
     fn name(&self) -> &'static str;
@@ -18,18 +18,18 @@ pub trait ServerBinding: Sync {
     /// Starts a server.
     ///
     /// # Errors
-    /// When it cannot listen.
+    /// If it cannot listen.
     fn start(&self, setup: &ServerSetup) -> Outcome<Box<dyn Server>>;
 }
 
-/// How a server is set up.
+/// The settings of a server.
 #[derive(Clone, Debug)]
 pub struct ServerSetup {
-    /// Where it listens.
+    /// The address to listen on.
     pub address: SocketAddr,
-    /// The keys that let clients in; without any, every client is let in.
+    /// The keys that clients must send. If there are none, every client is accepted.
     pub keys: Vec<String>,
-    /// The only page that is let in.
+    /// The only origin that is accepted.
     pub origin: Option<String>,
     /// Limits of each session.
     pub session: ServerConfig,
@@ -37,28 +37,28 @@ pub struct ServerSetup {
     pub websocket: websocket::Config,
     /// Limits of each upgrade.
     pub handshake: HandshakeLimits,
-    /// What happens to a client that reads too slowly.
+    /// The policy for a client that reads too slowly.
     pub slow_reader: SlowReader,
-    /// Whether it compresses.
+    /// Whether the server compresses.
     pub compression: bool,
-    /// What it shows to clients over TLS; without, it speaks plain text.
+    /// The TLS certificate of the server. `None`: the server uses plain TCP.
     pub tls: Option<ServerTls>,
 }
 
-/// What happens to a client that reads too slowly.
+/// The policy for a client that reads too slowly.
 #[derive(Clone, Copy, Debug)]
 pub enum SlowReader {
-    /// It is closed.
+    /// The server closes it.
     Close,
-    /// It loses the oldest events.
+    /// The server drops its oldest events.
     DropOldest,
-    /// It loses the newest events.
+    /// The server drops its newest events.
     DropNewest,
 }
 
 impl Default for ServerSetup {
-    /// On a free port of the loopback. The deadline of a closing handshake does not pass within the limit of the suite, so
-    /// that it hides no fault.
+    /// A server on a free port of loopback. Its deadline for a closing handshake is longer than the limit of the suite,
+    /// so that it hides no fault.
     fn default() -> Self {
         Self {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -74,33 +74,33 @@ impl Default for ServerSetup {
     }
 }
 
-/// A running server. Dropped, it ends at once and tells nobody.
+/// A running server. When it is dropped, it ends at once and sends no Close frames.
 pub trait Server: Send {
-    /// Where it listens.
+    /// The address it listens on.
     fn address(&self) -> SocketAddr;
 
-    /// Publishes an event whose data is JSON; to how many clients.
+    /// Publishes an event whose data is JSON. Returns the number of receivers.
     ///
     /// # Errors
-    /// When `data` is no JSON.
+    /// If `data` is not JSON.
     fn publish(&self, event: &str, profile: Option<&str>, data: &str) -> Outcome<usize>;
 
-    /// How many connections are open.
+    /// The number of open connections.
     fn connections(&self) -> usize;
 
-    /// Lets clients in with these keys alone; how many connections that ends.
+    /// Accepts only clients with these keys from now on. Returns the number of connections that this closes.
     fn replace_keys(&self, keys: &[&str]) -> usize;
 
-    /// Closes every connection and stops to listen; how many connections had to be cut.
+    /// Closes every connection and stops listening. Returns the number of connections that were aborted.
     ///
     /// # Errors
-    /// When it did not end in time.
+    /// If the server does not end in time.
     fn shutdown(&mut self, deadline: Duration) -> Outcome<usize>;
 
     /// Whether a client has offered `permessage-deflate` to a server that compresses.
     fn was_offered_compression(&self) -> bool;
 
-    /// The connections that have ended, in that order.
+    /// The closed connections, in the order in which they ended.
     fn left(&self) -> Vec<Left>;
 }
 
@@ -109,7 +109,7 @@ pub trait Server: Send {
 pub struct Left {
     /// Who ended it, and with which code.
     pub closed: websocket::Closed,
-    /// Events that it missed.
+    /// The number of events that the client missed.
     pub dropped: u64,
 }
 
@@ -120,10 +120,10 @@ impl dyn Server + '_ {
         format!("ws://{}/ws", self.address())
     }
 
-    /// How the first connection ended, once it has.
+    /// How the first connection ended.
     ///
     /// # Errors
-    /// When it has not.
+    /// If no connection has ended.
     pub fn first_left(&self) -> Outcome<Left> {
         wait_for("the end of a connection", || self.left().first().copied())
     }

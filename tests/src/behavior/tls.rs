@@ -5,10 +5,10 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 
 use super::Outcome;
 
-/// The host that certificates are made for.
+/// The host of the certificates.
 pub const HOST: &str = "localhost";
 
-/// An authority, and a certificate for [`HOST`] that it has issued, in PEM.
+/// The certificate of an authority, and a certificate for [`HOST`] that it has issued, in PEM.
 #[derive(Clone, Debug)]
 pub struct Certificates {
     /// The certificate of the authority.
@@ -20,14 +20,15 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// New ones.
+    /// Creates both certificates.
     ///
     /// # Errors
-    /// When they cannot be made.
+    /// If they cannot be created.
     pub fn new() -> Outcome<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Another name than that of the server's certificate, which would otherwise look as if it had issued itself.
+        // The name must differ from that of the server's certificate. Otherwise that certificate would look
+        // self-issued.
         params.distinguished_name.push(DnType::CommonName, "the authority of a test");
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
@@ -35,18 +36,18 @@ impl Certificates {
         Ok(Self { authority: authority.pem(), certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
-    /// What a client trusts that trusts the authority.
+    /// The settings of a client that trusts the authority.
     ///
     /// # Errors
-    /// When they are not taken.
+    /// If they are invalid.
     pub fn client(&self) -> Outcome<ClientTls> {
         Ok(ClientTls::builder().roots_pem(&self.authority).build()?)
     }
 
-    /// What a server shows.
+    /// The certificate of a server.
     ///
     /// # Errors
-    /// When they are not taken.
+    /// If they are invalid.
     pub fn server(&self) -> Outcome<ServerTls> {
         Ok(ServerTls::pem(&self.certificate, &self.key).build()?)
     }

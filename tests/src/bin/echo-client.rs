@@ -1,4 +1,4 @@
-//! Sends back what it receives, case by case: the client that the Autobahn suite tests.
+//! Sends back each message that it receives, case by case. The Autobahn suite tests this client.
 
 use std::error::Error;
 use std::num::NonZeroUsize;
@@ -77,14 +77,14 @@ impl Suite {
     async fn run_case<N: Net>(&self, case: u32) -> Result<(), Box<dyn Error>> {
         let query = [("case", case.to_string()), ("agent", self.agent.clone())];
         let mut socket = self.connect::<N>("/runCase", &query).await?;
-        // However the connection ends, it is for the suite to judge.
+        // The suite decides whether the connection ended correctly.
         let _ = echo(&mut socket).await;
         Ok(())
     }
 
     async fn update_reports<N: Net>(&self) -> Result<(), Box<dyn Error>> {
         let mut socket = self.connect::<N>("/updateReports", &[("agent", self.agent.clone())]).await?;
-        // The suite writes its reports and ends, some versions of it without a Close frame.
+        // The suite writes its reports and ends. Some versions send no Close frame.
         while let Ok(Some(_)) = socket.next().await {}
         Ok(())
     }

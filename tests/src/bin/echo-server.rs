@@ -1,4 +1,4 @@
-//! Sends back what it receives: the server that the Autobahn suite tests.
+//! Sends back each message that it receives. The Autobahn suite tests this server.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -43,7 +43,7 @@ async fn serve<N: Net>(address: SocketAddr) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// However a connection ends, it is for the suite to judge, and the next one is served.
+/// The suite decides whether a connection ended correctly. The server continues with the next one.
 async fn serve_one<N: Net>(stream: N::TcpStream, options: &WebSocketConfig) {
     if let Ok((mut socket, ..)) = WebSocket::<_, N>::accept(stream, options, |_| Ok(acceptance())).await {
         let _ = echo(&mut socket).await;

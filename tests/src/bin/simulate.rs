@@ -1,4 +1,4 @@
-//! Runs the machines of core at random, and says how to repeat what went wrong.
+//! Runs the state machines of core at random, and prints how to repeat a failed run.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,10 +9,11 @@ use clap::Parser;
 use multiwa_ws_tests::chaos::{Failure, Outcome, Peers, Sockets, run, shorten};
 use multiwa_ws_tests::simulator::deadlines;
 
-/// Runs clients and servers at random in virtual time and holds them to their promises after each step.
+/// Runs clients and servers at random in virtual time and checks their guarantees after each step.
 ///
-/// A run with an even seed drives both ends of bare connections, one with an odd seed whole clients and a whole server. The
-/// same seed and number of steps do the same on every machine, byte by byte: the digest that is printed proves it.
+/// A run with an even seed drives both ends of bare connections. A run with an odd seed drives whole clients and a
+/// whole server. The same seed and number of steps do the same on every machine, byte by byte: the printed digest
+/// proves it.
 #[derive(Debug, Parser)]
 #[command(name = "simulate")]
 struct Arguments {
@@ -25,25 +26,25 @@ struct Arguments {
     /// Steps of each run.
     #[arg(long, default_value_t = 2_000)]
     steps: u64,
-    /// Check what keep-alive promises on slow lines and to processes that are stopped, instead of steps at random.
+    /// Check the guarantees of keep-alive on slow lines and for stopped processes, instead of random steps.
     #[arg(long, conflicts_with_all = ["steps", "trace"])]
     deadlines: bool,
-    /// Print the last things that happened in each run, and its digest.
+    /// Print the last events of each run, and its digest.
     #[arg(long)]
     trace: bool,
 }
 
-/// How often a failed run is tried again with fewer steps.
+/// The maximum number of tries to repeat a failed run with fewer steps.
 const TRIES: usize = 3_000;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // What panics is told with its seed, not each time it happens.
+    // The report has each panic with its seed, so the panics themselves print nothing.
     std::panic::set_hook(Box::new(|_| {}));
     match if arguments.deadlines { check_deadlines(&arguments) } else { simulate(&arguments) } {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
-            // Nobody reads on: the exit code still tells.
+            // Nobody may be reading. The exit code still reports the failure.
             _ = write!(std::io::stderr(), "{report}");
             ExitCode::FAILURE
         }
@@ -81,7 +82,7 @@ fn check_deadlines(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// The failed run in its shortest form.
+/// The failed run, reduced to as few steps as possible.
 fn report(seed: u64, steps: u64) -> String {
     let mut text = format!("seed {seed} fails: repeat it with --seed {seed} --steps {steps}\n");
     let shortest = shorten_seed(seed, steps);

@@ -1,4 +1,4 @@
-//! What an application may ask one end of a connection to do, and which answers are right.
+//! The commands that an application can give to one end of a connection, and the correct answers.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::{Snapshot, draw};
 use crate::random::Random;
 use crate::simulator::Broken;
 
-/// One command with its arguments, sensible or not.
+/// One command with its arguments, valid or invalid.
 pub(super) enum Command {
     Whole(MessageKind, Vec<u8>),
     Uncompressed(MessageKind, Vec<u8>),
@@ -19,7 +19,7 @@ pub(super) enum Command {
     Fragment(MessageKind, Vec<u8>, bool),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
-    /// With this code, and a reason of so many bytes.
+    /// Closes with this code, and with a reason of this many bytes.
     Close(u16, usize),
 }
 
@@ -35,7 +35,7 @@ impl Command {
             0..=299 => Self::Whole(kind, payload),
             300..=399 => Self::Uncompressed(kind, payload),
             400..=549 => Self::Shared(kind, payload),
-            // Mostly one that fits what is under way.
+            // Usually a fragment of the same kind as the unfinished message.
             550..=799 => match ledger.under_way() {
                 Some(MessageKind::Binary) if random.happens(900_000) => {
                     Self::Fragment(MessageKind::Binary, payload, random.happens(300_000))
@@ -46,7 +46,7 @@ impl Command {
                 }
                 _ => Self::Fragment(kind, payload, random.happens(300_000)),
             },
-            // The length tells them from the keep-alive's, and the random part from each other.
+            // The length distinguishes them from the pings of keep-alive. The random part makes each one unique.
             800..=899 => Self::Ping(draw::bytes(random, 5 + length.min(130))),
             900..=989 => Self::Pong(draw::bytes(random, 5 + length.min(130))),
             _ => Self::Close(random.pick([1000, 1000, 1001, 1005, 1012, 3000, 4999, 5000]), random.pick([0, 123, 124])),
@@ -73,7 +73,8 @@ impl Command {
         }
     }
 
-    /// Whether this is the right answer where the end was in such a state, with that message under way.
+    /// Whether `result` is the correct answer of an end in the state `before`, with `under_way` as its unfinished
+    /// message.
     pub(super) fn check(
         &self,
         before: Snapshot,
@@ -82,7 +83,7 @@ impl Command {
         result: Result<(), SendError>,
     ) -> Result<(), Broken> {
         let expected = self.expected(before, under_way, limits);
-        // How long a compressed message becomes shows only when it is compressed.
+        // The length of a compressed message is known only after compression.
         let is_full = |result| matches!(result, Err(SendError::QueueFull { .. }));
         let either = limits.compresses && (is_full(result) || is_full(expected));
         Broken::unless(result == expected || either, || format!("{self} gave {result:?}, not {expected:?}"))
@@ -112,7 +113,7 @@ impl Command {
         }
     }
 
-    /// Writes down what the other end is to hear.
+    /// Adds the events that the other end must receive to the ledger.
     pub(super) fn enter(&self, ledger: &mut Ledger) {
         match self {
             Self::Whole(kind, payload) | Self::Uncompressed(kind, payload) | Self::Shared(kind, payload) => {
@@ -153,7 +154,7 @@ impl fmt::Display for Command {
     }
 }
 
-/// The payload of a text message, which was made from text.
+/// The payload of a text message, as text.
 fn text(payload: &[u8]) -> String {
     String::from_utf8_lossy(payload).into_owned()
 }

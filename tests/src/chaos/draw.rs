@@ -1,4 +1,4 @@
-//! What is drawn for a run: settings, accidents, payloads.
+//! The random parts of a run: settings, faults, payloads.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use multiwa_ws_core::{KeepAlive, client, server};
 use crate::link::{Failure, FailureKind, Faults};
 use crate::random::Random;
 
-/// A length: mostly a short one, now and then one that takes 64 bits in a frame.
+/// A length: usually a short one, sometimes one that needs 64 bits in a frame.
 pub(super) fn length(random: &mut Random) -> usize {
     let longest = match random.up_to(99) {
         0..=49 => 20,
@@ -20,7 +20,7 @@ pub(super) fn length(random: &mut Random) -> usize {
     random.length_up_to(longest)
 }
 
-/// Text of about that many bytes, with characters of every length.
+/// Text of about this many bytes, with characters of every length.
 pub(super) fn text(random: &mut Random, length: usize) -> String {
     let mut text = String::with_capacity(length + 3);
     while text.len() < length {
@@ -30,11 +30,12 @@ pub(super) fn text(random: &mut Random, length: usize) -> String {
 }
 
 pub(super) fn bytes(random: &mut Random, length: usize) -> Vec<u8> {
-    // Long ones need no chance in each byte.
+    // For long texts, not every byte must be random.
     random.bytes::<32>().into_iter().cycle().take(length).collect()
 }
 
-/// The limits of one end of a connection: mostly such as let it live, else some at the edge of what can work.
+/// The limits of one end of a connection: usually such that the connection survives, sometimes at the edge of what
+/// works.
 pub(super) fn config(random: &mut Random) -> Config {
     let compression = Compression { threshold: random.pick([0, 64, 1_000]), level: random.pick([0, 1, 6]) };
     if random.happens(700_000) {
@@ -69,7 +70,7 @@ pub(super) fn negotiated(random: &mut Random) -> Negotiated {
     Negotiated { deflate, ..Negotiated::default() }
 }
 
-/// A client that is impatient or patient, and always notices in the end when its server is gone.
+/// A client with short or long timeouts. It always detects the end of its server.
 pub(super) fn client(random: &mut Random) -> client::Config {
     let mut config = client::Config::default();
     let session = &mut config.session;
@@ -87,7 +88,7 @@ pub(super) fn client(random: &mut Random) -> client::Config {
     config
 }
 
-/// A server with or without what goes beyond the document.
+/// A server with or without the extensions to the source document.
 pub(super) fn server(random: &mut Random) -> server::Config {
     let mut config = server::Config::default();
     let session = &mut config.session;
@@ -102,7 +103,7 @@ pub(super) fn server(random: &mut Random) -> server::Config {
     config
 }
 
-/// The accidents of a transport; most have none but delay and splitting.
+/// The faults of a transport. Most transports only delay and split.
 pub(super) fn faults(random: &mut Random) -> Faults {
     let failure = random.happens(100_000).then(|| Failure {
         after_bytes: random.up_to(5_000),

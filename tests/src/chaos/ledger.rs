@@ -1,4 +1,4 @@
-//! What one end of a connection sent, held against what the other end heard.
+//! Compares the messages that one end of a connection sent with those that the other end received.
 
 use std::collections::VecDeque;
 
@@ -7,12 +7,12 @@ use multiwa_ws_core::websocket::{Config, MessageKind, ProtocolError};
 
 use crate::simulator::{Broken, Said};
 
-/// The messages, Pings and Pongs that one end was told to send, in the order in which they are complete.
+/// The messages, Pings and Pongs that one end was told to send, ordered by when they were complete.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     expected: VecDeque<Sent>,
     under_way: Option<UnderWay>,
-    /// Pings whose answer the other end owes, in order.
+    /// Pings that the other end must still answer, in order.
     pings: VecDeque<Vec<u8>>,
 }
 
@@ -22,7 +22,7 @@ struct Sent {
     frames: Frames,
 }
 
-/// How a message was framed, as far as the limits of the receiver go.
+/// The frames of a message, as far as they matter for the limits of the receiver.
 #[derive(Clone, Copy, Debug, Default)]
 struct Frames {
     len: usize,
@@ -38,7 +38,7 @@ struct UnderWay {
 }
 
 impl Ledger {
-    /// A whole message was sent in one frame.
+    /// A complete message was sent in one frame.
     pub(super) fn message(&mut self, kind: MessageKind, payload: &[u8]) {
         let len = payload.len();
         self.expect(said(kind, payload.to_vec()), Frames { len, count: 1, longest: len });
@@ -65,18 +65,18 @@ impl Ledger {
         self.expect(Said::Pong(payload.to_vec()), Frames::default());
     }
 
-    /// The kind of the fragmented message that is not complete.
+    /// The kind of the unfinished message.
     pub(super) fn under_way(&self) -> Option<MessageKind> {
         self.under_way.as_ref().map(|message| message.kind)
     }
 
-    /// Whether everything that was sent was heard, but for a message that is not complete.
+    /// Whether everything that was sent was received, except for an unfinished message.
     pub(super) fn is_settled(&self) -> bool {
         self.expected.is_empty()
     }
 
-    /// The other end, whose limits are `limits`, heard `said`. `answers` is the ledger of what that end sent itself, unless
-    /// it was damaged on the way, and `pings` says whether this end pings on its own.
+    /// The other end, whose limits are `limits`, received `said`. `answers` is the ledger of the messages that the
+    /// other end sent, unless they were damaged on the way. `pings` says whether this end sends pings on its own.
     pub(super) fn heard(
         &mut self,
         said: &Said,
@@ -91,7 +91,7 @@ impl Ledger {
             });
         }
         match said {
-            // Its number, which the keep-alive counts up.
+            // The payload is a number that keep-alive increments.
             Said::Ping(payload) if pings && payload.len() == 4 => Ok(()),
             Said::Pong(payload) => answers.map_or(Ok(()), |answers| answers.answered(payload)),
             Said::Close(_) => Ok(()),
@@ -99,8 +99,8 @@ impl Ledger {
         }
     }
 
-    /// The other end, whose limits are `limits`, says that this end broke a rule. Since it did not, it must have passed a
-    /// limit.
+    /// The other end, whose limits are `limits`, reports that this end broke a rule. Since it broke none, it must have
+    /// exceeded a limit.
     pub(super) fn accused(&self, error: ProtocolError, limits: &Limits) -> Result<(), Broken> {
         let sent = self.expected.iter().map(|sent| sent.frames).find(|frames| frames.count > 0);
         let frames = sent.or(self.under_way.as_ref().map(|message| message.frames)).unwrap_or_default();
@@ -111,13 +111,13 @@ impl Ledger {
         Broken::unless(expected, || format!("accused of {error:?} after {frames:?}"))
     }
 
-    /// Pings are answered in order, and an answer may stand for those before it.
+    /// Pings are answered in order. One answer can also answer the pings before it.
     fn answered(&mut self, payload: &[u8]) -> Result<(), Broken> {
         if let Some(position) = self.pings.iter().position(|ping| ping == payload) {
             self.pings.drain(..=position);
             return Ok(());
         }
-        // One of the keep-alive.
+        // It answers a ping of keep-alive.
         Broken::unless(payload.len() == 4, || format!("a Pong with {payload:?} answers no Ping"))
     }
 
@@ -126,16 +126,16 @@ impl Ledger {
     }
 }
 
-/// What a receiver puts up with.
+/// The limits of a receiver.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub(super) config: Config,
-    /// Compressed frames differ in length from what was sent.
+    /// The length of compressed frames differs from the length of the sent data.
     pub(super) compresses: bool,
 }
 
 impl Limits {
-    /// The limit that such a message breaks for certain.
+    /// The limit that such a message certainly exceeds.
     fn broken_by(&self, frames: Frames) -> Option<ProtocolError> {
         let longest = u64::try_from(frames.longest).unwrap_or(u64::MAX);
         if frames.len > self.config.max_message_len {
@@ -147,9 +147,9 @@ impl Limits {
         (!self.compresses && longest > self.config.max_frame_len).then_some(ProtocolError::Frame(FrameError::TooLarge))
     }
 
-    /// Whether the message may be refused so.
+    /// Whether the message may be refused with `error`.
     fn allow(&self, error: ProtocolError, frames: Frames) -> bool {
-        // What does not shrink grows a little.
+        // Data that does not compress gets a little longer.
         let slack = if self.compresses { 64 + frames.longest / 100 } else { 0 };
         let longest = u64::try_from(frames.longest + slack).unwrap_or(u64::MAX);
         match error {

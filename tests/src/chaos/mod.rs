@@ -1,10 +1,10 @@
-//! Random runs of the machines against a model, and the shortest form of one that failed.
+//! Random runs of the state machines against a model. Reduces a failed run to its shortest form.
 //!
-//! A run is a seed and a list of steps. Each step draws what it does from the seed and its own number alone, so that leaving
-//! one out changes no other: that is how [`shorten`] finds the few steps that a failure takes.
+//! A run is a seed and a list of steps. Each step takes its randomness only from the seed and its own number, so that
+//! leaving out one step changes no other step. This allows [`shorten`] to find the few steps that a failure needs.
 //!
-//! - [`Sockets`]: both ends of one connection after another, every command, every accident.
-//! - [`Peers`]: whole clients and a whole server that come, go and lose each other.
+//! - [`Sockets`]: both ends of one connection after another, with every command and every fault.
+//! - [`Peers`]: whole clients and a whole server that start, stop and lose connections.
 
 mod command;
 mod draw;
@@ -25,51 +25,51 @@ use crate::random::Random;
 use crate::simulator::Broken;
 use crate::transcript::Transcript;
 
-/// What is run at random.
+/// A scenario that is run at random.
 pub trait Scenario: Sized {
-    /// The beginning of the run numbered `seed`.
+    /// The initial state of the run numbered `seed`.
     fn begin(seed: u64) -> Self;
-    /// Does one thing, drawn from `random`, and judges what came of it.
+    /// Does one random thing, and checks the result.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     fn step(&mut self, random: &mut Random) -> Result<(), Broken>;
-    /// Brings everything to its end, and judges the whole.
+    /// Brings everything to its end, and checks the result.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     fn finish(&mut self) -> Result<(), Broken>;
-    /// What happened.
+    /// The trace of the run.
     fn transcript(&mut self) -> &mut Transcript;
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What happened. Two runs are the same exactly if the digests are.
+    /// The trace. Two runs are the same exactly if their digests are equal.
     pub transcript: Transcript,
-    /// What went wrong, if anything did.
+    /// The failure, if there is one.
     pub failure: Option<Failure>,
 }
 
-/// A promise that was broken in a run.
+/// A broken guarantee of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The number of the step that showed it; `None` if the end of the run did.
+    /// The number of the step that showed it. `None` if the end of the run showed it.
     pub step: Option<u64>,
-    /// The promise, in words.
+    /// The message.
     pub what: String,
 }
 
 /// Lines of a trace that are kept as text.
 const KEPT_LINES: usize = 2_000;
 
-/// Runs those steps of the run numbered `seed`.
+/// Runs these steps of the run numbered `seed`.
 pub fn run<S: Scenario>(seed: u64, steps: impl IntoIterator<Item = u64>) -> Outcome {
     let mut scenario = S::begin(seed);
     *scenario.transcript() = Transcript::new(KEPT_LINES);
     let mut at = None;
-    // A panic is a broken promise too, and its trace is wanted.
+    // A panic also breaks a guarantee. Its trace is kept.
     let result = catch_unwind(AssertUnwindSafe(|| {
         for step in steps {
             at = Some(step);
@@ -83,8 +83,8 @@ pub fn run<S: Scenario>(seed: u64, steps: impl IntoIterator<Item = u64>) -> Outc
     Outcome { transcript: scenario.transcript().clone(), failure }
 }
 
-/// The fewest of those steps that still make the run fail, as far as at most `runs` further runs can tell. None of them if
-/// the run does not fail.
+/// The shortest list of these steps that still makes the run fail, found with at most `runs` more runs. The list is
+/// empty if the run does not fail.
 pub fn shorten<S: Scenario>(seed: u64, steps: impl IntoIterator<Item = u64>, runs: usize) -> Vec<u64> {
     let mut steps: Vec<u64> = steps.into_iter().collect();
     let Some(failure) = run::<S>(seed, steps.iter().copied()).failure else { return Vec::new() };
@@ -116,7 +116,7 @@ pub fn shorten<S: Scenario>(seed: u64, steps: impl IntoIterator<Item = u64>, run
     steps
 }
 
-/// What a call that does nothing leaves as it was.
+/// The state that a call without effect must not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Snapshot {
     state: State,
@@ -130,7 +130,7 @@ impl Snapshot {
     }
 }
 
-/// Nothing behind the step that failed was run.
+/// No step after the failed one was run.
 fn cut_behind(steps: &mut Vec<u64>, failure: &Failure) {
     if let Some(last) = failure.step {
         steps.retain(|step| *step <= last);
@@ -153,7 +153,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> &str {
 mod tests {
     use super::*;
 
-    /// Fails once steps 3, 40 and 777 were all run.
+    /// Fails once steps 3, 40 and 777 have all run.
     struct Needs {
         done: Vec<u64>,
         transcript: Transcript,

@@ -1,4 +1,4 @@
-//! What the reference parser makes of a connection that is over.
+//! Compares a closed connection with the result of the reference parser.
 
 use multiwa_ws_core::frame::{CloseCode, FrameError};
 use multiwa_ws_core::websocket::{Closed, ProtocolError};
@@ -6,11 +6,11 @@ use multiwa_ws_core::websocket::{Closed, ProtocolError};
 use crate::reference::{Delivered, Kind, Outcome, ParseOptions, Role, parse};
 use crate::simulator::{Broken, Said};
 
-/// One end of a connection, as the other end's bytes made it.
+/// One end of a connection after it has read the bytes of the other end.
 pub(super) struct Case<'a> {
     /// Who sent the bytes.
     pub(super) sender: Role,
-    /// The bytes that the end took while it read, which may be damaged ones.
+    /// The bytes that the end took while it read. They may be damaged.
     pub(super) read: &'a [u8],
     pub(super) compresses: bool,
     pub(super) said: &'a [Said],
@@ -19,7 +19,7 @@ pub(super) struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Holds the end to what the reference parser says of the same bytes.
+    /// Compares the end with the result of the reference parser for the same bytes.
     pub(super) fn verify(&self) -> Result<(), Broken> {
         let parsed = parse(self.sender, self.read, ParseOptions { rsv1_allowed: self.compresses });
         let expected: Option<Vec<Said>> = parsed.delivered.into_iter().map(said).collect();
@@ -28,7 +28,7 @@ impl Case<'_> {
             let expected: Vec<&Said> = expected.iter().collect();
             let common = expected.get(..said.len());
             Broken::unless(common == Some(&said[..]), || format!("heard {said:?}; the reference reads {expected:?}"))?;
-            // A limit stops a receiver before the grammar does.
+            // A receiver can stop at a limit before it finds an invalid byte.
             let early = self.violation.is_some_and(|error| is_limit(error) || self.is_inside(error));
             let whole = said.len() == expected.len() || early;
             Broken::unless(whole, || format!("heard {} of {} messages", said.len(), expected.len()))?;
@@ -39,7 +39,7 @@ impl Case<'_> {
                 let (ours, theirs) = (error.close_code().get(), rule.close_code());
                 Broken::unless(ours == theirs, || format!("{error:?} where the reference finds {rule:?}"))
             }
-            // It need not complain before the end of the frame.
+            // The end may report the violation as late as the end of the frame.
             (Outcome::Violation { .. }, None) if !begins_with_frame(self.read.get(parsed.consumed..)) => Ok(()),
             (Outcome::Violation { rule, proven_by }, None) => {
                 Err(Broken(format!("passed {rule:?}, which {proven_by} bytes of {} prove", self.read.len())))
@@ -61,13 +61,13 @@ impl Case<'_> {
         }
     }
 
-    /// What lies inside a compressed message is nothing that the reference knows.
+    /// The reference parser does not look inside compressed messages.
     fn is_inside(&self, error: ProtocolError) -> bool {
         self.compresses && matches!(error, ProtocolError::InvalidDeflate | ProtocolError::InvalidText)
     }
 }
 
-/// Whether a frame stands there whole, as far as its own length goes (RFC 6455 section 5.2).
+/// Whether `bytes` begin with a complete frame, according to its length (RFC 6455 section 5.2).
 fn begins_with_frame(bytes: Option<&[u8]>) -> bool {
     let Some([_, second, rest @ ..]) = bytes else { return false };
     let (extended, length) = match second & 0x7F {
@@ -80,7 +80,7 @@ fn begins_with_frame(bytes: Option<&[u8]>) -> bool {
     length.is_some_and(|length| rest.len() >= extended + masking_key && length <= payload as u64)
 }
 
-/// What is no matter of grammar.
+/// Whether the error is about a limit and not about the grammar.
 fn is_limit(error: ProtocolError) -> bool {
     matches!(
         error,

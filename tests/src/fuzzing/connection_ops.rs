@@ -1,6 +1,6 @@
-//! Any operations on a connection in either role; what it sends is read by the opposite role and by the reference parser.
+//! Any operations on a connection in either role. The opposite role and the reference parser read its output.
 //!
-//! Input: a `Workload`, by `arbitrary`.
+//! Input: a `Workload`, decoded with `arbitrary`.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ enum Way {
     SharedCompressed,
 }
 
-/// Text that repeats, so that long payloads cost the input few bytes and compress.
+/// Text that repeats, so that long payloads need few input bytes and can be compressed.
 #[derive(Arbitrary, Clone, Debug)]
 struct Payload {
     text: String,
@@ -74,7 +74,7 @@ impl Payload {
     }
 }
 
-/// Does what the workload says, then closes, and holds the whole of it against the promises of the contract.
+/// Runs the workload, then closes the connection, and checks the contract of the connection.
 pub fn run(data: &[u8]) {
     let Ok(workload) = Workload::arbitrary_take_rest(Unstructured::new(data)) else { return };
     let mut run = Run::new(&workload);
@@ -87,7 +87,7 @@ pub fn run(data: &[u8]) {
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_QUEUED: usize = 5_000;
 
-/// What the rules of the queue add to its limit: 64 pongs and one held back, a keep-alive ping, a Close frame.
+/// The bytes that the queue may hold beyond its limit: 64 pongs and one held back, a keep-alive ping, a Close frame.
 const PAST_THE_LIMIT: usize = 67 * (125 + 6);
 
 struct Run {
@@ -96,12 +96,12 @@ struct Run {
     ws: WebSocket,
     now: Instant,
     wire: Vec<u8>,
-    /// Whole messages that were taken for sending.
+    /// The complete messages that were accepted for sending.
     sent: Vec<Heard>,
     fragmented: Option<(Kind, Vec<u8>)>,
     heard_close: bool,
     failed: Option<ProtocolError>,
-    /// The transport was given up with bytes still queued.
+    /// Whether the transport was dropped with bytes still in the queue.
     cut_off: bool,
     closed: Option<Closed>,
 }
@@ -226,7 +226,7 @@ impl Run {
     fn receive(&mut self, bytes: &[u8]) {
         let reads = matches!(self.ws.state(), State::Open | State::Closing);
         let heard = hear(&mut self.ws, self.now, bytes);
-        // After a Close frame nothing is heard, and after an error that error alone; a timeout is one, too.
+        // After a Close frame there are no more events. After an error, or a timeout, there is only that error.
         match heard.as_slice() {
             [] => assert!(self.failed.is_none()),
             [Heard::Failed(error)] if !reads => assert_eq!(*self.failed.get_or_insert(*error), *error),
@@ -250,7 +250,7 @@ impl Run {
         }
     }
 
-    /// Sleeps to the next deadline, which must have been worth it.
+    /// Sleeps until the next deadline, which must have an effect.
     fn sleep(&mut self) {
         let Some(deadline) = self.ws.poll_timeout() else { return };
         self.now = self.now.max(deadline);
@@ -269,7 +269,7 @@ impl Run {
         }
     }
 
-    /// Closes, which must end it in time, and judges what was sent.
+    /// Closes the connection, which must end in time, and checks the bytes that were sent.
     fn end(&mut self) {
         let _ = self.ws.close(self.now, CloseCode::NORMAL, "");
         self.cut_off = self.ws.state() == State::Closed;
@@ -290,7 +290,7 @@ impl Run {
         self.read_back();
     }
 
-    /// The opposite role hears what was sent, in order.
+    /// The opposite role must receive the sent messages, in order.
     fn read_back(&self) {
         let role = opposite(self.role);
         let mut peer = WebSocket::new(self.now, role, &without_limits(), &self.negotiated, [12; 32]);

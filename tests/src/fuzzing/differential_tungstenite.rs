@@ -1,7 +1,8 @@
 //! Our connection and that of `tungstenite`, an independent implementation, on the same bytes.
 //!
-//! What both accept must mean the same; what `tungstenite` refuses we refuse, but for a Close frame with code 1014; and what only
-//! we refuse breaks a rule of [`OURS_ALONE`], or is not a whole frame yet.
+//! Input that both accept must have the same meaning. If `tungstenite` refuses the input, we must refuse it too, except
+//! for a Close frame with code 1014. If only we refuse the input, it breaks a rule of [`OURS_ALONE`] or is not a
+//! complete frame yet.
 //!
 //! Input: flags (1: the bytes come from a server), the pattern of the pieces, the bytes.
 
@@ -17,7 +18,7 @@ use super::pieces::{configured, cut};
 use super::websocket::{Heard, begins_with_whole_frame, hear, opposite, sender, without_limits};
 use crate::reference::{Outcome, ParseOptions, Rule, parse};
 
-/// The rules that `tungstenite` 0.30 does not hold its peers to, each with its source.
+/// The rules that `tungstenite` 0.30 does not enforce, each with its source.
 pub const OURS_ALONE: [(Rule, &str); 3] = [
     (Rule::LengthNotMinimal, "RFC 6455 section 5.2: the minimal number of bytes MUST be used to encode the length"),
     (
@@ -30,7 +31,7 @@ pub const OURS_ALONE: [(Rule, &str); 3] = [
 /// The longest frame and the longest message on both sides.
 const LIMIT: usize = 1 << 20;
 
-/// Feeds both and compares what they say.
+/// Passes the input to both and compares the results.
 pub fn run(data: &[u8]) {
     if let Some(([flags, pattern], wire)) = configured(data) {
         let from = if flags & 1 == 0 { Role::Client } else { Role::Server };
@@ -38,18 +39,18 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// How the two agree.
+/// How the two results agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {
-    /// Nothing is wrong, or nothing that is wrong is there yet.
+    /// The input is valid, or its invalid part has not arrived yet.
     Accepted,
     /// Both refuse at the same message.
     Refused,
-    /// We refuse alone, or sooner, because of this rule; `None` for a limit.
+    /// Only we refuse, or we refuse earlier, because of this rule. `None` for a limit.
     OursAlone(Option<Rule>),
 }
 
-/// Feeds what `from` sends to both, and panics unless they agree.
+/// Passes the input from `from` to both, and panics unless they agree.
 #[must_use]
 pub fn compare(from: Role, pieces: &[&[u8]]) -> Agreement {
     let wire = pieces.concat();
@@ -71,8 +72,8 @@ pub fn compare(from: Role, pieces: &[&[u8]]) -> Agreement {
     }
 }
 
-/// Whether all that differs is a Close frame with 1014, a code of the IANA registry that `tungstenite` 0.30 does not know: in its
-/// place it tells of a violation.
+/// Whether the only difference is a Close frame with 1014, a code of the IANA registry that `tungstenite` 0.30 does not
+/// know. It reports a violation instead.
 fn is_bad_gateway(ours: &[Heard], theirs: &[Heard]) -> bool {
     let violation = u16::from(protocol::frame::coding::CloseCode::Protocol);
     match (ours.split_last(), theirs.split_last()) {
@@ -83,14 +84,14 @@ fn is_bad_gateway(ours: &[Heard], theirs: &[Heard]) -> bool {
     }
 }
 
-/// What one implementation made of the bytes.
+/// The result of one implementation.
 struct Decision {
     heard: Vec<Heard>,
-    /// Why it reads no further, other than by a Close frame.
+    /// Why it stopped reading, unless it received a Close frame.
     refused: Option<ProtocolError>,
 }
 
-/// As [`Decision`], by `tungstenite`.
+/// Like [`Decision`], for `tungstenite`.
 struct Theirs {
     heard: Vec<Heard>,
     refused: Option<Error>,
@@ -141,7 +142,7 @@ fn theirs(role: Role, wire: &[u8]) -> Theirs {
     }
 }
 
-/// Bytes to read, after which more may come; what is written is dropped.
+/// Bytes to read, after which more may come. Written bytes are dropped.
 struct Tape<'a>(&'a [u8]);
 
 impl io::Read for Tape<'_> {
@@ -163,9 +164,11 @@ impl io::Write for Tape<'_> {
     }
 }
 
-/// We refused what `tungstenite` did not, or not yet: the reference parser names the rule, and it must be a known one.
+/// Explains why we refused input that `tungstenite` accepted, or did not refuse yet. The reference parser names the
+/// rule, which must be a known one.
 fn explain(from: Role, wire: &[u8], error: ProtocolError) -> Option<Rule> {
-    // RFC 6455 section 10.4: both hold the same limit, we at the header and `tungstenite` at the end of the frame.
+    // RFC 6455 section 10.4: both have the same limit. We check it at the header, and `tungstenite` at the end of the
+    // frame.
     if error.close_code() == CloseCode::TOO_BIG {
         return None;
     }
@@ -173,7 +176,7 @@ fn explain(from: Role, wire: &[u8], error: ProtocolError) -> Option<Rule> {
     let Outcome::Violation { rule, .. } = parsed.outcome else { panic!("{error:?} without a cause: {parsed:?}") };
     assert_eq!(rule.close_code(), error.close_code().get(), "{error:?} for {rule:?}");
     let known = OURS_ALONE.iter().any(|(known, _)| *known == rule);
-    // `tungstenite` judges whole frames, we judge headers.
+    // `tungstenite` checks complete frames, and we check headers.
     let unfinished = !begins_with_whole_frame(&wire[parsed.consumed..]);
     assert!(known || unfinished, "nothing explains why we alone refuse {rule:?}: {wire:02x?}");
     Some(rule)

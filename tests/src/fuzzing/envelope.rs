@@ -1,6 +1,6 @@
-//! Messages of the session against `serde_json`.
+//! Compares messages of the session with `serde_json`.
 //!
-//! Input: a flag (0: the default depth, else the deepest), the text.
+//! Input: a flag (0: the default depth, otherwise the maximum depth), the text.
 
 use multiwa_ws_core::session::{
     ClientConfig, ClientSession, DEFAULT_MAX_DEPTH, Envelope, Features, RawJson, ServerConfig, ServerSession,
@@ -14,13 +14,13 @@ use super::pieces::configured;
 
 const NOW: Instant = Instant::from_nanos(0);
 
-/// Reads one message, writes it again, and gives it to a session of each role.
+/// Reads one message, writes it again, and passes it to a session of each role.
 pub fn run(data: &[u8]) {
     let Some(([flag], text)) = configured(data) else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let max_depth = if flag == 0 { DEFAULT_MAX_DEPTH } else { 128 };
     let parsed = Envelope::parse(text, max_depth);
-    // Whether it is JSON at all: without a decision on the size of numbers and on half surrogate pairs.
+    // Whether the text is JSON. This parser does not limit numbers and allows half surrogate pairs.
     let raw = serde_json::from_str::<&RawValue>(text);
     assert_eq!(parsed.is_ok(), raw.is_ok() && depth(text) <= max_depth.into(), "{parsed:?} for {raw:?}");
     let Ok(message) = parsed else { return };
@@ -32,7 +32,7 @@ pub fn run(data: &[u8]) {
     sessions(text, &message);
 }
 
-/// How deep brackets nest outside of strings.
+/// The maximum nesting of brackets outside of strings.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);
@@ -75,10 +75,10 @@ fn compare(message: &Envelope<'_>, expected: &Value) {
     let _ = event.view();
 }
 
-/// What is written from the parts of a message must read the same.
+/// A message written from the parts of another one must read the same.
 fn write_again(message: &Envelope<'_>) {
     let json = |raw: Option<&str>| raw.map(|raw| RawJson::parse(raw).map(RawJson::into_owned));
-    // A payload may be nested two levels deeper than what can be spliced in.
+    // A payload may be nested two levels deeper than a value that can be inserted.
     let (Ok(payload), Ok(request_id)) = (json(message.payload()).transpose(), json(message.request_id()).transpose())
     else {
         return;
@@ -100,7 +100,7 @@ fn write_again(message: &Envelope<'_>) {
     assert_eq!(again.view(), event.view());
 }
 
-/// A server answers every message once, with its `requestId`; a client survives it.
+/// A server answers every message once, with its `requestId`. A client does not panic.
 fn sessions(text: &str, message: &Envelope<'_>) {
     let config = ServerConfig { max_depth: 128, ..ServerConfig::default() };
     let mut server = ServerSession::new(NOW, config, "c", WallClock::new(NOW, 0));

@@ -1,6 +1,6 @@
-//! Layers 1 and 2 against the reference parser, on any bytes in any split.
+//! Compares layers 1 and 2 with the reference parser, on any bytes in any split.
 //!
-//! Input: flags (1: the bytes come from a server, 2: RSV1 is owned by an extension), the pattern of the pieces, the bytes.
+//! Input: flags (1: the bytes come from a server, 2: an extension uses RSV1), the pattern of the pieces, the bytes.
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::{FrameDecoder, FrameError, FrameRules, OpCode, ReservedBits};
@@ -18,7 +18,7 @@ pub fn run(data: &[u8]) {
     let expected = parse(sender(from), wire, options);
     let pieces = cut(wire, pattern);
     frames(from, options, &pieces, &expected);
-    // The reference does not judge compressed text, so RSV1 would part the two.
+    // The reference parser does not check compressed text, so the results would differ with RSV1.
     if !options.rsv1_allowed {
         messages(from, &pieces, &expected);
     }
@@ -41,7 +41,7 @@ fn frames(from: Role, options: ParseOptions, pieces: &[&[u8]], expected: &Parsed
         }
         taken += piece.len();
     }
-    // A frame under way counts once it is whole.
+    // A frame counts once it is complete.
     let whole: Vec<&Frame> = decoded.iter().filter(|frame| frame.1).map(|frame| &frame.0).collect();
     let known = expected.frames.len();
     assert!(whole.len() >= known, "{whole:?} lacks a frame of {expected:?}");
@@ -51,7 +51,7 @@ fn frames(from: Role, options: ParseOptions, pieces: &[&[u8]], expected: &Parsed
             assert_eq!((failed, whole.len()), (None, known));
             assert_eq!(decoder.is_between_frames(), taken == expected.consumed);
         }
-        // Of what comes after a Close frame, and of the order of frames, layer 1 knows nothing.
+        // Layer 1 does not check the order of frames, or the bytes after a Close frame.
         Outcome::Closed { .. } => {}
         Outcome::Violation { rule, proven_by } if is_of_header(rule) => {
             let Some((error, piece)) = failed else { panic!("{rule:?} went unseen") };
@@ -62,7 +62,7 @@ fn frames(from: Role, options: ParseOptions, pieces: &[&[u8]], expected: &Parsed
     }
 }
 
-/// Appends the frames in `piece`, each with whether it is whole.
+/// Appends the frames in `piece`, each with a flag that says whether it is complete.
 fn decode(decoder: &mut FrameDecoder, piece: &[u8], decoded: &mut Vec<(Frame, bool)>) -> Result<(), FrameError> {
     let mut piece = piece.to_vec();
     let mut input = piece.as_mut_slice();
@@ -86,7 +86,7 @@ fn opcode_bits(opcode: OpCode) -> u8 {
     opcode as u8
 }
 
-/// Whether the rule is one that a single header can be judged by.
+/// Whether a single header shows that the rule is broken.
 fn is_of_header(rule: Rule) -> bool {
     match rule {
         Rule::ReservedBit
@@ -126,7 +126,7 @@ fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
     match &expected.outcome {
         Outcome::Incomplete => assert_eq!(ending, []),
         Outcome::Closed { code, reason } => assert_eq!(ending, [Heard::Close(*code, reason.clone())]),
-        // What can be told before the end of a header or of a Close frame need not be.
+        // A receiver may report a violation as late as the end of the header or of the Close frame.
         Outcome::Violation { rule, .. } if ending.is_empty() => {
             assert!(!is_of_header(*rule) && *rule != Rule::TextNotUtf8, "{rule:?} went unseen");
             assert!(!is_whole(pieces, expected.consumed), "{rule:?} went unseen");
@@ -138,7 +138,7 @@ fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
     }
 }
 
-/// Whether a whole frame begins `at` bytes into the input, be it in order or not.
+/// Whether a complete frame begins at the position `at` of the input. The frame may be invalid.
 fn is_whole(pieces: &[&[u8]], at: usize) -> bool {
     begins_with_whole_frame(&pieces.concat()[at..])
 }

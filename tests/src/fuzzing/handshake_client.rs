@@ -1,7 +1,7 @@
 //! The client's upgrade, on any bytes in any split.
 //!
-//! Input: flags (1: compression is offered, 2: subprotocols are offered, 4: small limits), the pattern of the pieces, the
-//! bytes. The client's key is fixed, so that a corpus can hold its answer.
+//! Input: flags (1: offer compression, 2: offer subprotocols, 4: small limits), the pattern of the pieces, the bytes.
+//! The client's key is fixed, so that a corpus can contain its answer.
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::{
@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
     assert_eq!((&outcome_in_pieces, left_in_pieces), (&outcome, left), "the split made a difference");
     let limits = limits(flags);
     match outcome {
-        // However the wait ends, it ends.
+        // The handshake must also end at its deadline and at the end of the stream.
         Ok(None) => {
             let (mut late, ..) = dial(flags, &[bytes]);
             assert!(!matches!(late.handle_timeout(NOW + limits.timeout), Ok(None)));
@@ -36,7 +36,7 @@ pub fn run(data: &[u8]) {
             assert!(upgraded.subprotocol.is_none_or(|chosen| offered.contains(&chosen)));
         }
         Ok(Some(Answer::Refused(refusal))) => {
-            // A status that nobody defined is a refusal too (RFC 9110 section 15); an interim one is none.
+            // An undefined status is a refusal too (RFC 9110 section 15). An interim status is not.
             assert!(!(100..=199).contains(&refusal.status), "{}", refusal.status);
             assert!(refusal.body.len() <= limits.max_body_bytes);
             let _ = (refusal.text(), refusal.retry_after(), refusal.location(), refusal.versions().count());
@@ -58,7 +58,7 @@ fn subprotocols(flags: u8) -> Vec<String> {
 
 type Outcome = Result<Option<Answer>, ResponseError>;
 
-/// What comes of the pieces, and how many bytes were left for the connection.
+/// The result for the pieces, and the number of bytes that were left for the connection.
 fn dial(flags: u8, pieces: &[&[u8]]) -> (ClientHandshake, Outcome, usize) {
     let mut client = client(flags);
     client.transmitted(NOW, usize::MAX);
@@ -93,7 +93,7 @@ fn client(flags: u8) -> ClientHandshake {
     }
 }
 
-/// What a server must answer to the key of [`client`].
+/// The value that a server must send for the key of [`client`].
 fn expected_accept() -> String {
     let client = client(0);
     let mut slices = [&b""[..]; 4];

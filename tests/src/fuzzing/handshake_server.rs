@@ -1,7 +1,7 @@
 //! The server's upgrade, on any bytes in any split.
 //!
-//! Input: flags (1: small limits, 2: compression is granted, 4: the first subprotocol is granted), the pattern of the
-//! pieces, the bytes.
+//! Input: flags (1: small limits, 2: accept compression, 4: accept the first subprotocol), the pattern of the pieces,
+//! the bytes.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ fn limits(small: bool) -> HandshakeLimits {
 
 type Outcome = Result<Option<UpgradeRequest>, RequestError>;
 
-/// What comes of the pieces, and how many bytes were left for the connection.
+/// The result for the pieces, and the number of bytes that were left for the connection.
 fn serve(limits: HandshakeLimits, pieces: &[&[u8]]) -> (ServerHandshake, Outcome, usize) {
     let mut server = ServerHandshake::new(NOW, limits);
     let mut left = 0;
@@ -66,7 +66,7 @@ fn serve(limits: HandshakeLimits, pieces: &[&[u8]]) -> (ServerHandshake, Outcome
 
 fn accept(server: &mut ServerHandshake, request: &UpgradeRequest, flags: u8, head: &[u8]) {
     assert!(head.starts_with(b"GET ") && head.ends_with(b"\r\n\r\n"), "{head:?}");
-    // What an HTTP server of the caller's own would hand over means the same.
+    // The same request from an HTTP server of the caller must be equal.
     let again = UpgradeRequest::from_http("GET", request.target(), request.headers().iter());
     assert_eq!(again.as_ref(), Ok(request));
     let _ = (request.path(), request.query_pairs().count(), request.host(), request.origin(), request.api_key());
@@ -98,7 +98,7 @@ fn accept(server: &mut ServerHandshake, request: &UpgradeRequest, flags: u8, hea
     let extensions = value("Sec-WebSocket-Extensions");
     assert_eq!(extensions.is_some(), accepted.upgraded.negotiated.deflate.is_some());
     if let Some(deflate) = accepted.upgraded.negotiated.deflate {
-        // RFC 6455 section 9.1: only what was offered.
+        // RFC 6455 section 9.1: the server accepts only offered extensions.
         let offers = request.headers().get_all("Sec-WebSocket-Extensions").collect::<Vec<_>>().concat();
         let offers = String::from_utf8_lossy(&offers).to_ascii_lowercase();
         assert!(flags & 2 != 0 && offers.contains("permessage-deflate"), "{offers}");
@@ -113,7 +113,7 @@ pub(super) fn accept_value(key: &str) -> String {
     data_encoding::BASE64.encode(&digest)
 }
 
-/// A client must be able to read why it was refused.
+/// A client must be able to read the reason of a refusal.
 fn refuse(server: &mut ServerHandshake, error: RequestError, limits: HandshakeLimits) {
     let mut slices = [&b""[..]; 4];
     let filled = server.poll_transmit(&mut slices);

@@ -1,8 +1,8 @@
-//! Compressed messages on a connection, against another DEFLATE library.
+//! Compares compressed messages on a connection with another DEFLATE library.
 //!
 //! Input: flags (1: the receiver is a client, 2: no context takeover, 4 to 16: window bits above 8), the pattern of the
-//! pieces, then frames: flags (1: text, 2: compressed, 4: the message goes on, 8: memory is released before), the length
-//! of the payload, the payload.
+//! pieces, then frames: flags (1: text, 2: compressed, 4: the message continues, 8: release memory before the frame),
+//! the length of the payload, the payload.
 
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
@@ -16,7 +16,7 @@ use super::pieces::{configured, cut};
 use super::websocket::{Heard, hear, message, without_limits};
 use crate::reference::{Kind, RawFrame};
 
-/// The longest message, small enough for a bomb to meet it.
+/// The longest message: small enough that a compression bomb can exceed it.
 const LIMIT: usize = 1 << 16;
 
 /// Receives messages until one fails.
@@ -62,11 +62,11 @@ fn receiver(role: Role, bits: u8, no_context_takeover: bool) -> WebSocket {
     WebSocket::new(Instant::default(), role, &config, &negotiated, [3; 32])
 }
 
-/// A message as the script has it.
+/// A message of the script.
 struct Scripted {
     kind: Kind,
     compressed: bool,
-    /// Payload of each frame, and whether memory is released before it.
+    /// The payload of each frame, and whether memory is released before it.
     frames: Vec<(Vec<u8>, bool)>,
 }
 
@@ -117,7 +117,7 @@ impl Scripted {
     }
 }
 
-/// Whether the connection goes on.
+/// Whether the connection continues.
 fn matches_expected(heard: &[Heard], message_sent: &Scripted, expected: &Result<Vec<u8>, Fault>, bits: u8) -> bool {
     let is_text = message_sent.kind == Kind::Text;
     match (heard, expected) {
@@ -125,7 +125,7 @@ fn matches_expected(heard: &[Heard], message_sent: &Scripted, expected: &Result<
             let possible = match (error, expected) {
                 (ProtocolError::MessageTooLarge, Err(Fault::TooLong)) => true,
                 (ProtocolError::InvalidDeflate, Err(_)) => true,
-                // Only a window of 32 KiB holds as much as the other library looks back to.
+                // Only a window of 32 KiB is as large as the history of the other library.
                 (ProtocolError::InvalidDeflate, Ok(_)) => message_sent.compressed && bits < 15,
                 (ProtocolError::InvalidText, Ok(text)) => is_text && std::str::from_utf8(text).is_err(),
                 (ProtocolError::InvalidText, Err(_)) => is_text,
@@ -142,14 +142,14 @@ fn matches_expected(heard: &[Heard], message_sent: &Scripted, expected: &Result<
     }
 }
 
-/// Why no message can be inflated from a payload.
+/// Why a payload cannot be inflated to a message.
 #[derive(Debug)]
 enum Fault {
     Invalid,
     TooLong,
 }
 
-/// Inflates whole messages into one flat buffer, which also is the window.
+/// Inflates complete messages into one flat buffer, which is also the window.
 struct Oracle {
     history: Vec<u8>,
     context_takeover: bool,
@@ -161,20 +161,20 @@ impl Oracle {
         if !self.context_takeover {
             self.history.clear();
         }
-        // No distance reaches further back (RFC 1951 section 3.2.5).
+        // No distance is longer (RFC 1951 section 3.2.5).
         let start = self.history.len().min(1 << 15);
         self.history.drain(..self.history.len() - start);
         self.history.resize(start + LIMIT + 1, 0);
         let (position, valid) = self.decode(payload, start);
         self.history.truncate(position);
-        // A message is too long as soon as it passes the limit, whatever follows.
+        // A message is too long as soon as it exceeds the limit. The rest of the payload does not matter.
         if position - start > LIMIT {
             return Err(Fault::TooLong);
         }
         if valid { Ok(self.history[start..].to_vec()) } else { Err(Fault::Invalid) }
     }
 
-    /// Inflates until the payload ends, the history is full, or the payload is found invalid. Returns the position in the
+    /// Inflates until the payload ends, the history is full, or the payload is invalid. Returns the position in the
     /// history, and whether the payload was valid so far.
     fn decode(&mut self, payload: &[u8], start: usize) -> (usize, bool) {
         const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn f_16_a_message_past_the_limit_is_too_long_whatever_follows() {
-        // Stored blocks of 65,535 bytes and of one or two bytes, then: the rest of an empty block, a reserved type, a block
-        // that is cut short, a final block, a final block and a reserved type.
+        // Stored blocks of 65,535 bytes and of one or two bytes, followed by one of: the rest of an empty block, a
+        // reserved type, an incomplete block, a final block, a final block and a reserved type.
         for (end, valid) in
             [("\x00", true), ("\x06", false), ("\x00\x05\x00", false), ("\x03\x00", true), ("\x03\x00\x06", false)]
         {

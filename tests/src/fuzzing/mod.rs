@@ -1,8 +1,8 @@
-//! What each fuzz target does with one input.
+//! The code of each fuzz target.
 //!
-//! A target is a function from bytes to nothing, which panics when a promise was broken. The programs in `fuzz/` call it
-//! with what libFuzzer comes up with; `tests/fuzz_corpus.rs` calls it with every file of the committed corpora, so that
-//! what was found once is tried on each run of the tests, without a nightly compiler.
+//! A target is a function over the bytes of an input. It panics if a guarantee is broken. The programs in `fuzz/` call
+//! it with the inputs of libFuzzer. `tests/fuzz_corpus.rs` calls it with every file of the committed corpora, so that
+//! each run of the tests tries these inputs again, without a nightly compiler.
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "the verdict of a target is a panic")]
 
 pub mod connection_ops;
@@ -18,10 +18,10 @@ pub mod two_peers;
 mod pieces;
 mod websocket;
 
-/// What a target does with one input.
+/// Runs a target on one input.
 pub type Run = fn(&[u8]);
 
-/// Every target by its name, which is also the name of its program and of the directory of its corpus.
+/// Every target with its name, which is also the name of its program and of its corpus directory.
 pub const TARGETS: [(&str, Run); 9] = [
     ("connection_ops", connection_ops::run),
     ("differential_tungstenite", differential_tungstenite::run),

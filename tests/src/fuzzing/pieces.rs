@@ -1,13 +1,13 @@
-//! Inputs whose first bytes say how the rest arrives.
+//! Inputs whose first bytes determine how the rest is split.
 
 use crate::random::Random;
 
-/// Splits the `N` bytes that configure a target off its input; `None` when the input is too short to mean anything.
+/// Splits the `N` bytes that configure a target off its input. `None` if the input is too short.
 pub(super) fn configured<const N: usize>(data: &[u8]) -> Option<([u8; N], &[u8])> {
     data.split_first_chunk().map(|(bytes, rest)| (*bytes, rest))
 }
 
-/// `bytes` as they arrive: whole for a `pattern` of 0, byte by byte for 1, in pieces of up to `pattern` bytes above.
+/// `bytes` in pieces: whole for a `pattern` of 0, byte by byte for 1, in pieces of up to `pattern` bytes otherwise.
 pub(super) fn cut(bytes: &[u8], pattern: u8) -> Vec<&[u8]> {
     if pattern == 0 {
         return vec![bytes];

@@ -1,6 +1,6 @@
-//! Subscriptions and fan-out against a model that is a list of names.
+//! Compares subscriptions and fan-out with a model that is a list of names.
 //!
-//! Input: operations, by `arbitrary`.
+//! Input: operations, decoded with `arbitrary`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use serde_json::json;
 
 const NOW: Instant = Instant::from_nanos(0);
 
-/// More take their time and show nothing new.
+/// More operations take longer and find nothing new.
 const MAX_OPERATIONS: usize = 30;
 
-/// Few names, so that they meet; one of each kind that could go wrong.
+/// Few names, so that operations often use the same one. There is one of each kind that could fail.
 const NAMES: [&str; 8] = ["*", "a", "b", "a.b", "", "**", "A", "\u{e9}\"\\\n"];
 
 #[derive(Arbitrary, Debug)]
@@ -25,7 +25,7 @@ enum Operation {
     End,
 }
 
-/// Applies operations to connections, each by its session, and compares who gets what.
+/// Applies operations to connections, each with its session, and compares the receivers of events.
 pub fn run(data: &[u8]) {
     let mut source = Unstructured::new(data);
     let mut connections: [Connection; 3] = std::array::from_fn(|_| Connection::new());
@@ -42,7 +42,7 @@ pub fn run(data: &[u8]) {
             break;
         }
     }
-    // Once is enough: each shorter input is one of its own.
+    // One comparison is enough: each shorter input is tested separately.
     compare(&connections, &hub);
 }
 
@@ -50,7 +50,7 @@ fn name(index: u8) -> &'static str {
     NAMES[usize::from(index) % NAMES.len()]
 }
 
-/// The model: the names that each profile is subscribed to with.
+/// The model: the subscribed names of each profile.
 type Model = BTreeMap<&'static str, BTreeSet<&'static str>>;
 
 struct Connection {
@@ -75,7 +75,7 @@ impl Connection {
                 let mode = if *add { "add" } else { "replace" };
                 let payload = json!({"profileId": profile, "events": names, "mode": mode});
                 self.say(&json!({"type": "subscribe", "payload": payload}));
-                // An empty profile is none, and no names are no subscription (`protocol.md`, Errors a server sends).
+                // An empty profile is invalid, and a subscription needs names (`protocol.md`, Errors a server sends).
                 if profile.is_empty() || names.is_empty() {
                     return;
                 }
@@ -111,12 +111,12 @@ impl Connection {
         while self.session.poll_message().is_some() {
             self.session.message_sent();
         }
-        // What is refused too often in a row ends a connection; that is not the subject here.
+        // Too many refused messages in a row would end the connection. A valid message between them prevents this.
         let _ = self.session.handle_message(NOW, r#"{"type":"ping"}"#);
         self.session.message_sent();
     }
 
-    /// `protocol.md`, Subscriptions and filtering, word by word.
+    /// `protocol.md`, Subscriptions and filtering, implemented literally.
     fn wants(&self, profile: Option<&str>, event: &str) -> bool {
         let desired = |names: &BTreeSet<&str>| names.contains("*") || names.contains(event);
         match profile {

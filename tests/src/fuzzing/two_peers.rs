@@ -1,7 +1,7 @@
-//! A client through all of its connections and the server's side of each, over links with arbitrary faults.
+//! A client with all of its connections, and the server's side of each, over links with arbitrary faults.
 //!
-//! Input: a `Workload`, by `arbitrary`. After its steps all faults stop: then the client must get ready again, hold the
-//! same subscriptions as the server, and be delivered exactly what is published for them.
+//! Input: a `Workload`, decoded with `arbitrary`. After its steps all faults stop. Then the client must become ready
+//! again, have the same subscriptions as the server, and receive exactly the events that are published for them.
 
 mod transport;
 
@@ -27,7 +27,7 @@ struct Workload {
     displace: bool,
     deflate: bool,
     server: ServerPlan,
-    /// The links of the first connections; later ones have no faults.
+    /// The links of the first connections. Later connections have no faults.
     links: Vec<LinkPlan>,
     steps: Vec<Step>,
 }
@@ -50,13 +50,14 @@ enum Step {
 const PROFILES: [&str; 3] = ["p", "q", "r"];
 const NAMES: [&str; 4] = ["*", "qr.updated", "message.received", "x"];
 
-/// More take their time and show nothing new.
+/// More steps take longer and find nothing new.
 const MAX_STEPS: usize = 60;
 
-/// Longer than any wait of a client that is to get ready over links without faults, and of a server that is left alone.
+/// Longer than a client needs to become ready over links without faults, and longer than a server waits for a client
+/// that has left.
 const LONG: Duration = Duration::from_secs(400);
 
-/// Does the steps of one workload, then heals the link and holds both peers against each other.
+/// Runs the steps of one workload, then stops the faults and compares both peers.
 pub fn run(data: &[u8]) {
     let Ok(workload) = Workload::arbitrary_take_rest(Unstructured::new(data)) else { return };
     let mut world = World::new(&workload);
@@ -73,13 +74,13 @@ struct World<'w> {
     now: Instant,
     client: Client,
     paused: bool,
-    /// What the client is connected by.
+    /// The current transport of the client.
     transport: Option<Transport>,
-    /// Transports that the client has dropped, whose servers go on until they notice.
+    /// Transports that the client has dropped. Their servers continue until they detect it.
     left: Vec<Transport>,
     connections: usize,
     pending: BTreeSet<RequestId>,
-    /// What was published, by its number: profile and name.
+    /// The published events by number: profile and name.
     published: BTreeMap<u64, (Option<&'static str>, &'static str)>,
     closed: bool,
 }
@@ -166,7 +167,8 @@ impl<'w> World<'w> {
         self.client.reading_resumed(self.now);
     }
 
-    /// Publishes one event to the client's present connection, if that subscribes to it; says whether it does.
+    /// Publishes one event to the client's current connection, if the connection subscribes to it. Returns whether it
+    /// was sent.
     fn publish(&mut self, profile: Option<&'static str>, name: &'static str) -> bool {
         let Some(transport) = &mut self.transport else { return false };
         if !transport.server.subscriptions().is_some_and(|set| set.matches(profile, name)) {
@@ -185,7 +187,7 @@ impl<'w> World<'w> {
         taken
     }
 
-    /// Lets time pass, with every deadline and every arrival at its moment.
+    /// Lets time pass, and handles every deadline and every arrival at its time.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         self.pump();
@@ -206,7 +208,7 @@ impl<'w> World<'w> {
         wakes.chain(self.client.poll_timeout()).min()
     }
 
-    /// Carries everything that can move now, until nothing can.
+    /// Moves bytes and events until nothing moves any more.
     fn pump(&mut self) {
         for _ in 0..100_000 {
             let moved = self.act() | self.write() | self.read() | self.drive_servers() | self.lifecycle();
@@ -327,7 +329,7 @@ impl<'w> World<'w> {
         any
     }
 
-    /// Takes the faults away and waits until everything has settled.
+    /// Removes the faults and waits until everything has settled.
     fn heal(&mut self) {
         self.connections = self.workload.links.len();
         self.resume();
@@ -343,7 +345,7 @@ impl<'w> World<'w> {
         assert!(self.left.is_empty(), "a server never noticed that its client left: {:?}", self.left);
     }
 
-    /// Both peers agree, and what is published arrives.
+    /// Both peers must agree, and published events must arrive.
     fn compare(&mut self) {
         assert_eq!(self.closed, self.client.session().state() == ClientState::Closed);
         if self.closed {
@@ -357,7 +359,7 @@ impl<'w> World<'w> {
         assert!(active.iter().all(|(profile, names)| desired.get(profile) == Some(names)), "{active:?} of {desired:?}");
         let sets = self.client.session().features().subscription_sets;
         assert_eq!(sets, !self.workload.server.without_sets);
-        // Without sets the server holds one profile at a time, and the others wait until that one is gone.
+        // Without sets, the server holds one profile at a time. The others wait until it is unsubscribed.
         let held = if sets { desired.len() } else { desired.len().min(1) };
         assert_eq!(active.len(), held, "{active:?} of {desired:?}");
         let lost = transport.on_their_way.len();
@@ -367,14 +369,15 @@ impl<'w> World<'w> {
                 assert_eq!(self.publish(profile, name), expected);
             }
         }
-        // A narrow link takes its delay for every few bytes.
+        // On a narrow link, every few bytes take the full delay.
         self.pass(LONG);
         let Some(transport) = &self.transport else { panic!("the connection was lost") };
-        // An event that was on its way when its subscription went is filtered, and stays on the list until a later one.
+        // If the subscription of an event ends while the event is on its way, the client filters the event. It stays on
+        // the list until a later one arrives.
         assert!(transport.on_their_way.is_empty() || transport.on_their_way.len() <= lost, "{transport:?}");
     }
 
-    /// The client is closed for good: everything ends, once.
+    /// Closes the client permanently. Everything must end, once.
     fn end(&mut self) {
         self.client.commands().close(self.now);
         self.pass(LONG);

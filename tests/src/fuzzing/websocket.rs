@@ -1,4 +1,4 @@
-//! A `WebSocket` fed and drained, with what it said in values that outlive its buffers.
+//! Helpers for a `WebSocket` whose events outlive its buffers.
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::KeepAlive;
@@ -6,7 +6,7 @@ use multiwa_ws_core::websocket::{Config, Event, ProtocolError, Role, WebSocket};
 
 use crate::reference::{self, Delivered, Kind, Outcome, ParseOptions, Parsed};
 
-/// An [`Event`] that owns its payload, or the error in its place.
+/// An [`Event`] that owns its payload, or the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     Text(String),
@@ -23,7 +23,7 @@ impl Heard {
     }
 }
 
-/// What the reference parser delivered, for a connection without compression.
+/// The result of the reference parser, for a connection without compression.
 impl From<Delivered> for Heard {
     fn from(delivered: Delivered) -> Self {
         match delivered {
@@ -61,7 +61,7 @@ pub(super) fn opposite(role: Role) -> Role {
     }
 }
 
-/// `role` as the reference parser calls the sender.
+/// `role` as a sender of the reference parser.
 pub(super) fn sender(role: Role) -> reference::Role {
     match role {
         Role::Client => reference::Role::Client,
@@ -69,7 +69,7 @@ pub(super) fn sender(role: Role) -> reference::Role {
     }
 }
 
-/// Everything that `bytes` cause, up to the first error.
+/// All events that `bytes` cause, up to the first error.
 pub(super) fn hear(ws: &mut WebSocket, now: Instant, bytes: &[u8]) -> Vec<Heard> {
     let mut bytes = bytes.to_vec();
     let mut input = bytes.as_mut_slice();
@@ -97,7 +97,7 @@ pub(super) fn hear(ws: &mut WebSocket, now: Instant, bytes: &[u8]) -> Vec<Heard>
     }
 }
 
-/// Takes up to `max` of the bytes that wait to be written.
+/// Takes up to `max` of the bytes in the queue.
 pub(super) fn transmit(ws: &mut WebSocket, now: Instant, max: usize) -> Vec<u8> {
     let mut slices = [&[][..]; 3];
     let filled = ws.poll_transmit(&mut slices);
@@ -107,7 +107,7 @@ pub(super) fn transmit(ws: &mut WebSocket, now: Instant, max: usize) -> Vec<u8> 
     bytes
 }
 
-/// Takes all bytes that wait to be written.
+/// Takes all bytes in the queue.
 pub(super) fn drain(ws: &mut WebSocket, now: Instant) -> Vec<u8> {
     let mut drained = Vec::new();
     loop {
@@ -119,7 +119,8 @@ pub(super) fn drain(ws: &mut WebSocket, now: Instant) -> Vec<u8> {
     }
 }
 
-/// What `role` has sent, which must break no rule; nothing may follow a Close frame (RFC 6455 section 5.5.1).
+/// Parses the bytes that `role` has sent. They must break no rule, and nothing may follow a Close frame (RFC 6455
+/// section 5.5.1).
 pub(super) fn check_output(role: Role, wire: &[u8], options: ParseOptions) -> Parsed {
     let parsed = reference::parse(sender(role), wire, options);
     match &parsed.outcome {
@@ -130,7 +131,7 @@ pub(super) fn check_output(role: Role, wire: &[u8], options: ParseOptions) -> Pa
     parsed
 }
 
-/// Whether `bytes` begin with a whole frame, be it valid or not (RFC 6455 section 5.2).
+/// Whether `bytes` begin with a complete frame, valid or not (RFC 6455 section 5.2).
 pub(super) fn begins_with_whole_frame(bytes: &[u8]) -> bool {
     let field = |at: usize, len: usize| {
         let bytes = bytes.get(at..at + len)?;

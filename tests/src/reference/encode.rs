@@ -1,8 +1,8 @@
-//! Writes frames, correct and broken ones.
+//! An encoder of correct and broken frames.
 
 use super::header::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT};
 
-/// A frame as it will stand on the wire: each header field says what it is told to say.
+/// A frame with independent header fields: each field has exactly the value that it is given.
 ///
 /// The constructors make correct, unmasked frames; the other methods change one field each.
 ///
@@ -23,19 +23,19 @@ pub struct RawFrame {
     payload: Vec<u8>,
 }
 
-/// How the header gives the payload's length, whatever the payload's length is.
+/// How the header encodes the payload length, independent of the real length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LengthField {
-    /// In the seven bits of the second byte: 0 to 125. Larger numbers are cut to seven bits.
+    /// In the seven bits of the second byte: 0 to 125. Larger numbers are truncated to seven bits.
     Bits7(u8),
-    /// In two further bytes.
+    /// In two additional bytes.
     Bits16(u16),
-    /// In eight further bytes.
+    /// In eight additional bytes.
     Bits64(u64),
 }
 
 impl LengthField {
-    /// The shortest one for `length` bytes.
+    /// The shortest encoding for `length` bytes.
     #[must_use]
     pub fn shortest(length: usize) -> Self {
         if let Some(length) = u8::try_from(length).ok().filter(|length| *length <= 125) {
@@ -49,7 +49,7 @@ impl LengthField {
 }
 
 impl RawFrame {
-    /// A final frame with this opcode, of which the low four bits count.
+    /// A final frame with this opcode. Only the low four bits are used.
     #[must_use]
     pub fn new(opcode: u8, payload: impl Into<Vec<u8>>) -> Self {
         Self { fin: true, rsv: 0, opcode, masking_key: None, length_field: None, payload: payload.into() }
@@ -115,7 +115,7 @@ impl RawFrame {
         Self { masking_key: Some(key), ..self }
     }
 
-    /// Writes the length in this way and with this value.
+    /// Encodes the length in this way and with this value.
     #[must_use]
     pub fn length_field(self, length_field: LengthField) -> Self {
         Self { length_field: Some(length_field), ..self }

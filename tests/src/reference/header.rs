@@ -9,7 +9,7 @@ pub(super) const CLOSE: u8 = 0x8;
 pub(super) const PING: u8 = 0x9;
 pub(super) const PONG: u8 = 0xA;
 
-/// The header of one frame, without fault.
+/// The header of one frame, without a violation.
 pub(super) struct Header {
     pub(super) fin: bool,
     pub(super) rsv1: bool,
@@ -25,7 +25,7 @@ impl Header {
         self.opcode >= CLOSE
     }
 
-    /// The kind of message that this frame opens.
+    /// The kind of message that this frame begins.
     pub(super) fn kind(&self) -> Kind {
         if self.opcode == TEXT { Kind::Text } else { Kind::Binary }
     }
@@ -41,7 +41,8 @@ pub(super) enum Reading {
     },
 }
 
-/// Reads the header at the start of `bytes`; `inside_message` says that a data message waits for its continuation.
+/// Reads the header at the start of `bytes`. `inside_message` says that an unfinished data message needs a
+/// continuation.
 pub(super) fn read(bytes: &[u8], sender: Role, options: ParseOptions, inside_message: bool) -> Reading {
     let mut bytes = Bytes { bytes, taken: 0 };
     match read_fields(&mut bytes, sender, options, inside_message) {
@@ -67,7 +68,7 @@ fn read_fields(
     require(!rsv2_or_rsv3, Rule::ReservedBit)?;
     require(!rsv1 || options.rsv1_allowed, Rule::ReservedBit)?;
     require(matches!(opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG), Rule::ReservedOpcode)?;
-    // RFC 7692 section 6: the bit stands on the first frame of a data message alone.
+    // RFC 7692 section 6: the bit is only set on the first frame of a data message.
     require(!rsv1 || matches!(opcode, TEXT | BINARY), Rule::MisplacedRsv1)?;
     // Section 5.5: "All control frames [...] MUST NOT be fragmented."
     require(fin || opcode < CLOSE, Rule::FragmentedControl)?;
@@ -113,7 +114,7 @@ fn read_64_bit_length(bytes: &mut Bytes<'_>) -> Result<u64, Stop> {
     for _ in 1..6 {
         length = length << 8 | u64::from(bytes.next()?);
     }
-    // Only two bytes remain: with nothing but zeros so far, 16 bits would have done.
+    // Two bytes remain. If all others are zero, 16 bits are enough.
     require(length > 0, Rule::LengthNotMinimal)?;
     for _ in 6..8 {
         length = length << 8 | u64::from(bytes.next()?);

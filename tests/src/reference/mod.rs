@@ -1,10 +1,10 @@
 //! An independent, strict reference parser of RFC 6455.
 //!
-//! It reads a whole byte string at once and says what a peer must make of it. It is slow and obvious on purpose, written
-//! from the RFC's text alone, and shares no code with the core, so that the two can be held against each other. It knows no
-//! limits: those are a matter of configuration, not of grammar.
+//! It reads a whole byte string at once and returns the correct result for a receiver. It is slow and simple on
+//! purpose. It was written only from the text of the RFC and shares no code with the core, so that the two can be
+//! compared. It has no limits, because limits are part of the configuration and not of the grammar.
 //!
-//! [`RawFrame`] writes frames, also such as no correct peer writes.
+//! [`RawFrame`] writes frames, including frames that no correct peer writes.
 
 mod encode;
 mod header;
@@ -19,33 +19,33 @@ use header::{Header, Reading};
 /// Which peer sent the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The peer that opened the connection: it masks every frame.
+    /// The peer that opened the connection. It masks every frame.
     Client,
-    /// The peer that accepted the connection: it masks none.
+    /// The peer that accepted the connection. It masks no frame.
     Server,
 }
 
-/// What the two peers agreed on during the upgrade, as far as frames are concerned.
+/// The result of the upgrade, as far as it concerns frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ParseOptions {
-    /// An extension owns RSV1 as RFC 7692 section 6 uses it: set on the first frame of a compressed message.
+    /// An extension uses RSV1 as in RFC 7692 section 6: it is set on the first frame of a compressed message.
     pub rsv1_allowed: bool,
 }
 
-/// Everything that one direction of a connection said.
+/// The parsed bytes of one direction of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// The whole frames, in order, up to the one that ended the connection or broke a rule.
+    /// The complete frames, in order, up to the frame that ended the connection or broke a rule.
     pub frames: Vec<Frame>,
-    /// What the application is given, in order.
+    /// The messages, Pings and Pongs for the application, in order.
     pub delivered: Vec<Delivered>,
-    /// How it went on.
+    /// How the byte string ends.
     pub outcome: Outcome,
-    /// The number of bytes that the whole frames take.
+    /// The number of bytes of the complete frames.
     pub consumed: usize,
 }
 
-/// One whole frame, payload unmasked.
+/// One complete frame, with its payload unmasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The last frame of its message.
@@ -60,16 +60,17 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
-/// One thing that the application is given.
+/// One message, Ping or Pong for the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivered {
-    /// A whole data message.
+    /// A complete data message.
     Message {
         /// Text or binary.
         kind: Kind,
-        /// Its frames' payloads joined; still compressed if `compressed`.
+        /// The joined payloads of its frames, still compressed if `compressed`.
         data: Vec<u8>,
-        /// Its first frame had RSV1 set. Its text is then not judged here, since it has to be inflated first.
+        /// Whether its first frame had RSV1 set. In that case the parser does not check its text, because it must be
+        /// inflated first.
         compressed: bool,
     },
     /// A Ping frame with this payload.
@@ -90,9 +91,9 @@ pub enum Kind {
 /// How the byte string ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing is wrong so far and no Close frame came: more bytes may follow.
+    /// No violation so far, and no Close frame: more bytes may follow.
     Incomplete,
-    /// A Close frame came. What follows it means nothing (RFC 6455 section 5.5.1).
+    /// A Close frame arrived. Bytes after it have no meaning (RFC 6455 section 5.5.1).
     Closed {
         /// The status code, if the frame had a body.
         code: Option<u16>,
@@ -101,15 +102,15 @@ pub enum Outcome {
     },
     /// A rule was broken.
     Violation {
-        /// The first rule that was broken, in the order in which the bytes show it.
+        /// The first broken rule, in the order of the bytes that show it.
         rule: Rule,
-        /// How many bytes of the input prove it: any shorter prefix is still without fault. A parser may not complain
-        /// sooner; it must have complained by the end of that frame.
+        /// The number of input bytes that prove the violation: every shorter prefix is valid. A parser must not report
+        /// the violation earlier, and must report it by the end of that frame.
         proven_by: usize,
     },
 }
 
-/// What `bytes`, all that `sender` has sent since the upgrade, say.
+/// Parses `bytes`: everything that `sender` has sent since the upgrade.
 ///
 /// ```
 /// use multiwa_ws_tests::reference::{Delivered, Kind, ParseOptions, Outcome, Role, parse};
@@ -150,14 +151,14 @@ struct Parser {
     delivered: Vec<Delivered>,
 }
 
-/// A data message whose last frame has not come yet.
+/// A data message whose last frame has not arrived.
 struct Unfinished {
     kind: Kind,
     compressed: bool,
     data: Vec<u8>,
 }
 
-/// What one frame at the start of the rest of the input led to. Lengths count from its first byte.
+/// The result of one frame at the start of the remaining input. Lengths count from its first byte.
 enum Step {
     Frame { length: usize },
     NeedsMore,
@@ -197,7 +198,7 @@ impl Parser {
         }
     }
 
-    /// RFC 6455 section 5.5. `payload` is what has arrived of it; lengths in the answer count from its start.
+    /// RFC 6455 section 5.5. `payload` is the part that has arrived. Lengths in the result count from its start.
     fn control(&mut self, header: &Header, payload: &[u8], whole: bool) -> Step {
         let length = payload.len();
         match header.opcode {
@@ -209,7 +210,8 @@ impl Parser {
         Step::Frame { length }
     }
 
-    /// RFC 6455 sections 5.4 and 5.6. `payload` is what has arrived of it; lengths in the answer count from its start.
+    /// RFC 6455 sections 5.4 and 5.6. `payload` is the part that has arrived. Lengths in the result count from its
+    /// start.
     fn data(&mut self, header: &Header, payload: &[u8], whole: bool) -> Step {
         let mut message = match self.message.take() {
             Some(message) => message,
@@ -218,7 +220,7 @@ impl Parser {
         let before = message.data.len();
         message.data.extend_from_slice(payload);
 
-        // Section 8.1: text is UTF-8. It is judged over the whole message, since a frame may end inside a character.
+        // Section 8.1: text is UTF-8. The check covers the whole message, because a frame may end inside a character.
         let ends = header.fin && whole;
         if message.kind == Kind::Text && !message.compressed {
             match utf8::check(&message.data) {
@@ -274,7 +276,7 @@ fn may_be_sent(code: u16) -> bool {
         1000..=1003 | 1007..=1011 => true,
         // 7.4.1: reserved without a meaning, or for local use only.
         1004..=1006 | 1015 => false,
-        // Registered with IANA since, as section 11.7 provides for.
+        // Registered with IANA later, as section 11.7 allows.
         1012..=1014 => true,
         // 7.4.2: reserved for later revisions of the protocol.
         1016..=2999 => false,

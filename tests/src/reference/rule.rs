@@ -3,7 +3,7 @@
 /// One rule of the protocol that a sender broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
-    /// A reserved bit is set that no extension owns.
+    /// A reserved bit is set that belongs to no extension.
     ReservedBit,
     /// RSV1 is set on a control frame or on a continuation.
     MisplacedRsv1,
@@ -13,13 +13,13 @@ pub enum Rule {
     FragmentedControl,
     /// A control frame with more than 125 bytes of payload.
     ControlTooLong,
-    /// A continuation while no message is open.
+    /// A continuation without an unfinished message.
     NothingToContinue,
-    /// A text or binary frame while a message is open.
+    /// A text or binary frame inside an unfinished message.
     DataInsideMessage,
-    /// A frame of a client without masking key.
+    /// A frame of a client without a masking key.
     ClientMustMask,
-    /// A frame of a server with masking key.
+    /// A frame of a server with a masking key.
     ServerMustNotMask,
     /// The payload length takes more bytes than it needs.
     LengthNotMinimal,
@@ -27,7 +27,7 @@ pub enum Rule {
     LengthTooLarge,
     /// The body of a Close frame is one byte long.
     CloseBodyTooShort,
-    /// The status code of a Close frame is none that may be sent.
+    /// The status code of a Close frame must not be sent.
     CloseCode,
     /// The reason of a Close frame is not UTF-8.
     CloseReasonNotUtf8,
@@ -36,7 +36,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Every rule, for tests that want to have seen each.
+    /// Every rule, for tests that must cover all of them.
     pub const ALL: [Self; 15] = [
         Self::ReservedBit,
         Self::MisplacedRsv1,
@@ -55,7 +55,7 @@ impl Rule {
         Self::TextNotUtf8,
     ];
 
-    /// Where the rule stands.
+    /// The RFC section of the rule.
     #[must_use]
     pub fn section(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl Rule {
         }
     }
 
-    /// The status code of the Close frame that answers it (RFC 6455 section 7.4.1).
+    /// The status code of the Close frame that reports it (RFC 6455 section 7.4.1).
     #[must_use]
     pub fn close_code(self) -> u16 {
         match self {

@@ -26,7 +26,7 @@ fn binary(data: &[u8]) -> Delivered {
     Delivered::Message { kind: Kind::Binary, data: data.into(), compressed: false }
 }
 
-/// What a server's `frames` break, and that no shorter prefix breaks anything.
+/// The rule that `bytes` break, and the number of bytes that prove it. Checks that no shorter prefix breaks a rule.
 fn broken_rule(sender: Role, options: ParseOptions, bytes: &[u8]) -> (Rule, usize) {
     let Outcome::Violation { rule, proven_by } = parse(sender, bytes, options).outcome else {
         panic!("no rule is broken by {bytes:x?}");
@@ -260,7 +260,7 @@ fn a_rule_names_its_section_and_its_close_code() {
     }
 }
 
-/// A message as the frames that carry it, with control frames between them.
+/// A message split into frames, with control frames between them.
 fn correct_frames() -> impl Strategy<Value = Vec<RawFrame>> {
     let control = (any::<bool>(), prop::collection::vec(any::<u8>(), 0..=125))
         .prop_map(|(ping, payload)| if ping { RawFrame::ping(payload) } else { RawFrame::pong(payload) });

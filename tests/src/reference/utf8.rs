@@ -3,9 +3,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     Valid,
-    /// Valid so far; the last character is cut off.
+    /// Valid so far, but the last character is incomplete.
     EndsInsideCharacter,
-    /// No text starts with the first `proven_by` bytes.
+    /// No valid text starts with the first `proven_by` bytes.
     Invalid {
         proven_by: usize,
     },
@@ -27,7 +27,7 @@ pub(super) fn check(bytes: &[u8]) -> Check {
     Check::Valid
 }
 
-/// The range of each byte that has to follow `first`, or `None` if no character starts with it.
+/// The range of each byte that must follow `first`, or `None` if no character starts with `first`.
 fn following_bytes(first: u8) -> Option<&'static [(u8, u8)]> {
     match first {
         // UTF8-1
@@ -54,7 +54,7 @@ const TAIL: (u8, u8) = (0x80, 0xBF);
 mod tests {
     use super::*;
 
-    /// What the standard library says of the same bytes.
+    /// The result of the standard library for the same bytes.
     fn standard(bytes: &[u8]) -> (Option<bool>, usize) {
         match std::str::from_utf8(bytes) {
             Ok(_) => (Some(true), bytes.len()),
@@ -89,7 +89,7 @@ mod tests {
     fn every_three_bytes_are_judged_as_the_standard_library_judges_them() {
         for first in 0..=0xFF {
             for second in 0..=0xFF {
-                // The third byte is only ever told apart at these edges.
+                // Only these edge values of the third byte can change the result.
                 for third in [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xFF] {
                     agrees_with_the_standard_library(&[first, second, third]);
                 }

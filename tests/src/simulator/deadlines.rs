@@ -1,8 +1,8 @@
-//! What keep-alive promises, at random: no live peer is called dead, and a dead one is found in time.
+//! Checks the guarantees of keep-alive at random: it reports no live peer as dead, and it detects a dead peer in time.
 //!
-//! The lines are slow, the operating systems at their ends hold bytes, minutes of backlog wait behind those, and processes are
-//! stopped. A peer that is stopped for longer than the wait for its pong may be called dead. So a stop is short, but for that of
-//! an end whose peer sends no pings of its own.
+//! The lines are slow, the operating systems at their ends hold bytes, minutes of backlog wait behind them, and
+//! processes are stopped. A peer that is stopped for longer than the wait for its pong may be reported as dead. So most
+//! stops are short. Only an end whose peer sends no pings is stopped for longer.
 
 use multiwa_ws_core::client;
 use multiwa_ws_core::session::{ClientState, EventNames, LifecycleEvent};
@@ -15,31 +15,31 @@ use crate::random::Random;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// `docs/architecture.md`, Deadlines: 30 s to the next ping, and at most 60 s for its pong.
+/// The sum of two limits (`docs/architecture.md`, Deadlines): 30 s to the next ping, and at most 60 s for its pong.
 const FOUND_AFTER: u64 = 90 * SECOND;
 
-/// Below the wait for a pong.
+/// Shorter than the wait for a pong.
 const SHORT_STOP: u64 = 4 * SECOND;
-/// Above it.
+/// Longer than the wait for a pong.
 const LONG_STOP: u64 = 15 * SECOND;
 
-/// The most bytes that one end has waiting at a time.
+/// The maximum number of bytes that wait at one end.
 const BACKLOG: usize = 3 << 20;
 
-/// Keeps one promise with what a seed draws.
+/// Checks one guarantee with random values from a seed.
 ///
 /// # Errors
-/// It was not kept.
+/// The guarantee does not hold.
 pub type Check = fn(u64) -> Result<(), Broken>;
 
 /// Each check of a seed, with its name.
 pub const CHECKS: [(&str, Check); 4] =
     [("live_socket", live_socket), ("dead_socket", dead_socket), ("live_peer", live_peer), ("dead_peer", dead_peer)];
 
-/// Bare connections: nobody is called dead, and every message arrives.
+/// Bare connections: no end is reported as dead, and every message arrives.
 ///
 /// # Errors
-/// A promise that was not kept.
+/// A broken guarantee.
 pub fn live_socket(seed: u64) -> Result<(), Broken> {
     let mut run = SocketRun::new(seed, &LIVE_LINES);
     for _ in 0..12 {
@@ -61,17 +61,17 @@ pub fn live_socket(seed: u64) -> Result<(), Broken> {
     Broken::unless(arrived == run.sent, || format!("of {:?} messages {arrived:?} arrived", run.sent))
 }
 
-/// Bare connections: a peer that takes and sends nothing any more is found in time.
+/// Bare connections: a peer that no longer takes or sends anything is detected in time.
 ///
 /// # Errors
-/// A promise that was not kept.
+/// A broken guarantee.
 pub fn dead_socket(seed: u64) -> Result<(), Broken> {
     let mut run = SocketRun::new(seed, &DEAD_LINES);
     let survivor = run.pinger.unwrap_or(Role::Client);
     for _ in 0..run.random.up_to(6) {
         run.act()?;
         if run.check_alive().is_err() {
-            // The line is too slow for what is promised to the living.
+            // The line is too slow for the guarantee to live peers.
             return Ok(());
         }
     }
@@ -94,21 +94,21 @@ pub fn dead_socket(seed: u64) -> Result<(), Broken> {
         if end.closed.is_some() {
             return Ok(());
         }
-        // What leaves at once shows that the operating system lives, not the peer.
+        // Bytes that leave at once prove that the operating system is alive, and not the peer.
         let backlog = if end.socket.queued() > 0 { writes.written().len() } else { moved.0 };
         let before = core::mem::replace(&mut moved, (backlog, reads.read().len()));
         watch.check(now, before != moved)?;
         if chats && (now / SECOND).is_multiple_of(5) {
-            // It may be full.
+            // The queue may be full.
             _ = end.socket.send_text("still there?");
         }
     }
 }
 
-/// Whole clients and a server: nobody is called dead, and every event arrives.
+/// Whole clients and a server: no end is reported as dead, and every event arrives.
 ///
 /// # Errors
-/// A promise that was not kept.
+/// A broken guarantee.
 pub fn live_peer(seed: u64) -> Result<(), Broken> {
     let mut run = PeerRun::new(seed, &LIVE_LINES)?;
     for _ in 0..12 {
@@ -127,17 +127,17 @@ pub fn live_peer(seed: u64) -> Result<(), Broken> {
     Broken::unless(arrived == run.published, || format!("of {} events {arrived} arrived", run.published))
 }
 
-/// Whole clients and a server: one that takes and sends nothing any more is found in time.
+/// Whole clients and a server: an end that no longer takes or sends anything is detected in time.
 ///
 /// # Errors
-/// A promise that was not kept.
+/// A broken guarantee.
 pub fn dead_peer(seed: u64) -> Result<(), Broken> {
     let mut run = PeerRun::new(seed, &DEAD_LINES)?;
     let survivor = run.pinger.unwrap_or(Role::Client);
     for _ in 0..run.random.up_to(6) {
         run.act()?;
         if run.check_alive().is_err() {
-            // The line is too slow for what is promised to the living.
+            // The line is too slow for the guarantee to live peers.
             return Ok(());
         }
     }
@@ -167,16 +167,16 @@ pub fn dead_peer(seed: u64) -> Result<(), Broken> {
             Role::Client => (client_waits, &transport.up, &transport.down),
             Role::Server => (transport.connection.queued() > 0, &transport.down, &transport.up),
         };
-        // What leaves at once shows that the operating system lives, not the peer.
+        // Bytes that leave at once prove that the operating system is alive, and not the peer.
         let backlog = if waits { writes.written().len() } else { moved.0 };
         let before = core::mem::replace(&mut moved, (backlog, reads.read().len()));
         watch.check(run.world.now().as_nanos(), before != moved)?;
     }
 }
 
-/// How long a peer that died is still taken for a live one.
+/// Measures how long a dead peer is taken for a live one.
 struct Watch {
-    /// The survivor's process is stopped then, once.
+    /// The time at which the survivor's process is stopped, once.
     stop_at: Option<u64>,
     stopped: u64,
     last_sign: u64,
@@ -198,7 +198,7 @@ impl Watch {
         if is_sign {
             self.last_sign = now;
         }
-        // One is looked at every second.
+        // The check runs every second.
         let late = now > self.last_sign + FOUND_AFTER + self.stopped + SECOND;
         Broken::unless(!late, || format!("dead since {} and not found at {now}", self.last_sign))
     }
@@ -207,7 +207,7 @@ impl Watch {
 struct SocketRun {
     random: Random,
     pair: Pair,
-    /// The only end that pings; `None`: both do.
+    /// The only end that sends pings. `None`: both ends do.
     pinger: Option<Role>,
     capacity: usize,
     sent: [usize; 2],
@@ -233,18 +233,18 @@ impl SocketRun {
             0 => {
                 let time = stop_time(&mut self.random, self.pinger, role);
                 if self.random.happens(500_000) {
-                    // Where it hurts: the next thing that is due is a ping, or its answer.
+                    // The critical time: the next deadline is for a ping or its answer.
                     let due = self.pair.side(role).1.socket.poll_timeout().map_or(0, Instant::as_nanos);
                     self.pair.sleep_until(due)?;
                 }
                 self.pair.side(role).1.stopped_until = self.pair.now + time;
-                // Two stops in a row would be a long one.
+                // Two stops in a row would count as one long stop.
                 self.sleep(time + LONG_STOP)?;
             }
             1 => {}
             _ => {
                 let len = length(&mut self.random, self.capacity);
-                // One that does not fit behind the backlog stays away.
+                // A message that does not fit behind the backlog is not sent.
                 if self.pair.side(role).1.socket.send_binary(&vec![0; len]).is_ok() {
                     let [client, server] = &mut self.sent;
                     *(if role == Role::Client { client } else { server }) += 1;
@@ -269,7 +269,7 @@ impl SocketRun {
 struct PeerRun {
     random: Random,
     world: World,
-    /// The only end that pings; `None`: both do.
+    /// The only end that sends pings. `None`: both ends do.
     pinger: Option<Role>,
     capacity: usize,
     /// The only transport.
@@ -307,7 +307,7 @@ impl PeerRun {
                 let role = self.random.pick([Role::Client, Role::Server]);
                 let time = stop_time(&mut self.random, self.pinger, role);
                 if self.random.happens(500_000) {
-                    // Where it hurts: the next thing that is due is a ping, or its answer.
+                    // The critical time: the next deadline is for a ping or its answer.
                     let due = match role {
                         Role::Client => self.world.node(0)?.client.poll_timeout(),
                         Role::Server => self.world.transport(self.id)?.connection.poll_timeout(),
@@ -315,13 +315,13 @@ impl PeerRun {
                     self.world.sleep(due.unwrap_or_default().saturating_duration_since(self.world.now()))?;
                 }
                 *self.stopped_until(role)? = self.world.now().as_nanos() + time;
-                // Two stops in a row would be a long one.
+                // Two stops in a row would count as one long stop.
                 self.sleep(time + LONG_STOP)?;
             }
             1 => {}
             2 => {
                 let now = self.world.now();
-                // It may wait for the answer to another one.
+                // The request may fail, because it may wait for the answer to another one.
                 _ = self.world.node(0)?.client.commands().ping(now);
             }
             3 => {
@@ -330,7 +330,7 @@ impl PeerRun {
                 let count = self.random.pick([100, 1_000]);
                 let names: EventNames = (0..count).map(name).collect();
                 let profile = self.random.pick(["b", "c"]);
-                // Others may wait for their answers.
+                // The request may fail, because others may wait for their answers.
                 _ = self.world.node(0)?.client.commands().subscribe(now, profile, &names);
             }
             _ => {
@@ -373,11 +373,11 @@ impl PeerRun {
     }
 }
 
-/// Bytes that get through in a second, and bytes that the operating systems hold, which is what keep-alive allows for at most.
+/// Bytes per second of a line, and the bytes that the operating systems hold. Keep-alive allows for at most this much.
 const LIVE_LINES: [(u32, usize); 5] =
     [(5_000, 64 << 10), (16_000, 256 << 10), (24_000, 256 << 10), (100_000, 256 << 10), (256_000, 256 << 10)];
 
-/// One of them is so slow that the longest wait for a pong cuts short what keep-alive allows for.
+/// One line is so slow that the longest wait for a pong is shorter than the wait that keep-alive would allow for it.
 const DEAD_LINES: [(u32, usize); 5] =
     [(2_000, 256 << 10), (5_000, 64 << 10), (16_000, 256 << 10), (24_000, 256 << 10), (256_000, 256 << 10)];
 
@@ -392,7 +392,7 @@ fn line(random: &mut Random, lines: &[(u32, usize); 5]) -> Faults {
     }
 }
 
-/// A little, what the operating system takes at once, or a backlog of up to minutes.
+/// A few bytes, a length that the operating system takes at once, or a backlog of up to minutes.
 fn length(random: &mut Random, capacity: usize) -> usize {
     random.pick([10, 2_000, capacity / 8, capacity * 3 / 4, capacity * 2, capacity * 4, BACKLOG.min(capacity * 12)])
 }

@@ -1,46 +1,46 @@
-//! What a client was told, kept beyond the buffers it was lent from.
+//! The events of a client, copied out of the buffers they borrow from.
 
 use multiwa_ws_core::session::{ClientEvent, LifecycleEvent, Refusal, RequestId, RequestKind, RequestOutcome};
 
-/// One thing that a client told its application, by a message or without one.
+/// One event of a client to its application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// The connection's `ack`.
     Connected,
     /// An event.
     Event {
-        /// The profile, unless it concerns every one.
+        /// The profile. `None` if it concerns every profile.
         profile: Option<String>,
         /// The name.
         name: String,
-        /// The data as it was written.
+        /// The data, unchanged.
         data: String,
     },
-    /// A request of the application ended, by an answer or without one.
+    /// A request of the application ended, with or without an answer.
     Ended {
-        /// Which request.
+        /// The request.
         id: RequestId,
-        /// What it asked for.
+        /// The kind of the request.
         kind: RequestKind,
         /// How it ended.
         outcome: Outcome,
     },
-    /// A message that should not come from this server; what it was, in words.
+    /// A message that this server should not send, as text.
     Invalid(String),
-    /// What no message brought, but for the end of a request.
+    /// An event that no message caused, except for the end of a request.
     Lifecycle(LifecycleEvent),
 }
 
-/// How a request ended, without what was measured.
+/// How a request ended, without measured times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The server did as asked.
+    /// The server did it.
     Acknowledged,
     /// The server refused.
     Refused,
-    /// The client did not ask, or the server forgot, since the server holds one profile alone.
+    /// The client did not send it, or the server dropped it, because the server holds only one profile.
     Displaced,
-    /// No answer came in time.
+    /// No answer arrived in time.
     TimedOut,
     /// The connection ended first.
     ConnectionLost,

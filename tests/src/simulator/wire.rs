@@ -1,9 +1,9 @@
-//! What a machine put on the wire, as the reference parser reads it.
+//! Checks the bytes on the wire with the reference parser.
 
 use super::Broken;
 use crate::reference::{Outcome, ParseOptions, Parsed, Role, parse};
 
-/// Holds everything that a peer wrote after the upgrade to the RFC, and sees that nothing follows its Close frame.
+/// Checks everything that a peer wrote after the upgrade against the RFC, and that nothing follows its Close frame.
 pub(super) fn check_frames(sender: Role, written: &[u8], compresses: bool) -> Result<Parsed, Broken> {
     let parsed = parse(sender, written, ParseOptions { rsv1_allowed: compresses });
     match &parsed.outcome {
@@ -21,8 +21,8 @@ pub(super) fn check_frames(sender: Role, written: &[u8], compresses: bool) -> Re
     Ok(parsed)
 }
 
-/// As [`check_frames`], for everything that a peer wrote since the transport was opened. What precedes the frames is skipped,
-/// and so is a response that opens no connection.
+/// Like [`check_frames`], for everything that a peer wrote since the transport was opened. Skips the bytes before the
+/// frames, and skips a response that opens no connection.
 pub(super) fn check_transport(sender: Role, written: &[u8], compresses: bool) -> Result<(), Broken> {
     const END: &[u8] = b"\r\n\r\n";
     if sender == Role::Server && !written.starts_with(b"HTTP/1.1 101 ") {

@@ -1,4 +1,4 @@
-//! How the client moves through its states, and what each move takes along.
+//! The transitions between the states of the client, and their effects.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -25,7 +25,8 @@ impl ClientSession {
         self.events.push_back(ClientEvent::Lifecycle(lifecycle));
     }
 
-    /// The one place that changes the state. `false`, and nothing happened, when the input means nothing here.
+    /// The only place that changes the state. Returns `false` and changes nothing when the input has no meaning in this
+    /// state.
     pub(super) fn go(&mut self, input: Input) -> bool {
         let Some(state) = self.state.next(input) else { return false };
         self.state = state;
@@ -107,7 +108,7 @@ impl ClientSession {
         self.notify(LifecycleEvent::Backoff { reason, until });
     }
 
-    /// Forgets everything that belongs to one connection, so that nothing of it judges the next one.
+    /// Clears everything that belongs to one connection, so that it does not affect the next one.
     fn end_connection(&mut self) {
         if !self.active.is_empty() {
             self.gap_from = self.gap_from.or(self.last_traffic);
@@ -119,7 +120,7 @@ impl ClientSession {
         self.ready_since = None;
         self.actions = Actions::default();
         self.drop_output();
-        // What the application asked for and what was not sent yet goes over the next connection.
+        // Requests of the application that were not sent yet, except a `ping`, go over the next connection.
         let ends = |request: &Request| {
             let waits = !request.sent && !request.has_timed_out() && !matches!(request.ask, Ask::Ping);
             !waits || request.origin != Origin::Application
@@ -131,7 +132,7 @@ impl ClientSession {
         self.held_back.clear();
     }
 
-    /// The last thing that a client does.
+    /// Ends the client with its last events.
     pub(super) fn finish(&mut self, cause: CloseCause) {
         while let Some(request) = self.requests.take(|_| true) {
             self.end_unanswered(&request);
@@ -156,7 +157,7 @@ impl ClientSession {
         }
     }
 
-    /// Ends a request for a reason that no message told.
+    /// Ends a request for a reason other than an answer of the server.
     pub(super) fn end_request(&mut self, request: &Request, outcome: RequestOutcome<'static>) {
         match outcome {
             RequestOutcome::Refused(_) => self.desired.withdraw(request.id),
@@ -169,7 +170,7 @@ impl ClientSession {
         }
     }
 
-    /// A subscription that fails on the way to `Ready` is told there too.
+    /// A subscription that fails before `Ready` is also reported in `Ready`.
     pub(super) fn note_failure(&mut self, request: &Request, outcome: impl FnOnce() -> RequestOutcome<'static>) {
         if self.state == ClientState::AwaitingAck
             && let Ask::Subscribe { profile, .. } = &request.ask
@@ -178,7 +179,7 @@ impl ClientSession {
         }
     }
 
-    /// The connection's `ack` does not come.
+    /// Ends the wait for a connection ack that does not come.
     pub(super) fn end_connection_ack(&mut self) {
         if let ConnectionAck::Awaited { .. } = self.connection_ack {
             self.notify(LifecycleEvent::AckMissing);
@@ -186,19 +187,20 @@ impl ClientSession {
         }
     }
 
-    /// Asks for each desired subscription, in the order they were first asked for, before anything else.
+    /// Requests each desired subscription before anything else, in the order in which they were first requested.
     pub(super) fn renew(&mut self) {
         self.connection_ack = ConnectionAck::Done;
-        // What timed out before there was a connection is a settled wish by now, and asked for as such.
+        // A request that timed out before there was a connection is settled by now. Its subscription is requested
+        // below, as a desired one.
         while self.requests.take(|request| request.has_timed_out() && !request.sent).is_some() {}
         if !self.features.subscription_sets && self.config.second_profile == SecondProfile::Displace {
-            // Each would displace the one before it, so only the last is asked for.
+            // Each would displace the one before it, so only the last is requested.
             for subscription in self.desired.keep_last() {
                 let outcome = RequestOutcome::Refused(Refusal::Displaced);
                 self.failed.push(FailedSubscription { profile: subscription.profile, outcome });
             }
         }
-        // What an `unsubscribe` that waits for this connection ends is not asked for: it would only stand in the way.
+        // A subscription that a waiting `unsubscribe` will end is not requested: it would only block others.
         let current = self.desired.current();
         let stays = |subscription: &&Subscription| current.iter().any(|other| other.profile == subscription.profile);
         let (subscriptions, held_back): (Vec<&Subscription>, Vec<_>) = self.desired.settled().iter().partition(stays);
@@ -207,11 +209,11 @@ impl ClientSession {
         self.requests.renew(asks, self.now + self.config.request_timeout);
     }
 
-    /// Asks for the next profile that was held back and is still desired, once every request about subscriptions has ended
-    /// and, without sets, the server holds no other profile.
+    /// Requests the next profile that was held back and is still desired. It waits until every request about
+    /// subscriptions has ended and, without sets, until the server holds no other profile.
     fn ask_for_held_back(&mut self) {
         let sets = self.features.subscription_sets;
-        // A server without sets may have done what it did not answer.
+        // A server without sets may have performed a request that it did not answer.
         let ended = |request: &Request| matches!(request.ask, Ask::Ping) || (sets && request.has_timed_out());
         if self.held_back.is_empty() || !(sets || self.active.is_empty()) || !self.requests.iter().all(ended) {
             return;
@@ -228,7 +230,8 @@ impl ClientSession {
         }
     }
 
-    /// Does what became possible: the next message to send, and `Ready` once every subscription is settled.
+    /// Performs the steps that have become possible: prepares the next message, and enters `Ready` when every
+    /// subscription is settled.
     pub(super) fn progress(&mut self) {
         self.ask_for_held_back();
         self.fill_front();

@@ -1,4 +1,4 @@
-//! What the client sends next, and what it may not send to this server.
+//! Selects the next message to send, and ends requests that this server must not receive.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,14 +11,15 @@ use crate::session::outcome::{Refusal, RequestOutcome};
 use crate::session::request::{Ask, Request};
 use crate::session::state::ClientState;
 
-/// Answers to the server's own pings that wait to be sent; from here on the oldest gives way.
+/// The limit of pongs that wait to be sent. At this number, a new one replaces the oldest.
 const MAX_PONGS: usize = 16;
 
-/// Bytes of a server's `requestId` that are sent back. A longer one is left out: it must not serve to make answers large.
+/// The longest `requestId` of a server, in bytes, that is sent back. A longer one is left out, so that answers stay
+/// small.
 const MAX_ECHO: usize = 8 * 1_024;
 
 impl ClientSession {
-    /// Prepares the next message, one at a time, so that memory is bounded by the longest of them.
+    /// Prepares the next message. There is one at a time, so that the longest message bounds the memory.
     pub(super) fn fill_front(&mut self) {
         if self.front.is_some() || !matches!(self.state, ClientState::AwaitingAck | ClientState::Ready) {
             return;
@@ -27,7 +28,7 @@ impl ClientSession {
             self.front = Some((None, pong));
             return;
         }
-        // A ping need not wait for the greeting: the keep-alive runs before it.
+        // A ping does not wait for the connection ack, because the keep-alive runs before it.
         let greeted = self.connection_ack == ConnectionAck::Done;
         let may_go = |request: &Request| greeted || matches!(request.ask, Ask::Ping);
         while let Some(request) = self.requests.next_unsent(self.config.max_requests, may_go) {
@@ -38,7 +39,8 @@ impl ClientSession {
         }
     }
 
-    /// The request as a message; `None` when it ended here, because this server must not be sent it.
+    /// Encodes the request as a message. Returns `None` when the request ends here, because this server must not
+    /// receive it.
     fn encode(&mut self, request: &Request) -> Option<String> {
         let sets = self.features.subscription_sets;
         let id = format!("\"{}\"", request.id);
@@ -57,7 +59,8 @@ impl ClientSession {
                 }
                 Some(encode_subscribe(profile, events, sets, &id))
             }
-            // What this connection was not asked for needs no `unsubscribe`, which might be refused.
+            // A profile that was not requested on this connection needs no `unsubscribe`, which the server might
+            // refuse.
             Ask::Unsubscribe { profile: Some(profile) } if !self.may_hold(profile) => {
                 self.end_here(request, RequestOutcome::Acknowledged { after: Duration::ZERO });
                 None
@@ -77,7 +80,7 @@ impl ClientSession {
     /// Whether the server may hold a subscription to this profile, now or after the requests that were sent.
     fn may_hold(&self, profile: &str) -> bool {
         if !self.features.subscription_sets {
-            // An `unsubscribe` clears everything, so it must hit this profile.
+            // Here an `unsubscribe` clears everything, so the server must hold this profile.
             return self.occupant(|other| other.sent) == Some(profile);
         }
         let asked =
@@ -86,7 +89,7 @@ impl ClientSession {
         self.active.get(profile).is_some() || sent.any(asked)
     }
 
-    /// The profile that a server without sets holds once it has answered the requests that count.
+    /// The profile that a server without sets holds after it has answered the requests for which `counts` is true.
     pub(super) fn occupant(&self, counts: impl Fn(&Request) -> bool) -> Option<&str> {
         let mut occupant = self.active.iter().next().map(|(profile, _)| profile);
         for request in self.requests.iter().filter(|request| counts(request)) {

@@ -1,4 +1,4 @@
-//! What a message of the server means to the client (`protocol.md`, Envelope and Subscriptions).
+//! Processes the messages of the server (`protocol.md`, Envelope and Subscriptions).
 
 use super::{ClientSession, ConnectionAck};
 use crate::session::client_event::EventSpans;
@@ -23,7 +23,7 @@ impl ClientSession {
                 None
             }
             Some("notification") => Some(EventSpans::Notification(*spans)),
-            // The list of types grows: an unknown one is no error.
+            // The list of types can grow, so an unknown type is not an error.
             _ => {
                 self.counters.unknown += 1;
                 Some(EventSpans::Unknown(*spans))
@@ -41,7 +41,8 @@ impl ClientSession {
         Some(EventSpans::Event(*spans))
     }
 
-    /// An event that fits a subscription whose `ack` never came proves that the server took it: as good as a late `ack`.
+    /// An event that matches a subscription whose `ack` never came proves that the server accepted it. It counts as a
+    /// late `ack`.
     fn is_late_proof(&mut self, profile: Option<&str>, name: &str) -> bool {
         let proven = self.requests.take(|request| match &request.ask {
             Ask::Subscribe { profile: asked, events } => {
@@ -73,7 +74,7 @@ impl ClientSession {
     }
 
     fn process_pong(&mut self, text: &str, spans: &Spans) -> Option<EventSpans> {
-        // Without an identifier it can only answer the oldest ping.
+        // A pong without an identifier can only answer the oldest ping.
         let unnamed = !has_request_id(spans);
         let id = request_id(text, spans);
         let request =
@@ -96,7 +97,7 @@ impl ClientSession {
         self.is_awaited(&request).then_some(EventSpans::Refused { id, kind, spans: *spans })
     }
 
-    /// The server did what the request asks for, told in time or late.
+    /// The server performed the request, whether its answer came in time or late.
     fn acknowledge(&mut self, request: &Request) -> Option<EventSpans> {
         match &request.ask {
             Ask::Subscribe { profile, events } if self.features.subscription_sets => {
@@ -116,7 +117,7 @@ impl ClientSession {
     }
 
     fn note_end(&mut self, request: &Request) {
-        // Those who wait to be sent have one the less before them.
+        // Requests that wait to be written have one fewer before them.
         self.requests.restart_unwritten(self.now + self.config.request_timeout);
         if request.has_timed_out() {
             self.counters.late += 1;
@@ -128,12 +129,13 @@ impl ClientSession {
         }
     }
 
-    /// Whether the application has not heard of the end of this request of its own.
+    /// Whether this is a request of the application whose end was not reported yet.
     fn is_awaited(&self, request: &Request) -> bool {
         request.origin == Origin::Application && !request.has_timed_out()
     }
 
-    /// The request that was answered: only what was sent can be. An answer to none is dropped and counted: it ends nothing.
+    /// Takes the request that was answered. It must have been sent. An answer that matches no request is counted and
+    /// dropped.
     fn take_answered(&mut self, fits: impl Fn(&Request) -> bool) -> Option<Request> {
         let answered = self.requests.take(|request| request.sent && fits(request));
         if answered.is_none() {
@@ -143,7 +145,7 @@ impl ClientSession {
     }
 }
 
-/// An explicit `null` names no request of ours.
+/// An explicit `null` names no request of this client.
 fn has_request_id(spans: &Spans) -> bool {
     spans.request_id.is_some_and(|id| id.kind() != Kind::Null)
 }

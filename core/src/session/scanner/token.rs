@@ -1,14 +1,14 @@
-//! The tokens of JSON that hold no others: strings, numbers and literals, and the white space between.
+//! The tokens of JSON that contain no others: strings, numbers and literals, and the white space between them.
 //!
-//! Each function takes the rest of a text and returns the rest behind what it read. A slice that only gets shorter lets the
-//! compiler keep everything in registers and see most bounds for itself.
+//! Each function takes the rest of a text and returns the rest after the token. Because the slice only gets shorter,
+//! the compiler keeps everything in registers and removes most bounds checks.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, u8x64};
 
 use crate::simd::widest;
 
-/// No continuation of the text fits here: `left` bytes before its end.
+/// The text is invalid at this position, `left` bytes before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unexpected {
     pub(super) left: usize,
@@ -21,18 +21,18 @@ impl Unexpected {
     }
 }
 
-/// What a string turned out to be.
+/// How the content of a string is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spelling {
-    /// Its content lies in the text as it is.
+    /// Without escapes: the content can be borrowed from the text.
     Plain,
     Escaped,
 }
 
-/// Goes behind white space.
+/// Skips white space.
 #[inline]
 pub(super) fn skip_space(rest: &[u8]) -> &[u8] {
-    // Machines write none, so the usual case is one comparison.
+    // Programs usually write none, so the usual case is one comparison.
     match rest {
         [next, ..] if *next > b' ' => rest,
         _ => skip_spaces(rest),
@@ -47,7 +47,7 @@ fn skip_spaces(mut rest: &[u8]) -> &[u8] {
     rest
 }
 
-/// Reads one byte that must be there, be it behind white space.
+/// Reads one required byte, after optional white space.
 #[inline]
 pub(super) fn expect(rest: &[u8], byte: u8) -> Result<&[u8], Unexpected> {
     match rest {
@@ -64,7 +64,7 @@ fn expect_behind_space(rest: &[u8], byte: u8) -> Result<&[u8], Unexpected> {
     }
 }
 
-/// Reads a string from behind its opening quote to behind its closing one.
+/// Reads a string. `content` begins after its opening quote, and the returned rest begins after its closing quote.
 #[inline(always)]
 pub(super) fn string<'t>(content: &'t [u8], marks: &mut Marks<'t>) -> Result<(&'t [u8], Spelling), Unexpected> {
     match marks.skip_plain(content) {
@@ -73,7 +73,7 @@ pub(super) fn string<'t>(content: &'t [u8], marks: &mut Marks<'t>) -> Result<(&'
     }
 }
 
-/// The rest of a string, from its first byte that cannot stand as it is.
+/// Reads the rest of a string, from its first marked byte (see [`Marks`]).
 #[inline(never)]
 fn string_from_escape(mut rest: &[u8]) -> Result<&[u8], Unexpected> {
     let mut marks = Marks::of(rest);
@@ -123,7 +123,7 @@ pub(super) fn number(rest: &[u8]) -> Result<&[u8], Unexpected> {
     Ok(rest)
 }
 
-/// One digit or more.
+/// Reads one digit or more.
 fn digits(rest: &[u8]) -> Result<&[u8], Unexpected> {
     let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if count == 0 { Err(Unexpected::at(rest)) } else { Ok(rest.get(count..).unwrap_or_default()) }
@@ -134,20 +134,21 @@ pub(super) fn literal<'t>(rest: &'t [u8], word: &[u8]) -> Result<&'t [u8], Unexp
     rest.strip_prefix(word).ok_or(Unexpected::at(rest))
 }
 
-/// Which of the bytes ahead cannot stand in a string as they are: quotes, backslashes and control characters.
+/// Marks the bytes ahead that end or interrupt the plain content of a string: quotes, backslashes and control
+/// characters.
 ///
-/// They are looked for by blocks, and from one string to the next only the bits of a block are looked at: to load the bytes of
-/// each string by itself would make every string wait for the one before it.
+/// The search works on blocks, and the next string in a block uses the bits that were found before. Loading the bytes
+/// of each string separately would make every string wait for the one before it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Marks<'t> {
     text: &'t [u8],
-    /// How much of the text was left where the block begins.
+    /// How many bytes of the text remain at the start of the block.
     left: usize,
-    /// One bit for each byte of the block, the first in the lowest.
+    /// One bit for each byte of the block, the first byte in the lowest bit.
     bits: u64,
 }
 
-/// Bytes in a block: a bit of a word for each.
+/// The number of bytes in a block: each has one bit of a word.
 const BLOCK: usize = u64::BITS as usize;
 
 impl<'t> Marks<'t> {
@@ -155,8 +156,8 @@ impl<'t> Marks<'t> {
         Self { text, left: 0, bits: 0 }
     }
 
-    /// Goes to the first byte that cannot stand in a string as it is. `rest` ends the text, and never gets longer from call to
-    /// call.
+    /// Skips to the first marked byte. `rest` is the end of the text, and must not get longer from one call to the
+    /// next.
     #[inline(always)]
     pub(super) fn skip_plain(&mut self, rest: &'t [u8]) -> &'t [u8] {
         let taken = self.left.wrapping_sub(rest.len());
@@ -170,14 +171,14 @@ impl<'t> Marks<'t> {
     }
 }
 
-/// The same for one string by itself.
+/// Like [`Marks::skip_plain`], for a single string.
 #[inline]
 pub(crate) fn skip_plain(rest: &[u8]) -> &[u8] {
     Marks::of(rest).skip_plain(rest)
 }
 
-/// How many bytes of `rest`, which ends `text`, come before the first that is marked, and the marks from there on; no marks when
-/// that is the end.
+/// Returns how many bytes of `rest` come before the first marked byte, and the marks from there on. Without a marked
+/// byte, it returns the length of `rest` and no marks. `rest` is the end of `text`.
 #[inline(never)]
 fn find(text: &[u8], rest: &[u8]) -> (usize, u64) {
     let Some(block) = rest.first_chunk() else { return find_in_tail(text, rest) };
@@ -187,7 +188,7 @@ fn find(text: &[u8], rest: &[u8]) -> (usize, u64) {
     }
 }
 
-/// The same where the first block has no mark.
+/// Like [`find`], when the first block has no mark.
 #[inline(never)]
 fn find_far(text: &[u8], rest: &[u8]) -> (usize, u64) {
     let (blocks, tail) = rest.as_chunks();
@@ -201,10 +202,11 @@ fn find_far(text: &[u8], rest: &[u8]) -> (usize, u64) {
     }
 }
 
-/// The same for less than a block. It is looked at as the end of a whole one, or copied into one where the text has none.
+/// Like [`find`], for less than a block. It uses the last whole block of the text, or a copy when the text is shorter
+/// than a block.
 fn find_in_tail(text: &[u8], tail: &[u8]) -> (usize, u64) {
     let bits = match text.last_chunk() {
-        // In two steps, since nothing is left of the block when the tail is empty.
+        // Two shifts, because one shift by all 64 bits would overflow when the tail is empty.
         Some(block) => marks(block) >> 1 >> (BLOCK - 1 - tail.len()),
         None => {
             let mut block = [b' '; BLOCK];
@@ -222,7 +224,7 @@ const fn from_lowest(before: usize, bits: u64) -> (usize, u64) {
     (before + lowest(bits), bits >> lowest(bits))
 }
 
-/// How many blocks at the front have no mark.
+/// The number of blocks at the front without a mark.
 fn count_plain(blocks: &[[u8; BLOCK]]) -> usize {
     dispatch!(widest(), simd => {
         let is_plain = |block: &&[u8; BLOCK]| !are_special(u8x64::from_slice(simd, *block)).any_true();

@@ -10,8 +10,8 @@ use super::library::{DeflateLibrary, Flush};
 
 /// Compresses the messages of one direction of a connection (RFC 7692 section 7.2.1), whole or in fragments.
 ///
-/// Without context takeover the compressed form of a message stands alone, so it can be sent to every peer whose
-/// window is at least as large.
+/// Without context takeover the compressed form of a message does not depend on other messages, so it can be sent to
+/// every peer whose window is at least as large.
 ///
 /// Commands: [`compress`](Self::compress), [`release`](Self::release).
 pub(crate) struct Deflater<L> {
@@ -19,15 +19,15 @@ pub(crate) struct Deflater<L> {
     window_bits: u8,
     context_takeover: bool,
     level: u8,
-    /// The library remembers bytes that what comes next could refer to.
+    /// The library has context to which the next piece could refer.
     has_context: bool,
 }
 
 impl<L: DeflateLibrary> Deflater<L> {
     /// A deflater that has allocated nothing yet.
     ///
-    /// `window_bits` is the base-2 logarithm of the window, 8 to 15: no distance in the output is longer. Without
-    /// `context_takeover` each message stands alone. `level` goes from 0 (stored) over 1 (fastest) to 9 (smallest).
+    /// `window_bits` is the base-2 logarithm of the window, 8 to 15: no distance in the output is longer than the window.
+    /// Without `context_takeover` each message is independent. `level` is 0 (stored), or 1 (fastest) to 9 (smallest).
     pub(crate) fn new(window_bits: u8, context_takeover: bool, level: u8) -> Self {
         Self {
             library: None,
@@ -41,8 +41,8 @@ impl<L: DeflateLibrary> Deflater<L> {
     /// Appends the compressed form of the next piece of a message to `output`: the payload of one frame.
     ///
     /// # Errors
-    /// When the library fails, which it does not do by its contract. Then `output` is as it was and all context is
-    /// forgotten, so a whole message can be sent uncompressed instead and the next one compressed again.
+    /// The library failed, which its contract excludes. Then `output` is unchanged and all context is cleared, so the
+    /// caller can send a whole message uncompressed and compress the next one again.
     pub(crate) fn compress(
         &mut self,
         piece: &[u8],
@@ -65,7 +65,7 @@ impl<L: DeflateLibrary> Deflater<L> {
             self.release();
             return Err(DeflateError);
         }
-        // RFC 7692 section 7.2.1: the tail stays away at the end of the message alone.
+        // RFC 7692 section 7.2.1: the tail is removed only at the end of the message.
         if end_of_message {
             output.truncate(output.len() - TAIL.len());
         }
@@ -73,14 +73,14 @@ impl<L: DeflateLibrary> Deflater<L> {
         Ok(())
     }
 
-    /// Gives all memory back; the next piece is compressed without context, at the price of a new allocation.
+    /// Frees all memory. The next piece is compressed without context and allocates again.
     pub(crate) fn release(&mut self) {
         self.library = None;
         self.has_context = false;
     }
 }
 
-/// Never the window: it holds what the peers said to each other.
+/// The output omits the window: it holds messages of the peers.
 impl<L> fmt::Debug for Deflater<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deflater")

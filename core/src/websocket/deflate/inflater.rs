@@ -9,19 +9,19 @@ use super::window::Window;
 
 /// Inflates the messages of one direction of a connection (RFC 7692 section 7.2.2), in pieces of any size.
 ///
-/// - A block marked as final ends a stream, not the message and not the context: what follows is read on (RFC 7692
-///   section 7.2.3.4). A message may end right after one.
-/// - A message without a byte of payload is taken as empty, though a sender should write one zero byte for it.
-/// - Each message must end where a DEFLATE block ends; one that was cut short is refused.
+/// - A block marked as final ends a stream, but neither the message nor the context: the inflater continues with the
+///   bytes after it (RFC 7692 section 7.2.3.4). A message may end directly after such a block.
+/// - A message without payload is accepted as empty, although a sender should write one zero byte for it.
+/// - Each message must end at the end of a DEFLATE block. A truncated message is refused.
 ///
 /// Commands: [`inflate`](Self::inflate), [`release`](Self::release).
 pub(crate) struct Inflater<L> {
     library: Option<L>,
     window: Window,
     context_takeover: bool,
-    /// Inside a message: some of its payload, possibly an empty piece, has been seen.
+    /// Inside a message: at least one piece of its payload, possibly empty, has been read.
     in_message: bool,
-    /// Bytes went in since the message began or since a stream ended in it.
+    /// Bytes were read since the message began or since a stream ended in it.
     in_stream: bool,
     failed: bool,
 }
@@ -30,7 +30,7 @@ impl<L: InflateLibrary> Inflater<L> {
     /// An inflater that has allocated nothing yet.
     ///
     /// `window_bits` is the base-2 logarithm of the sender's window, 8 to 15 (RFC 7692 section 7.1.2). Without
-    /// `context_takeover` each message stands alone.
+    /// `context_takeover` each message is independent.
     pub(crate) fn new(window_bits: u8, context_takeover: bool) -> Self {
         Self {
             library: None,
@@ -42,10 +42,10 @@ impl<L: InflateLibrary> Inflater<L> {
         }
     }
 
-    /// Inflates the next piece of a message's payload and hands what comes out to `sink`, piece by piece.
+    /// Inflates the next piece of a message's payload and passes the output to `sink`, piece by piece.
     ///
     /// # Errors
-    /// An [`InflateError`], or the error of the sink, which stops the work. Both are final: every later call gives
+    /// An [`InflateError`], or the error of the sink, which stops the work. Both are final: every later call returns
     /// [`InflateError::Stopped`].
     pub(crate) fn inflate<E: From<InflateError>>(
         &mut self,
@@ -65,10 +65,10 @@ impl<L: InflateLibrary> Inflater<L> {
         result
     }
 
-    /// Gives back what is not needed until the next message: all of it, except for the used part of the window with
+    /// Frees the memory that is not needed until the next message: all of it, except for the used part of the window with
     /// context takeover.
     ///
-    /// Does nothing in the middle of a message. The next message makes up for it by an allocation.
+    /// Does nothing in the middle of a message. The next message allocates again.
     pub(crate) fn release(&mut self) {
         if self.in_message {
             return;
@@ -94,8 +94,8 @@ impl<L: InflateLibrary> Inflater<L> {
             self.inflate_bytes(input, sink)?;
         }
         if end_of_message {
-            // A sender that leaves out the empty block which the tail belongs to has sent nothing or has just ended a
-            // stream: there the tail would begin a block instead of ending one.
+            // A sender may omit the empty block to which the tail belongs if it has sent nothing or has just ended a
+            // stream. In that case the tail would begin a block instead of ending one.
             if self.in_stream {
                 self.inflate_tail()?;
             }
@@ -141,7 +141,7 @@ impl<L: InflateLibrary> Inflater<L> {
             if input.is_empty() && !has_more {
                 return Ok(());
             }
-            // With room and input a library always moves; one that does not must not hang the connection.
+            // With room and input a library always makes progress. If it does not, the connection must not hang.
             if stands_still {
                 return Err(InflateError::Invalid.into());
             }
@@ -150,7 +150,7 @@ impl<L: InflateLibrary> Inflater<L> {
 
     /// RFC 7692 section 7.2.2: the four bytes that the sender removed complete the last, empty block.
     fn inflate_tail(&mut self) -> Result<(), InflateError> {
-        // The byte behind the tail shows whether the block ends there: then it stays untouched.
+        // The byte after the tail shows whether the block ends there: if so, it is not consumed.
         const PROBE: [u8; 5] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0];
 
         let library = self.library.get_or_insert_with(|| started(&self.window));
@@ -158,7 +158,7 @@ impl<L: InflateLibrary> Inflater<L> {
         if step.consumed != TAIL.len() || !step.inflated.is_empty() {
             return Err(InflateError::Unfinished);
         }
-        // Where the tail has ended a stream, the library says so once more when the next message begins.
+        // If the tail has ended a stream, the library reports that again when the next message begins.
         Ok(())
     }
 }
@@ -169,7 +169,7 @@ fn started<L: InflateLibrary>(window: &Window) -> L {
     library
 }
 
-/// Never the window: it holds what the peers said to each other.
+/// The output omits the window: it holds messages of the peers.
 impl<L> fmt::Debug for Inflater<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inflater")

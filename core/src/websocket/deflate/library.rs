@@ -1,4 +1,4 @@
-//! What a DEFLATE library must be able to do.
+//! The interface to a DEFLATE library.
 
 use alloc::vec::Vec;
 
@@ -9,47 +9,47 @@ use super::window::Window;
 pub(crate) trait InflateLibrary {
     fn new() -> Self;
 
-    /// Begins a DEFLATE stream at a byte boundary; its distances may reach into all of `window`.
+    /// Begins a DEFLATE stream at a byte boundary. Its distances may refer to all of `window`.
     fn restart(&mut self, window: &Window);
 
-    /// Inflates `input` until it or the room for output is used up, or a stream, or with [`Until::BlockEnd`] a block,
-    /// ends. What comes out is in `window` then.
+    /// Inflates `input` until the input or the room for output is used up, or until the stream ends, or the block with
+    /// [`Until::BlockEnd`]. It also appends the output to `window`.
     fn inflate<'a>(&'a mut self, input: &[u8], window: &'a mut Window, until: Until) -> Result<Step<'a>, InflateError>;
 }
 
-/// Where to pause at the latest.
+/// The latest position at which to pause.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
     StreamEnd,
     BlockEnd,
 }
 
-/// How far one call came.
+/// The result of one call.
 pub(crate) struct Step<'a> {
-    /// Bytes taken from the input.
+    /// The number of bytes read from the input.
     pub(crate) consumed: usize,
-    /// What came out.
+    /// The output.
     pub(crate) inflated: &'a [u8],
-    /// The room for output is used up, so more may come out without more input.
+    /// The room for output is used up, so more output may follow without more input.
     pub(crate) has_more: bool,
-    /// A block marked as final has ended the stream; what follows is a new one.
+    /// A block marked as final has ended the stream. The bytes after it belong to a new stream.
     pub(crate) stream_ended: bool,
 }
 
 /// The compressing half of a DEFLATE library.
 pub(crate) trait DeflateLibrary {
-    /// A compressor that emits no distance above two to the power of `window_bits` (8 to 15), of a level from 0 to 9.
+    /// A compressor with a level from 0 to 9 that emits no distance above two to the power of `window_bits` (8 to 15).
     fn new(window_bits: u8, level: u8) -> Self;
 
-    /// Appends all of `input` in compressed form, up to and including the tail of an empty stored block.
+    /// Appends all of `input` in compressed form, including the tail of an empty stored block.
     fn compress(&mut self, input: &[u8], flush: Flush, output: &mut Vec<u8>) -> Result<(), DeflateError>;
 }
 
-/// What the compressor keeps in mind after a piece.
+/// Whether the compressor keeps its context after a piece.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flush {
-    /// What comes next may refer to what has gone before.
+    /// The next piece may refer to earlier bytes.
     Sync,
-    /// What comes next stands alone.
+    /// The next piece does not refer to earlier bytes.
     Full,
 }

@@ -1,4 +1,4 @@
-//! DEFLATE by `miniz_oxide`, which needs no standard library.
+//! DEFLATE with `miniz_oxide`, which does not need the standard library.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,9 +17,9 @@ use super::error::{DeflateError, InflateError};
 use super::library::{DeflateLibrary, Flush, InflateLibrary, Step, Until};
 use super::window::Window;
 
-/// The core decompressor, which reads earlier bytes straight from our window.
+/// The core decompressor, which reads earlier bytes directly from our window.
 ///
-/// (The crate's streaming one yields nothing more after a final block.)
+/// (The streaming decompressor of the crate stops at a final block.)
 pub(crate) struct Inflate(Box<DecompressorOxide>);
 
 impl InflateLibrary for Inflate {
@@ -34,8 +34,8 @@ impl InflateLibrary for Inflate {
     fn inflate<'a>(&'a mut self, input: &[u8], window: &'a mut Window, until: Until) -> Result<Step<'a>, InflateError> {
         let (buffer, position, wrapped) = window.buffer();
         let mut flags = TINFL_FLAG_HAS_MORE_INPUT;
-        // Until the window wraps, a distance beyond its start would reach bytes that were never inflated. In wrapping
-        // use the library knows no start, only the size.
+        // Until the window wraps, a distance beyond its start would refer to bytes that were never inflated. In wrapping
+        // mode the library checks only the size of the window, not its start.
         if !wrapped {
             flags |= TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
         }
@@ -56,16 +56,16 @@ impl InflateLibrary for Inflate {
     }
 }
 
-/// The compressor, kept inside the window by forgetting.
+/// The compressor. Full flushes keep its distances inside the window.
 pub(crate) struct Deflate {
     compressor: Box<CompressorOxide>,
-    /// How many bytes may go in between two full flushes.
+    /// The largest number of input bytes between two full flushes.
     span: usize,
-    /// How many have gone in since the last one.
+    /// The number of input bytes since the last full flush.
     filled: usize,
 }
 
-/// The window that the library always compresses with, so that no full flush is needed.
+/// The window size with which the library always compresses. A window of this size needs no full flush.
 const OWN_WINDOW_BITS: u8 = 15;
 
 impl DeflateLibrary for Deflate {

@@ -2,18 +2,18 @@
 
 use alloc::vec::Vec;
 
-/// The bytes inflated last, which the next ones may repeat (RFC 1951 section 2).
+/// The latest inflated bytes, which later matches may repeat (RFC 1951 section 2).
 ///
-/// It grows with use up to the negotiated size. From then on it is a ring of exactly that size, a power of two.
+/// It grows with use up to the negotiated size, a power of two. Then it is a ring buffer of exactly that size.
 pub(crate) struct Window {
     bytes: Vec<u8>,
     position: usize,
-    /// The end of the full-size buffer has been passed, so all of it holds inflated bytes.
+    /// The position has passed the end of the full-size buffer, so all of the buffer holds inflated bytes.
     wrapped: bool,
     size: usize,
 }
 
-/// The first allocation, for connections that see only a few small messages.
+/// The first allocation. It is small, for connections that receive only a few small messages.
 const INITIAL_SIZE: usize = 1024;
 
 impl Window {
@@ -21,7 +21,7 @@ impl Window {
         Self { bytes: Vec::new(), position: 0, wrapped: false, size: 1 << bits }
     }
 
-    /// Sees to it that at least one byte can be written.
+    /// Ensures that at least one byte can be written.
     fn make_room(&mut self) {
         if self.position < self.bytes.len() {
             return;
@@ -36,20 +36,20 @@ impl Window {
         self.wrapped = true;
     }
 
-    /// Forgets the bytes but keeps the buffer.
+    /// Clears the bytes but keeps the buffer.
     pub(crate) fn clear(&mut self) {
         self.position = 0;
         self.wrapped = false;
     }
 
-    /// Forgets the bytes and gives the buffer back.
+    /// Clears the bytes and frees the buffer.
     pub(crate) fn release(&mut self) {
         self.clear();
         self.bytes = Vec::new();
     }
 }
 
-/// For a library that inflates into a buffer of its own.
+/// For a library that inflates into its own buffer.
 #[cfg(any(test, feature = "std"))]
 impl Window {
     /// Appends inflated bytes.
@@ -75,17 +75,17 @@ impl Window {
     }
 }
 
-/// For a library that inflates straight into the window, and writes no byte that it does not return.
+/// For a library that inflates directly into the window and writes only the bytes that it returns.
 #[cfg(any(test, not(feature = "std")))]
 impl Window {
-    /// The whole buffer, the position in it where at least one byte can be written, and whether the bytes from there on are
-    /// inflated ones too.
+    /// The whole buffer, the position in it where at least one byte can be written, and whether the bytes after that
+    /// position are inflated bytes too.
     pub(crate) fn buffer(&mut self) -> (&mut [u8], usize, bool) {
         self.make_room();
         (&mut self.bytes, self.position, self.wrapped)
     }
 
-    /// Moves the position past `count` bytes that were written there. Returns them, and whether they fill the buffer.
+    /// Moves the position past `count` written bytes. Returns them, and whether they end at the end of the buffer.
     pub(crate) fn advance(&mut self, count: usize) -> (&[u8], bool) {
         let start = self.position;
         self.position = (start + count).min(self.bytes.len());

@@ -1,4 +1,4 @@
-//! DEFLATE by `zlib-rs`, which needs the standard library.
+//! DEFLATE with `zlib-rs`, which needs the standard library.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -9,11 +9,11 @@ use super::error::{DeflateError, InflateError};
 use super::library::{DeflateLibrary, Flush, InflateLibrary, Step, Until};
 use super::window::Window;
 
-/// The decompressor, which keeps a window of 32 KiB of its own.
+/// The decompressor, which has its own window of 32 KiB.
 pub(crate) struct Inflate {
     library: zlib_rs::Inflate,
-    /// Where the library writes. It may overwrite bytes behind the ones that it returns, so it cannot write into the
-    /// window: there the oldest bytes follow.
+    /// The output buffer of the library. The library may overwrite bytes after those that it returns. So it cannot write
+    /// into the window, where the oldest bytes follow.
     output: Box<[u8]>,
 }
 
@@ -28,7 +28,7 @@ impl InflateLibrary for Inflate {
     fn restart(&mut self, window: &Window) {
         self.library.reset(false);
         for part in window.parts().into_iter().filter(|part| !part.is_empty()) {
-            // Raw streams take a dictionary at any time; were it refused, distances into it would be found invalid.
+            // Raw streams accept a dictionary at any time. If it were refused, distances into it would be invalid.
             let _ = self.library.set_dictionary(part);
         }
     }
@@ -55,14 +55,14 @@ impl InflateLibrary for Inflate {
 /// The compressor.
 pub(crate) struct Deflate(zlib_rs::Deflate);
 
-/// The size of the buffer of symbols, 1 to 9: the usual 8 costs 98 KiB more, saves no byte at level 1 and below 1 % at
-/// level 6.
+/// The size of the symbol buffer, 1 to 9. The default 8 costs 98 KiB more, and saves no byte at level 1 and less than 1 %
+/// at level 6.
 const MEMORY_LEVEL: i32 = 5;
 
 impl DeflateLibrary for Deflate {
     fn new(window_bits: u8, level: u8) -> Self {
-        // A raw stream with a window of 256 bytes is refused. Run-length matches keep inside any window by contract;
-        // the others would at 9 bits too, but only by how the library is written today.
+        // A raw stream with a window of 256 bytes is refused. Run-length matches stay inside any window by contract. With
+        // 9 bits the other matches stay inside it too, but only in the current implementation of the library.
         let strategy = if window_bits < 9 { Strategy::Rle } else { Strategy::Default };
         Self(zlib_rs::Deflate::new_with_config(DeflateConfig {
             level: level.into(),
@@ -91,7 +91,7 @@ impl DeflateLibrary for Deflate {
             output.truncate(start + produced);
             result.map_err(|_| DeflateError)?;
             rest = rest.get(consumed..).unwrap_or_default();
-            // Room left over means that nothing is held back.
+            // Unused room means that the library holds nothing back.
             if rest.is_empty() && produced < room {
                 return Ok(());
             }
@@ -102,14 +102,14 @@ impl DeflateLibrary for Deflate {
     }
 }
 
-/// How many bytes to offer for the compressed form: enough for any small message at once.
+/// The number of bytes to offer for the compressed form: enough for any small message in one step.
 fn room_for(input: usize) -> usize {
-    // Nine bits for each byte are the worst case of the fixed code; the rest is block headers and the tail.
+    // Nine bits for each byte are the worst case of the fixed code. The overhead covers block headers and the tail.
     const OVERHEAD: usize = 32;
-    // What the library held back comes out in few steps. With no more than 6 bytes, the size of the tail's block, it
-    // would repeat the tail for ever.
+    // Large enough that the bytes held back by the library come out in few steps. With 6 bytes or fewer, the size of the
+    // tail's block, the library would repeat the tail indefinitely.
     const MIN: usize = 256;
-    // The room is zeroed first, so it is not all taken for a large message.
+    // The room is zeroed first, so a large message uses several steps.
     const MAX: usize = 64 * 1024;
 
     input.saturating_add(input / 8).saturating_add(OVERHEAD).clamp(MIN, MAX)

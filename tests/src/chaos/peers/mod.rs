@@ -1,4 +1,4 @@
-//! Whole clients and a whole server that come, go and lose each other.
+//! Whole clients and a whole server that start, stop and lose connections.
 
 mod check;
 
@@ -15,29 +15,29 @@ use crate::random::Random;
 use crate::simulator::{Broken, Door, World};
 use crate::transcript::Transcript;
 
-/// Up to three clients at a time and one server. A client that is closed for good makes room for the next one.
+/// Up to three clients at a time and one server. A permanently closed client makes room for the next one.
 #[derive(Debug)]
 pub struct Peers {
     world: World,
     known: BTreeMap<usize, Known>,
-    /// What was published: the profile, the name, and the transports whose connections took it.
+    /// Published events: the profile, the name, and the transports whose connections took them.
     published: Vec<Published>,
-    /// What each connection of the server told that it subscribes to, and how much of what it told was looked at.
+    /// The subscriptions that each connection of the server has reported, and how many of its events were checked.
     sets: BTreeMap<u64, (SubscriptionSet, usize)>,
-    /// The subscriptions that the server's application has not decided on.
+    /// The subscriptions that the server's application has not decided yet.
     tickets: Vec<(u64, Ticket)>,
 }
 
-/// What is known of one client.
+/// The model of one client.
 #[derive(Debug, Default)]
 struct Known {
     /// Requests that have not ended.
     open: BTreeMap<RequestId, RequestKind>,
-    /// How much of what it told was looked at.
+    /// The number of its events that were checked.
     checked: usize,
-    /// The numbers of the events that it heard.
+    /// The numbers of the events that it received.
     heard: BTreeSet<usize>,
-    /// A subscription may have failed since the client was last ready with all of them.
+    /// Whether a subscription may have failed since the client was last ready with all of them.
     lacking: bool,
     paused: bool,
     closed: bool,
@@ -61,7 +61,7 @@ impl Scenario for Peers {
         world.config = draw::server(&mut random);
         let mut peers =
             Self { world, known: BTreeMap::new(), published: Vec::new(), sets: BTreeMap::new(), tickets: Vec::new() };
-        // Should that fail, `finish` will tell.
+        // If this fails, `finish` reports it.
         _ = peers.add_client(&mut random);
         peers
     }
@@ -101,7 +101,7 @@ impl Peers {
         match random.up_to(999) {
             0..=119 => self.command(client, random)?,
             120..=199 => self.publish(random)?,
-            // Each thing that a driver does, in no order.
+            // All steps of a driver, in random order.
             200..=259 => _ = self.world.act(client)?,
             260..=309 => _ = self.world.dial(client)?,
             310..=379 => _ = self.world.client_write(client, slices, budget)?,
@@ -113,7 +113,7 @@ impl Peers {
             670..=709 => _ = self.world.server_tick(id)?,
             710..=749 => _ = self.world.server_events(id)?,
             750..=829 => {
-                // Mostly a driver sleeps when it has done everything.
+                // A driver usually sleeps after it has done everything.
                 if random.happens(800_000) {
                     self.world.settle()?;
                 }
@@ -198,7 +198,7 @@ impl Peers {
         if known.paused { self.world.pause(client) } else { self.world.resume(client) }
     }
 
-    /// What nobody wants. Most of it passes soon.
+    /// Faults. Most of them end soon.
     fn accident(&mut self, client: usize, random: &mut Random) -> Result<(), Broken> {
         let kind = random.pick([FailureKind::Eof, FailureKind::Reset, FailureKind::Silence]);
         match random.up_to(99) {
@@ -219,7 +219,7 @@ impl Peers {
         Ok(())
     }
 
-    /// Makes everything well again, and gives it time: then everybody who has not given up is ready.
+    /// Ends all faults, and waits. Then every client that has not given up is ready.
     fn recover(&mut self) -> Result<(), Broken> {
         self.world.door = Door::Open;
         self.world.heal();
@@ -229,7 +229,7 @@ impl Peers {
                 self.pause_or_resume(client)?;
             }
             let now = self.world.now();
-            // Most are connected, or about to be.
+            // Most clients are already connected or connecting.
             _ = self.world.node(client)?.client.connect(now);
         }
         self.world.sleep(RECOVERY)?;
@@ -237,7 +237,7 @@ impl Peers {
         self.check_recovery()
     }
 
-    /// The clients that are not closed for good.
+    /// The clients that are not permanently closed.
     fn clients(&self) -> Vec<usize> {
         self.known.iter().filter(|(_, known)| !known.closed).map(|(client, _)| *client).collect()
     }
@@ -254,7 +254,7 @@ impl Peers {
     }
 }
 
-/// Longer than the longest back-off, and every wait of a connection after it.
+/// Longer than the longest back-off, plus every timeout of a connection after it.
 const RECOVERY: Duration = Duration::from_secs(300);
 
 fn draw_names(random: &mut Random) -> EventNames {

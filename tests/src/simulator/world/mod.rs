@@ -22,95 +22,96 @@ use crate::transcript::Transcript;
 
 /// Clients that come and go, and one server with its hub.
 ///
-/// Its public fields are settings; they count for what begins after they were changed.
+/// Its public fields are settings. A changed setting applies to connections and transports that begin later.
 ///
-/// - A suite gives commands to [`Node::client`] and to the server ([`publish`](Self::publish), [`close_all`](Self::close_all),
-///   [`restart`](Self::restart)), lets time pass ([`settle`](Self::settle), [`sleep`](Self::sleep),
-///   [`sleep_until`](Self::sleep_until)), and looks at [`Node::heard`] and [`Transport`].
-/// - A suite that wants another order than the fair one does each thing by itself: for a client
-///   [`act`](Self::act), [`dial`](Self::dial), [`client_write`](Self::client_write), [`client_read`](Self::client_read),
-///   [`client_events`](Self::client_events) and [`client_tick`](Self::client_tick); for a transport
-///   [`server_write`](Self::server_write), [`server_read`](Self::server_read), [`server_events`](Self::server_events) and
-///   [`server_tick`](Self::server_tick).
+/// - A suite gives commands to [`Node::client`] and to the server ([`publish`](Self::publish),
+///   [`close_all`](Self::close_all), [`restart`](Self::restart)), lets time pass ([`settle`](Self::settle),
+///   [`sleep`](Self::sleep), [`sleep_until`](Self::sleep_until)), and checks [`Node::heard`] and [`Transport`].
+/// - A suite that needs another order than the fair one does each thing by itself. For a client: [`act`](Self::act),
+///   [`dial`](Self::dial), [`client_write`](Self::client_write), [`client_read`](Self::client_read),
+///   [`client_events`](Self::client_events) and [`client_tick`](Self::client_tick). For a transport:
+///   [`server_write`](Self::server_write), [`server_read`](Self::server_read), [`server_events`](Self::server_events)
+///   and [`server_tick`](Self::server_tick).
 #[derive(Debug)]
 pub struct World {
-    /// How the server receives whoever connects.
+    /// How the server treats new transports.
     pub door: Door,
     /// How each connection of the server is configured.
     pub config: server::Config,
-    /// What the server grants with its 101.
+    /// The extensions and headers that the server sends with its 101.
     pub acceptance: Acceptance,
     /// Nanoseconds that it takes to open a transport.
     pub dial_time: u64,
-    /// The accidents of the transports.
+    /// The faults of the transports.
     pub faults: Faults,
-    /// The server's process is stopped until then: bytes go on arriving and leaving, and nobody calls its machines.
+    /// The server's process is stopped until then: bytes still arrive and leave, and nothing calls its state machines.
     pub stopped_until: u64,
-    /// What happened.
+    /// The trace.
     pub transcript: Transcript,
     now: u64,
     nodes: Vec<Node>,
     transports: BTreeMap<u64, Transport>,
-    /// The client that each transport was opened for: the first one has number 1.
+    /// The client of each transport. The first transport has number 1.
     owners: Vec<usize>,
     endings: BTreeMap<u64, Ended>,
     hub: Hub<u64>,
     random: Random,
 }
 
-/// How the server receives whoever connects.
+/// How the server treats new transports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Door {
     /// It accepts every upgrade.
     Open,
-    /// It answers the upgrade so.
+    /// It answers the upgrade with this rejection.
     Rejecting(Rejection),
-    /// Nobody listens: a transport cannot be opened.
+    /// The server does not listen: a transport cannot be opened.
     Shut,
-    /// Nothing comes back, not even that.
+    /// The server sends nothing back, and no transport is opened.
     BlackHole,
 }
 
-/// A client and where it stands.
+/// A client and its state.
 #[derive(Debug)]
 pub struct Node {
-    /// The machine.
+    /// The state machine.
     pub client: Client,
-    /// What it told, in order.
+    /// Its events, in order.
     pub heard: Vec<Heard>,
-    /// What it asks of the server at each upgrade.
+    /// The request that it sends to the server at each upgrade.
     pub request: ClientRequest,
-    /// Bytes to it or from it were damaged on the way, on one transport or another.
+    /// Whether bytes to it or from it were damaged on the way, on any transport.
     pub tainted: bool,
-    /// Its process is stopped until then: bytes go on arriving and leaving, and nobody calls the machine.
+    /// Its process is stopped until then: bytes still arrive and leave, and nothing calls the state machine.
     pub stopped_until: u64,
     paused: bool,
-    /// When the transport that it asked for is open.
+    /// When the transport that it requested is open.
     dialing: Option<u64>,
     transport: Option<u64>,
     closed: bool,
 }
 
-/// A transport and the connection of the server that stands at its end.
+/// A transport and the server's connection at its end.
 #[derive(Debug)]
 pub struct Transport {
     /// From the client to the server.
     pub up: Lane,
     /// From the server to the client.
     pub down: Lane,
-    /// The server's machine.
+    /// The state machine of the server.
     pub connection: Connection,
-    /// What it told, in order, but for its end.
+    /// Its events, in order, except for the end.
     pub told: Vec<ServerEvent>,
-    /// The client at the other end, as long as it holds the transport.
+    /// The client at the other end, while it holds the transport.
     client: Option<usize>,
 }
 
-/// What a virtual hour has time for: far more than any suite needs, so more is a loop.
+/// The maximum number of turns in a virtual hour: far more than any suite needs, so more turns mean an endless loop.
 const MAX_TURNS: usize = 100_000;
 
 impl World {
-    /// A server without clients, on links that take a millisecond; `seed` feeds every machine and every accident.
+    /// A server without clients, on links with a delay of one millisecond. `seed` is the seed of every state machine
+    /// and every fault.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -131,7 +132,7 @@ impl World {
         }
     }
 
-    /// The present.
+    /// The present time.
     #[must_use]
     pub fn now(&self) -> Instant {
         instant(self.now)
@@ -161,7 +162,7 @@ impl World {
         self.nodes.get_mut(client).ok_or_else(|| Broken(format!("there is no client {client}")))
     }
 
-    /// The number of the transport that this client holds now.
+    /// The number of the client's current transport.
     #[must_use]
     pub fn transport_of(&self, client: usize) -> Option<u64> {
         self.nodes.get(client)?.transport
@@ -170,24 +171,24 @@ impl World {
     /// The transport with this number.
     ///
     /// # Errors
-    /// There is none, or it is over at both ends.
+    /// There is none, or both ends have closed it.
     pub fn transport(&mut self, id: u64) -> Result<&mut Transport, Broken> {
         self.transports.get_mut(&id).ok_or_else(|| Broken(format!("there is no transport {id}")))
     }
 
-    /// The numbers of the transports that are not over at both ends.
+    /// The numbers of the transports that are not closed at both ends.
     #[must_use]
     pub fn transports(&self) -> Vec<u64> {
         self.transports.keys().copied().collect()
     }
 
-    /// How the connection of the transport with this number ended, once it has.
+    /// How the connection of this transport ended. `None` before the end.
     #[must_use]
     pub fn ending(&self, id: u64) -> Option<Ended> {
         self.endings.get(&id).copied()
     }
 
-    /// How many transports were ever opened.
+    /// The number of transports that were opened so far.
     #[must_use]
     pub fn opened(&self) -> usize {
         self.owners.len()
@@ -200,7 +201,7 @@ impl World {
         self.owners.get(index).copied()
     }
 
-    /// No transport has accidents any more, unless it has failed already.
+    /// Applies no more faults to any transport, except for those that have already failed.
     pub fn heal(&mut self) {
         self.faults = Faults::default();
         for transport in self.transports.values_mut() {
@@ -209,12 +210,12 @@ impl World {
         }
     }
 
-    /// Writes down what a suite does by itself.
+    /// Records a step of the suite in the trace.
     pub fn note(&mut self, who: &str, what: impl Display) {
         self.transcript.record(self.now, who, what);
     }
 
-    /// Lets time jump, without anything that would have happened on the way.
+    /// Jumps forward in time, without anything that would have happened in between.
     pub fn jump(&mut self, nanos: u64) {
         self.now = self.now.saturating_add(nanos);
     }
@@ -222,7 +223,7 @@ impl World {
     /// Does everything that can be done at the present time.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn settle(&mut self) -> Result<(), Broken> {
         for _ in 0..MAX_TURNS {
             if !self.turn()? {
@@ -232,10 +233,10 @@ impl World {
         Err(Broken(format!("still busy after {MAX_TURNS} turns at {}", self.now)))
     }
 
-    /// Lets time pass, with everything that happens on the way.
+    /// Lets time pass, with everything that happens in between.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn sleep(&mut self, time: Duration) -> Result<(), Broken> {
         let end = (self.now() + time).as_nanos();
         self.settle()?;
@@ -252,10 +253,10 @@ impl World {
         Err(Broken(format!("still busy after {MAX_TURNS} steps before {end}")))
     }
 
-    /// Lets time pass until `done`.
+    /// Lets time pass until `done` returns true.
     ///
     /// # Errors
-    /// A promise that was not kept, or nothing will happen any more.
+    /// A broken guarantee, or nothing will happen any more.
     pub fn sleep_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) -> Result<(), Broken> {
         self.settle()?;
         for _ in 0..MAX_TURNS {
@@ -286,11 +287,12 @@ impl World {
             }
             [transport.connection.poll_timeout().map(Instant::as_nanos), transport.up.next_due()]
         });
-        // What is stopped until the end of time is stopped for good.
+        // A process that is stopped until the end of time never continues.
         nodes.chain(transports).flatten().filter(|due| *due < u64::MAX).min()
     }
 
-    /// Each thing that can be done, once, in the order of a driver: what has arrived comes before what is due.
+    /// Does each thing that can be done, once, in the order of a driver: first the bytes that have arrived, then the
+    /// deadlines that are due.
     fn turn(&mut self) -> Result<bool, Broken> {
         let mut busy = false;
         for client in 0..self.nodes.len() {

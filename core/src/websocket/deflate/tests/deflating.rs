@@ -1,4 +1,4 @@
-//! What a deflater puts out.
+//! Tests of the output of a deflater.
 
 use alloc::vec::Vec;
 
@@ -34,7 +34,7 @@ fn no_distance_is_longer_than_the_window<C: Codec>() {
                     assert_eq!(reference.decode(&deflate(&mut deflater, message)).as_deref(), Some(message));
                 }
                 assert!(reference.longest_distance <= size, "{bits} bits, level {level}, period {period}");
-                // The matches are there where the window allows them; a window of 8 is not worth the effort.
+                // The matches exist where the window allows them. A window of 8 bits is not checked.
                 if period == size / 4 && level > 0 && bits > 8 {
                     assert!(reference.longest_distance >= period, "{bits} bits, level {level}");
                 }
@@ -79,7 +79,7 @@ fn every_fragment_can_be_inflated_at_once<C: Codec>() {
             for _message in 0..3 {
                 for (index, fragment) in fragments.iter().enumerate() {
                     let end_of_message = index + 1 == fragments.len();
-                    // Behind what is in the buffer already.
+                    // After the bytes that are already in the buffer.
                     let mut output = Vec::from(*b"header");
                     assert_eq!(deflater.compress(fragment, end_of_message, &mut output), Ok(()));
                     assert_eq!(output[..6], *b"header");
@@ -129,7 +129,7 @@ fn a_released_deflater_starts_afresh<C: Codec>() {
     for payload in [first, second] {
         assert_eq!(inflate(&mut inflater, [&payload[..]]).as_deref(), Ok(&message[..]));
     }
-    // In the middle of a message as well: each fragment ends at a byte boundary.
+    // Also in the middle of a message: each fragment ends at a byte boundary.
     let mut output = Vec::new();
     for end_of_message in [false, true] {
         deflater.release();
@@ -174,7 +174,7 @@ fn a_library_that_fails_leaves_the_output_as_it_was() {
     }
 
     let mut output = Vec::from(*b"header");
-    // With an error, and without the tail that must be there.
+    // With an error, and without the required tail.
     assert_eq!(Deflater::<Failing<true>>::new(15, true, 1).compress(b"text", true, &mut output), Err(DeflateError));
     assert_eq!(Deflater::<Failing<false>>::new(15, true, 1).compress(b"text", true, &mut output), Err(DeflateError));
     assert_eq!(output, b"header");

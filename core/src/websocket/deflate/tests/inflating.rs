@@ -1,4 +1,4 @@
-//! What an inflater accepts and refuses.
+//! Tests of the streams that an inflater accepts and refuses.
 
 use alloc::vec::Vec;
 
@@ -115,7 +115,7 @@ fn messages_of_zlib_inflate_in_pieces_of_any_size<C: Codec>() {
     assert_inflates::<C>(&DYNAMIC, &MESSAGES);
 }
 
-/// SEC-PD-05: such a message is not shown to the inflater, and a message between two others may be empty.
+/// SEC-PD-05: such a message does not pass through the inflater, and a message between two others may be empty.
 fn an_uncompressed_message_in_between_leaves_the_context_alone<C: Codec>() {
     let mut inflater = inflater::<C>(15, true);
     for (payload, message) in WITH_TAKEOVER.iter().zip(MESSAGES) {
@@ -125,7 +125,7 @@ fn an_uncompressed_message_in_between_leaves_the_context_alone<C: Codec>() {
 }
 
 fn sec_pd_06_empty_messages_in_every_form_are_empty<C: Codec>() {
-    // Nothing at all; an empty stored block; one behind a flush; a fixed one; a final stored one.
+    // No bytes; an empty stored block; one after a flush; a fixed one; a final stored one.
     let empty: [&[u8]; 5] = [b"", b"\0", b"\0\0\0\xff\xff\0", b"\x02\0", b"\x01"];
     for payload in empty {
         let payloads: Vec<&[u8]> = WITH_TAKEOVER.iter().flat_map(|&full| [payload, full, payload]).collect();
@@ -154,7 +154,7 @@ fn sec_pd_10_a_final_block_ends_neither_the_message_nor_the_context<C: Codec>() 
     assert_inflates::<C>(&[&[first, second, third].concat(), b"\0"], &[&MESSAGES.concat(), b""]);
     // The empty block at the end may itself be the final one: its lengths are the tail.
     assert_inflates::<C>(&[&[first, b"\x01"].concat(), &[second, b"\x01"].concat(), third], &MESSAGES);
-    // Far more than a window ago, and with the end of the window passed several times.
+    // The position passes the end of the window several times.
     let mut deflater = deflater::<C>(15, true, 6);
     let mut inflater = inflater::<C>(15, true);
     for _ in 0..4 {
@@ -268,16 +268,16 @@ fn sec_pd_07_a_released_inflater_keeps_its_context<C: Codec>() {
     }
 }
 
-/// A library may write more than it returns, and behind the newest byte of a ring lies the oldest one.
+/// A library may write more than it returns, and the oldest byte of a ring follows the newest one.
 fn the_oldest_bytes_of_the_window_outlast_a_release_and_a_final_block<C: Codec>() {
     for bits in 8..=15 {
         let size = 1 << bits;
-        // It ends with a match, which a library copies in wide steps.
+        // The stream ends with a match, which a library copies in wide steps.
         let letters: Vec<u8> = noise(size + 100).iter().map(|byte| b'a' + byte % 16).collect();
         let message = [&letters, &letters[..33], &letters[..33]].concat();
         let payload = deflate(&mut deflater::<Miniz>(bits, true, 6), &message);
         let with_final_block = [&payload[..], &TAIL, b"\x03\0\0"].concat();
-        // A repetition of 64 bytes from the longest distance.
+        // A match of 64 bytes at the longest distance.
         let mut repetition = Bits::default();
         repetition.push(0b010, 3);
         repetition.code(&fixed_literals(), 276);

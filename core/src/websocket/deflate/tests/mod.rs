@@ -1,4 +1,4 @@
-//! What both libraries must do alike, and a plain decoder to hold them against.
+//! Tests that both libraries must pass, and a simple decoder as their reference.
 
 mod deflating;
 mod inflating;
@@ -36,7 +36,7 @@ impl Codec for Zlib {
     type Deflate = super::zlib::Deflate;
 }
 
-/// Runs each function, generic over [`Codec`], as one test a library.
+/// Runs each function, generic over [`Codec`], as one test for each library.
 macro_rules! for_both_libraries {
     ($($test:ident)*) => {
         mod miniz_oxide {
@@ -83,7 +83,7 @@ fn deflate<L: DeflateLibrary>(deflater: &mut Deflater<L>, message: &[u8]) -> Vec
     output
 }
 
-/// Bytes that look random and are the same each time.
+/// Pseudo-random bytes that are the same each time.
 fn noise(count: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let step = move || {

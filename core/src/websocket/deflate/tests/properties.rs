@@ -1,4 +1,4 @@
-//! What must hold for all messages and for any bytes.
+//! Properties that hold for all messages and for any bytes.
 
 use alloc::vec::Vec;
 
@@ -19,9 +19,9 @@ struct Traffic {
     context_takeover: bool,
     level: u8,
     messages: Vec<Vec<u8>>,
-    /// Where the payloads are cut.
+    /// The positions at which the payloads are split.
     cuts: Vec<Index>,
-    /// After which messages each side gives its memory back.
+    /// The messages after which each side frees its memory.
     releases: Vec<(bool, bool)>,
 }
 
@@ -67,7 +67,7 @@ impl Traffic {
         let mut inflater = Inflater::<I>::new(self.window_bits, self.context_takeover);
         let mut reference = Reference::new(self.window_bits);
         for (message, &(release_deflater, release_inflater)) in self.messages.iter().zip(&self.releases) {
-            // A message cut into fragments inflates to the same bytes, whatever the pieces it arrives in.
+            // A fragmented message inflates to the same bytes, independent of the pieces in which it arrives.
             let mut payload = Vec::new();
             let fragments = self.cut(message);
             for (index, fragment) in fragments.iter().enumerate() {
@@ -106,7 +106,7 @@ fn inflate_limited<I: InflateLibrary>(inflater: &mut Inflater<I>, pieces: &[&[u8
     Ok(message)
 }
 
-/// The same outcome whole and byte by byte, for bytes of any kind.
+/// Any bytes have the same result as a whole and byte by byte.
 fn read_any_bytes<I: InflateLibrary>(window_bits: u8, payloads: &[Vec<u8>]) -> Result<(), TestCaseError> {
     let mut whole = Inflater::<I>::new(window_bits, true);
     let mut bytewise = Inflater::<I>::new(window_bits, true);
@@ -139,12 +139,12 @@ struct Received {
     window_bits: u8,
     context_takeover: bool,
     payloads: Vec<Vec<u8>>,
-    /// After which messages memory is given back.
+    /// The messages after which memory is freed.
     releases: Vec<bool>,
 }
 
 impl Received {
-    /// Messages that the reference allows come out, and no others.
+    /// The inflater accepts exactly the messages that the reference accepts.
     fn run<I: InflateLibrary>(&self, follows_longer_distances: bool) -> Result<(), TestCaseError> {
         let mut inflater = Inflater::<I>::new(self.window_bits, self.context_takeover);
         let mut reference = Reference::new(self.window_bits);

@@ -1,6 +1,6 @@
-//! A decoder straight from the text of RFC 1951: slow, strict, and it knows how far the matches reach back.
+//! A decoder that follows the text of RFC 1951. It is slow and strict, and records the longest distance.
 //!
-//! One rule is zlib's: a Huffman code is complete, or it has at most one symbol, whose code is one bit.
+//! One rule comes from zlib: a Huffman code is complete, or it has at most one symbol, whose code is one bit.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -12,13 +12,13 @@ pub(super) const LIMIT: usize = 1 << 20;
 
 /// Decodes the messages of one direction, with context takeover.
 pub(super) struct Reference {
-    /// All that was ever decoded.
+    /// All decoded bytes.
     history: Vec<u8>,
-    /// Where the message begins in it.
+    /// The start of the message in them.
     start: usize,
     /// No distance may be longer than two to the power of this.
     pub(super) window_bits: u8,
-    /// The longest distance met.
+    /// The longest distance so far.
     pub(super) longest_distance: usize,
 }
 
@@ -27,7 +27,8 @@ impl Reference {
         Self { history: Vec::new(), start: 0, window_bits, longest_distance: 0 }
     }
 
-    /// The message of a payload, or `None` if the payload is invalid or its message too long: then nothing has changed.
+    /// The message of a payload, or `None` if the payload is invalid or its message too long. `None` leaves the decoder
+    /// unchanged.
     pub(super) fn decode(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
         self.start = self.history.len();
         let valid = self.blocks(payload) == Some(true);
@@ -120,7 +121,7 @@ impl Reference {
         }
     }
 
-    /// The tail completes an empty block, so nothing comes out of it.
+    /// The tail completes an empty block, so it produces no output.
     fn push(&mut self, byte: u8, bits: &Bits<'_>) -> Option<()> {
         if bits.position > bits.payload_end || self.history.len() - self.start == LIMIT {
             return None;
@@ -163,7 +164,7 @@ fn dynamic(bits: &mut Bits<'_>) -> Option<(Codes, Codes)> {
         };
         lengths.extend(core::iter::repeat_n(length, count));
     }
-    // A repetition goes on into the lengths of the distances, but not past them; and a block must be able to end.
+    // A repetition may continue into the lengths of the distances, but not beyond them. A block needs a code for its end.
     if lengths.len() > literals + distances || lengths[256] == 0 {
         return None;
     }

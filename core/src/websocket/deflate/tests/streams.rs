@@ -1,4 +1,4 @@
-//! DEFLATE streams of every form, valid and not, written bit by bit.
+//! Generators of DEFLATE streams of every form, valid and invalid, written bit by bit.
 
 use alloc::vec::Vec;
 
@@ -47,14 +47,14 @@ enum Content {
 struct Symbol {
     literal: Index,
     distance: Index,
-    /// What the extra bits are taken from.
+    /// The source of the extra bits.
     extra: u16,
 }
 
-/// What stands behind the last block.
+/// The bytes after the last block.
 #[derive(Debug, Clone)]
 enum End {
-    /// An empty stored block without its lengths, as RFC 7692 section 7.2.1 wants it.
+    /// An empty stored block without its lengths, as RFC 7692 section 7.2.1 requires.
     Flushed,
     Nothing,
     Bytes(Vec<u8>),
@@ -114,7 +114,7 @@ fn code(size: usize, always: Option<usize>) -> impl Strategy<Value = Vec<u8>> {
             let index = index.index(lengths.len());
             lengths[index] = length;
         }
-        // More symbols than there are, at times.
+        // Sometimes more symbols than exist.
         lengths.resize(lengths.len() + unused, 0);
         lengths
     })
