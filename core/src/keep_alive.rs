@@ -1,24 +1,25 @@
-//! Liveness of the peer: when to ping, and when silence is a loss.
+//! Liveness of the peer: when to send a ping, and when a silent connection counts as lost.
 
 use core::time::Duration;
 
 use crate::Instant;
 
-/// When a silent peer is asked whether it lives, and when it is given up (`protocol.md`, Keep-alive).
+/// When a ping is sent to a silent peer, and when its connection counts as lost (`protocol.md`, Keep-alive).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
-    /// Silence of the peer after which a ping is sent. Default 30 s; `None` sends none.
+    /// How long the peer may be silent before a ping is sent, 30 s by default. With `None`, no ping is sent.
     pub interval: Option<Duration>,
-    /// How long the peer may be silent once that ping was written. Default 10 s; `None` waits indefinitely.
+    /// How long the peer may be silent after that ping was written, 10 s by default. With `None`, the wait has no
+    /// limit.
     ///
-    /// What the operating system still holds when the ping is written is allowed for: the wait grows by the time that the line
-    /// takes for it, 256 KiB at most, to 60 s at most. While bytes that wait before the ping are being written, the peer counts
-    /// as alive.
+    /// When the ping is written, the operating system may still hold earlier bytes, 256 KiB at most. The wait is longer
+    /// by the time that the line needs for them, and is 60 s at most. While bytes that wait before the ping are being
+    /// written, the peer counts as alive.
     pub timeout: Option<Duration>,
 }
 
 impl KeepAlive {
-    /// No pings: for a connection whose application has a keep-alive of its own.
+    /// No pings: for a connection whose application has its own keep-alive.
     pub const OFF: Self = Self { interval: None, timeout: None };
 }
 
@@ -28,41 +29,42 @@ impl Default for KeepAlive {
     }
 }
 
-/// Watches the traffic with the peer and says when a ping is due and when its answer is overdue.
+/// Watches the traffic with the peer, and reports when a ping is due and when its answer is overdue.
 ///
-/// Bytes that arrive restart the wait for the next ping and extend the wait for a pong. A ping that waits behind other bytes
-/// is not answered before they are taken: until it is written, bytes that leave are a sign of life. Time in which the caller
-/// did not read is added to both waits (`protocol.md`, Keep-alive). Both ping protocols use it: WebSocket's and MultiWA's.
+/// Bytes that arrive restart the wait for the next ping and extend the wait for a pong. A ping that waits behind other
+/// bytes cannot be answered yet. Until it is written, each write of bytes shows that the peer is alive. Time in which
+/// the caller did not read is added to both waits (`protocol.md`, Keep-alive). Both ping protocols use it: WebSocket's
+/// and MultiWA's.
 #[derive(Clone, Debug)]
 pub(crate) struct Liveness {
     config: KeepAlive,
-    /// When the peer was last heard, moved on by pauses.
+    /// When the last bytes of the peer arrived, moved forward by pauses.
     heard: Instant,
     ping: Ping,
     paused_at: Option<Instant>,
     line: Line,
 }
 
-/// The ping whose answer is awaited. Its time is moved on by pauses.
+/// The ping that waits for its answer. Pauses move its time forward.
 #[derive(Clone, Copy, Debug)]
 enum Ping {
     None,
-    /// It waits to be written: since this time no byte has left.
+    /// It waits to be written. No byte was written since this time.
     Queued(Instant),
-    /// It was written at this time, behind bytes that the line takes this long for.
+    /// It was written at this time, behind bytes for which the line needs this long.
     Written(Instant, Duration),
 }
 
-/// What [`Liveness`] found due.
+/// The step that is due in [`Liveness`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// Send a ping, and report it with [`Liveness::ping_queued`] and [`Liveness::ping_written`].
     Ping,
-    /// The peer is lost.
+    /// The connection counts as lost.
     Lost,
 }
 
-/// A time in which the caller did not read.
+/// A period in which the caller did not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pause {
     since: Instant,
@@ -70,7 +72,7 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    /// Moves the start of a wait on by as much of the pause as lies behind it.
+    /// Moves the start of a wait forward by the part of the pause that comes after it.
     pub(crate) fn skip(self, start: &mut Instant) {
         *start += self.until.saturating_duration_since(self.since.max(*start));
     }
@@ -86,7 +88,7 @@ impl Liveness {
         self.heard = self.heard.max(now);
     }
 
-    /// `len` bytes have left, and `waiting` more wait to.
+    /// `len` bytes were written, and `waiting` bytes are still queued.
     #[inline]
     pub(crate) fn bytes_left(&mut self, now: Instant, len: usize, waiting: usize) {
         self.line.bytes_left(now, len, waiting);
@@ -101,7 +103,7 @@ impl Liveness {
         self.ping = Ping::Queued(now);
     }
 
-    /// The last byte of the ping has left.
+    /// The last byte of the ping was written.
     pub(crate) fn ping_written(&mut self, now: Instant) {
         if let Ping::Queued(_) = self.ping {
             self.ping = Ping::Written(now, self.line.drain_time(now));
@@ -139,7 +141,7 @@ impl Liveness {
     }
 
     fn next(&self) -> Option<(Instant, Due)> {
-        // While we do not read, silence says nothing of the peer.
+        // While the caller does not read, silence says nothing about the peer.
         if self.is_paused() {
             return None;
         }
@@ -149,47 +151,48 @@ impl Liveness {
             Ping::Written(since, drain_time) => (since, drain_time),
         };
         let timeout = self.config.timeout?;
-        // A timeout above the longest wait is as the application chose it.
+        // A timeout that the application chose above the longest wait is not shortened.
         let wait = timeout.saturating_add(drain_time).min(LONGEST_WAIT.max(timeout));
         Some((since.max(self.heard) + wait, Due::Lost))
     }
 }
 
-/// The longest wait for a pong, whatever the line (`protocol.md`, Keep-alive).
+/// The longest wait for a pong, on any line (`protocol.md`, Keep-alive).
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What the operating system may still hold of what was written: its unsent backlog, kept short by the bindings, and what is
-/// on its way (`protocol.md`, Keep-alive).
+/// How many written bytes the operating system may still hold: its unsent backlog, which the bindings keep short, and
+/// the bytes in flight (`protocol.md`, Keep-alive).
 const IN_KERNEL: u32 = 256 << 10;
 
-/// The rate of the line is that of the last two spans of this length: 30 s.
+/// The rate of the line is measured over the last two spans of this length: 30 s.
 const SPAN: Duration = Duration::from_secs(15);
 
-/// Bytes a second that a line carries at least, as long as it has not shown its rate.
+/// The lowest assumed rate of a line in bytes per second, as long as its rate was not measured.
 const SLOWEST: u32 = 4 << 10;
 
-/// What the operating system may still hold, and how fast that goes over the line.
+/// Estimates how many bytes the operating system still holds, and how fast the line sends them.
 ///
-/// While bytes wait, it is full, and what leaves shows the rate of the line. When they never do, it took all at once: of the
-/// rate is known only that what it cannot hold has gone over the line.
+/// While bytes wait, the operating system is full, and the bytes that it accepts show the rate of the line. When bytes
+/// never wait, it accepts all of them at once: then it is only known that the line has sent the bytes that the
+/// operating system cannot hold.
 #[derive(Clone, Debug)]
 struct Line {
-    /// Bytes that the operating system held at most, at this time.
+    /// How many bytes the operating system held at most at this time.
     held: (u32, Instant),
     /// When the current span began.
     since: Instant,
-    /// Since when bytes wait although the transport was offered them.
+    /// The time since which bytes wait although they were offered to the transport.
     waiting_since: Option<Instant>,
     spans: [Span; 2],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
-    /// Bytes that left.
+    /// Bytes that were written.
     bytes: u32,
-    /// Those of them that had to wait.
+    /// The part of them that had to wait.
     waited: u32,
-    /// Milliseconds in which bytes waited to leave.
+    /// Milliseconds in which bytes waited to be written.
     millis: u32,
 }
 
@@ -212,7 +215,7 @@ impl Line {
             current.millis = current.millis.saturating_add(u32::try_from(millis).unwrap_or(u32::MAX));
         }
         self.waiting_since = (waiting > 0).then_some(now);
-        self.held.0 = if waiting > 0 { IN_KERNEL } else { self.held.0.saturating_add(len).min(IN_KERNEL) };
+        self.held.0 = self.held.0.saturating_add(len).min(IN_KERNEL);
     }
 
     #[cold]
@@ -226,19 +229,23 @@ impl Line {
         }
     }
 
-    /// How long the line takes for what the operating system may hold at that time.
+    /// How long the line needs for the bytes that the operating system may hold at `now`.
     fn drain_time(&self, now: Instant) -> Duration {
-        // In whole seconds, so that a ping by itself counts for nothing.
+        // In whole seconds, so that a ping alone does not extend the wait.
         Duration::from_secs(u64::from(self.held_at(now)) / self.rate())
     }
 
     fn held_at(&self, now: Instant) -> u32 {
         let (held, at) = self.held;
+        // While bytes wait, the operating system is full.
+        if self.waiting_since.is_some() {
+            return held;
+        }
         let left = u128::from(self.rate()).saturating_mul(now.saturating_duration_since(at).as_millis()) / 1000;
         held.saturating_sub(u32::try_from(left).unwrap_or(u32::MAX))
     }
 
-    /// Bytes a second.
+    /// The rate of the line in bytes per second.
     fn rate(&self) -> u64 {
         let [current, earlier] = self.spans;
         let waited = current.waited.saturating_add(earlier.waited);
@@ -304,7 +311,7 @@ mod tests {
             liveness.bytes_left(at(second), 64 << 10, 1 << 20);
             assert_eq!(liveness.due(at(second)), None, "{second}");
         }
-        // 64 KiB a second: what the operating system may hold takes four.
+        // At 64 KiB per second, the line needs four seconds for the 256 KiB of the operating system.
         assert_eq!(liveness.deadline(), Some(at(74)));
         liveness.bytes_left(at(61), 64 << 10, 1 << 20);
         liveness.ping_written(at(61));
@@ -318,13 +325,14 @@ mod tests {
         liveness.bytes_left(at(1), 64 << 10, 1 << 20);
         liveness.ping_queued(at(30));
         liveness.bytes_left(at(35), 0, 1 << 20);
-        assert_eq!(liveness.deadline(), Some(at(30) + LONGEST_WAIT));
+        // 64 KiB come before the ping, on a line whose rate is unknown.
+        assert_eq!(liveness.deadline(), Some(at(30 + 10 + 16)));
     }
 
     #[test]
     fn the_wait_for_a_pong_on_a_slow_line_has_an_end() {
         let mut liveness = Liveness::new(at(0), KeepAlive::default());
-        liveness.bytes_left(at(0), 0, 1 << 20);
+        liveness.bytes_left(at(0), 256 << 10, 1 << 20);
         liveness.bytes_left(at(10), 1, 1 << 20);
         liveness.ping_queued(at(30));
         liveness.ping_written(at(30));
@@ -332,19 +340,19 @@ mod tests {
         let patient = KeepAlive { timeout: Some(Duration::from_secs(100)), ..KeepAlive::default() };
         let mut liveness = Liveness { config: patient, ..liveness };
         assert_eq!(liveness.deadline(), Some(at(130)));
-        // After 30 s the rate of back then says nothing any more.
+        // After 30 s the earlier rate no longer counts.
         liveness.bytes_left(at(31), 0, 1);
         liveness.bytes_left(at(61), 1 << 20, 0);
         assert_eq!(liveness.deadline(), Some(at(130)));
     }
 
-    /// The wait for a pong behind so many bytes that were written at once.
+    /// The wait for a pong behind this many bytes that were written at once.
     fn wait_after_a_burst(bytes: usize) -> Duration {
         let mut liveness = Liveness::new(at(0), KeepAlive::default());
         liveness.bytes_left(at(30), bytes, 0);
         liveness.ping_queued(at(30));
         liveness.ping_written(at(30));
-        // Later bytes change nothing: the ping lies before them.
+        // Later bytes change nothing: they come after the ping.
         liveness.bytes_left(at(80), 1 << 20, 1);
         liveness.deadline().unwrap().saturating_duration_since(at(30))
     }
@@ -353,7 +361,7 @@ mod tests {
     fn f_05_what_the_system_took_long_ago_may_still_be_there() {
         let mut liveness = Liveness::new(at(0), KeepAlive::default());
         liveness.bytes_left(at(0), 256 << 10, 0);
-        // A line of 4 KiB a second takes 64 s for it.
+        // A line of 4 KiB per second needs 64 s for these bytes.
         liveness.bytes_left(at(40), 0, 0);
         liveness.ping_queued(at(40));
         liveness.ping_written(at(40));
@@ -369,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_line_that_took_more_than_the_system_holds_is_not_slow() {
-        // The system holds 256 KiB of it, so 100 KiB a second have gone over the line.
+        // The system holds 256 KiB of them, so the line has sent 100 KiB per second.
         assert_eq!(wait_after_a_burst((256 << 10) + 30 * (100 << 10)), Duration::from_secs(12));
     }
 
