@@ -1,4 +1,4 @@
-//! The receiving side of a connection: frames to messages.
+//! The receiving side of a connection: assembles messages from frames.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -6,17 +6,16 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use core::{fmt, mem};
 
+use super::decoded::{Decoded, MessageBuffer};
 use super::deflate::Inflater;
+use super::partial::{Follows, PartialMessage};
 use super::{Config, Event, MessageKind, Negotiated, Outgoing, ProtocolError, Role};
 use crate::Instant;
-use crate::frame::{
-    CloseCode, CloseFrame, FrameDecoder, FrameHeader, FramePart, FrameRules, OpCode, ReservedBits, Utf8Decoder,
-    from_utf8,
-};
+use crate::frame::{CloseFrame, FrameDecoder, FrameHeader, FramePart, FrameRules, OpCode, ReservedBits, from_utf8};
 
 /// The receiving side of a [`WebSocket`](super::WebSocket): assembles messages from frames.
 ///
-/// What lies whole in the caller's input is lent from there; only the rest is kept here.
+/// A message that lies whole in the caller's input is lent from there. Only the others are buffered here.
 pub(crate) struct Incoming {
     decoder: FrameDecoder,
     max_message_len: usize,
@@ -24,18 +23,19 @@ pub(crate) struct Incoming {
     message_timeout: Option<Duration>,
     inflater: Option<Box<Inflater>>,
     /// The data message under way.
-    message: Option<Message>,
-    /// The payload of a message that did not lie whole in the input: `text` or `binary`, by its kind. The memory is kept for the
-    /// next such message, and freed by whatever else comes: a peer pays for what it makes us keep.
+    message: Option<PartialMessage>,
+    /// The payload of a message that did not lie whole in the input: in `text` or `binary`, by its kind. The memory is
+    /// kept for the next such message and freed when any other frame arrives, so that a peer cannot make us hold unused
+    /// memory.
     text: String,
     binary: Vec<u8>,
     /// The payload of a control frame that did not lie whole in the input.
     control: Vec<u8>,
-    /// Whether the previous event was lent from the buffers above, which are to be emptied.
+    /// Whether the previous event was lent from the buffers above. They must then be emptied.
     lent: bool,
 }
 
-/// Never the payloads: they are what the peers say to each other.
+/// The output omits the payloads: they are private to the peers.
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Incoming")
@@ -46,82 +46,8 @@ impl fmt::Debug for Incoming {
     }
 }
 
-#[derive(Debug)]
-struct Message {
-    kind: MessageKind,
-    compressed: bool,
-    fragments: u32,
-    /// Bytes so far, inflated.
-    len: usize,
-    /// Bytes of payload that the frames so far declare.
-    declared: u64,
-    /// Bytes of payload so far, as they arrived.
-    received: u64,
-    started: Instant,
-    utf8: Utf8Decoder,
-}
-
-/// An event and where its payload lies: in the input, or in a buffer of [`Incoming`].
-///
-/// It borrows nothing from the connection, so that a loop can look at it and go on; [`Incoming::lend`] makes the event.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Decoded<'x> {
-    Text(&'x str),
-    Binary(&'x [u8]),
-    Ping(&'x [u8]),
-    Pong(&'x [u8]),
-    Close(Option<CloseFrame<'x>>),
-    KeptText,
-    KeptBinary,
-    KeptPing,
-    KeptPong,
-    /// A Close frame with this code, whose reason lies behind the first two kept bytes.
-    KeptClose(CloseCode),
-}
-
-impl<'x> Decoded<'x> {
-    /// The event, whose payload lies in the input or in one of these.
-    #[inline]
-    fn event<'e>(self, text: &'e str, binary: &'e [u8], control: &'e [u8]) -> Event<'e>
-    where
-        'x: 'e,
-    {
-        match self {
-            Self::Text(text) => Event::Text(text),
-            Self::Binary(payload) => Event::Binary(payload),
-            Self::Ping(payload) => Event::Ping(payload),
-            Self::Pong(payload) => Event::Pong(payload),
-            Self::Close(frame) => Event::Close(frame),
-            Self::KeptText => Event::Text(text),
-            Self::KeptBinary => Event::Binary(binary),
-            Self::KeptPing => Event::Ping(control),
-            Self::KeptPong => Event::Pong(control),
-            Self::KeptClose(code) => {
-                let reason = control.get(2..).and_then(|reason| from_utf8(reason).ok()).unwrap_or_default();
-                Event::Close(Some(CloseFrame { code, reason }))
-            }
-        }
-    }
-}
-
-/// Where a message is lent from that did not lie whole in the input, for a caller of
-/// [`WebSocket::handle_input_apart`](super::WebSocket::handle_input_apart). It holds nothing but memory.
-#[derive(Default)]
-pub struct MessageBuffer {
-    text: String,
-    binary: Vec<u8>,
-    control: Vec<u8>,
-}
-
-/// Never the payloads.
-impl fmt::Debug for MessageBuffer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let capacity = self.text.capacity() + self.binary.capacity() + self.control.capacity();
-        f.debug_struct("MessageBuffer").field("capacity", &capacity).finish()
-    }
-}
-
-/// Bytes of a message a second that never run into the limit of its time: slower lines than that carry no event stream.
+/// The rate in bytes per second at which a message never exceeds its time limit. A slower line cannot carry an event
+/// stream.
 const SLOWEST_PACE: u64 = 4 << 10;
 
 impl Incoming {
@@ -137,7 +63,7 @@ impl Incoming {
                 ..rules
             }),
             max_message_len: config.max_message_len,
-            // A message comes in one frame at least.
+            // A message has at least one frame.
             max_fragments: config.max_fragments.max(1),
             message_timeout: config.message_timeout,
             inflater: negotiated.deflate.map(|parameters| Box::new(parameters.inflater(role))),
@@ -149,7 +75,7 @@ impl Incoming {
         }
     }
 
-    /// Acts on every deadline that has come by `now`, on both sides of the connection.
+    /// Acts on every deadline that has passed at `now`, on both sides of the connection.
     pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Outgoing) {
         let now = out.lifecycle.clock(now);
         self.give_back();
@@ -189,7 +115,7 @@ impl Incoming {
         }
     }
 
-    /// Takes frames from `input` up to the next event.
+    /// Reads frames from `input` up to the next event.
     ///
     /// On an error the connection has failed: the Close frame is queued in `out`.
     #[inline]
@@ -207,7 +133,7 @@ impl Incoming {
         if !input.is_empty() {
             out.liveness.bytes_arrived(now);
         }
-        // A message that is one plain frame, the common case, is judged and lent where it lies.
+        // A message in one uncompressed frame, the common case, is checked and lent in place.
         if self.message.is_none()
             && let Some((opcode, payload)) = self.decoder.decode_plain(input)
         {
@@ -236,14 +162,13 @@ impl Incoming {
         }
     }
 
-    /// The event that was decoded, borrowed from the input or from the buffers here.
+    /// Converts a decoded event. It borrows from the input or from the buffers here.
     #[inline]
     pub(crate) fn lend<'e, 'x: 'e>(&'e self, decoded: Decoded<'x>) -> Event<'e> {
         decoded.event(&self.text, &self.binary, &self.control)
     }
 
-    /// Lends as [`lend`](Self::lend) does, from `buffer` what would be lent from the buffers here, so that nothing here is
-    /// borrowed.
+    /// Like [`lend`](Self::lend), but lends from `buffer` instead of the buffers here, so that `self` is not borrowed.
     #[inline]
     pub(super) fn lend_apart<'e, 'x: 'e>(&mut self, decoded: Decoded<'x>, buffer: &'e mut MessageBuffer) -> Event<'e> {
         match decoded {
@@ -263,7 +188,7 @@ impl Incoming {
         decoded.event(&buffer.text, &buffer.binary, &buffer.control)
     }
 
-    /// Takes the memory of the latest message back from the buffer that it was lent from.
+    /// Takes the memory of the latest message back from the buffer from which it was lent.
     #[inline]
     pub(super) fn take_back(&mut self, buffer: &mut MessageBuffer) {
         if self.lent {
@@ -279,7 +204,7 @@ impl Incoming {
         }
     }
 
-    /// When the message under way must be complete: what arrived at a fair pace is given its time.
+    /// When the message under way must be complete. The bytes that arrived extend the deadline, see [`SLOWEST_PACE`].
     fn deadline(&self, out: &Outgoing) -> Option<Instant> {
         if !out.state().reads() || out.liveness.is_paused() {
             return None;
@@ -288,15 +213,15 @@ impl Incoming {
         Some(message.started + self.message_timeout? + Duration::from_secs(message.received / SLOWEST_PACE))
     }
 
-    /// Empties what the previous event was lent from.
+    /// Empties the buffers from which the previous event was lent.
     #[inline]
     pub(super) fn give_back(&mut self) {
         if self.lent {
             self.lent = false;
             self.control = Vec::new();
-            // A control frame may have come in the middle of a message, whose payload is still needed.
+            // The control frame may have arrived in the middle of a message. The payload of that message is still needed.
             if self.message.is_none() {
-                // Memory that a message has hardly used is not kept: the next ones may be as short.
+                // A buffer that the message has hardly used is freed: the next messages may be as short.
                 if self.text.len() < self.text.capacity() / 4 {
                     self.text = String::new();
                 }
@@ -330,7 +255,7 @@ impl Incoming {
     #[inline]
     fn data_part<'x>(&mut self, now: Instant, part: FramePart<'x>) -> Result<Option<Decoded<'x>>, ProtocolError> {
         if part.first {
-            // The whole message in one piece is judged and lent where it lies.
+            // A whole message in one piece is checked and lent in place.
             if part.header.fin && part.is_last() && self.message.is_none() && !self.is_compressed(&part.header) {
                 self.free_buffers();
                 return self.whole_message(part.header.opcode, part.payload).map(Some);
@@ -345,7 +270,7 @@ impl Incoming {
     #[inline]
     fn whole_message<'x>(&self, opcode: OpCode, payload: &'x mut [u8]) -> Result<Decoded<'x>, ProtocolError> {
         match opcode {
-            // Section 5.4: a continuation continues a message that has begun.
+            // Section 5.4: a continuation frame needs a message under way.
             OpCode::Continuation => Err(ProtocolError::UnexpectedContinuation),
             _ if payload.len() > self.max_message_len => Err(ProtocolError::MessageTooLarge),
             // Section 8.1: text is UTF-8.
@@ -354,7 +279,7 @@ impl Incoming {
         }
     }
 
-    /// Judges the header of a data frame against the message under way, before any of its payload is kept.
+    /// Checks the header of a data frame against the message under way, before any of its payload is buffered.
     fn start_frame(&mut self, now: Instant, header: &FrameHeader) -> Result<(), ProtocolError> {
         let kind = match header.opcode {
             OpCode::Text => Some(MessageKind::Text),
@@ -362,27 +287,18 @@ impl Incoming {
             _ => None,
         };
         let compressed = self.is_compressed(header);
-        // Section 5.4: fragments of one message are not interleaved with another, and continue one that has begun.
+        // Section 5.4: fragments of two messages are not interleaved, and a continuation frame needs a message under way.
         let message = match (kind, &mut self.message) {
             (Some(_), Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (None, None) => return Err(ProtocolError::UnexpectedContinuation),
             (None, Some(message)) => message,
             (Some(kind), none) => {
-                // What the other kind has left: one message is under way, so one buffer is enough.
+                // Free the buffer of the other kind: only one message is under way, so one buffer is enough.
                 match kind {
                     MessageKind::Text => self.binary = Vec::new(),
                     MessageKind::Binary => self.text = String::new(),
                 }
-                none.insert(Message {
-                    kind,
-                    compressed,
-                    fragments: 0,
-                    len: 0,
-                    declared: 0,
-                    received: 0,
-                    started: now,
-                    utf8: Utf8Decoder::default(),
-                })
+                none.insert(PartialMessage::new(kind, compressed, now))
             }
         };
         message.fragments = message.fragments.saturating_add(1);
@@ -391,8 +307,8 @@ impl Incoming {
         }
         message.declared = message.declared.saturating_add(header.payload_len);
         let limit = self.max_message_len as u64;
-        // How far a compressed payload inflates shows when it is inflated. That it is hardly longer than a message at the
-        // limit can be seen before: literals take at most 9 bits, and each fragment may end in an empty block.
+        // The inflated length is known only after decompression. The compressed length is bounded before: a literal takes
+        // at most 9 bits, and each fragment may end in an empty block.
         let slack = if message.compressed { limit / 8 + 16 * u64::from(message.fragments) } else { 0 };
         if message.declared > limit.saturating_add(slack) {
             return Err(ProtocolError::MessageTooLarge);
@@ -400,14 +316,14 @@ impl Incoming {
         Ok(())
     }
 
-    /// Keeps a part of a message that is not complete in the input, or not plain there.
+    /// Buffers a part of a message that is fragmented, incomplete or compressed.
     fn keep(&mut self, part: &FramePart<'_>, end: bool) -> Result<(), ProtocolError> {
         let Self { message, inflater, text, binary, max_message_len, .. } = self;
         let Some(message) = message else { return Ok(()) };
         message.received += part.payload.len() as u64;
         match inflater {
             Some(inflater) if message.compressed => inflater.inflate(part.payload, end, |piece: &[u8]| {
-                // Section 10.4 of RFC 6455: the limit holds for what comes out, before it is kept.
+                // RFC 6455 section 10.4: the limit applies to the inflated bytes, before they are buffered.
                 if piece.len() > *max_message_len - message.len {
                     return Err(ProtocolError::MessageTooLarge);
                 }
@@ -417,7 +333,7 @@ impl Incoming {
         }
     }
 
-    /// RFC 7692 section 6: RSV1 on its first frame says that a message is compressed.
+    /// RFC 7692 section 6: RSV1 on the first frame marks a compressed message.
     #[inline]
     fn is_compressed(&self, header: &FrameHeader) -> bool {
         self.inflater.is_some() && header.reserved.contains(ReservedBits::RSV1)
@@ -492,110 +408,5 @@ impl Incoming {
         self.message = None;
         self.text = String::new();
         self.binary = Vec::new();
-    }
-}
-
-impl Message {
-    /// Appends a piece to `text` or `binary`; the whole message has at most `limit` bytes.
-    fn append(
-        &mut self,
-        piece: &[u8],
-        follows: Follows,
-        limit: usize,
-        text: &mut String,
-        binary: &mut Vec<u8>,
-    ) -> Result<(), ProtocolError> {
-        self.len += piece.len();
-        match self.kind {
-            MessageKind::Text => {
-                // Section 8.1, and fail-fast: a bad byte is refused in the part that brings it.
-                let (completed, rest) = self.utf8.decode(piece)?;
-                text.reserve_exact(reservation(text.len(), text.capacity(), self.len, follows, limit));
-                text.extend(completed);
-                text.push_str(rest);
-            }
-            MessageKind::Binary => {
-                binary.reserve_exact(reservation(binary.len(), binary.capacity(), self.len, follows, limit));
-                binary.extend_from_slice(piece);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How many bytes of a message follow a piece of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Follows {
-    /// The rest of its last frame.
-    Exactly(u64),
-    /// The rest of a frame that others may follow.
-    AtLeast(u64),
-}
-
-impl Follows {
-    fn after(part: &FramePart<'_>) -> Self {
-        let rest = part.header.payload_len - part.offset - part.payload.len() as u64;
-        if part.header.fin { Self::Exactly(rest) } else { Self::AtLeast(rest) }
-    }
-}
-
-/// How much to reserve in a buffer of `len` bytes for a message of which `received` bytes are here: room for these, and
-/// ahead for what follows as far as it is known, but for no more in all than 64 KiB or twice what was received, and never
-/// than `limit`, the longest message. So a number that the peer sent does not size memory, and a message that comes in many
-/// pieces is not moved for each of them.
-fn reservation(len: usize, capacity: usize, received: usize, follows: Follows, limit: usize) -> usize {
-    const AHEAD: usize = 64 << 10;
-    let needed = received.saturating_sub(len);
-    if needed <= capacity.saturating_sub(len) {
-        return 0;
-    }
-    let with = |rest: u64| needed.saturating_add(usize::try_from(rest).unwrap_or(usize::MAX));
-    let desired = match follows {
-        Follows::Exactly(rest) => with(rest),
-        Follows::AtLeast(rest) => with(rest).max(received),
-    };
-    desired.min(AHEAD.max(received.saturating_mul(2)).min(limit.max(received)) - len)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KIB: usize = 1 << 10;
-
-    /// The capacity of a buffer of `len` bytes once it was told to make room.
-    fn capacity(len: usize, capacity: usize, received: usize, follows: Follows) -> usize {
-        match reservation(len, capacity, received, follows, usize::MAX) {
-            0 => capacity,
-            additional => len + additional,
-        }
-    }
-
-    #[test]
-    fn a_declared_length_reserves_64_kib_or_twice_what_was_received() {
-        let rest = Follows::Exactly(1 << 40);
-        assert_eq!(capacity(0, 0, 0, rest), 0);
-        assert_eq!(capacity(0, 0, 1, rest), 64 * KIB);
-        assert_eq!(capacity(64 * KIB, 64 * KIB, 64 * KIB + 1, rest), 128 * KIB + 2);
-        assert_eq!(capacity(usize::MAX - 1, usize::MAX - 1, usize::MAX, Follows::AtLeast(u64::MAX)), usize::MAX);
-    }
-
-    #[test]
-    fn nothing_is_reserved_past_the_end_of_the_last_frame() {
-        assert_eq!(capacity(0, 0, 10, Follows::Exactly(90)), 100);
-        assert_eq!(capacity(600 * KIB, 600 * KIB, 601 * KIB, Follows::Exactly(0)), 601 * KIB);
-    }
-
-    #[test]
-    fn a_buffer_of_small_pieces_doubles() {
-        assert_eq!(capacity(100, 100, 101, Follows::AtLeast(0)), 201);
-        assert_eq!(reservation(101, 201, 201, Follows::AtLeast(0), 1000), 0);
-    }
-
-    #[test]
-    fn nothing_is_reserved_beyond_the_longest_message() {
-        assert_eq!(reservation(600, 600, 601, Follows::AtLeast(0), 1000), 400);
-        assert_eq!(reservation(600, 600, 1000, Follows::AtLeast(0), 1000), 400);
-        assert_eq!(reservation(0, 0, 1, Follows::Exactly(1 << 40), 1000), 1000);
     }
 }

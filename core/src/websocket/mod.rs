@@ -1,9 +1,10 @@
 //! Layer 2: a WebSocket connection after the upgrade (RFC 6455 sections 5 to 7), either role.
 //!
-//! [`WebSocket`] is the whole connection: bytes and times in, events, bytes and deadlines out.
+//! [`WebSocket`] is the whole connection. It takes bytes and times, and returns events, bytes to write and deadlines.
 
 mod compression;
 mod config;
+mod decoded;
 mod deflate;
 mod error;
 mod event;
@@ -11,16 +12,18 @@ mod incoming;
 mod lifecycle;
 mod negotiated;
 mod outgoing;
+mod partial;
 mod queue;
 mod sender;
 mod shared;
 mod state;
 
 pub use config::{Compression, Config, Role};
+pub(crate) use decoded::Decoded;
+pub use decoded::MessageBuffer;
 pub use error::{ProtocolError, SendError};
 pub use event::{Cause, Closed, Event, Received};
-pub use incoming::MessageBuffer;
-pub(crate) use incoming::{Decoded, Incoming};
+pub(crate) use incoming::Incoming;
 pub use negotiated::{DeflateParameters, Negotiated};
 pub(crate) use outgoing::Outgoing;
 pub use sender::{Message, Sender};
@@ -40,23 +43,26 @@ use crate::frame::CloseCode;
 ///
 /// - Getters: [`state`](Self::state), [`is_open`](Self::is_open), [`queued`](Self::queued).
 /// - Input: [`handle_input`](Self::handle_input) with bytes from the transport, or
-///   [`handle_traffic`](Self::handle_traffic) when they are to wait, [`handle_eof`](Self::handle_eof) at their end, [`handle_lost`](Self::handle_lost) when the transport fails, [`handle_timeout`](Self::handle_timeout) when a
-///   deadline has come, [`reading_paused`](Self::reading_paused) and [`reading_resumed`](Self::reading_resumed).
-/// - Commands: those of [`Sender`], which [`sender`](Self::sender) and each event lend; the usual ones stand here as well.
+///   [`handle_traffic`](Self::handle_traffic) when the caller processes them later, [`handle_eof`](Self::handle_eof) at
+///   the end of the stream, [`handle_lost`](Self::handle_lost) when the transport fails,
+///   [`handle_timeout`](Self::handle_timeout) when a deadline has passed, [`reading_paused`](Self::reading_paused) and
+///   [`reading_resumed`](Self::reading_resumed).
+/// - Commands: the methods of [`Sender`]. [`sender`](Self::sender) returns one, and each event comes with one. The most
+///   common commands are also methods of `WebSocket`.
 /// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted),
 ///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
 ///   [`poll_event`](Self::poll_event) and [`poll_timeout`](Self::poll_timeout).
 ///
-/// After any input or command, write what `poll_transmit` lends, shut the write side down if `poll_shutdown` says so, take
-/// `poll_event` until it is `None`, and sleep until more bytes come or `poll_timeout` is due. Calls may come in any order:
-/// forgetting one stalls the connection but loses nothing.
+/// After any input or command, write the bytes that `poll_transmit` lends, shut down the write side if `poll_shutdown`
+/// returns `true`, call `poll_event` until it returns `None`, and sleep until more bytes arrive or `poll_timeout` is due.
+/// Any order of calls is allowed: a missing call stalls the connection but loses no data.
 ///
 /// ```
 /// use multiwa_ws_core::Instant;
 /// use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role, WebSocket};
 ///
 /// let now = Instant::default();
-/// let seed = [0; 32]; // from the operating system, in earnest
+/// let seed = [0; 32]; // in production: from the operating system
 /// let mut client = WebSocket::new(now, Role::Client, &Config::default(), &Negotiated::default(), seed);
 /// let mut server = WebSocket::new(now, Role::Server, &Config::default(), &Negotiated::default(), seed);
 ///
@@ -79,15 +85,15 @@ pub struct WebSocket {
 }
 
 impl WebSocket {
-    /// A connection whose upgrade is done and agreed on `negotiated`.
+    /// Creates a connection after an upgrade that agreed on `negotiated`.
     ///
-    /// `seed` must be unpredictable for the peer: a client draws its masking keys from it (RFC 6455 section 10.3).
+    /// `seed` must be unpredictable for the peer: a client derives its masking keys from it (RFC 6455 section 10.3).
     #[must_use]
     pub fn new(now: Instant, role: Role, config: &Config, negotiated: &Negotiated, seed: [u8; 32]) -> Self {
         Self { recv: Incoming::new(role, config, negotiated), out: Outgoing::new(now, role, config, negotiated, seed) }
     }
 
-    /// Where the connection is between the upgrade and its end.
+    /// The current state of the connection.
     #[must_use]
     pub fn state(&self) -> State {
         self.out.state()
@@ -104,25 +110,26 @@ impl WebSocket {
         Sender::new(&mut self.out)
     }
 
-    /// Bytes that wait to be written.
+    /// The number of bytes that wait to be written.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.out.queued()
     }
 
-    /// Both sides, for a layer that looks at a decoded event and goes on.
+    /// Both sides, for a layer that inspects a decoded event and continues to read.
     pub(crate) fn sides(&mut self) -> (&mut Incoming, &mut Outgoing) {
         (&mut self.recv, &mut self.out)
     }
 
-    /// Takes bytes of the peer from the front of `input` up to the next event, and advances `input` past them.
+    /// Reads bytes of the peer from the front of `input` up to the next event, and advances `input` past them.
     ///
-    /// Call it until it returns `None`: then all of `input` was taken. A message that lies whole in `input` is unmasked in
-    /// place and lent from there; what is incomplete is kept inside. After the peer's Close frame all bytes are ignored.
+    /// Call it until it returns `None`: then all of `input` has been read. A message that lies whole in `input` is
+    /// unmasked in place and lent from there; the connection buffers an incomplete one. After the peer's Close frame all
+    /// bytes are ignored.
     ///
     /// # Errors
-    /// The rule that the peer broke, for this and all further input. The Close frame is queued: go on with the output
-    /// methods until `Closed`.
+    /// The rule that the peer broke. All further input returns the same error. The Close frame is queued: continue to
+    /// call the output methods until [`Event::Closed`].
     #[inline]
     pub fn handle_input<'e, 'x: 'e>(
         &'e mut self,
@@ -133,9 +140,9 @@ impl WebSocket {
         Ok(decoded.map(|decoded| Received { event: self.recv.lend(decoded), sender: Sender::new(&mut self.out) }))
     }
 
-    /// As [`handle_input`](Self::handle_input), for a caller that must be able to use the connection while an event is lent, such
-    /// as one that shares it with another task under a lock. A message that does not lie whole in `input` is lent from
-    /// `buffer`, which is to be the same one at each call: its memory is used again.
+    /// Like [`handle_input`](Self::handle_input), for a caller that must be able to use the connection while an event is
+    /// lent, such as a caller that shares it with another task under a lock. A message that does not lie whole in `input`
+    /// is lent from `buffer`. Pass the same buffer to each call, so that its memory is reused.
     ///
     /// # Errors
     /// Those of [`handle_input`](Self::handle_input).
@@ -151,7 +158,7 @@ impl WebSocket {
         Ok(decoded.map(|decoded| self.recv.lend_apart(decoded, buffer)))
     }
 
-    /// The peer ended its side of the transport: no more bytes will come.
+    /// The peer ended its side of the transport: no more bytes will arrive.
     pub fn handle_eof(&mut self, now: Instant) {
         self.out.handle_eof(now);
     }
@@ -161,25 +168,26 @@ impl WebSocket {
         self.out.handle_lost(now);
     }
 
-    /// Bytes arrived that will be handed over later: the peer lives, and a message that may be among them is not late.
+    /// Bytes arrived that the caller will pass to [`handle_input`](Self::handle_input) later. The peer counts as alive,
+    /// and the time limit of the message under way starts again.
     pub fn handle_traffic(&mut self, now: Instant) {
         self.recv.handle_traffic(now);
         self.out.handle_traffic(now);
     }
 
-    /// Acts on every deadline that has come by `now`. Does nothing when none has.
+    /// Acts on every deadline that has passed at `now`. Does nothing when none has.
     ///
-    /// Input that has arrived comes first: read until there is none, then call this.
+    /// Process the input that has arrived first: read until there is none, then call this method.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.recv.handle_timeout(now, &mut self.out);
     }
 
-    /// The caller stops reading: until [`reading_resumed`](Self::reading_resumed) the silence of the peer means nothing.
+    /// The caller stops reading. Until [`reading_resumed`](Self::reading_resumed), a silent peer does not time out.
     pub fn reading_paused(&mut self, now: Instant) {
         self.out.reading_paused(now);
     }
 
-    /// The caller reads again: the waits for the peer go on where they stood.
+    /// The caller reads again. The waits for the peer continue with the time that was left.
     pub fn reading_resumed(&mut self, now: Instant) {
         self.recv.reading_resumed(now, &mut self.out);
     }
@@ -215,30 +223,30 @@ impl WebSocket {
         self.sender().abort(now);
     }
 
-    /// Queues bytes that must go out before any frame: the rest of the 101 response that opened the connection, which
-    /// [`Accepted::unsent`](crate::handshake::Accepted::unsent) holds. Call it before any command.
+    /// Queues bytes that must be sent before any frame: the rest of the 101 response that opened the connection, from
+    /// [`Accepted::unsent`](crate::handshake::Accepted::unsent). Call it before any command.
     pub fn queue_raw(&mut self, bytes: Vec<u8>) {
         self.out.queue_raw(bytes);
     }
 
     /// Lends bytes to write, in up to `slices.len()` slices for one vectored write, and returns how many it filled.
     ///
-    /// The bytes stay until [`transmitted`](Self::transmitted) confirms them: a write that fails, is partial or is
-    /// cancelled loses nothing.
+    /// The bytes stay queued until [`transmitted`](Self::transmitted) confirms them, so a failed, partial or cancelled
+    /// write loses no bytes.
     #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
     pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
         self.out.poll_transmit(slices)
     }
 
-    /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
+    /// The transport accepted the first `len` of the bytes that [`poll_transmit`](Self::poll_transmit) lent.
     ///
-    /// What waits for an answer of the peer waits from here on: a pong, and the peer's Close frame.
+    /// The waits for the peer's Pong and for the peer's Close frame start with this call.
     pub fn transmitted(&mut self, now: Instant, len: usize) {
         self.out.transmitted(now, len);
     }
 
-    /// Whether the write side of the transport is to be shut down now (a TCP FIN, a TLS `close_notify`), while reading
-    /// goes on until its end.
+    /// Whether the caller must shut down the write side of the transport now (a TCP FIN, a TLS `close_notify`). The
+    /// caller continues to read until the end of the stream.
     #[must_use = "shut the write side down, then call `shutdown_done`"]
     pub fn poll_shutdown(&self) -> bool {
         self.out.poll_shutdown()
@@ -249,25 +257,25 @@ impl WebSocket {
         self.out.shutdown_done();
     }
 
-    /// The next event that no byte of the peer brings: [`Event::Closed`], once.
+    /// The next event that needs no input: [`Event::Closed`], exactly once.
     #[must_use = "the end of the connection is reported here and nowhere else"]
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
         self.recv.give_back();
         self.out.poll_event()
     }
 
-    /// Gives back the memory of the compression and of the buffers, for a connection that is expected to be idle. A message
-    /// under way stays, and so does the context that later messages of the peer may refer to. The next message to send allocates
-    /// its compression anew and starts without context, which costs some of it.
+    /// Frees the memory of the compression and of the buffers, for a connection that is expected to be idle. It keeps a
+    /// message under way and the context that later messages of the peer may refer to. The next message to send allocates
+    /// its compression again. It starts without context, so it compresses less well.
     ///
-    /// The queue's memory is given back without this, too, when less than 1 KiB was written since it was empty, and whenever
-    /// a keep-alive ping is due.
+    /// Without this call, the queue frees its memory when it runs empty after less than 1 KiB, and whenever a keep-alive
+    /// ping is due.
     pub fn release_memory(&mut self) {
         self.recv.release_memory();
         self.out.release_memory();
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest; `None` while nothing is waited for.
+    /// The latest time to call [`handle_timeout`](Self::handle_timeout); `None` while no deadline is set.
     #[must_use = "without a timer a silent peer is never noticed"]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.recv.poll_timeout(&self.out)
