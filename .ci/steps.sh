@@ -37,6 +37,27 @@ lints_of_workspace_are_kept() {
     cargo clippy --manifest-path "$directory/Cargo.toml" --workspace "$@" -- -D warnings
 }
 
+# The core compiles for browsers, the bindings and the program for Windows.
+other_systems_compile() {
+    compiles_for wasm32-unknown-unknown --package multiwa-ws-core
+    if ! command -v x86_64-w64-mingw32-gcc >/dev/null; then
+        apt-get update --quiet=2
+        DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends gcc-mingw-w64-x86-64
+    fi
+    compiles_for x86_64-pc-windows-gnu --package multiwa-ws --package multiwa-ws-async-std --package multiwa-ws-tungstenite
+}
+
+# compiles_for TARGET ARGUMENT...: unless the target cannot be had, which is said.
+compiles_for() {
+    local target=$1
+    shift
+    if ! rustup target add "$target"; then
+        printf 'not run: rustup has no target %s here\n' "$target"
+        return
+    fi
+    CARGO_TARGET_DIR="$PWD/target/other-systems" RUSTFLAGS="-D warnings" cargo check --locked --target "$target" "$@"
+}
+
 documentation_builds() {
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
 }

@@ -56,6 +56,7 @@ pub(super) enum Route {
     #[cfg(feature = "proxy-env")]
     ProxyFromEnv,
     /// Another way, which leads to one server alone. It is a function since not every platform and runtime has it.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix sockets use it"))]
     To(Arc<dyn Fn(Option<Secure>) -> Pending<Stream> + Send + Sync>),
 }
 
