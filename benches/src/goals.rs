@@ -1,4 +1,4 @@
-//! What ours must reach, and whether it does.
+//! The goals for ours, and whether they are met.
 
 use std::fmt;
 
@@ -7,53 +7,53 @@ use serde::{Deserialize, Serialize};
 use crate::race::Standing;
 use crate::report::{Case, figure};
 
-/// One goal for the case it is given with.
+/// One goal of a case.
 #[derive(Clone, Copy, Debug)]
 pub enum Goal {
-    /// This many times better than the best peer.
+    /// This many times as good as the best peer.
     TimesBestPeer(f64),
-    /// This many times better than the best peer with this in its name.
+    /// This many times as good as the best peer with this text in its name.
     TimesBestOf(&'static str, f64),
-    /// This part of what the reference of that name reaches.
+    /// This fraction of the result of the reference with this name.
     OfReference(&'static str, f64),
-    /// At most this, in the unit of the case.
+    /// At most this value, in the unit of the case.
     AtMost(f64),
 }
 
-/// A goal with what came of it.
+/// A goal and its result.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Verdict {
     pub goal: String,
     pub reached: f64,
-    pub desired: f64,
+    pub wanted: f64,
     pub met: bool,
 }
 
 impl Goal {
-    /// What came of it for the best of ours; nothing when those to compare with did not take part.
+    /// The result for the best of ours. `None` if the contestants to compare with did not take part.
     pub fn evaluate(&self, case: &Case) -> Option<Verdict> {
         let ours = case.best(Standing::Ours)?.value;
-        let (goal, reached, desired) = match *self {
-            Self::TimesBestPeer(desired) => {
+        let (goal, reached, wanted) = match *self {
+            Self::TimesBestPeer(wanted) => {
                 let peer = case.best(Standing::Peer)?.value;
-                ("times the best peer".to_owned(), case.unit.better(ours, peer), desired)
+                ("times the best peer".to_owned(), case.unit.better(ours, peer), wanted)
             }
-            Self::TimesBestOf(name, desired) => {
+            Self::TimesBestOf(name, wanted) => {
                 let better = |a: &f64, b: &f64| case.unit.better(*a, *b).total_cmp(&1.0);
                 let peers = case.results.iter().filter(|score| score.standing == Standing::Peer);
                 let peer = peers.filter(|score| score.name.contains(name)).map(|score| score.value).max_by(better)?;
-                (format!("times the best peer with {name}"), case.unit.better(ours, peer), desired)
+                (format!("times the best peer with {name}"), case.unit.better(ours, peer), wanted)
             }
-            Self::OfReference(name, desired) => {
+            Self::OfReference(name, wanted) => {
                 let reference = case.results.iter().find(|score| score.name == name)?.value;
-                (format!("of what {name} reaches"), case.unit.better(ours, reference), desired)
+                (format!("of what {name} reaches"), case.unit.better(ours, reference), wanted)
             }
-            Self::AtMost(desired) => {
-                let met = ours <= desired;
-                return Some(Verdict { goal: format!("at most {}", case.unit.name()), reached: ours, desired, met });
+            Self::AtMost(wanted) => {
+                let met = ours <= wanted;
+                return Some(Verdict { goal: format!("at most {}", case.unit.name()), reached: ours, wanted, met });
             }
         };
-        Some(Verdict { goal, reached, desired, met: reached >= desired })
+        Some(Verdict { goal, reached, wanted, met: reached >= wanted })
     }
 }
 
@@ -69,8 +69,8 @@ impl fmt::Display for Verdict {
         let word = if self.met { "met" } else { "SHORT" };
         if self.is_bound() {
             let what = self.goal.trim_start_matches("at most ");
-            return write!(f, "{word}: {} {what}, at most {} desired", figure(self.reached), figure(self.desired));
+            return write!(f, "{word}: {} {what}, at most {} wanted", figure(self.reached), figure(self.wanted));
         }
-        write!(f, "{word}: {:.2} {}, {:.2} desired", self.reached, self.goal, self.desired)
+        write!(f, "{word}: {:.2} {}, {:.2} wanted", self.reached, self.goal, self.wanted)
     }
 }

@@ -1,4 +1,4 @@
-//! Finding out whether an event is wanted, with the JSON libraries that peers would use.
+//! Decides whether an event is wanted, with the JSON libraries that an application of a peer would use.
 
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -14,51 +14,51 @@ use crate::ours::Look;
 
 /// Reads the type, the event, the profile and the data of a message.
 pub trait Parse: 'static {
-    /// Hands the first three to `accepts`, and shows the data of what is wanted to the compiler.
+    /// Passes the first three to `accepts`. If the event is wanted, the compiler must keep its data.
     fn text(&mut self, text: &str, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool;
 
-    /// The same for bytes that a peer has checked to be UTF-8.
+    /// The same for bytes whose UTF-8 the peer has checked.
     fn bytes(&mut self, text: &[u8], accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool;
 }
 
-/// Counts what is wanted, with the filter that ours uses.
+/// Counts the wanted events, with the same filter as ours.
 pub struct Router<P> {
     parser: P,
     subscriptions: SubscriptionSet,
-    desired: u64,
+    wanted: u64,
 }
 
 impl<P: Parse> Router<P> {
     pub fn new(parser: P) -> Self {
         let mut subscriptions = SubscriptionSet::default();
         subscriptions.replace(WANTED, EventNames::every());
-        Self { parser, subscriptions, desired: 0 }
+        Self { parser, subscriptions, wanted: 0 }
     }
 }
 
 impl<P: Parse> Look for Router<P> {
     #[inline]
     fn text(&mut self, text: &str) {
-        let Self { parser, subscriptions, desired } = self;
-        *desired += u64::from(
+        let Self { parser, subscriptions, wanted } = self;
+        *wanted += u64::from(
             parser.text(text, |kind, event, profile| kind == "event" && subscriptions.matches(Some(profile), event)),
         );
     }
 
     #[inline]
     fn bytes(&mut self, text: &[u8]) {
-        let Self { parser, subscriptions, desired } = self;
-        *desired += u64::from(
+        let Self { parser, subscriptions, wanted } = self;
+        *wanted += u64::from(
             parser.bytes(text, |kind, event, profile| kind == "event" && subscriptions.matches(Some(profile), event)),
         );
     }
 
     fn found(&mut self) -> u64 {
-        std::mem::take(&mut self.desired)
+        std::mem::take(&mut self.wanted)
     }
 }
 
-/// `serde_json`, borrowing: one pass, the data left as raw JSON.
+/// `serde_json`, borrowing: one pass. The data stays raw JSON.
 pub struct Borrowed;
 
 #[derive(Deserialize)]
@@ -81,11 +81,11 @@ struct Payload<'t> {
 
 impl Envelope<'_> {
     fn accepts(&self, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        let desired = accepts(&self.kind, &self.payload.event, &self.payload.profile_id);
-        if desired {
+        let wanted = accepts(&self.kind, &self.payload.event, &self.payload.profile_id);
+        if wanted {
             black_box(self.payload.data.get());
         }
-        desired
+        wanted
     }
 }
 
@@ -101,20 +101,20 @@ impl Parse for Borrowed {
     }
 }
 
-/// `serde_json`, everything owned.
+/// `serde_json`, with owned values.
 pub struct Owned;
 
 impl Owned {
     fn accepts(value: &serde_json::Value, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
         let payload = &value["payload"];
-        let desired = match (value["type"].as_str(), payload["event"].as_str(), payload["profileId"].as_str()) {
+        let wanted = match (value["type"].as_str(), payload["event"].as_str(), payload["profileId"].as_str()) {
             (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
             _ => false,
         };
-        if desired {
+        if wanted {
             black_box(&payload["data"]);
         }
-        desired
+        wanted
     }
 }
 
@@ -130,7 +130,7 @@ impl Parse for Owned {
     }
 }
 
-/// `sonic-rs`, lazily: it stops once all members were found, and checks no more than it has passed.
+/// `sonic-rs`, lazily: it stops once it has found all members, and does not check the rest.
 pub struct Sonic {
     tree: PointerTree,
 }
@@ -157,14 +157,14 @@ impl Parse for Sonic {
     fn text(&mut self, text: &str, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
         let found = sonic_rs::get_many(text, &self.tree).expect("it is an event");
         let [Some(kind), Some(event), Some(profile), Some(data)] = &found[..] else { return false };
-        let desired = match (kind.as_str(), event.as_str(), profile.as_str()) {
+        let wanted = match (kind.as_str(), event.as_str(), profile.as_str()) {
             (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
             _ => false,
         };
-        if desired {
+        if wanted {
             black_box(data.as_raw_str());
         }
-        desired
+        wanted
     }
 
     #[inline]
@@ -196,11 +196,11 @@ struct SonicPayload<'t> {
 
 impl SonicEnvelope<'_> {
     fn accepts(&self, accepts: impl FnOnce(&str, &str, &str) -> bool) -> bool {
-        let desired = accepts(&self.kind, &self.payload.event, &self.payload.profile_id);
-        if desired {
+        let wanted = accepts(&self.kind, &self.payload.event, &self.payload.profile_id);
+        if wanted {
             black_box(self.payload.data.as_raw_str());
         }
-        desired
+        wanted
     }
 }
 
@@ -216,7 +216,7 @@ impl Parse for SonicSerde {
     }
 }
 
-/// `simd-json`, a tape over buffers that are kept; it parses in place, so it gets a copy.
+/// `simd-json`, with a tape over reused buffers. It parses in place, so it gets a copy.
 #[derive(Default)]
 pub struct SimdJson {
     scratch: Vec<u8>,
@@ -237,14 +237,14 @@ impl Parse for SimdJson {
         let value = tape.as_value();
         let Some(payload) = value.get("payload") else { return false };
         let member = |name| payload.get(name).and_then(|value| value.into_string());
-        let desired =
+        let wanted =
             match (value.get("type").and_then(|kind| kind.into_string()), member("event"), member("profileId")) {
                 (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
                 _ => false,
             };
-        if desired {
+        if wanted {
             black_box(payload.get("data").is_some());
         }
-        desired
+        wanted
     }
 }

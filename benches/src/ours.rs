@@ -1,4 +1,4 @@
-//! multiwa-ws on the work of the subjects, without sockets.
+//! multiwa-ws as a contestant, without sockets.
 
 use std::hint::black_box;
 
@@ -15,22 +15,22 @@ use crate::corpus::{Reader, WANTED, Wire, frame};
 use crate::deflate::Terms;
 use crate::memory::{Sink, Source};
 
-/// One pass over the work. Returns what was found, the same for every contestant.
+/// One pass over the work. Returns a value that must be the same for every contestant.
 pub type Run = Box<dyn FnMut() -> u64>;
 
-/// What a contestant does with each text it decodes.
+/// The processing of each decoded text.
 pub trait Look: 'static {
-    /// A message that the decoder hands out as text.
+    /// A message that the decoder returns as text.
     fn text(&mut self, text: &str);
 
-    /// A message whose UTF-8 the decoder has checked but that it hands out as bytes.
+    /// A message that the decoder returns as bytes after it has checked their UTF-8.
     fn bytes(&mut self, text: &[u8]);
 
-    /// What was found since this was asked.
+    /// The result since the last call.
     fn found(&mut self) -> u64;
 }
 
-/// Looks at the ends of each message.
+/// Reads the first and last bytes of each message.
 #[derive(Debug, Default)]
 pub struct Glance(u64);
 
@@ -52,7 +52,7 @@ impl Look for Glance {
     }
 }
 
-/// The seed of every state machine here.
+/// The seed of every state machine in this module.
 pub(crate) const SEED: [u8; 32] = [7; 32];
 
 pub(crate) fn socket(reader: Reader) -> WebSocket {
@@ -64,7 +64,7 @@ fn socket_with(reader: Reader, compression: Compression, negotiated: &Negotiated
         Reader::Server => Role::Server,
         Reader::Client => Role::Client,
     };
-    // The longest messages, those of the growth plots, are longer than the default limit.
+    // The longest messages, in the growth plots, exceed the default limit.
     let config = Config { max_message_len: 64 << 20, compression, ..Config::default() };
     WebSocket::new(Instant::default(), role, &config, negotiated, SEED)
 }
@@ -94,7 +94,7 @@ fn decode(mut socket: WebSocket, wire: &Wire, buffer_len: usize, mut look: impl 
     })
 }
 
-/// How many small messages are written at once.
+/// The number of small messages in one write.
 pub const BATCH: usize = 32;
 
 /// Encodes `text` in batches with [`Sender::send_text`](multiwa_ws_core::websocket::Sender::send_text).
@@ -111,7 +111,7 @@ pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
     })
 }
 
-/// Encodes one shared message, each time by itself.
+/// Encodes one shared message at a time.
 pub fn shared_encoder(text: &str) -> Run {
     let mut socket = socket(Reader::Server);
     let message = SharedMessage::text(text);
@@ -123,7 +123,7 @@ pub fn shared_encoder(text: &str) -> Run {
     })
 }
 
-/// One side of a connection with compression. The server's direction has these terms.
+/// One side of a connection with compression. The terms apply to the server's direction.
 #[cfg(feature = "peers")]
 fn compressing(reader: Reader, terms: Terms) -> WebSocket {
     let deflate = DeflateParameters {
@@ -152,7 +152,7 @@ pub fn compressing_encoder(texts: &[String], terms: Terms) -> Run {
     })
 }
 
-/// Decodes what a server compressed, from a buffer of `buffer_len` bytes.
+/// Decodes the compressed messages of a server, from a buffer of `buffer_len` bytes.
 #[cfg(feature = "peers")]
 pub fn inflating_decoder(wire: &Wire, terms: Terms, buffer_len: usize, look: impl Look) -> Run {
     decode(compressing(Reader::Client, terms), wire, buffer_len, look)
@@ -174,7 +174,7 @@ pub(crate) fn write(socket: &mut WebSocket, sink: &Sink) {
     }
 }
 
-/// Routes with a whole [`Client`] that subscribes to [`WANTED`]: it filters, and hands out what is wanted.
+/// Routes with a whole [`Client`] that subscribes to [`WANTED`]: it filters, and returns the wanted events.
 pub fn router(wire: &Wire, buffer_len: usize) -> Run {
     let mut source = Source::new(wire);
     let mut client = subscriber();
@@ -182,19 +182,19 @@ pub fn router(wire: &Wire, buffer_len: usize) -> Run {
     let now = Instant::from_nanos(1);
     let mut at = 0;
     Box::new(move || {
-        let (before, mut desired) = (client.session().counters().received, 0);
+        let (before, mut wanted) = (client.session().counters().received, 0);
         while client.session().counters().received - before < source.messages() as u64 {
             let len = source.read(&mut buffer);
             let mut input = &mut buffer[..len];
             while let Some(received) = client.handle_input(now, &mut input) {
                 if let ClientEvent::Event(event) = &received.event {
-                    desired += 1;
+                    wanted += 1;
                     at += black_box(event.data()).map_or(0, str::len);
                 }
             }
         }
         black_box(at);
-        desired
+        wanted
     })
 }
 
@@ -230,7 +230,7 @@ pub fn subscriber() -> Client {
     client
 }
 
-/// Hands `bytes` over, and looks away from what they mean.
+/// Passes `bytes` to the client and ignores the events.
 fn receive(client: &mut Client, bytes: &mut [u8]) {
     let mut input = bytes;
     while client.handle_input(Instant::default(), &mut input).is_some() {}

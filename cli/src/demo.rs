@@ -1,4 +1,4 @@
-//! `demo`: server and client in one, so that everything can be seen at once.
+//! `demo`: a server and a client in one program.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -17,20 +17,20 @@ use crate::ping::millis;
 use crate::serve::{SHUTDOWN, url};
 use crate::signals::Interrupts;
 
-/// Shows a server and a client at work: events are published, go over TCP, and are printed
+/// Runs a server and a client: the server publishes events over TCP, and the client prints them
 ///
-/// Ends with a line on standard error: published=N delivered=N lost=0 duplicated=0 rtt_ms=X. The exit code is 1 if
-/// anything was lost or came twice.
+/// Ends with a line on standard error: published=N delivered=N lost=0 duplicated=0 rtt_ms=X. The exit code is 1 if an
+/// event was lost or delivered twice.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   multiwa-ws demo
   multiwa-ws demo --seconds 2 --rate 1000 > /dev/null")]
 pub(crate) struct Args {
-    /// How long events are published
+    /// How many seconds to publish events
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// How many events a second
+    /// How many events to publish per second
     #[arg(long, value_name = "EVENTS_PER_SECOND", default_value = "10")]
     rate: Rate,
     /// Print each event as one line of JSON
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// How long the last events may be on their way.
+/// How long to wait for the last events.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: Args) -> Result<(), End> {
@@ -82,7 +82,7 @@ impl Demo {
             result = publish(args, generator, &publisher) => result?,
             result = receiver.receive(u64::MAX) => result?,
         }
-        // The rest is on its way. What does not come in time is lost.
+        // Wait for the remaining events. An event that does not arrive in time counts as lost.
         match timeout(LAST_EVENTS, receiver.receive(generator.count())).await {
             Ok(result) => result?,
             Err(_) => note("the last events did not come in time"),
@@ -121,7 +121,7 @@ async fn publish(args: &Args, generator: &mut Generator, publisher: &Publisher) 
         tokio::select! {
             biased;
             () = &mut end => return Ok(()),
-            _ = ticks.tick() => generator.publish(publisher)?,
+            _ = ticks.tick() => generator.publish(publisher).await?,
         }
     }
 }
@@ -146,10 +146,11 @@ impl Receiver<'_> {
     }
 }
 
-/// What was delivered, told by the numbers of the events.
+/// The count of delivered events, by their sequence numbers.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
-    /// The number of the next event. Events keep their order, so one that comes later than this came twice, or too late.
+    /// The number of the next event. Events keep their order, so an event with a smaller number is a duplicate or arrived
+    /// out of order.
     next: u64,
     delivered: u64,
     duplicated: u64,
@@ -157,12 +158,12 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, event: &Event<'_>) {
-        /// The member that the generator adds.
+        /// The member that the generator adds to the data.
         #[derive(Deserialize)]
         struct Numbered {
             sequence: u64,
         }
-        // An event without a number is none of the generator's.
+        // An event without a number does not come from the generator.
         let Ok(Numbered { sequence }) = serde_json::from_str(event.data().unwrap_or_default()) else { return };
         if sequence < self.next {
             self.duplicated += 1;
@@ -173,7 +174,7 @@ impl Tally {
     }
 }
 
-/// A key that nobody else knows.
+/// A secret random key.
 fn random_key() -> Result<String, End> {
     let mut key = [0; 16];
     getrandom::fill(&mut key)

@@ -1,24 +1,25 @@
-//! Events that are written on standard input, one a line, in JSON.
+//! Events on standard input: one JSON object per line.
 
 use multiwa_ws_core::session::{JsonError, RawJson};
-use multiwa_ws_tokio::Publisher;
+use multiwa_ws_tokio::{PublishError, Publisher};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 use crate::output::note;
 
-/// More than a server takes in one message by default, so that whatever can be received can be published.
+/// Larger than the default message limit of a server, so that every event that can be received can also be published.
 const MAX_LINE_BYTES: usize = 2 << 20;
 
-/// Publishes each line until the input ends. What is wrong with a line is told with its number, and the rest goes on.
+/// Publishes each line until the input ends. An invalid line is reported with its number, and the next lines are still
+/// published.
 pub(crate) async fn publish_lines(input: impl AsyncBufRead + Unpin, publisher: &Publisher) {
     let mut lines = Lines { input, line: Vec::new() };
     for number in 1_u64.. {
         let result = match lines.next().await {
             Ok(Next::End) => return,
             Ok(Next::TooLong) => Err(LineError::TooLong),
-            Ok(Next::Line(line)) => publish(line, publisher),
+            Ok(Next::Line(line)) => publish(line, publisher).await,
             Err(error) => {
                 note(&format!("standard input cannot be read any more: {error}"));
                 return;
@@ -30,21 +31,21 @@ pub(crate) async fn publish_lines(input: impl AsyncBufRead + Unpin, publisher: &
     }
 }
 
-fn publish(line: &[u8], publisher: &Publisher) -> Result<(), LineError> {
+async fn publish(line: &[u8], publisher: &Publisher) -> Result<(), LineError> {
     if line.trim_ascii().is_empty() {
         return Ok(());
     }
     let line = Line::parse(line)?;
     let (profile, data) = (line.profile_id.as_deref(), line.data()?);
     match &line.timestamp {
-        Some(timestamp) => publisher.send_at(&line.event, profile, &data, timestamp),
-        None => publisher.send(&line.event, profile, &data),
+        Some(timestamp) => publisher.publish_at(&line.event, profile, &data, timestamp).await?,
+        None => publisher.publish(&line.event, profile, &data).await?,
     };
     Ok(())
 }
 
-/// An event as it is written on a line. A member that is not known is a mistake: taken as absent, a misspelt `profileId`
-/// would send the event to every profile.
+/// An event on a line. An unknown member is an error. If it were ignored, a misspelt member would have no effect without
+/// a warning.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Line {
@@ -53,15 +54,15 @@ struct Line {
     profile_id: Option<String>,
     event: String,
     data: Box<RawValue>,
-    /// The present if it is absent.
+    /// The current time if it is absent.
     timestamp: Option<String>,
 }
 
 impl Line {
     fn parse(line: &[u8]) -> Result<Self, LineError> {
-        // Some editors put a byte order mark before the first line, and several files may follow each other.
+        // Some editors add a byte order mark before the first line, and the input may consist of several files.
         let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-        // serde would take an array of the members, too.
+        // serde would also accept an array of the members.
         if line.trim_ascii_start().first() != Some(&b'{') {
             return Err(LineError::NoObject);
         }
@@ -73,12 +74,12 @@ impl Line {
     }
 }
 
-/// With a function of its own, an optional member must be there.
+/// With a custom function, serde requires an optional member to be present.
 fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Option::deserialize(deserializer)
 }
 
-/// Why a line is not published.
+/// The reason why a line is not published.
 #[derive(Debug, thiserror::Error)]
 enum LineError {
     #[error("write an event as {{\"profileId\":\"p\",\"event\":\"message.received\",\"data\":{{}}}}")]
@@ -87,12 +88,14 @@ enum LineError {
     Syntax { what: String, column: usize },
     #[error("the data cannot be sent: {0}")]
     Data(#[from] JsonError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     #[error("longer than {MAX_LINE_BYTES} bytes")]
     TooLong,
 }
 
 impl LineError {
-    /// The parser has seen one line only, and would call it the first.
+    /// Removes the line number: the parser gets a single line, so its number is always 1.
     fn new(error: &serde_json::Error) -> Self {
         let (what, column) = (error.to_string(), error.column());
         let position = format!(" at line {} column {column}", error.line());
@@ -123,7 +126,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         Ok(Next::TooLong)
     }
 
-    /// Reads up to the end of the line, within the limit; whether there was anything.
+    /// Reads up to the end of the line or up to the limit. Returns whether there was any input.
     async fn read_on(&mut self) -> std::io::Result<bool> {
         self.line.clear();
         let limit = MAX_LINE_BYTES as u64 + 1;

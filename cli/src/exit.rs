@@ -1,15 +1,15 @@
-//! How the program ends: exit codes, and what is said with them.
+//! How the program ends: exit codes and error messages.
 
 use std::io;
 use std::process::ExitCode;
 
 use multiwa_ws_core::session::DisconnectReason;
-use multiwa_ws_tokio::{BuildError, ConnectError};
+use multiwa_ws_tokio::{BuildError, ConnectError, Disconnect};
 
 use crate::output::note;
 use crate::signals::Signal;
 
-/// The table of exit codes, as the help shows it.
+/// The table of exit codes in the help.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    done; also when SIGTERM ended it, and `serve` when Ctrl-C did, and no connection had to be cut
@@ -22,10 +22,10 @@ Exit codes:
   130  interrupted by Ctrl-C (SIGINT)
   143  ended by SIGTERM, and a connection had to be cut";
 
-/// An end other than the wanted one.
+/// An end of the program other than success.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum End {
-    /// Whoever read standard output has seen enough.
+    /// The reader of standard output has closed it.
     #[error("standard output was closed")]
     OutputClosed,
     #[error("{0}")]
@@ -45,7 +45,7 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// Says why on standard error, unless the user knows.
+    /// Prints the reason on standard error, unless the user caused the end.
     pub(crate) fn report(&self) -> ExitCode {
         if !matches!(self, Self::OutputClosed | Self::Signaled(_)) {
             note(&format!("error: {self}"));
@@ -59,9 +59,12 @@ impl End {
         Self::Usage(causes.fold(what.to_owned(), |text, cause| format!("{text}: {cause}")))
     }
 
-    /// What `result` means once everything is closed: whoever sends SIGTERM asks for an orderly end, and gets it unless
-    /// something had to be `cut`. Ctrl-C stops work that is not done.
-    pub(crate) fn after_closing(result: Result<(), Self>, cut: bool) -> Result<(), Self> {
+    /// The result of the program after everything is closed. SIGTERM asks for an orderly end, so it counts as success
+    /// unless a connection was aborted (`cut`). Ctrl-C interrupts unfinished work.
+    pub(crate) fn after_closing(
+        result: Result<(), Self>,
+        #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no SIGTERM"))] cut: bool,
+    ) -> Result<(), Self> {
         match result {
             #[cfg(unix)]
             Err(Self::Signaled(Signal::Terminate)) if !cut => Ok(()),
@@ -78,15 +81,19 @@ impl End {
             Self::Unreachable(_) => 4,
             Self::TimedOut(_) => 5,
             Self::Violation(_) => 6,
-            // As a shell tells of a program that a signal has killed.
+            // The exit code that a shell reports for a program ended by this signal.
             Self::Signaled(Signal::Interrupt) => 130,
             #[cfg(unix)]
             Self::Signaled(Signal::Terminate) => 143,
         }
     }
 
-    /// The end that the loss of a connection means; `detail` is what is known of it.
-    pub(crate) fn lost(reason: DisconnectReason, detail: &str) -> Self {
+    /// The end for a lost connection.
+    pub(crate) fn disconnected(last: &Disconnect) -> Self {
+        Self::lost(last.reason(), &format!("{last:#}"))
+    }
+
+    fn lost(reason: DisconnectReason, detail: &str) -> Self {
         match reason {
             DisconnectReason::Refused { status: 401, .. } => Self::Refused(format!(
                 "{detail}: the key is missing or wrong; set MULTIWA_WS_API_KEY or pass --api-key"
@@ -104,7 +111,7 @@ impl End {
             DisconnectReason::TlsCertificate => Self::Unreachable(format!(
                 "{detail}; if the server has an authority of its own, pass its certificate with --ca FILE"
             )),
-            // What a server says with 1008 (RFC 6455 section 7.4.1): for one, that its key is not valid any more.
+            // A server sends 1008 (RFC 6455 section 7.4.1), for example, when the key is no longer valid.
             DisconnectReason::ClosedByPeer { code: Some(1008) } => Self::Refused(detail.to_owned()),
             DisconnectReason::ConnectTimeout | DisconnectReason::UpgradeTimeout | DisconnectReason::PongTimeout => {
                 Self::TimedOut(detail.to_owned())
@@ -138,7 +145,8 @@ impl From<BuildError> for End {
 impl From<ConnectError> for End {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Lost { reason, detail } => Self::lost(reason, &detail),
+            ConnectError::Disconnected(last) => Self::disconnected(&last),
+            ConnectError::TimedOut { last: Some(ref last), .. } => Self::Unreachable(format!("{error}: {last:#}")),
             error => Self::Unreachable(error.to_string()),
         }
     }

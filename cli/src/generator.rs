@@ -1,19 +1,18 @@
-//! Made-up events of every kind, as a gateway with a few busy accounts publishes them.
+//! Generated events of every kind, like those of a gateway with a few busy accounts.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use multiwa_ws_core::session::RawJson;
 use multiwa_ws_tokio::Publisher;
 use serde_json::{Value, json};
 use tokio::time::{Interval, interval};
 
 use crate::exit::End;
 
-/// The profiles whose events are made up.
+/// The profiles of the generated events.
 pub(crate) const PROFILES: [&str; 3] = ["profile-123", "profile-456", "profile-789"];
 
-/// The numbers of the profiles.
+/// The phone numbers of the profiles.
 const PHONES: [&str; 3] = ["4930901820", "62215200300", "23412700500"];
 
 const PEOPLE: [&str; 4] = ["628123456789@c.us", "4915112345678@c.us", "2348012345678@c.us", "120363041234567890@g.us"];
@@ -27,13 +26,13 @@ const TEXTS: [&str; 6] = [
     "Photo from the site",
 ];
 
-/// Makes up events, one after the other, each with a number of its own in its data: `sequence`, from 0.
+/// Generates events one after the other. The data of each has its number: `sequence`, from 0.
 #[derive(Debug, Default)]
 pub(crate) struct Generator {
     sequence: u64,
 }
 
-/// An event that nothing has caused.
+/// A generated event.
 #[derive(Debug)]
 struct MadeUp {
     name: &'static str,
@@ -42,27 +41,25 @@ struct MadeUp {
 }
 
 impl Generator {
-    /// The one that has made up so many events already.
+    /// A generator that has already generated `sequence` events.
     #[cfg(test)]
     pub(crate) fn starting_at(sequence: u64) -> Self {
         Self { sequence }
     }
 
-    /// How many events were made up.
+    /// The number of generated events.
     pub(crate) fn count(&self) -> u64 {
         self.sequence
     }
 
-    /// Makes up an event and publishes it.
-    pub(crate) fn publish(&mut self, publisher: &Publisher) -> Result<(), End> {
+    /// Generates an event and publishes it.
+    pub(crate) async fn publish(&mut self, publisher: &Publisher) -> Result<(), End> {
         let MadeUp { name, profile, data } = self.make_up();
-        // A value that was made here is always JSON.
-        let data = RawJson::from_serialize(&data).map_err(|error| End::Failed(error.to_string()))?;
-        publisher.send(name, Some(profile), &data);
-        Ok(())
+        let published = publisher.publish(name, Some(profile), &data).await;
+        published.map(|_| ()).map_err(|error| End::Failed(error.to_string()))
     }
 
-    /// The profiles take turns. Each links its device at first, and then receives messages and sends some itself.
+    /// The profiles take turns. Each first links its device, then receives messages and sends some.
     fn make_up(&mut self) -> MadeUp {
         let sequence = self.sequence;
         self.sequence += 1;
@@ -110,15 +107,15 @@ fn pick<'a>(from: &[&'a str], number: u64) -> &'a str {
     from.get(index).copied().unwrap_or_default()
 }
 
-/// How many events a second.
+/// The number of events per second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate(f64);
 
 impl Rate {
-    /// More than the fastest machine publishes.
+    /// More than the fastest machine can publish.
     const MAX: f64 = 1e6;
 
-    /// A tick for each event. Ticks that were missed are made up for, so that the rate holds.
+    /// One tick for each event. Missed ticks follow at once, so that the average rate is kept.
     pub(crate) fn ticks(self) -> Interval {
         interval(Duration::from_secs_f64(1.0 / self.0))
     }
@@ -139,7 +136,7 @@ impl std::str::FromStr for Rate {
 mod tests {
     use std::collections::BTreeSet;
 
-    use multiwa_ws_core::session::{Envelope, EventView, encode_event};
+    use multiwa_ws_core::session::{Envelope, EventView, RawJson, encode_event};
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! `listen`: subscribes and prints what comes.
+//! `listen`: subscribes to events and prints them.
 
 use std::borrow::Cow;
 use std::future::pending;
@@ -19,9 +19,10 @@ use crate::output::{Output, note};
 use crate::signals::Interrupts;
 use crate::text::compact;
 
-/// Subscribes to events and prints them, staying connected
+/// Subscribes to events, prints them and stays connected
 ///
-/// Lost connections are tried again with growing waits; what happens to the connection is told on standard error.
+/// After a lost connection the program reconnects, with increasing delays. It reports the state of the connection on
+/// standard error.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,19 +41,19 @@ pub(crate) struct Args {
     /// Print each event as one line of JSON: receivedAt, event, profileId, data, timestamp
     #[arg(long)]
     json: bool,
-    /// End after this many events
+    /// Stop after this many events
     #[arg(long, value_name = "N")]
     count: Option<NonZeroU64>,
-    /// End after this long, such as 30s or 5m
+    /// Stop after this time, such as 30s or 5m
     #[arg(long = "for", value_name = "DURATION", value_parser = args::duration)]
     limit: Option<Duration>,
-    /// End with exit code 5 when no event came for this long
+    /// Stop with exit code 5 when no event has arrived for this time
     #[arg(long, value_name = "DURATION", value_parser = args::duration)]
     idle_timeout: Option<Duration>,
-    /// End when the connection is lost, or cannot be made
+    /// Stop when the connection is lost or cannot be opened
     #[arg(long, conflicts_with = "max_attempts")]
     no_reconnect: bool,
-    /// End after this many attempts to connect without a connection that lasted
+    /// Stop after this many attempts to connect without a stable connection
     #[arg(long, value_name = "N")]
     max_attempts: Option<NonZeroU32>,
 }
@@ -78,7 +79,7 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
         signal = interrupts.next() => Err(End::Signaled(signal)),
     };
     let Listener { updates, watch, .. } = listener;
-    // Full of updates, the client would not read the answer to its Close frame.
+    // With a full queue of updates, the client would not read the answer to its Close frame.
     drop(updates);
     let closed = interrupts.last(CLOSE_LIMIT, watch.client.close()).await;
     End::after_closing(result, closed.is_none())
@@ -98,7 +99,7 @@ struct Listener {
 }
 
 impl Listener {
-    /// Prints events until there are enough of them; what else happens is told on standard error.
+    /// Prints events until `count` events were printed. All other updates are reported on standard error.
     async fn listen(&mut self, count: Option<NonZeroU64>, idle: Option<Duration>) -> Result<(), End> {
         let mut left = count.map(NonZeroU64::get);
         let mut silence = pin!(sleep_for(idle));
@@ -120,14 +121,14 @@ impl Listener {
     }
 }
 
-/// What happens to the connection, on standard error.
+/// Reports the state of the connection on standard error.
 struct Watch {
     client: Client,
     was_ready: bool,
 }
 
 impl Watch {
-    /// Some subscription must be live, or there is nothing to wait for.
+    /// The client is ready. If the server refused every subscription, no event can arrive.
     fn ready(&mut self, failed: &[FailedSubscription], gap: Option<Gap>) -> Result<(), End> {
         self.was_ready = true;
         let mut refused = false;
@@ -159,15 +160,15 @@ impl Watch {
             Update::Lifecycle(LifecycleEvent::Closed(cause)) => return Err(self.closed(cause)),
             Update::Lifecycle(LifecycleEvent::Ready { failed, gap }) => return self.ready(&failed, gap),
             Update::Lifecycle(LifecycleEvent::Connecting { attempt }) if attempt > 1 => {
-                note(&format!("attempt {attempt}"))
+                note(&format!("attempt {attempt}"));
             }
             Update::Lifecycle(LifecycleEvent::Opened) => note("connected"),
             Update::Lifecycle(LifecycleEvent::AckMissing) => {
-                note("the server sent no acknowledgement of the connection")
+                note("the server sent no acknowledgement of the connection");
             }
             Update::Lifecycle(LifecycleEvent::Backoff { reason, until }) => {
                 let wait = until.saturating_duration_since(Tokio::now());
-                note(&format!("{}; trying again in {wait:.1?}", self.detail(reason)));
+                note(&format!("{}; trying again in {wait:.1?}", self.why(reason)));
             }
             Update::Error { error, .. } => note(&format!("the server says: {error}")),
             Update::Notification(message) => {
@@ -177,7 +178,7 @@ impl Watch {
                 };
                 note(&format!("notification: {} {}", text("title"), text("body")));
             }
-            // Of a type that grew, or an event that cannot be told apart: nobody else shows it.
+            // A message of an unknown type, or an event that cannot be parsed. No other code prints it.
             Update::Unknown(message) => note(&format!("unknown message: {}", compact(message.as_str()))),
             Update::Invalid(error) => note(&format!("the server sent no valid message: {error}")),
             _ => {}
@@ -187,24 +188,26 @@ impl Watch {
 
     fn closed(&self, cause: CloseCause) -> End {
         match cause {
-            CloseCause::Lost(reason) => End::lost(reason, &self.detail(reason)),
+            CloseCause::Lost(reason) => self.disconnected().unwrap_or_else(|| End::Unreachable(reason.to_string())),
             CloseCause::Application => End::Unreachable("the client was closed".to_owned()),
         }
     }
 
-    /// What it means that the time is over.
+    /// The result when the time limit has passed.
     fn time_is_over(&self) -> Result<(), End> {
         if self.was_ready {
             return Ok(());
         }
-        Err(match self.client.status().last_disconnect {
-            Some(reason) => End::lost(reason, &self.detail(reason)),
-            None => End::TimedOut("the server did not answer in time".to_owned()),
-        })
+        let disconnected = self.disconnected();
+        Err(disconnected.unwrap_or_else(|| End::TimedOut("the server did not answer in time".to_owned())))
     }
 
-    fn detail(&self, reason: DisconnectReason) -> String {
-        self.client.status().detail.unwrap_or_else(|| reason.to_string())
+    fn disconnected(&self) -> Option<End> {
+        self.client.status().last_disconnect.as_ref().map(End::disconnected)
+    }
+
+    fn why(&self, reason: DisconnectReason) -> String {
+        self.client.status().last_disconnect.map_or_else(|| reason.to_string(), |last| format!("{last:#}"))
     }
 }
 

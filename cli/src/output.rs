@@ -1,4 +1,4 @@
-//! What is printed: data on standard output, everything else on standard error.
+//! The output of the program: data on standard output, everything else on standard error.
 
 use std::io::{self, Write};
 
@@ -12,9 +12,9 @@ use tokio::io::{AsyncWriteExt, Stdout, stdout};
 
 use crate::text::{compact, printable, printable_json};
 
-/// Says something on standard error, on one line that no text from the wire can break out of.
+/// Prints a message on standard error. Text from the network is escaped, so it stays on one line.
 pub(crate) fn note(text: &str) {
-    // Nobody is left to be told of a failure.
+    // A failure cannot be reported anywhere.
     let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
@@ -69,7 +69,7 @@ struct Record<'e> {
     /// `null` when the event concerns every profile.
     profile_id: Option<&'e str>,
     data: Option<Box<RawValue>>,
-    /// Whatever it is.
+    /// Any JSON value.
     timestamp: Option<Box<RawValue>>,
 }
 
@@ -121,8 +121,8 @@ fn what_happened(event: &Event<'_>) -> String {
         },
         Ok(EventView::QrUpdated(code)) => code.qr.into_owned(),
         Ok(EventView::MessageAck(ack)) => format!("{} {}", ack.message_id, ack.status),
-        // What has no view, or not the members for it, is shown as it is.
-        Ok(EventView::Other) | Err(_) => event.data().map(compact).unwrap_or_default(),
+        // An event without a view, or without the members of its view, is printed unchanged.
+        Ok(_) | Err(_) => event.data().map(compact).unwrap_or_default(),
     }
 }
 

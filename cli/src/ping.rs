@@ -1,4 +1,4 @@
-//! `ping`: how long the server takes to answer.
+//! `ping`: measures the response time of the server.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -23,10 +23,10 @@ Example:
 pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
-    /// How many pings
+    /// How many pings to send
     #[arg(long, value_name = "N", default_value = "4")]
     count: NonZeroU32,
-    /// From one ping to the next
+    /// The time from one ping to the next
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = args::duration)]
     interval: Duration,
 }
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
         connected = builder.connect() => connected?,
         signal = interrupts.next() => return End::after_closing(Err(End::Signaled(signal)), false),
     };
-    // Nothing is subscribed to, and what else the server tells is of no interest.
+    // The client has no subscriptions, and the other messages of the server are not needed.
     drop(updates);
     let mut figures = Figures::default();
     let result = tokio::select! {
@@ -72,14 +72,15 @@ async fn measure(client: &Client, args: &Args, figures: &mut Figures) -> Result<
     }
 }
 
-/// Why a ping failed, which the end of the client tells if it is over.
+/// The reason why a ping failed. If the client has closed, it is the reason for that.
 async fn why(client: &Client, error: &RequestError) -> End {
     match error {
         RequestError::Refused { .. } => End::Violation(error.to_string()),
         _ => match client.closed().await {
-            CloseCause::Lost(reason) => {
-                End::lost(reason, &client.status().detail.unwrap_or_else(|| reason.to_string()))
-            }
+            CloseCause::Lost(_) => client
+                .status()
+                .last_disconnect
+                .map_or_else(|| End::Unreachable(error.to_string()), |last| End::disconnected(&last)),
             CloseCause::Application => End::Unreachable(error.to_string()),
         },
     }

@@ -1,4 +1,4 @@
-//! `serve`: a server that publishes what is written on standard input.
+//! `serve`: a server that publishes the events on standard input.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -18,10 +18,11 @@ use crate::output::note;
 use crate::signals::{Hangups, Interrupts};
 use crate::text::without_mark;
 
-/// Runs a server that publishes the events written on standard input
+/// Runs a server that publishes the events on standard input
 ///
-/// Each line is an event in JSON: {"profileId":"p","event":"message.received","data":{...},"timestamp":"..."}. The timestamp
-/// is the present if it is left out; a profileId of null means every profile. The end of the input does not end the server.
+/// Each line is an event in JSON: {"profileId":"p","event":"message.received","data":{...},"timestamp":"..."}. Without a
+/// timestamp, the current time is used; a profileId of null means every profile. The server continues after the end of
+/// the input.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,10 +31,10 @@ Examples:
   multiwa-ws serve --listen 0.0.0.0:3001 --api-keys-file keys.txt --tls-cert chain.pem --tls-key key.pem
   multiwa-ws serve --api-key secret --allow-origin https://dashboard.example.org")]
 pub(crate) struct Args {
-    /// The address to listen on; with port 0 a free port is taken and told
+    /// The address to listen on; with port 0 the server chooses a free port and prints it
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:3001")]
     listen: SocketAddr,
-    /// A key that lets clients in; may be repeated. Without any key everyone is let in
+    /// A key that clients may use; may be repeated. Without any key, the server accepts every client
     #[arg(
         long = "api-key",
         value_name = "KEY",
@@ -42,48 +43,50 @@ pub(crate) struct Args {
         value_parser = args::api_key
     )]
     api_keys: Vec<ApiKey>,
-    /// A file of further keys, one a line; read again on SIGHUP, when a key that is gone loses its connections
+    /// A file of additional keys, one per line. SIGHUP reloads it and closes the connections of removed keys
     #[arg(long, value_name = "FILE")]
     api_keys_file: Option<PathBuf>,
-    /// Speak TLS (wss) with this certificate: a file in PEM, the server's own certificate first
+    /// Use TLS (wss) with this certificate chain: a PEM file with the server's own certificate first
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
-    /// The private key of the certificate: a file in PEM
+    /// The private key of the certificate: a PEM file
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// A web page's origin that is let in, such as `https://example.org`; may be repeated. Without any, all are
+    /// An allowed origin of web pages, such as `https://example.org`; may be repeated. Without any, all are allowed
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origins: Vec<Origin>,
-    /// A host name that clients may use for this server, beside localhost; may be repeated
+    /// A host name that clients may use for this server, in addition to localhost; may be repeated
     #[arg(long = "allow-host", value_name = "HOST")]
     allow_hosts: Vec<String>,
-    /// How many clients may be connected at once
+    /// The largest number of connected clients
     #[arg(long, value_name = "N")]
     max_connections: Option<NonZeroUsize>,
-    /// How many clients of one address may be connecting at once [default: 256]; with IPv6 a /64 network is one address
+    /// The largest number of concurrent handshakes of one address [default: 256]; an IPv6 /64 network counts as one
+    /// address
     #[arg(long, value_name = "N")]
     handshakes_per_address: Option<NonZeroUsize>,
-    /// A proxy, or a network of proxies such as 10.0.0.0/8, whose X-Forwarded-For or Forwarded counts; may be repeated
+    /// A proxy, or a network of proxies such as 10.0.0.0/8, whose X-Forwarded-For or Forwarded is trusted; may be
+    /// repeated
     #[arg(long = "trusted-proxy", value_name = "ADDR[/BITS]")]
     trusted_proxies: Vec<TrustedProxy>,
-    /// What happens to clients that read too slowly
+    /// The policy for clients that read too slowly
     #[arg(long, value_name = "POLICY", value_enum, default_value = "close")]
     slow_reader: Policy,
-    /// Publish made-up events, so many a second
+    /// Publish generated events, this many per second
     #[arg(long, value_name = "RATE")]
     demo: Option<Rate>,
-    /// Tell of each client that comes, goes or is turned away
+    /// Report each client that connects, disconnects or is refused
     #[arg(long, short)]
     verbose: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Policy {
-    /// They are closed with code 1013
+    /// Close them with code 1013
     Close,
-    /// They miss the oldest events
+    /// Drop their oldest events
     DropOldest,
-    /// They miss the newest events
+    /// Drop their newest events
     DropNewest,
 }
 
@@ -114,16 +117,16 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     };
     note("shutting down");
     match (result, interrupts.last(SHUTDOWN * 2, server.shutdown(SHUTDOWN)).await) {
-        // A signal is the one end that a server has.
+        // Only a signal is a regular end of the server.
         (Err(End::Signaled(_)), Some(0)) => Ok(()),
         (result, _) => result,
     }
 }
 
-/// How long clients may take to leave.
+/// How long clients may take to disconnect.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// Where clients find a server.
+/// The URL of a server.
 pub(crate) fn url(scheme: &str, server: &Server) -> Result<String, End> {
     let address = server.local_addr().ok_or_else(|| End::Failed("the server listens nowhere".to_owned()))?;
     Ok(format!("{scheme}://{address}/ws"))
@@ -168,19 +171,19 @@ fn tell(observed: Observed<'_>) {
     });
 }
 
-/// Publishes made-up events for ever, if that is wished.
+/// Publishes generated events indefinitely if `rate` is set. Otherwise it never returns.
 async fn publish_demo(rate: Option<Rate>, publisher: &Publisher) -> Result<(), End> {
     let Some(rate) = rate else { return std::future::pending().await };
     let mut generator = Generator::default();
     let mut ticks = rate.ticks();
     loop {
         ticks.tick().await;
-        generator.publish(publisher)?;
+        generator.publish(publisher).await?;
     }
 }
 
 impl Args {
-    /// Every key that lets a client in; `None` lets everyone in.
+    /// All keys that clients may use. `None` accepts every client.
     fn keys(&self) -> Result<Option<Vec<ApiKey>>, End> {
         let mut keys = self.api_keys.clone();
         match &self.api_keys_file {
@@ -191,14 +194,14 @@ impl Args {
         Ok(Some(keys))
     }
 
-    /// TLS, if there is a certificate to show.
+    /// The TLS settings, if a certificate is configured.
     fn tls(&self) -> Result<Option<ServerTls>, End> {
         let (Some(chain), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
         let tls = ServerTls::files(chain, key).build();
         tls.map(Some).map_err(|error| End::usage("the certificate and its key cannot be used", &error))
     }
 
-    /// Keys that cannot be read leave everything as it is.
+    /// If the keys cannot be read, the current keys stay in use.
     fn reload_keys(&self, server: &Server) {
         match self.keys() {
             Ok(keys) => {
@@ -212,7 +215,7 @@ impl Args {
     }
 }
 
-/// Reads a file of keys: one a line, without empty lines and lines that begin with `#`.
+/// Reads a file of keys, one per line. Empty lines and lines that begin with `#` are ignored.
 fn read_keys(file: &Path) -> Result<Vec<ApiKey>, End> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| End::Usage(format!("the keys in {} cannot be read: {error}", file.display())))?;

@@ -1,11 +1,11 @@
-//! Drives the core's client over a transport of one's own: here a blocking `std::net::TcpStream` and one thread.
+//! Drives the client of the core over a custom transport: here a blocking `std::net::TcpStream` on one thread.
 //!
-//! `cargo run --package multiwa-ws-core --example own_transport -- 127.0.0.1:3001 profile-123 secret`, beside
-//! `cargo run -- serve --api-key secret --demo 1`.
+//! Run `cargo run --package multiwa-ws-core --example own_transport -- 127.0.0.1:3001 profile-123 secret` while `cargo
+//! run -- serve --api-key secret --demo 1` is running.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "core has no clock and never waits: whoever drives it does both"
+    reason = "the core has no clock and never waits: its driver does both"
 )]
 
 use std::error::Error;
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut transport = None;
     let mut buffer = vec![0; 64 << 10];
     loop {
-        // First what the client says, in this order: actions, bytes, events.
+        // First process the output of the client, in this order: actions, bytes, events.
         while let Some(action) = client.poll_action() {
             transport = None;
             match action {
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     }
                     Err(_) => client.connect_failed(clock.now(), DisconnectReason::Io),
                 },
-                // This program knows one server.
+                // This program connects to one server only, so it follows no redirect.
                 TransportAction::Redirect(refusal) => {
                     let reason =
                         DisconnectReason::Refused { status: refusal.status, retry_after: refusal.retry_after() };
@@ -64,24 +64,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             show(&event)?;
         }
 
-        // Then sleep until bytes come or the deadline does.
+        // Then sleep until bytes arrive or the deadline passes.
         let wait = client.poll_timeout().map_or(LONGEST_SLEEP, |at| at.saturating_duration_since(clock.now()));
         let Some(stream) = &mut transport else {
             std::thread::sleep(wait);
             client.handle_timeout(clock.now());
             continue;
         };
-        // What has arrived comes before a deadline, so there is always a read between.
+        // Bytes that have arrived are processed before a deadline, so there is always a read before `handle_timeout`.
         stream.set_read_timeout(Some(wait.max(SHORTEST_SLEEP)))?;
         match stream.read(&mut buffer) {
             Ok(0) => client.handle_eof(clock.now()),
             Ok(len) => {
                 let mut input = buffer.get_mut(..len).unwrap_or_default();
-                // Each event is lent from `buffer`.
+                // Each event borrows from `buffer`.
                 while let Some(received) = client.handle_input(clock.now(), &mut input) {
                     show(&received.event)?;
                 }
-                // There was no more than that to read.
+                // There was nothing more to read.
                 if len < buffer.len() {
                     client.handle_timeout(clock.now());
                 }
@@ -101,7 +101,7 @@ fn show(event: &ClientEvent<'_>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Writes all that the client has to say, one vectored write at a time.
+/// Writes all pending bytes of the client, one vectored write at a time.
 fn write(clock: &Clock, client: &mut Client, stream: &mut TcpStream) -> io::Result<()> {
     loop {
         let mut lent = [&[][..]; 8];
@@ -124,12 +124,12 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-/// For a client without a deadline.
+/// The wait of a client without a deadline.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// A read that waits not at all cannot be asked for.
+/// `set_read_timeout` does not accept a timeout of zero.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
-/// The monotonic clock of the system, as the core counts time.
+/// The monotonic clock of the system, in the time unit of the core.
 struct Clock(std::time::Instant);
 
 impl Clock {

@@ -1,4 +1,4 @@
-//! A whole client: upgrade, connection and session behind one set of verbs.
+//! A whole client: upgrade, connection and session behind one set of methods.
 
 use alloc::boxed::Box;
 
@@ -14,7 +14,7 @@ use crate::session::{
 use crate::websocket::{self, Cause, Closed, ProtocolError, Role, Sender, WebSocket};
 use crate::{Instant, KeepAlive};
 
-/// What a [`Client`] is told at its start.
+/// The configuration of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Deadlines, reconnection and limits of the session.
@@ -35,9 +35,9 @@ impl Default for Config {
     }
 }
 
-/// A MultiWA client without I/O, through all of its connections.
+/// A MultiWA client without I/O. One client uses many connections, one after the other.
 ///
-/// - Getters: [`session`](Self::session) for everything it knows, [`failure`](Self::failure).
+/// - Getters: [`session`](Self::session) for its whole state, [`failure`](Self::failure).
 /// - Input: [`connected`](Self::connected) or [`connect_failed`](Self::connect_failed) after a
 ///   [`TransportAction::Connect`] or `Redirect`; [`handle_input`](Self::handle_input), [`handle_eof`](Self::handle_eof),
 ///   [`handle_lost`](Self::handle_lost), [`handle_timeout`](Self::handle_timeout),
@@ -48,13 +48,14 @@ impl Default for Config {
 ///   [`shutdown_done`](Self::shutdown_done), [`poll_event`](Self::poll_event) and
 ///   [`poll_timeout`](Self::poll_timeout).
 ///
-/// After any input or command drain the output methods, the actions first. Events come in one order, which is that of the wire,
-/// from `handle_input` and `poll_event` alike. A violation of the server shows as the loss that it leads to.
+/// After any input or command, drain the output methods, the actions first. `handle_input` and `poll_event` return
+/// events in one order, the order of the wire. A protocol violation of the server is reported as the disconnect reason
+/// that it causes.
 #[derive(Debug)]
 pub struct Client {
     session: ClientSession,
     stage: Stage,
-    /// The transport is to be dropped.
+    /// The transport must be dropped.
     disconnect: bool,
     connect: Option<u32>,
     redirect: Option<Box<Response>>,
@@ -62,11 +63,11 @@ pub struct Client {
     websocket: websocket::Config,
     handshake: HandshakeLimits,
     random: Random,
-    /// The latest time that was told.
+    /// The latest time that was passed in.
     now: Instant,
 }
 
-/// How far the present transport is.
+/// The stage of the present transport.
 #[derive(Debug)]
 enum Stage {
     None,
@@ -75,34 +76,36 @@ enum Stage {
     Open(Box<WebSocket>),
 }
 
-/// What the caller is to do with the transport.
+/// An action that the caller must perform on the transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportAction {
     /// Open a transport to the server; then call [`Client::connected`] or [`Client::connect_failed`].
     Connect {
-        /// The number of the attempt since the last stable connection, from 1.
+        /// The number of the attempt, counted from 1 since the last stable connection.
         attempt: u32,
     },
-    /// Drop the transport and open one to where [`Response::location`] leads; then go on as after `Connect`.
+    /// Drop the transport and open one to the address in [`Response::location`]; then continue as after `Connect`.
     ///
-    /// Whether to go there is the caller's to judge, who knows where it dialed: not from TLS to plain text, and without
-    /// credentials to another origin. One that is not followed is [failed](Client::connect_failed) with
-    /// [`DisconnectReason::Refused`]. Their number is limited: see [`ClientConfig::max_redirects`].
+    /// The caller decides whether to follow the redirect, because it knows the address that it dialed. Do not follow a
+    /// redirect from TLS to plain text, and do not send credentials to another origin. If you do not follow it, call
+    /// [`Client::connect_failed`] with [`DisconnectReason::Refused`]. [`ClientConfig::max_redirects`] limits the number
+    /// of redirects.
     Redirect(Box<Response>),
     /// Drop the transport, or the attempt to open one.
     Disconnect,
 }
 
-/// Why the latest connection or attempt failed, in more words than its [`DisconnectReason`].
+/// Why the latest connection or attempt failed, with more details than its [`DisconnectReason`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Failure {
     /// The server refused the upgrade.
     #[error("the server refused the connection with HTTP status {}", .0.status)]
     Refused(Response),
-    /// The answer to the upgrade broke a rule, or never came.
+    /// The answer to the upgrade was invalid, or did not come.
     #[error(transparent)]
     Response(ResponseError),
-    /// The server broke a rule of WebSocket.
+    /// The server violated the WebSocket protocol.
     #[error(transparent)]
     Violation(ProtocolError),
 }
@@ -110,14 +113,15 @@ pub enum Failure {
 /// A [`ClientEvent`] with the commands of the same client.
 #[derive(Debug)]
 pub struct Received<'e> {
-    /// What arrived.
+    /// The event.
     pub event: ClientEvent<'e>,
-    /// Commands to the client it arrived at.
+    /// The commands of the client that received it.
     pub commands: Commands<'e>,
 }
 
 impl Client {
-    /// A client that waits for [`connect`](Self::connect). `seed` must be unpredictable and differ from client to client.
+    /// Creates a client that waits for [`connect`](Self::connect). `seed` must be unpredictable and differ from client
+    /// to client.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);
@@ -135,19 +139,19 @@ impl Client {
         }
     }
 
-    /// What the client knows: state, subscriptions, losses, counters.
+    /// The session of the client: its state, subscriptions, disconnect reasons and counters.
     #[must_use]
     pub fn session(&self) -> &ClientSession {
         &self.session
     }
 
-    /// Why the latest connection or attempt failed, if there is more to say than its [`DisconnectReason`].
+    /// Why the latest connection or attempt failed, if there are more details than its [`DisconnectReason`].
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
     }
 
-    /// Asks for a connection; [`poll_action`](Self::poll_action) says when to open the transport.
+    /// Requests a connection. [`poll_action`](Self::poll_action) reports when to open the transport.
     ///
     /// # Errors
     /// Those of [`ClientSession::connect`].
@@ -169,7 +173,7 @@ impl Client {
     /// The transport is open: the upgrade begins with `request`.
     ///
     /// # Errors
-    /// A request that cannot be sent; the attempt is given up.
+    /// When the request cannot be sent. The attempt then ends with [`DisconnectReason::Stopped`].
     pub fn connected(&mut self, now: Instant, request: ClientRequest) -> Result<(), InvalidRequest> {
         if !matches!(self.stage, Stage::Connecting) {
             return Ok(());
@@ -197,11 +201,11 @@ impl Client {
         }
     }
 
-    /// Takes bytes of the server from the front of `input` up to the next event, and advances `input` past them; none while
-    /// there is something to tell from before.
+    /// Takes bytes of the server from the front of `input` up to the next event, and advances `input` past them. If an
+    /// earlier event waits, it returns that event and takes no bytes.
     ///
-    /// Call it until it returns `None`: then all of `input` was taken, and all that came of it was told. What a message means is
-    /// lent from `input`, or from inside when the message did not lie there whole.
+    /// Call it until it returns `None`: then all of `input` is processed, and all of its events have been returned. An
+    /// event borrows from `input`, or from an internal buffer when `input` does not hold the whole message.
     pub fn handle_input<'e, 'x: 'e>(&'e mut self, now: Instant, input: &mut &'x mut [u8]) -> Option<Received<'e>> {
         if let Some(event) = self.session.poll_event() {
             return Some(Received { event, commands: self.commands() });
@@ -213,16 +217,16 @@ impl Client {
             return self.lend(decoded);
         }
         match self.stage {
-            // The upgrade is told of before what follows it.
+            // The end of the upgrade is reported before the bytes after it are read.
             Stage::Open(_) | Stage::Upgrading(_) => {}
-            // Bytes of a transport that was given up.
+            // Bytes of a transport that was dropped.
             Stage::None | Stage::Connecting => *input = &mut [],
         }
         let event = self.session.poll_event()?;
         Some(Received { event, commands: self.commands() })
     }
 
-    /// Takes frames up to the next message with a meaning, or to one that the session has something to tell about.
+    /// Takes frames up to the next message that is an event, or that causes another event of the session.
     fn handle_frames<'x>(
         &mut self,
         now: Instant,
@@ -251,7 +255,7 @@ impl Client {
                     }
                     _ => {}
                 },
-                // A violation is seen when the connection has ended, after the server was told.
+                // A violation is reported when the connection has ended, after the Close frame was sent.
                 Ok(None) | Err(_) => break None,
             }
         };
@@ -285,10 +289,10 @@ impl Client {
         self.settle(now);
     }
 
-    /// The transport failed, as `reason` says.
+    /// The transport failed because of `reason`.
     pub fn handle_lost(&mut self, now: Instant, reason: DisconnectReason) {
         match &mut self.stage {
-            // The connection knows better what ended it when the end had begun before.
+            // If the connection has already begun to close, it knows the cause better than the transport.
             Stage::Open(connection) if connection.state() != websocket::State::Open => connection.handle_lost(now),
             Stage::None => {}
             stage => {
@@ -303,7 +307,7 @@ impl Client {
         self.settle(now);
     }
 
-    /// Acts on every deadline that has come by `now`. Does nothing when none has.
+    /// Acts on every deadline up to `now`. Does nothing when there is none.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.stage {
             Stage::Upgrading(handshake) => {
@@ -317,7 +321,8 @@ impl Client {
         self.settle(now);
     }
 
-    /// The caller stops reading: until [`reading_resumed`](Self::reading_resumed) the silence of the server means nothing.
+    /// The caller stops reading. Until [`reading_resumed`](Self::reading_resumed), the silence of the server is
+    /// ignored.
     pub fn reading_paused(&mut self, now: Instant) {
         self.session.reading_paused(now);
         if let Stage::Open(connection) = &mut self.stage {
@@ -325,7 +330,7 @@ impl Client {
         }
     }
 
-    /// The caller reads again.
+    /// The caller resumes reading.
     pub fn reading_resumed(&mut self, now: Instant) {
         self.session.reading_resumed(now);
         if let Stage::Open(connection) = &mut self.stage {
@@ -333,7 +338,7 @@ impl Client {
         }
     }
 
-    /// What to do with the transport next.
+    /// The next action for the transport.
     #[must_use = "without a transport nothing happens"]
     pub fn poll_action(&mut self) -> Option<TransportAction> {
         self.settle(self.now);
@@ -356,11 +361,11 @@ impl Client {
         }
     }
 
-    /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
+    /// The transport accepted the first `len` bytes that [`poll_transmit`](Self::poll_transmit) lent.
     pub fn transmitted(&mut self, now: Instant, len: usize) {
         match &mut self.stage {
             Stage::Upgrading(handshake) => {
-                // The wait for the answer begins when the request has left.
+                // The wait for the answer begins when the request was written.
                 if handshake.transmitted(now, len) {
                     self.session.connected(now);
                 }
@@ -375,7 +380,7 @@ impl Client {
         self.settle(now);
     }
 
-    /// Whether the write side of the transport is to be shut down now: see [`WebSocket::poll_shutdown`].
+    /// Whether the write side of the transport must be shut down now: see [`WebSocket::poll_shutdown`].
     #[must_use = "shut the write side down, then call `shutdown_done`"]
     pub fn poll_shutdown(&self) -> bool {
         matches!(&self.stage, Stage::Open(connection) if connection.poll_shutdown())
@@ -388,13 +393,13 @@ impl Client {
         }
     }
 
-    /// The next event: [`handle_input`](Self::handle_input) without input.
+    /// The next event that waits, as [`handle_input`](Self::handle_input) without input.
     #[must_use = "states, timeouts and the end of the client are reported here"]
     pub fn poll_event(&mut self) -> Option<ClientEvent<'static>> {
         self.session.poll_event()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    /// The latest time at which [`handle_timeout`](Self::handle_timeout) must be called.
     #[must_use = "without a timer a silent server is never noticed"]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let stage = match self.stage() {
@@ -405,8 +410,9 @@ impl Client {
         [stage, self.session.poll_timeout()].into_iter().flatten().min()
     }
 
-    /// The transport that counts: a command may have closed the client since the last input, while the upgrade was under way.
-    /// A connection is closed all the same when the client is over, so that the server hears why.
+    /// The stage for the output. A command may have closed the client during the upgrade, after the last input: then
+    /// there is no output. An open connection still closes after the client has ended, so that the server receives the
+    /// close code.
     fn stage(&self) -> &Stage {
         match &self.stage {
             Stage::Connecting | Stage::Upgrading(_) if self.session.state() == ClientState::Closed => &Stage::None,
@@ -443,7 +449,7 @@ impl Client {
         }
     }
 
-    /// Lets session and connection act on what the other one said, until both have nothing to say.
+    /// Passes messages, actions and events between the session and the connection, until neither has any.
     fn settle(&mut self, now: Instant) {
         self.now = self.now.max(now);
         loop {
@@ -486,17 +492,18 @@ impl Client {
     fn drop_link(&mut self) {
         let begun = match core::mem::replace(&mut self.stage, Stage::None) {
             Stage::None => return,
-            // Nobody has been asked to open one.
+            // The caller was not asked to open one yet.
             Stage::Connecting => self.connect.is_none() && self.redirect.is_none(),
             Stage::Upgrading(_) | Stage::Open(_) => true,
         };
         self.connect = None;
-        // A redirect drops the transport that it was answered on.
+        // A redirect also drops the transport on which it was received.
         self.disconnect |= begun || self.redirect.take().is_some();
     }
 }
 
-/// What an application asks of its client. Each command takes effect before it returns; a refused one changed nothing.
+/// The commands of an application to its client. Each command takes effect before it returns; a refused command changes
+/// nothing.
 #[derive(Debug)]
 pub struct Commands<'c> {
     session: &'c mut ClientSession,
@@ -505,7 +512,7 @@ pub struct Commands<'c> {
 }
 
 impl Commands<'_> {
-    /// Asks for events of a profile: see [`ClientSession::subscribe`].
+    /// Subscribes to events of a profile: see [`ClientSession::subscribe`].
     ///
     /// # Errors
     /// Those of [`ClientSession::subscribe`].
@@ -515,7 +522,7 @@ impl Commands<'_> {
         id
     }
 
-    /// Ends the subscription of a profile, or all: see [`ClientSession::unsubscribe`].
+    /// Ends the subscription to a profile, or all subscriptions: see [`ClientSession::unsubscribe`].
     ///
     /// # Errors
     /// Those of [`ClientSession::unsubscribe`].
@@ -525,7 +532,7 @@ impl Commands<'_> {
         id
     }
 
-    /// Measures a round trip: see [`ClientSession::ping`].
+    /// Measures the round-trip time: see [`ClientSession::ping`].
     ///
     /// # Errors
     /// Those of [`ClientSession::ping`].
@@ -535,10 +542,10 @@ impl Commands<'_> {
         id
     }
 
-    /// Closes the client for good: see [`ClientSession::close`].
+    /// Closes the client permanently: see [`ClientSession::close`].
     pub fn close(&mut self, now: Instant) {
         self.session.close(now);
-        // A transport that is not open yet is left to `Client::poll_action`.
+        // `Client::poll_action` handles a transport that is not open yet.
         if let Some(out) = &mut self.out {
             peer::act(now, self.session, out);
         }

@@ -1,4 +1,4 @@
-//! The server's side of one connection, whole: upgrade, connection and session behind one set of verbs.
+//! The server's side of one connection: upgrade, connection and session behind one set of methods.
 
 use alloc::boxed::Box;
 
@@ -12,7 +12,7 @@ use crate::session::{
 use crate::websocket::{self, Closed, ProtocolError, Role, SendError, Sender, SharedMessage, WebSocket};
 use crate::{Instant, WallClock, peer};
 
-/// What a [`Connection`] is told at its start.
+/// The configuration of a [`Connection`].
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// Limits of the session, and who decides on subscriptions.
@@ -38,7 +38,7 @@ pub struct Config {
 ///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
 ///   [`poll_event`](Self::poll_event) and [`poll_timeout`](Self::poll_timeout).
 ///
-/// After any input or command drain the output methods.
+/// After any input or command, drain the output methods.
 #[derive(Debug)]
 pub struct Connection {
     phase: Phase,
@@ -50,7 +50,7 @@ enum Phase {
     Open(Box<Open>),
 }
 
-/// Before the upgrade, with what is needed for it alone.
+/// The phase before the upgrade, with the data that only this phase needs.
 #[derive(Debug)]
 struct Handshake {
     machine: ServerHandshake,
@@ -61,47 +61,50 @@ struct Handshake {
 
 #[derive(Debug)]
 struct Open {
-    /// What opened the connection, until that is released.
+    /// The upgrade request and its result, until they are released.
     handshake: Option<Box<(UpgradeRequest, Upgraded)>>,
     connection: WebSocket,
     session: ServerSession,
 }
 
-/// What happened on a [`Connection`].
+/// An event of a [`Connection`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
-    /// The client asks for the upgrade: look at [`Connection::request`], then accept or reject.
+    /// The client requests the upgrade: check [`Connection::request`], then accept or reject it.
     Requested,
     /// A message of the client had this effect.
     Session(ServerEvent),
-    /// Over: the last event, reported exactly once, by [`Connection::poll_event`]. Drop the transport.
+    /// The connection has ended. This is the last event. [`Connection::poll_event`] reports it exactly once. Drop the
+    /// transport.
     Ended(Ended),
 }
 
 /// How a [`Connection`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The upgrade was rejected by the caller.
+    /// The caller rejected the upgrade.
     Rejected,
-    /// There was no valid request, or its client left.
+    /// There was no valid request, or the client ended the transport.
     Failed(RequestError),
-    /// The connection was open and closed.
+    /// The connection was open and has closed.
     Closed(Closed),
 }
 
-/// What the client did wrong, with the connection going down for it.
+/// An error of the client that ends the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PeerError {
-    /// In its upgrade request.
+    /// An error in the upgrade request.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// In its frames.
+    /// An error in the frames.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
 }
 
 impl Connection {
-    /// A connection that waits for the upgrade request, from now on.
+    /// Creates a connection that waits for the upgrade request.
     #[must_use]
     pub fn new(now: Instant, config: &Config) -> Self {
         Self {
@@ -114,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// The upgrade request, once it was read and until [`release_handshake`](Self::release_handshake).
+    /// The upgrade request: available from when it was read until [`release_handshake`](Self::release_handshake).
     #[must_use]
     pub fn request(&self) -> Option<&UpgradeRequest> {
         match &self.phase {
@@ -123,19 +126,20 @@ impl Connection {
         }
     }
 
-    /// What the upgrade agreed on, once it was accepted and until [`release_handshake`](Self::release_handshake).
+    /// The result of the upgrade: available from when it was accepted until
+    /// [`release_handshake`](Self::release_handshake).
     #[must_use]
     pub fn upgraded(&self) -> Option<&Upgraded> {
         self.open()?.handshake.as_ref().map(|handshake| &handshake.1)
     }
 
-    /// What the client subscribes to; `None` before the connection is open.
+    /// The subscriptions of the client; `None` before the connection is open.
     #[must_use]
     pub fn subscriptions(&self) -> Option<&SubscriptionSet> {
         self.open().map(|open| open.session.subscriptions())
     }
 
-    /// What the session counted; `None` before the connection is open.
+    /// The counters of the session; `None` before the connection is open.
     #[must_use]
     pub fn counters(&self) -> Option<&ServerCounters> {
         self.open().map(|open| open.session.counters())
@@ -155,11 +159,12 @@ impl Connection {
 
     /// Takes bytes of the client from the front of `input` up to the next event, and advances `input` past them.
     ///
-    /// Call it until it returns `None`: then all of `input` was taken, or a decision on the request is owed.
+    /// Call it until it returns `None`: then all of `input` was taken, or the connection waits for the decision on the
+    /// upgrade request.
     ///
     /// # Errors
-    /// What the client did wrong, for this and all further input. It is told: go on with the output methods until
-    /// [`Event::Ended`].
+    /// The error of the client, for this and all further input. The client is notified: continue with the output
+    /// methods until [`Event::Ended`].
     pub fn handle_input(&mut self, now: Instant, input: &mut &mut [u8]) -> Result<Option<Event>, PeerError> {
         let open = match &mut self.phase {
             Phase::Handshake(handshake) => {
@@ -193,7 +198,7 @@ impl Connection {
     pub fn handle_eof(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Handshake(handshake) => {
-                // What was wrong is told by `poll_event`.
+                // `poll_event` reports the error.
                 let _ = handshake.machine.handle_eof(now);
             }
             Phase::Open(open) => open.connection.handle_eof(now),
@@ -204,7 +209,7 @@ impl Connection {
     pub fn handle_lost(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Handshake(handshake) => {
-                // The rest of a response will never leave.
+                // The rest of a response can no longer be written.
                 handshake.machine.transmitted(now, usize::MAX);
                 let _ = handshake.machine.handle_eof(now);
                 handshake.machine.shutdown_done();
@@ -213,7 +218,7 @@ impl Connection {
         }
     }
 
-    /// Acts on every deadline that has come by `now`. Does nothing when none has.
+    /// Acts on every deadline up to `now`. Does nothing when there is none.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Handshake(handshake) => {
@@ -223,25 +228,26 @@ impl Connection {
         }
     }
 
-    /// The caller stops reading: until [`reading_resumed`](Self::reading_resumed) the silence of the client means nothing.
+    /// The caller stops reading. Until [`reading_resumed`](Self::reading_resumed), the silence of the client is
+    /// ignored.
     pub fn reading_paused(&mut self, now: Instant) {
         if let Some(open) = self.open_mut() {
             open.connection.reading_paused(now);
         }
     }
 
-    /// The caller reads again.
+    /// The caller resumes reading.
     pub fn reading_resumed(&mut self, now: Instant) {
         if let Some(open) = self.open_mut() {
             open.connection.reading_resumed(now);
         }
     }
 
-    /// Accepts the upgrade. The 101 response announces the features of the session, and the connection's `ack` with
-    /// `client_id` follows it; `clock` tells the time of day in what the session writes.
+    /// Accepts the upgrade. The 101 response announces the features of the session, and the connection ack with
+    /// `client_id` follows it. `clock` provides the time of day for the messages of the session.
     ///
     /// # Errors
-    /// Those of [`ServerHandshake::accept`]; nothing has changed then.
+    /// Those of [`ServerHandshake::accept`]. Nothing has changed then.
     pub fn accept(
         &mut self,
         now: Instant,
@@ -252,12 +258,12 @@ impl Connection {
         let Phase::Handshake(handshake) = &mut self.phase else { return Err(DecisionError::AlreadyDecided) };
         let mut session = ServerSession::new(now, handshake.session, client_id, clock);
         if let Some(features) = session.features().header_value() {
-            // A constant name and value: they are always valid.
+            // The name and the value are constant and always valid.
             let _ = acceptance.headers.append(Features::HEADER, features);
         }
         handshake.machine.accept(now, &acceptance)?;
         let Some(accepted) = handshake.machine.poll_accepted() else { return Err(DecisionError::Over) };
-        // A server draws nothing from the seed: it does not mask.
+        // A server does not mask frames, so it does not use the seed.
         let negotiated = &accepted.upgraded.negotiated;
         let mut connection = WebSocket::new(now, Role::Server, &handshake.websocket, negotiated, [0; 32]);
         connection.queue_raw(accepted.unsent);
@@ -268,8 +274,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives back the memory of the request and of what the upgrade agreed on: some hundred bytes, for a connection that
-    /// may be idle for long.
+    /// Frees the memory of the upgrade request and its result. This saves some hundred bytes on a connection that may
+    /// be idle for a long time.
     pub fn release_handshake(&mut self) {
         if let Some(open) = self.open_mut() {
             open.handshake = None;
@@ -287,14 +293,14 @@ impl Connection {
         }
     }
 
-    /// Queues an event for the client. Whether it subscribes to it is the hub's business.
+    /// Queues an event for the client. It does not check the subscriptions of the client: the hub does.
     ///
     /// # Errors
     /// [`SendError::QueueFull`] when the client reads too slowly, [`SendError::Closed`] when the connection is not open.
     pub fn publish(&mut self, message: &SharedMessage) -> Result<(), SendError> {
         let Open { session, connection, .. } = self.open_mut().ok_or(SendError::Closed)?;
         let mut out = connection.sender();
-        // A reply that still waits goes first: no event may overtake the `ack` of its subscription (`protocol.md`,
+        // A waiting reply goes first: no event may arrive before the `ack` of its subscription (`protocol.md`,
         // Subscriptions and filtering).
         if out.is_open() && session.poll_message().is_some() {
             return Err(SendError::QueueFull { queued: out.queued(), limit: out.max_queued() });
@@ -302,10 +308,10 @@ impl Connection {
         out.send_shared(message)
     }
 
-    /// Grants a subscription that was asked for.
+    /// Accepts a subscription that the client requested.
     ///
     /// # Errors
-    /// [`UnknownTicket`] when it was decided already, or a later request overrode it.
+    /// [`UnknownTicket`] when the request was already decided, or a later request overrode it.
     pub fn allow(&mut self, now: Instant, ticket: Ticket) -> Result<ServerEvent, UnknownTicket> {
         let Open { session, connection, .. } = self.open_mut().ok_or(UnknownTicket)?;
         let event = session.accept(ticket)?;
@@ -315,10 +321,10 @@ impl Connection {
         Ok(event)
     }
 
-    /// Refuses a subscription that was asked for, with `error` for a person to read.
+    /// Refuses a subscription that the client requested. `error` is text for a person.
     ///
     /// # Errors
-    /// [`UnknownTicket`] when it was decided already, or a later request overrode it.
+    /// [`UnknownTicket`] when the request was already decided, or a later request overrode it.
     pub fn refuse(&mut self, now: Instant, ticket: Ticket, error: &str) -> Result<(), UnknownTicket> {
         let Open { session, connection, .. } = self.open_mut().ok_or(UnknownTicket)?;
         session.refuse(ticket, error)?;
@@ -353,7 +359,7 @@ impl Connection {
         }
     }
 
-    /// The transport took the first `len` bytes of what [`poll_transmit`](Self::poll_transmit) lent.
+    /// The transport accepted the first `len` bytes that [`poll_transmit`](Self::poll_transmit) lent.
     pub fn transmitted(&mut self, now: Instant, len: usize) {
         match &mut self.phase {
             Phase::Handshake(handshake) => handshake.machine.transmitted(now, len),
@@ -364,7 +370,7 @@ impl Connection {
         }
     }
 
-    /// Whether the write side of the transport is to be shut down now: see [`WebSocket::poll_shutdown`].
+    /// Whether the write side of the transport must be shut down now: see [`WebSocket::poll_shutdown`].
     #[must_use = "shut the write side down, then call `shutdown_done`"]
     pub fn poll_shutdown(&self) -> bool {
         match &self.phase {
@@ -381,7 +387,7 @@ impl Connection {
         }
     }
 
-    /// The next event that no byte of the client brings: [`Event::Ended`], once.
+    /// The next event that no input of the client causes: [`Event::Ended`], once.
     #[must_use = "the end of the connection is reported here and nowhere else"]
     pub fn poll_event(&mut self) -> Option<Event> {
         let ended = match &mut self.phase {
@@ -398,7 +404,7 @@ impl Connection {
         Some(Event::Ended(ended))
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    /// The latest time at which [`handle_timeout`](Self::handle_timeout) must be called.
     #[must_use = "without a timer a silent client is never noticed"]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.phase {

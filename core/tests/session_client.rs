@@ -85,7 +85,7 @@ fn a_greeting_is_not_waited_for_once_another_message_came() {
     assert!(!kit.delivers(Some("a"), "x"));
     assert_eq!(kit.client.state(), ClientState::Ready);
     assert!(kit.lifecycle().contains(&LifecycleEvent::AckMissing));
-    // Late, it is still told.
+    // A late `ack` is still reported.
     assert!(matches!(kit.receive(HELLO), Some(ClientEvent::Connected(_))));
 }
 
@@ -115,7 +115,7 @@ fn ready_follows_a_refusal_and_tells_it() {
     assert_eq!(kit.receive(&text), Some(event));
     let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     assert_eq!((&*failed[0].profile, &failed[0].outcome), ("a", &RequestOutcome::Refused(refusal)));
-    // One that is refused changes nothing.
+    // A refused subscription changes nothing.
     assert!(kit.client.desired().is_empty() && kit.client.active().is_empty());
 }
 
@@ -203,11 +203,11 @@ fn sec_ap_04_an_answer_to_no_request_ends_none() {
     }
     let nameless = r#"{"type":"ack","payload":{"action":"subscribed"}}"#;
     assert_eq!(kit.receive(nameless), None);
-    // A pong is no answer to a subscribe.
+    // A pong does not answer a subscribe.
     assert!(!kit.answer(&json!({"requestId": id}), "pong", &json!({})));
     assert!(!kit.delivers(Some("a"), "x"));
     assert_eq!(kit.client.counters().unsolicited, 10);
-    // The right one ends it, once.
+    // The correct answer ends the request, once.
     assert!(kit.answer(&json!({"requestId": id}), "ack", &json!({})));
     assert!(!kit.answer(&json!({"requestId": id}), "ack", &json!({})));
     assert!(kit.delivers(Some("a"), "x"));
@@ -301,7 +301,7 @@ fn a_ping_of_the_server_is_answered_with_its_identifier() {
         assert_eq!(kit.client.poll_message().unwrap(), format!(r#"{{"type":"pong","requestId":{id}}}"#));
         kit.client.message_sent(0);
     }
-    // One byte longer is left out.
+    // A `requestId` that is one byte longer is omitted.
     let longer = long.replacen('x', "xx", 1);
     for text in [r#"{"type":"ping"}"#.to_owned(), format!(r#"{{"type":"ping","requestId":{longer}}}"#)] {
         assert_eq!(kit.receive(&text), None);
@@ -317,7 +317,7 @@ fn answers_to_a_flood_of_pings_are_bounded() {
         let _ = kit.receive(&format!(r#"{{"type":"ping","requestId":{number}}}"#));
     }
     let sent = kit.sent();
-    // The one that was lent already, and the latest.
+    // The answer that was already lent, and the latest ones.
     assert_eq!(sent.len(), 17);
     assert_eq!(
         (&sent[0]["requestId"], &sent[1]["requestId"], &sent[16]["requestId"]),
@@ -359,7 +359,7 @@ fn a_second_profile_is_refused_when_the_server_knows_no_sets() {
     assert_eq!(kit.client.subscribe(kit.now, "b", &EventNames::every()), Err(CommandError::SetsUnsupported));
     kit.settle();
     assert_eq!(kit.client.subscribe(kit.now, "b", &EventNames::every()), Err(CommandError::SetsUnsupported));
-    // The same profile may be subscribed to again, and the other once the first is gone.
+    // The same profile can be subscribed again. The other profile can be subscribed once the first is unsubscribed.
     kit.subscribe("a", &["y"]);
     kit.client.unsubscribe(kit.now, Some("a")).unwrap();
     kit.subscribe("b", &["x"]);
@@ -427,6 +427,20 @@ fn a_refused_change_leaves_what_was_wanted() {
 }
 
 #[test]
+fn an_unsubscribe_ends_every_subscription_of_a_server_without_sets() {
+    let mut kit = Kit::open(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() }, NO_SETS);
+    kit.subscribe("a", &["x"]);
+    kit.settle();
+    kit.subscribe("b", &["x"]);
+    kit.client.unsubscribe(kit.now, Some("b")).unwrap();
+    let sent = kit.sent();
+    kit.answer(&sent[0], "error", &json!({"error": "no"}));
+    assert!(kit.delivers(Some("a"), "x"));
+    kit.answer(&sent[1], "ack", &json!({}));
+    assert!(kit.client.active().is_empty());
+}
+
+#[test]
 fn a_late_ack_still_activates_the_subscription() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.subscribe("a", &["x"]);
@@ -434,7 +448,7 @@ fn a_late_ack_still_activates_the_subscription() {
     kit.pass(seconds(10));
     assert_eq!(outcomes(kit.events()), [RequestOutcome::TimedOut]);
     assert!(kit.client.active().is_empty());
-    // The application heard of the end already.
+    // The application has already received the end of the request.
     assert!(!kit.answer(&request, "ack", &json!({})));
     assert!(kit.delivers(Some("a"), "x"));
     assert_eq!(kit.client.counters().late, 1);
@@ -492,14 +506,14 @@ fn desired_subscriptions_are_limited_at_the_limit_and_not_one_before() {
     assert_eq!(kit.client.subscribe(kit.now, "one more", &EventNames::every()), Err(limit));
     assert_eq!(kit.client.desired().len(), 256);
 
-    // The names of all together: 1 MiB, each counted with 32 bytes more.
+    // All names together: 1 MiB, with 32 bytes added for each.
     let mut kit = Kit::new(quiet());
     let name = |index: usize| format!("{index:0224}");
     let names = |count: usize| (0..count).map(name).collect::<EventNames>();
     for profile in ["a", "b", "c", "d"] {
         kit.client.subscribe(kit.now, profile, &names(1_023)).unwrap();
     }
-    // Four profiles count 33 bytes each of the 1,024 that are left.
+    // Four profiles count for 33 bytes each of the remaining 1,024.
     let exact: EventNames = [name(0), name(1), "x".repeat(256), format!("{:027}", 0)].into_iter().collect();
     let past: EventNames = [name(0), name(1), "x".repeat(256), format!("{:028}", 0)].into_iter().collect();
     let limit = CommandError::Limit(SubscriptionLimit::TotalBytes(1_048_576));
@@ -519,7 +533,7 @@ fn a_ping_is_sent_after_30_seconds_of_silence_and_any_traffic_restarts_the_wait(
     let ping = kit.sent().remove(0);
     assert_eq!(ping["type"], "ping");
     kit.pass(Duration::from_millis(5));
-    // Nobody asked for it, so nobody is told.
+    // The application did not send this ping, so it receives no event for it.
     assert!(!kit.answer(&ping, "pong", &json!({})));
     assert_eq!(kit.client.rtt(), Some(Duration::from_millis(5)));
     kit.pass(seconds(30));
@@ -635,7 +649,7 @@ fn keep_alive_runs_before_the_greeting() {
 
 #[test]
 fn requests_time_out_even_while_nobody_reads() {
-    // Or an application that waits for its request before it reads on would wait for ever.
+    // Otherwise an application that waits for its request before it reads would wait indefinitely.
     let mut kit = Kit::open(config(), NO_SETS);
     kit.client.ping(kit.now).unwrap();
     kit.sent();
@@ -668,7 +682,7 @@ fn a_close_is_a_handshake_with_a_deadline() {
     kit.client.close(kit.now);
     assert_eq!(kit.actions(), [Action::Close { code: 1000, reason: "" }]);
     assert_eq!(kit.client.poll_message(), None);
-    // What the server sent before its own Close still counts.
+    // A message that the server sent before its own Close frame is still delivered.
     assert!(kit.delivers(Some("a"), "x"));
     kit.pass(seconds(5));
     assert_eq!(kit.client.state(), ClientState::Closed);
@@ -723,7 +737,7 @@ fn a_binary_message_is_closed_with_1003_and_tried_again() {
     assert!(matches!(kit.actions()[..], [Action::Close { code: 1003, .. }]));
     assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::Violation { code: 1003 }));
     assert_eq!(kit.client.state(), ClientState::Backoff);
-    // What is left of that connection is not heard.
+    // The remaining messages of that connection are not delivered.
     assert!(!kit.delivers(Some("a"), "x"));
     assert_eq!(kit.client.counters().stray, 1);
 }
@@ -771,7 +785,7 @@ fn f_12_every_subscription_that_there_may_be_can_be_asked_for_before_a_connectio
     assert_eq!(over, Err(CommandError::Limit(SubscriptionLimit::Subscriptions(256))));
     kit.client.connect(kit.now).unwrap();
     kit.greet(SETS);
-    // So many at a time as there may be without an answer.
+    // As many as the limit of unanswered requests allows.
     let first = kit.sent();
     assert_eq!(first.len(), config().max_requests);
     for request in &first {
@@ -800,7 +814,7 @@ fn f_05_a_request_is_timed_from_when_it_has_left() {
     kit.subscribe("a", &["x"]);
     let request: serde_json::Value = serde_json::from_str(kit.client.poll_message().unwrap()).unwrap();
     kit.client.message_sent(1_000);
-    // A slow line: each write puts the end off.
+    // A slow line: each write moves the deadline.
     for left in (0..4).rev() {
         kit.pass(seconds(8));
         kit.client.handle_progress(kit.now, 250, left * 250);
@@ -817,7 +831,7 @@ fn f_05_each_request_is_timed_from_when_it_has_left_itself() {
         kit.subscribe(profile, &["x"]);
         kit.client.message_sent(waiting);
     }
-    // The first one has left, the second one waits on.
+    // The first request has been written, and the second one still waits.
     kit.client.handle_progress(kit.now, 1_000, 1_000);
     kit.pass(seconds(9));
     kit.client.handle_progress(kit.now, 500, 500);
@@ -844,7 +858,7 @@ fn f_05_a_ping_behind_a_backlog_is_answered_in_time_from_when_it_has_left() {
         kit.pass(seconds(1));
         kit.client.handle_progress(kit.now, 64 << 10, left * (64 << 10));
     }
-    // 10 s, and what the operating system holds takes 4 s on this line.
+    // 10 s, plus 4 s for the bytes that the operating system holds on this line.
     kit.pass(seconds(13));
     assert_eq!(kit.client.state(), ClientState::Ready);
     kit.pass(seconds(6));
@@ -855,7 +869,7 @@ fn f_05_a_ping_behind_a_backlog_is_answered_in_time_from_when_it_has_left() {
 fn an_attempt_that_is_due_waits_until_the_events_that_pile_up_are_taken() {
     let mut kit = Kit::new(config());
     kit.client.connect(kit.now).unwrap();
-    // Each attempt has something to tell, and so has its loss.
+    // Each attempt causes an event, and each lost connection another one.
     for _ in 0..127 {
         kit.client.lost(kit.now, DisconnectReason::Io);
         kit.now = kit.client.poll_timeout().unwrap();
@@ -897,6 +911,6 @@ fn a_set_of_one_subscription_has_room_for_that_one_alone() {
         profiles.iter().map(|profile| add(*profile)).collect::<Vec<i64>>()
     };
     let [first, second, third] = memory(&["a", "b", "c"])[..] else { panic!() };
-    // Its room doubles from there.
+    // From here on, the capacity doubles.
     assert!(first > 0 && second == first && third == 2 * first, "{first} {second} {third}");
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use multiwa_ws_core::session::{LifecycleEvent, RawJson, ReconnectConfig};
+use multiwa_ws_core::session::{LifecycleEvent, ReconnectConfig};
 use multiwa_ws_tokio::{Client, ConnectionRate, Observed, Server, Update, Updates};
 
 const CLIENTS: usize = 2_000;
@@ -83,8 +83,7 @@ async fn two_thousand_clients_come_back_subscribed_at_the_rate_that_the_server_s
         join_all(clients.iter_mut().map(|(_, updates)| ready_again(updates))).await;
         let took = begun.elapsed();
         assert_eq!(server.connections(), CLIENTS);
-        let data = RawJson::parse("1").unwrap();
-        assert_eq!(server.publisher().send("e", Some("p"), &data), CLIENTS);
+        assert_eq!(server.publisher().publish("e", Some("p"), &1).await.unwrap().receivers, CLIENTS);
         for (client, updates) in &mut clients {
             assert_eq!(updates.next_event().await.unwrap().data(), Some("1"));
             assert_eq!(client.status().active.len(), 1);

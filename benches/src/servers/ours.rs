@@ -1,4 +1,4 @@
-//! Ours: echo on both runtimes, and the whole server that publishes or is weighed.
+//! Our servers: echo on both runtimes, and the whole server for fan-out and for idle memory.
 
 use std::io;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use super::idle::announce;
 use crate::corpus::{Keys, event};
 use crate::random::Random;
 
-/// Without pings, as all others are.
+/// Without keep-alive pings, like all other contestants.
 fn config() -> Config {
     Config { keep_alive: KeepAlive::OFF, ..Config::default() }
 }
@@ -25,7 +25,7 @@ pub(super) fn tokio(listener: TcpListener) -> io::Result<()> {
         let socket =
             multiwa_ws_tokio::WebSocket::from_upgraded(stream, Role::Server, &config(), &Negotiated::default(), &[]);
         let mut socket = socket.expect("the system has entropy");
-        // What is queued is written before the next read.
+        // The queue is written before the next read.
         while let Ok(Some(mut received)) = socket.next().await {
             if let Event::Text(text) = received.event {
                 received.sender.send_text(text).expect("there is room");
@@ -64,21 +64,21 @@ pub(super) fn broadcast(event: &str, ready: Ready, mut orders: Orders) -> io::Re
     let event = Envelope::parse(event, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event().expect("it is an event");
     super::block_on(async {
         let server = Server::builder().websocket(config()).bind(([127, 0, 0, 1], 0).into()).await?;
-        // Whoever waits for it has gone only with the process.
+        // The receiver exists until the process ends.
         let _ = ready.send(server.local_addr().expect("it listens"));
         let publisher = server.publisher();
         while let Some(events) = orders.recv().await {
             for _ in 0..events {
-                assert_eq!(publisher.publish(&event), SUBSCRIBERS);
+                assert_eq!(publisher.forward(&event).await.expect("it is in memory").receivers, SUBSCRIBERS);
             }
         }
         Ok(())
     })?
 }
 
-/// The whole server, which publishes an event of 300 B to each of as many profiles as it is told.
+/// The whole server. It publishes an event of 300 B to each of the given number of profiles.
 pub(super) fn idle(mut orders: Orders, deflate: bool, tls: bool) -> io::Result<()> {
-    // Each connection has the timer that it has by default; only, no client here answers a ping.
+    // Each connection has a timer, as by default. The interval is long, because no client here answers a ping.
     let keep_alive = KeepAlive { interval: Some(Duration::from_secs(3600)), timeout: None };
     let mut builder = Server::builder().websocket(Config { keep_alive, ..Config::default() });
     let mut certificate = String::new();
@@ -99,8 +99,8 @@ pub(super) fn idle(mut orders: Orders, deflate: bool, tls: bool) -> io::Result<(
             for profile in 0..profiles {
                 let text = event(Keys::First, &format!("profile-{profile}"), 300, &mut Random::new(1));
                 let event = Envelope::parse(&text, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event();
-                publisher.publish(&event.expect("it is an event"));
-                // What lies in flight at once is no part of what an idle connection costs.
+                publisher.forward(&event.expect("it is an event")).await.expect("it is in memory");
+                // Lets the bytes leave: bytes in flight are not part of the memory of an idle connection.
                 tokio::task::yield_now().await;
             }
         }

@@ -1,8 +1,9 @@
 //! Fan-out: one event to a thousand subscribers over loopback.
 //!
-//! The clock is the processor time of all threads but the client's, that is of the one server which publishes, for everybody
-//! alike: deliveries per second are those of a server whose processor is busy with nothing else. The kernel's part of each
-//! delivery, up to the receiver's queue, is in it; the receivers' reading is not, and nobody has to be woken for it.
+//! The time is the processor time of all threads except the client's. These are the threads of the one server that
+//! publishes. So the deliveries per second are those of a server on a processor that does nothing else. They include
+//! the kernel's part of each delivery, up to the receiver's queue. They do not include reading by the receivers, and no
+//! receiver must be woken.
 
 use std::io;
 
@@ -17,22 +18,23 @@ use crate::report::{Case, Unit};
 use crate::servers::broadcast::{BROADCASTERS, Broadcasting, SUBSCRIBERS};
 use crate::servers::pin;
 
-/// Events that are published at once, before the subscribers' tasks run.
+/// The number of events that are published at once, before the tasks of the subscribers run.
 const BURSTS: [usize; 2] = [1, 8];
 
-/// How many bursts a broadcaster publishes in its turn, each when all have received the one before.
+/// The number of bursts in the turn of a broadcaster. Each burst begins when all subscribers have received the previous
+/// one.
 const TURN_BURSTS: usize = 4;
 
 pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
     pin(1);
     let bursts = BURSTS.map(|burst| (burst, format!("300 B to {SUBSCRIBERS} subscribers, bursts of {burst}")));
-    let desired: Vec<_> = bursts.into_iter().filter(|(_, name)| options.wants(name)).collect();
-    if desired.is_empty() {
+    let wanted: Vec<_> = bursts.into_iter().filter(|(_, name)| options.wants(name)).collect();
+    if wanted.is_empty() {
         return Ok(());
     }
     // Both ends are in this process.
     need_open_files(2 * BROADCASTERS.len() * SUBSCRIBERS)?;
-    compare(&desired, put, options)
+    compare(&wanted, put, options)
 }
 
 fn compare(bursts: &[(usize, String)], put: &mut Put<'_>, options: &Options) -> io::Result<()> {
@@ -47,7 +49,7 @@ fn compare(bursts: &[(usize, String)], put: &mut Put<'_>, options: &Options) -> 
         .collect::<io::Result<Vec<_>>>()?;
     for (burst, name) in bursts {
         let results = race(&mut field, &event, *burst, options.effort.rounds / 3)?;
-        // One event at a time is to be at the level of raw writes.
+        // One event at a time must be as fast as raw writes.
         let of_raw = if *burst == 1 { 1.0 } else { 0.9 };
         let goals = [Goal::OfReference("raw writes", of_raw), Goal::TimesBestPeer(1.0)];
         put(Case::new("fanout", name, Unit::ThousandDeliveriesASecond, results, &goals))?;

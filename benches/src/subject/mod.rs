@@ -1,4 +1,4 @@
-//! What is compared: for each subject its cases, who takes part, and what ours must reach.
+//! The subjects of the comparison: the cases of each, the contestants, and the goals for ours.
 
 pub mod compress;
 pub mod decode;
@@ -13,29 +13,29 @@ use std::io;
 use crate::race::Effort;
 use crate::report::Case;
 
-/// Takes each case as soon as it is known. When it fails, the measuring ends.
+/// Takes each case as soon as it is measured. If it fails, the measurement ends.
 pub type Put<'a> = dyn FnMut(Case) -> io::Result<()> + 'a;
 
-/// A subject that `compare` knows.
+/// A subject of `compare`.
 #[derive(Clone, Copy)]
 pub struct Subject {
     pub name: &'static str,
-    /// What it is about, for the help.
+    /// The description for the help.
     pub about: &'static str,
-    /// Measures.
+    /// Measures the subject.
     pub run: fn(&mut Put<'_>, &Options) -> io::Result<()>,
 }
 
-/// How to measure.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub effort: Effort,
-    /// What the name of a case must contain.
+    /// The text that the name of a case must contain.
     pub only: String,
 }
 
 impl Options {
-    /// Whether the case of this name is to be measured.
+    /// Whether to measure the case with this name.
     pub fn wants(&self, case: &str) -> bool {
         case.contains(&self.only)
     }
@@ -53,5 +53,5 @@ pub const SUBJECTS: &[Subject] = &[
         run: fanout::run,
     },
     Subject { name: "idle", about: "memory of idle connections", run: idle::run },
-    Subject { name: "route", about: "bytes of a wire to desired events", run: route::run },
+    Subject { name: "route", about: "bytes of a wire to wanted events", run: route::run },
 ];

@@ -3,6 +3,7 @@
 //! `Client` stays connected to a server; `Server` lets clients in and publishes events to them; `WebSocket` is WebSocket
 //! alone, over any stream. They stand here for async-std (feature `async-std`, on by default), and in the module `smol` for
 //! smol (feature `smol`).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "async-std")]
 mod async_std;
@@ -15,10 +16,11 @@ pub mod smol;
 
 #[cfg(feature = "async-std")]
 pub use async_std::*;
+pub use multiwa_ws_driver::common::*;
 pub use multiwa_ws_driver::{
-    BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
-    ConnectorError, Destination, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork,
-    InvalidUrl, KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy, Publisher, QueueConfig,
-    RedirectError, Request, RequestError, ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError,
-    TrustedProxy, Update, WebSocketConfig,
+    BuildError, Cause, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
+    ConnectorError, Destination, Disconnect, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy,
+    InvalidProxyNetwork, InvalidUrl, KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy, PublishError,
+    Published, Publisher, QueueConfig, RedirectError, Request, RequestError, ServerTls, ServerTlsBuilder, SlowReader,
+    Status, Target, TlsError, TrustedProxy, Update, WebSocketConfig, core, rustls,
 };

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use multiwa_ws_core::handshake::ClientRequest;
-use multiwa_ws_core::session::{RawJson, ReconnectConfig};
+use multiwa_ws_core::session::ReconnectConfig;
 use multiwa_ws_driver::{Client, Connector, ConnectorError, Io, Net, Server};
 
 /// Runs `test` on a thread of its own. One that is blocked cannot be ended: it is left behind.
@@ -150,7 +150,7 @@ where
     assert!(later.set(client.clone()).is_ok());
     client.ready().await.unwrap();
     client.subscribe("p", ["e"]).await.unwrap();
-    assert_eq!(server.publisher().send("e", Some("p"), &RawJson::parse("1").unwrap()), 1);
+    assert_eq!(server.publisher().publish("e", Some("p"), &1).await.unwrap().receivers, 1);
     assert!(updates.next_event().await.is_some());
     server.shutdown(Duration::from_secs(1)).await;
     while updates.next().await.is_some() {}

@@ -3,16 +3,16 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::{
     Acceptance, Answer, ClientHandshake, ClientRequest, HandshakeLimits, Rejection, ServerHandshake, ServerPhase,
     UpgradeRequest, Upgraded,
 };
 use multiwa_ws_core::websocket::{Config, Role};
+use multiwa_ws_core::{Instant, StateMachine};
 
 use crate::buffer::ReadBuffer;
 use crate::error::HandshakeError;
-use crate::transport::{Read, Timer, Transmit, Transport, transmit};
+use crate::transport::{Read, Timer, Transport};
 use crate::{Io, Runtime, WebSocket, seed};
 
 /// What a [`WebSocket`] is told at its start.
@@ -132,7 +132,7 @@ impl<S: Unpin, R: Io<S>> Upgrade<S, R> {
     }
 
     /// Writes what the handshake has to say until something else happens.
-    async fn progress(&mut self, handshake: &mut impl Handshake) -> Progress {
+    async fn progress(&mut self, handshake: &mut impl StateMachine) -> Progress {
         poll_fn(|cx| self.poll_progress(cx, handshake)).await
     }
 
@@ -150,7 +150,7 @@ impl<S: Unpin, R: Io<S>> Upgrade<S, R> {
         }
     }
 
-    fn poll_progress(&mut self, cx: &mut Context<'_>, handshake: &mut impl Handshake) -> Poll<Progress> {
+    fn poll_progress(&mut self, cx: &mut Context<'_>, handshake: &mut impl StateMachine) -> Poll<Progress> {
         let _ = self.transport.poll_write::<R>(cx, handshake);
         if self.transport.error.is_some() {
             return Poll::Ready(Progress::Eof);
@@ -161,45 +161,6 @@ impl<S: Unpin, R: Io<S>> Upgrade<S, R> {
             Poll::Ready(Read::Eof | Read::Failed) => return Poll::Ready(Progress::Eof),
             Poll::Pending => {}
         }
-        self.timer.poll(cx, handshake.deadline()).map(Progress::Timeout)
+        self.timer.poll(cx, handshake.poll_timeout()).map(Progress::Timeout)
     }
 }
-
-/// A handshake of either role.
-trait Handshake: Transmit {
-    fn deadline(&self) -> Option<Instant>;
-}
-
-impl Handshake for ClientHandshake {
-    fn deadline(&self) -> Option<Instant> {
-        self.poll_timeout()
-    }
-}
-
-impl Handshake for ServerHandshake {
-    fn deadline(&self) -> Option<Instant> {
-        self.poll_timeout()
-    }
-}
-
-impl Transmit for ClientHandshake {
-    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
-        self.poll_transmit(slices)
-    }
-
-    fn transmitted(&mut self, now: Instant, len: usize) {
-        self.transmitted(now, len);
-    }
-
-    fn poll_shutdown(&self) -> bool {
-        false
-    }
-
-    fn shutdown_done(&mut self) {}
-
-    /// The error of the stream says it all.
-    fn handle_lost(&mut self, _: Instant) {}
-}
-
-// The error of the stream says it all.
-transmit!(ServerHandshake, |_, _| {});

@@ -2,6 +2,7 @@
 //! and any runtime.
 //!
 //! A binding implements [`Runtime`] and [`Io`] for a marker type of its own and names the types of this crate with it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod buffer;
 mod client;
@@ -18,10 +19,10 @@ mod websocket;
 
 pub use client::drive;
 pub use client::{
-    ATTEMPT_DELAY, BuildError, CONNECT_DEADLINE, Client, ClientBuilder, ConnectError, Connector, ConnectorError,
-    Destination, Endpoint, Events, InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError, QueueConfig,
-    RedirectError, Request, RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates, interleave,
-    tls_disconnect_reason,
+    ATTEMPT_DELAY, BuildError, CONNECT_DEADLINE, Cause, Client, ClientBuilder, ConnectError, Connector, ConnectorError,
+    Destination, Disconnect, Endpoint, Events, InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError,
+    QueueConfig, RedirectError, Request, RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates,
+    interleave, tls_disconnect_reason,
 };
 pub use error::{Error, HandshakeError};
 pub use handshake::WebSocketConfig;
@@ -30,11 +31,27 @@ pub use net::UnixNet;
 pub use net::{Net, Tls, limit_unsent};
 pub use runtime::{Clock, Io, Runtime};
 pub use server::{
-    ConnectRequest, ConnectionRate, InvalidOrigin, InvalidProxyNetwork, Observed, Origin, Peer, Permissions, Publisher,
-    Server, ServerBuilder, SlowReader, TrustedProxy,
+    ConnectRequest, ConnectionRate, InvalidOrigin, InvalidProxyNetwork, Observed, Origin, Peer, Permissions,
+    PublishError, Published, Publisher, Server, ServerBuilder, SlowReader, TrustedProxy,
 };
 pub use tls::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError};
 pub use websocket::{Reader, WebSocket, Writer};
+
+/// The whole core. The bindings re-export it, so that a program depends on one crate.
+pub use multiwa_ws_core as core;
+/// The TLS library, whose types [`ClientTls`] and [`ServerTls`] are made from.
+pub use rustls;
+
+/// The names of the [`core`] that programs use most. Each binding has them at its root.
+pub mod common {
+    pub use multiwa_ws_core::KeepAlive;
+    pub use multiwa_ws_core::frame::CloseCode;
+    pub use multiwa_ws_core::handshake::{Acceptance, ApiKey, ClientRequest, DeflateConfig, DeflateOffer, Rejection};
+    pub use multiwa_ws_core::session::{
+        ClientConfig, ClientState, CloseCause, DisconnectReason, Envelope, Event, EventNames, EventView,
+        LifecycleEvent, RawJson, ReconnectConfig, ToJson,
+    };
+}
 
 use sync::lock;
 

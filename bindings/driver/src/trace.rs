@@ -107,6 +107,7 @@ impl Log {
                 let error = *error;
                 self.put_off(Level::WARN, move || tracing::warn!(target: TARGET, %error, "invalid message received"));
             }
+            _ => {}
         }
         #[cfg(not(feature = "tracing"))]
         let _ = (now, event);
@@ -162,6 +163,7 @@ impl Log {
                 let cause = *cause;
                 self.put_off(Level::INFO, move || tracing::info!(target: TARGET, ?cause, "closed"));
             }
+            _ => {}
         }
     }
 

@@ -5,51 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use multiwa_ws_core::Instant;
-use multiwa_ws_core::websocket::WebSocket;
+use multiwa_ws_core::{Instant, StateMachine};
 
 use crate::buffer::{self, ReadBuffer};
 use crate::{Io, Runtime};
-
-/// The sending half of a state machine: the verbs that are the same at every layer.
-pub(crate) trait Transmit {
-    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize;
-    fn transmitted(&mut self, now: Instant, len: usize);
-    fn poll_shutdown(&self) -> bool;
-    fn shutdown_done(&mut self);
-    fn handle_lost(&mut self, now: Instant);
-}
-
-/// Implements [`Transmit`] by the methods of the same names; only what a loss means differs.
-macro_rules! transmit {
-    ($machine:ty, $lost:expr) => {
-        impl $crate::transport::Transmit for $machine {
-            fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
-                self.poll_transmit(slices)
-            }
-
-            fn transmitted(&mut self, now: Instant, len: usize) {
-                self.transmitted(now, len);
-            }
-
-            fn poll_shutdown(&self) -> bool {
-                self.poll_shutdown()
-            }
-
-            fn shutdown_done(&mut self) {
-                self.shutdown_done();
-            }
-
-            fn handle_lost(&mut self, now: Instant) {
-                let lost: fn(&mut Self, Instant) = $lost;
-                lost(self, now);
-            }
-        }
-    };
-}
-pub(crate) use transmit;
-
-transmit!(WebSocket, WebSocket::handle_lost);
 
 /// Slices for one vectored write.
 const SLICES: usize = 16;
@@ -95,7 +54,7 @@ impl<S: Unpin> Transport<S> {
     /// Writes what `machine` has to send, and shuts the write side down when it says so. Ready when nothing is left.
     ///
     /// An error of the stream is kept, and told to the machine as a loss.
-    pub(crate) fn poll_write<R: Io<S>>(&mut self, cx: &mut Context<'_>, machine: &mut impl Transmit) -> Poll<()> {
+    pub(crate) fn poll_write<R: Io<S>>(&mut self, cx: &mut Context<'_>, machine: &mut impl StateMachine) -> Poll<()> {
         match ready!(self.try_poll_write::<R>(cx, machine)) {
             Ok(()) => {}
             Err(error) => self.lose::<R>(error, machine),
@@ -143,7 +102,11 @@ impl<S: Unpin> Transport<S> {
         let _ = R::poll_shutdown(Pin::new(&mut self.stream), cx);
     }
 
-    fn try_poll_write<R: Io<S>>(&mut self, cx: &mut Context<'_>, machine: &mut impl Transmit) -> Poll<io::Result<()>> {
+    fn try_poll_write<R: Io<S>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        machine: &mut impl StateMachine,
+    ) -> Poll<io::Result<()>> {
         let mut stream = Pin::new(&mut self.stream);
         loop {
             let mut slices = [&[][..]; SLICES];
@@ -181,7 +144,7 @@ impl<S: Unpin> Transport<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn lose<R: Runtime>(&mut self, error: io::Error, machine: &mut impl Transmit) {
+    fn lose<R: Runtime>(&mut self, error: io::Error, machine: &mut impl StateMachine) {
         self.error.get_or_insert(error);
         machine.handle_lost(R::now());
     }
@@ -322,7 +285,9 @@ mod tests {
         written: usize,
     }
 
-    impl Transmit for Pieces {
+    impl StateMachine for Pieces {
+        type Outcome = ();
+
         fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
             let mut skip = self.written;
             let rest = self.pieces.iter().filter_map(|piece| {
@@ -343,7 +308,15 @@ mod tests {
 
         fn shutdown_done(&mut self) {}
 
+        fn handle_eof(&mut self, _: Instant) {}
+
         fn handle_lost(&mut self, _: Instant) {}
+
+        fn poll_timeout(&self) -> Option<Instant> {
+            None
+        }
+
+        fn handle_timeout(&mut self, _: Instant) {}
     }
 
     /// What a stream that takes `at_once` bytes gets of pieces with these lengths.

@@ -7,8 +7,7 @@
 
 use std::env;
 
-use multiwa_ws_core::session::EventView;
-use multiwa_ws_tokio::{Client, Update};
+use multiwa_ws_tokio::{Client, EventView, Update};
 use tokio::sync::mpsc;
 
 /// What somebody wants of the bot.

@@ -8,9 +8,8 @@ use std::env;
 use std::io;
 use std::time::Duration;
 
-use multiwa_ws_core::handshake::ApiKey;
-use multiwa_ws_core::session::RawJson;
-use multiwa_ws_tokio::{Observed, Permissions, Publisher, Server, SlowReader};
+use multiwa_ws_tokio::{ApiKey, Observed, Permissions, Publisher, RawJson, Server, SlowReader};
+use tokio::runtime::Handle;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,19 +33,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The program's own work, on a thread of its own: a publisher may be used from anywhere.
     let publisher = server.publisher();
-    tokio::task::spawn_blocking(move || count(&publisher)).await??;
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || count(&publisher, &runtime)).await??;
     let cut = server.shutdown(Duration::from_secs(5)).await;
     println!("{cut} clients had to be cut");
     Ok(())
 }
 
 /// Publishes the number of lines so far.
-fn count(publisher: &Publisher) -> io::Result<()> {
+fn count(publisher: &Publisher, runtime: &Handle) -> io::Result<()> {
     for (n, line) in io::stdin().lines().enumerate() {
         line?;
         let data = RawJson::parse(&format!(r#"{{"lines":{}}}"#, n + 1)).map_err(io::Error::other)?.into_owned();
-        let receivers = publisher.send("counted", Some("counter"), &data);
-        println!("told {receivers}");
+        let published =
+            runtime.block_on(publisher.publish("counted", Some("counter"), &data)).map_err(io::Error::other)?;
+        println!("{} clients get it", published.receivers);
     }
     Ok(())
 }

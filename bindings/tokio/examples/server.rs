@@ -1,9 +1,7 @@
 //! Publishes an event a second to whoever subscribes to it: `cargo run --package multiwa-ws-tokio --example server`, beside
 //! `cargo run -- listen ws://127.0.0.1:3001/ws --api-key secret --profile profile-123`.
 
-use multiwa_ws_core::handshake::ApiKey;
-use multiwa_ws_core::session::RawJson;
-use multiwa_ws_tokio::{Permissions, Server};
+use multiwa_ws_tokio::{ApiKey, Permissions, RawJson, Server};
 use std::time::Duration;
 
 #[tokio::main]
@@ -19,8 +17,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let publisher = server.publisher(); // cheap to clone, from any task
     for n in 0..60 {
         let data = RawJson::parse(&format!(r#"{{"status":"connected","n":{n}}}"#))?.into_owned();
-        let receivers = publisher.send("session.status", Some("profile-123"), &data);
-        println!("{receivers} of {} got it", server.connections());
+        let published = publisher.publish("session.status", Some("profile-123"), &data).await?;
+        println!("{} of {} get it", published.receivers, server.connections());
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     server.shutdown(Duration::from_secs(5)).await; // 1001 to everyone

@@ -1,25 +1,64 @@
 //! WebSocket and the MultiWA protocol on tokio.
 //!
-//! [`Client`] stays connected to a server; [`Server`] lets clients in and publishes events to them; [`WebSocket`] is WebSocket
-//! alone, over any stream.
+//! # A client
+//! 1. [`Client::builder`] takes the URL, the key and the subscriptions. [`ClientBuilder::connect`] waits until the client is
+//!    ready, [`ClientBuilder::start`] does not wait.
+//! 2. Both return a [`Client`] and its [`Updates`]. The client is a handle: clone it, and subscribe, ping and close from any
+//!    task. [`Updates::next`] lends each [`Update`] from one buffer; `Updates` is a `Stream` of owned ones, too.
+//! 3. The client reconnects by itself. [`LifecycleEvent`] reports what happens to the connection, [`Client::status`] what
+//!    the client knows now. When it stops, [`Client::closed`] says why.
+//!
+//! ```no_run
+//! use multiwa_ws_tokio::{Client, Update};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let builder = Client::builder("ws://127.0.0.1:3001/ws").api_key("secret").subscribe("profile-123", ["*"]);
+//! let (client, mut updates) = builder.connect().await?;
+//! while let Some(update) = updates.next().await {
+//!     if let Update::Event(event) = update {
+//!         println!("{} {}", event.name(), event.data().unwrap_or("null"));
+//!     }
+//! }
+//! println!("{:?}", client.closed().await);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A server
+//! 1. [`Server::builder`] takes keys, limits and [`authorize`](ServerBuilder::authorize), which decides on each client.
+//!    [`ServerBuilder::bind`] listens; [`Server::serve_stream`] serves a stream of your own.
+//! 2. [`Server::publisher`] returns a [`Publisher`]: clone it, and [`publish`](Publisher::publish) from any task. A slow
+//!    client never delays it: see [`SlowReader`].
+//! 3. [`Server::shutdown`] sends what is queued and closes every connection.
+//!
+//! # WebSocket alone
+//! [`WebSocket::connect`] and [`WebSocket::accept`] upgrade any `AsyncRead + AsyncWrite`. [`WebSocket::next`] lends each
+//! message, the `send_*` methods send, and [`WebSocket::split`] returns a [`Reader`] and a [`Writer`] for two tasks.
+//!
+//! # The core
+//! The module [`core`] is the whole core: limits, state machines and errors. The names that programs use most stand here as
+//! well.
 //!
 //! # The runtime
-//! All of it runs on a tokio runtime whose time and I/O are enabled, as `tokio::main` and `Builder::enable_all` do. Outside of one,
-//! [`ClientBuilder::start`] and [`ServerBuilder::bind`] return an error.
+//! Everything runs on a tokio runtime whose time and I/O are enabled, as `tokio::main` and `Builder::enable_all` do. Outside
+//! of one, [`ClientBuilder::start`] and [`ServerBuilder::bind`] return an error.
 //!
 //! # Panics
-//! tokio panics where a timer or a socket is made and the runtime has none: futures of [`WebSocket`], [`Server::serve_stream`] and
-//! [`Server::shutdown`] that are polled outside of a runtime, and everything on one whose time or I/O is not enabled. A client
-//! whose task has panicked is over, with [`DisconnectReason::Stopped`](multiwa_ws_core::session::DisconnectReason::Stopped).
+//! tokio panics where a timer or a socket is made and the runtime has none. So do futures of [`WebSocket`],
+//! [`Server::serve_stream`] and [`Server::shutdown`] that are polled outside of a runtime, and everything on a runtime whose
+//! time or I/O is not enabled. A client whose task has panicked has ended with [`DisconnectReason::Stopped`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod runtime;
 
+pub use multiwa_ws_driver::common::*;
 pub use multiwa_ws_driver::{
-    BuildError, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
-    ConnectorError, Destination, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork,
-    InvalidUrl, KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy, Publisher, QueueConfig,
-    RedirectError, Request, RequestError, ServerTls, ServerTlsBuilder, SlowReader, Status, Target, TlsError,
-    TrustedProxy, Update, WebSocketConfig,
+    BuildError, Cause, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
+    ConnectorError, Destination, Disconnect, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy,
+    InvalidProxyNetwork, InvalidUrl, KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy, PublishError,
+    Published, Publisher, QueueConfig, RedirectError, Request, RequestError, ServerTls, ServerTlsBuilder, SlowReader,
+    Status, Target, TlsError, TrustedProxy, Update, WebSocketConfig, core, rustls,
 };
 pub use runtime::Tokio;
 
@@ -29,26 +68,25 @@ pub type Client = multiwa_ws_driver::Client<Tokio>;
 /// Sets up a [`Client`].
 pub type ClientBuilder = multiwa_ws_driver::ClientBuilder<Tokio>;
 
-/// What a [`Client`] tells.
+/// The events of a [`Client`] and what happens to its connection.
 pub type Updates = multiwa_ws_driver::Updates<Tokio>;
 
 /// The events of a [`Client`] alone.
 pub type Events = multiwa_ws_driver::Events<Tokio>;
 
-/// A server that lets clients in and publishes events to them.
+/// A server that accepts clients and publishes events to them.
 ///
 /// ```
-/// use multiwa_ws_core::handshake::ApiKey;
-/// use multiwa_ws_core::session::RawJson;
-/// use multiwa_ws_tokio::Server;
+/// use multiwa_ws_tokio::{ApiKey, RawJson, Server};
 /// use std::time::Duration;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().api_keys([ApiKey::new("k-1")]).bind("127.0.0.1:0".parse()?).await?;
 /// println!("listening on {:?}", server.local_addr());
-/// let receivers = server.publisher().send("session.status", Some("p"), &RawJson::parse(r#"{"status":"connected"}"#)?);
-/// assert_eq!(receivers, 0); // nobody is here yet
+/// let data = RawJson::parse(r#"{"status":"connected"}"#)?;
+/// let published = server.publisher().publish("session.status", Some("p"), &data).await?;
+/// assert_eq!(published.receivers, 0); // no client is connected
 /// server.shutdown(Duration::from_secs(5)).await;
 /// # Ok(())
 /// # }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::DisconnectReason;
+use multiwa_ws_driver::Cause;
 use tungstenite::protocol::frame::Utf8Bytes;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocket};
@@ -13,56 +14,56 @@ use tungstenite::{Error, Message};
 use crate::failure::{self, Verdict};
 use crate::stream::{Stream, Watched};
 
-/// A connection that is open, or on its way to its end.
+/// A connection that is open or closing.
 ///
-/// Whatever begins the end (a Close frame of either side, a violation), what follows is read until the server ends the
-/// stream too (RFC 6455 section 7.1.1), for as long as the closing handshake may take: a socket that is dropped with unread
-/// input is reset, and the Close frame may be lost with it.
+/// After a Close frame of either side or a violation, it continues to read until the server ends the stream too (RFC 6455
+/// section 7.1.1), within the close timeout: a socket that is dropped with unread input is reset, and the Close frame may
+/// be lost.
 #[derive(Debug)]
 pub(crate) struct Connection<S> {
     socket: Box<WebSocket<Watched<S>>>,
     close_timeout: Duration,
-    /// Frames may wait to be written: ours, or a Pong or Close that `tungstenite` answers with.
+    /// Frames may wait to be written: our own, or a Pong or Close frame that `tungstenite` sends as an answer.
     unflushed: bool,
-    /// Writing failed; what the server sent before is still read.
+    /// Writing failed. The bytes that the server sent before are still read.
     write_error: Option<Error>,
     ending: Option<Ending>,
 }
 
 #[derive(Debug)]
 struct Ending {
-    /// What the end is to be told as.
+    /// The reason to report.
     reason: DisconnectReason,
-    /// What more is known.
-    detail: Option<String>,
-    /// When it is not waited for any longer.
+    /// The underlying error, if known.
+    cause: Option<Cause>,
+    /// When to stop waiting for the end.
     until: Instant,
-    /// Bytes mean nothing any more: the server has broken the framing.
+    /// The server has broken the framing, so its further bytes are ignored.
     deaf: bool,
 }
 
-/// What [`Connection::receive`] found.
+/// The result of [`Connection::receive`].
 #[derive(Debug)]
 pub(crate) enum Received {
     /// A text message.
     Text(Utf8Bytes),
     /// A binary message.
     Binary,
-    /// A control frame, or bytes without a meaning.
+    /// A control frame, or ignored bytes.
     Other,
-    /// Nothing more for now.
+    /// No more bytes are available now.
     Blocked,
-    /// The connection is over.
+    /// The connection has ended.
     Ended(Ended),
 }
 
 /// How a connection has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// Why.
+    /// The reason.
     pub(crate) reason: DisconnectReason,
-    /// What more is known.
-    pub(crate) detail: Option<String>,
+    /// The underlying error, if known.
+    pub(crate) cause: Option<Cause>,
 }
 
 impl<S: Stream> Connection<S> {
@@ -79,17 +80,17 @@ impl<S: Stream> Connection<S> {
         self.socket.get_mut().take_arrived()
     }
 
-    /// How many bytes were written since the last call, and how many wait at least.
+    /// The number of bytes written since the last call, and a lower bound for the number that waits.
     pub(crate) fn take_progress(&mut self) -> (usize, usize) {
         (self.socket.get_mut().take_written(), usize::from(self.unflushed))
     }
 
-    /// Whether a message would be taken now: the earlier ones are written, and the end has not begun.
+    /// Whether a message can be sent now: the earlier ones are written, and closing has not begun.
     pub(crate) fn can_send(&self) -> bool {
         !self.unflushed && self.write_error.is_none() && self.ending.is_none()
     }
 
-    /// Queues a message, to be written by [`flush`](Self::flush); whether it was taken. Ask [`can_send`](Self::can_send)
+    /// Queues a message for [`flush`](Self::flush). Returns whether it was accepted. Check [`can_send`](Self::can_send)
     /// before.
     pub(crate) fn send(&mut self, text: String) -> bool {
         match self.socket.write(Message::text(text)) {
@@ -101,7 +102,7 @@ impl<S: Stream> Connection<S> {
         true
     }
 
-    /// Begins the closing handshake. Does nothing once the end has begun.
+    /// Begins the closing handshake. Does nothing if closing has already begun.
     pub(crate) fn close(&mut self, now: Instant, code: u16, reason: &'static str) {
         if self.ending.is_none() {
             self.end(now, DisconnectReason::Eof, None);
@@ -109,7 +110,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Writes what is queued, as far as the stream takes it; whether the last of it went now.
+    /// Writes the queued bytes as far as the stream accepts them. Returns whether this call wrote the last of them.
     pub(crate) fn flush(&mut self) -> bool {
         if !self.unflushed || self.write_error.is_some() {
             return false;
@@ -134,7 +135,7 @@ impl<S: Stream> Connection<S> {
                 if let Message::Close(frame) = message {
                     self.end(now, DisconnectReason::ClosedByPeer { code: frame.map(|frame| frame.code.into()) }, None);
                 }
-                // `tungstenite` answers by itself, and only when it is called again.
+                // `tungstenite` sends its answer itself, but only at the next call.
                 self.unflushed = true;
                 Received::Other
             }
@@ -142,25 +143,25 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    /// The latest time to call [`handle_timeout`](Self::handle_timeout).
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.ending.as_ref().map(|ending| ending.until)
     }
 
-    /// The end is waited for no longer, once its time has come by `now`.
+    /// Ends the connection if its deadline has passed at `now`.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Ended> {
-        let Ending { reason, detail, .. } = self.ending.take_if(|ending| ending.until <= now)?;
-        Some(Ended { reason, detail })
+        let Ending { reason, cause, .. } = self.ending.take_if(|ending| ending.until <= now)?;
+        Some(Ended { reason, cause })
     }
 
     fn failed(&mut self, now: Instant, error: Error) -> Received {
         match failure::classify(&error) {
             Verdict::Blocked => self.blocked(),
             Verdict::Eof => self.ended(DisconnectReason::Eof, None),
-            Verdict::Failed(reason) => self.ended(reason, Some(failure::text(&error))),
+            Verdict::Failed(reason) => self.ended(reason, Some(failure::cause(error))),
             Verdict::Violation { code } => {
                 let begins = self.ending.is_none();
-                self.end(now, DisconnectReason::Violation { code }, Some(failure::text(&error))).deaf = true;
+                self.end(now, DisconnectReason::Violation { code }, Some(failure::cause(error))).deaf = true;
                 if begins {
                     self.send_close(code, "");
                 }
@@ -169,7 +170,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Reads what is not to be understood any more.
+    /// Reads and drops bytes that are ignored.
     fn skip(&mut self) -> Received {
         let mut scratch = [0; 4096];
         match self.socket.get_mut().read(&mut scratch) {
@@ -179,24 +180,25 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// All was read that arrived; so a stream that cannot be written has told why, if it was to.
+    /// All bytes that arrived have been read. A close reason of the server would be among them, so a write error can be
+    /// reported now.
     fn blocked(&mut self) -> Received {
         match self.write_error.take() {
             None => Received::Blocked,
-            Some(error) => self.ended(DisconnectReason::Io, Some(failure::text(&error))),
+            Some(error) => self.ended(DisconnectReason::Io, Some(failure::cause(error))),
         }
     }
 
-    /// Begins the end, unless it has begun: the first cause counts.
-    fn end(&mut self, now: Instant, reason: DisconnectReason, detail: Option<String>) -> &mut Ending {
+    /// Begins closing, unless it has already begun: the first cause is kept.
+    fn end(&mut self, now: Instant, reason: DisconnectReason, cause: Option<Cause>) -> &mut Ending {
         let until = now + self.close_timeout;
-        self.ending.get_or_insert(Ending { reason, detail, until, deaf: false })
+        self.ending.get_or_insert(Ending { reason, cause, until, deaf: false })
     }
 
-    fn ended(&mut self, reason: DisconnectReason, detail: Option<String>) -> Received {
+    fn ended(&mut self, reason: DisconnectReason, cause: Option<Cause>) -> Received {
         let ended = match self.ending.take() {
-            Some(Ending { reason, detail, .. }) => Ended { reason, detail },
-            None => Ended { reason, detail },
+            Some(Ending { reason, cause, .. }) => Ended { reason, cause },
+            None => Ended { reason, cause },
         };
         Received::Ended(ended)
     }
@@ -209,7 +211,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// A frame could not be written, or not yet: `tungstenite` keeps it.
+    /// A frame could not be written now: `tungstenite` keeps it.
     fn unwritten(&mut self, error: Error) {
         match failure::classify(&error) {
             Verdict::Blocked => self.unflushed = true,

@@ -1,34 +1,36 @@
-//! What the errors of `tungstenite` mean to a session.
+//! Maps the errors of `tungstenite` to those of a session.
 
 use std::io;
+use std::sync::Arc;
 
+use multiwa_ws_core::frame::InvalidUtf8;
 use multiwa_ws_core::handshake::ResponseError;
 use multiwa_ws_core::session::DisconnectReason;
-use multiwa_ws_driver::tls_disconnect_reason;
+use multiwa_ws_driver::{Cause, tls_disconnect_reason};
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 
-/// What an error says about the connection that it ended.
+/// The effect of an error on the connection.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Nothing: the stream would block.
+    /// No effect: the stream would block.
     Blocked,
-    /// The stream ended; before a closing handshake, that is a loss.
+    /// The stream ended. Before a closing handshake, this is a lost connection.
     Eof,
     /// The stream failed.
     Failed(DisconnectReason),
-    /// The server broke a rule, and is to be closed with this code.
+    /// The server broke a rule. The connection must be closed with this code.
     Violation {
         /// The close code, RFC 6455 section 7.4.1.
         code: u16,
     },
 }
 
-/// Judges an error of reading from an open connection.
+/// Classifies an error of reading from an open connection.
 pub(crate) fn classify(error: &Error) -> Verdict {
     match error {
         Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Verdict::Blocked,
-        Error::Io(error) => Verdict::Failed(io_loss(error)),
+        Error::Io(error) => Verdict::Failed(io_disconnect_reason(error)),
         Error::ConnectionClosed
         | Error::AlreadyClosed
         | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Verdict::Eof,
@@ -40,35 +42,35 @@ pub(crate) fn classify(error: &Error) -> Verdict {
     }
 }
 
-/// What an error of the upgrade, other than a refusal, means.
+/// The disconnect reason for an error of the upgrade that is not a refusal.
 pub(crate) fn upgrade_disconnect_reason(error: &Error) -> DisconnectReason {
     match error {
-        Error::Io(error) => io_loss(error),
+        Error::Io(error) => io_disconnect_reason(error),
         Error::Protocol(ProtocolError::HandshakeIncomplete) => DisconnectReason::Eof,
         _ => DisconnectReason::BadUpgrade,
     }
 }
 
-/// The failure of an upgrade as text for a person: the deployed gateway must be named (`protocol.md`).
-pub(crate) fn upgrade_text(error: &Error) -> String {
-    match (error, upgrade_disconnect_reason(error)) {
-        (_, DisconnectReason::Eof | DisconnectReason::Io) => ResponseError::NoAnswer.to_string(),
-        (Error::Protocol(ProtocolError::HttparseError(_)), _) => ResponseError::NotHttp.to_string(),
-        _ => text(error),
+/// The cause of a failed upgrade. Its text must name the deployed gateway (`protocol.md`).
+pub(crate) fn upgrade_cause(error: Error) -> Cause {
+    match (&error, upgrade_disconnect_reason(&error)) {
+        (_, DisconnectReason::Eof | DisconnectReason::Io) => Arc::new(ResponseError::NoAnswer),
+        (Error::Protocol(ProtocolError::HttparseError(_)), _) => Arc::new(ResponseError::NotHttp),
+        _ => cause(error),
     }
 }
 
-fn io_loss(error: &io::Error) -> DisconnectReason {
+fn io_disconnect_reason(error: &io::Error) -> DisconnectReason {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => DisconnectReason::Eof,
         _ => tls_disconnect_reason(error),
     }
 }
 
-/// An error as text for a person, without anything that the server wrote: it may end on a terminal.
-pub(crate) fn text(error: &Error) -> String {
+/// The error without any text from the server, so that it can be printed to a terminal.
+pub(crate) fn cause(error: Error) -> Cause {
     match error {
-        Error::Utf8(_) => "text that is no UTF-8".to_owned(),
-        error => error.to_string(),
+        Error::Utf8(_) => Arc::new(InvalidUtf8),
+        error => Arc::new(error),
     }
 }

@@ -1,7 +1,7 @@
-//! A blocking MultiWA client, for programs of threads.
+//! A blocking MultiWA client for programs that use threads instead of an async runtime.
 //!
-//! [`Client`] stays connected to a server: lost connections are tried again with back-off, and subscriptions are asked for
-//! again. Handles can be cloned and used from other threads while one reads the [`Updates`].
+//! [`Client`] stays connected to a server: it reconnects with back-off after a lost connection, and requests the
+//! subscriptions again. Handles can be cloned and used from other threads while one thread reads the [`Updates`].
 //!
 //! ```no_run
 //! use multiwa_ws_tungstenite::Client;
@@ -15,32 +15,33 @@
 //! ```
 //!
 //! # How it runs
-//! Each client has one thread of its own, which alone touches the socket. It sleeps in the operating system's poll (`mio`)
-//! until bytes arrive, the socket takes more, a deadline comes or a handle wakes it; nothing is ever asked in a loop. So the
-//! keep-alive is answered, requests are acknowledged and lost connections are opened again also while the application does
-//! not read, and a close returns within its time whatever the server does. Handles and updates share a state with the
-//! thread and sleep until it wakes them.
+//! Each client has its own thread, and only this thread uses the socket. It sleeps in the operating system's poll (`mio`)
+//! until bytes arrive, the socket is writable, a deadline passes or a handle wakes it; it never busy-waits. So the client
+//! answers the keep-alive, completes requests and reconnects even while the application does not read, and `close`
+//! returns within its timeout even if the server does not respond. Handles and updates share a state with the thread and
+//! sleep until it wakes them.
 //!
-//! The way to the server is made by a second thread, which lives as long as one attempt takes: a provider may block, and the
-//! resolver of the operating system can do nothing else. An attempt that was given up may hold that thread for a while; the
-//! next attempt waits for it, so there is never more than one.
+//! A second thread dials the server, because a provider may block and the resolver of the operating system always blocks.
+//! It runs for the duration of one attempt. An abandoned attempt may keep that thread busy for a while. The next attempt
+//! waits for it, so there is never more than one such thread.
 //!
-//! # What it is made of
+//! # Components
 //! The messages, the requests and the whole lifecycle are those of
-//! [`ClientSession`](multiwa_ws_core::session::ClientSession), layer 3 of the core. Frames and the HTTP upgrade are those of
-//! the `tungstenite` crate: nothing of layers 1 and 2 moves a byte here, and the tests hold the two against each other.
-//! So some things are `tungstenite`'s way:
-//! - There is no `permessage-deflate`: it is never offered, and a server that chooses it is refused.
-//! - The number of fragments of a message and the time that it takes have no limit; its length has, and a frame may be no
+//! [`ClientSession`](multiwa_ws_core::session::ClientSession), layer 3 of the core. Frames and the HTTP upgrade are those
+//! of the `tungstenite` crate: layers 1 and 2 of the core are not used for the connection, and the tests compare the two
+//! implementations. These differences come from `tungstenite`:
+//! - There is no `permessage-deflate`. It is never offered, and the client refuses a server that selects it.
+//! - The number of fragments of a message and its duration have no limit. Its length has one, and a frame must not be
 //!   longer than a message.
-//! - WebSocket pings are answered, and none are sent: the protocol's own `ping` keeps the connection alive.
-//! - A server that was offered subprotocols must choose one.
-//! - `tungstenite` writes what it sends to the [`log`](https://docs.rs/log) crate at its level `trace`: the upgrade request
-//!   too, **with the key in it**. A program that logs must not enable that level for the target `tungstenite`.
+//! - WebSocket pings are answered but not sent: the protocol's own `ping` keeps the connection alive.
+//! - If the client offers subprotocols, the server must choose one.
+//! - `tungstenite` logs what it sends to the [`log`](https://docs.rs/log) crate at level `trace`. This includes the
+//!   upgrade request **with the API key**. A program must not enable that level for the target `tungstenite`.
 //!
 //! # TLS
-//! By `rustls`, as in the asynchronous bindings. Cryptography comes from the feature `tls-ring` (on by default) or `tls-aws-lc`,
-//! or from the provider that a [`ClientTls`] was given.
+//! TLS uses `rustls`, as in the asynchronous bindings. The feature `tls-ring` (on by default) or `tls-aws-lc` provides
+//! the cryptography, or the crypto provider set in a [`ClientTls`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
 mod client;
@@ -60,10 +61,11 @@ pub use builder::ClientBuilder;
 pub use client::{Client, Events, TimedOut, Updates};
 pub use dial::Connector;
 pub use mio;
+pub use multiwa_ws_driver::common::*;
 pub use multiwa_ws_driver::{
-    BuildError, ClientTls, ClientTlsBuilder, ConnectError, ConnectorError, Destination, Endpoint, InvalidProxy,
-    InvalidUrl, KeyPlacement, Overflow, Proxy, QueueConfig, RedirectError, RequestError, RequestSettings, Status,
-    Target, TlsError, Update,
+    BuildError, Cause, ClientTls, ClientTlsBuilder, ConnectError, ConnectorError, Destination, Disconnect, Endpoint,
+    InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, QueueConfig, RedirectError, RequestError, RequestSettings,
+    Status, Target, TlsError, Update, core, rustls,
 };
 pub use stream::Stream;
 

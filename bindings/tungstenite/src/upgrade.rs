@@ -1,11 +1,13 @@
-//! The HTTP upgrade, as `tungstenite` makes it.
+//! The HTTP upgrade with `tungstenite`.
 
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 
-use multiwa_ws_core::handshake::{self, ClientRequest, Headers};
+use multiwa_ws_core::handshake::{self, ClientRequest, Headers, ResponseError};
 use multiwa_ws_core::session::{DisconnectReason, Features};
 use multiwa_ws_core::websocket;
+use multiwa_ws_driver::Cause;
 use tungstenite::Error;
 use tungstenite::handshake::client::{ClientHandshake, Request, Response, generate_key};
 use tungstenite::handshake::{HandshakeError, MidHandshake};
@@ -29,21 +31,21 @@ enum Handshake<S: Stream> {
 /// How an upgrade ended.
 #[derive(Debug)]
 pub(crate) enum Upgraded<S> {
-    /// With a connection.
+    /// The connection is open.
     Open {
         /// The connection.
         socket: Box<WebSocket<Watched<S>>>,
-        /// What the server announced.
+        /// The features that the server announced.
         features: Features,
     },
-    /// With a refusal by the server, in HTTP.
+    /// The server refused with an HTTP response.
     Refused(Box<handshake::Response>),
-    /// In another way.
+    /// The upgrade failed in another way.
     Failed {
-        /// What kind of failure it is.
+        /// The kind of failure.
         reason: DisconnectReason,
-        /// What is known of it.
-        detail: String,
+        /// The error.
+        cause: Cause,
     },
 }
 
@@ -51,16 +53,16 @@ impl<S: Stream> Upgrade<S> {
     /// Begins an upgrade. Nothing is written before [`advance`](Self::advance).
     ///
     /// # Errors
-    /// A request that cannot be sent, as text for a person.
-    pub(crate) fn new(stream: S, request: &ClientRequest, limits: &websocket::Config) -> Result<Self, String> {
-        request.check().map_err(|error| error.to_string())?;
-        let request = http_request(request).map_err(|error| failure::text(&error))?;
+    /// The request cannot be sent.
+    pub(crate) fn new(stream: S, request: &ClientRequest, limits: &websocket::Config) -> Result<Self, Cause> {
+        request.check().map_err(|error| Arc::new(error) as Cause)?;
+        let request = http_request(request).map_err(failure::cause)?;
         let handshake = ClientHandshake::start(Watched::new(stream), request, Some(socket_config(limits)));
-        let handshake = handshake.map_err(|error| failure::text(&error))?;
+        let handshake = handshake.map_err(failure::cause)?;
         Ok(Self { handshake: Handshake::Waiting(Box::new(handshake)) })
     }
 
-    /// Writes and reads what the stream allows; `None` while the answer is awaited.
+    /// Writes and reads without blocking. Returns `None` while it waits for the answer.
     pub(crate) fn advance(&mut self) -> Option<Upgraded<S>> {
         let Handshake::Waiting(handshake) = mem::replace(&mut self.handshake, Handshake::Over) else { return None };
         match handshake.handshake() {
@@ -74,7 +76,7 @@ impl<S: Stream> Upgrade<S> {
             }
             Err(HandshakeError::Failure(error)) => Some(Upgraded::Failed {
                 reason: failure::upgrade_disconnect_reason(&error),
-                detail: failure::upgrade_text(&error),
+                cause: failure::upgrade_cause(error),
             }),
         }
     }
@@ -89,26 +91,26 @@ impl<S: Stream> Upgrade<S> {
 
 impl<S: Stream> fmt::Debug for Upgrade<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What waits to be sent holds the key.
+        // The bytes to send contain the key.
         f.debug_struct("Upgrade").finish_non_exhaustive()
     }
 }
 
 fn opened<S>(socket: WebSocket<Watched<S>>, response: &Response) -> Upgraded<S> {
-    // RFC 6455 section 4.1: an extension that was not offered fails the connection. `tungstenite` does not look.
+    // RFC 6455 section 4.1: an extension that was not offered fails the connection. `tungstenite` does not check this.
     if response.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-        let detail = "the server chose an extension that was not offered".to_owned();
-        return Upgraded::Failed { reason: DisconnectReason::BadUpgrade, detail };
+        let cause = Arc::new(ResponseError::UnofferedExtension);
+        return Upgraded::Failed { reason: DisconnectReason::BadUpgrade, cause };
     }
     let features = response.headers().get(Features::HEADER).and_then(|value| value.to_str().ok());
     Upgraded::Open { socket: Box::new(socket), features: features.map(Features::parse).unwrap_or_default() }
 }
 
-/// The response as the core has it, which reads its headers.
+/// Converts the response to the type of the core, which reads its headers.
 fn core_response(response: &tungstenite::http::Response<Option<Vec<u8>>>) -> handshake::Response {
     let mut headers = Headers::new();
     for (name, value) in response.headers() {
-        // What the core's headers do not take, it does not read either.
+        // The core does not need a header that its `Headers` refuse.
         let _ = headers.append(name.as_str(), value);
     }
     let body = response.body().clone().unwrap_or_default();
@@ -137,24 +139,24 @@ fn http_request(request: &ClientRequest) -> Result<Request, Error> {
 fn append(http: &mut HeaderMap, headers: &Headers) -> Result<(), Error> {
     for (name, value) in headers.iter() {
         let mut value = HeaderValue::from_bytes(value)?;
-        // Keys are among them.
+        // Some of them contain keys.
         value.set_sensitive(true);
         http.append(header::HeaderName::from_bytes(name.as_bytes())?, value);
     }
     Ok(())
 }
 
-/// The limits, as `tungstenite` knows them. It has none for the fragments of a message, nor for the time that it takes.
+/// The limits that `tungstenite` supports. It has none for the fragments of a message and for the duration of a message.
 fn socket_config(limits: &websocket::Config) -> WebSocketConfig {
-    // `tungstenite` panics unless it may hold more than what it waits for.
+    // `tungstenite` panics unless `max_write_buffer_size` is larger than `write_buffer_size`.
     let max_queued = limits.max_queued.max(1);
     let max_frame = usize::try_from(limits.max_frame_len).unwrap_or(usize::MAX);
     WebSocketConfig::default()
-        // It stays allocated, and grows with a message.
+        // The buffer stays allocated, and grows with a message.
         .read_buffer_size(8 * 1024)
         .write_buffer_size(max_queued.min(16 * 1024) - 1)
         .max_write_buffer_size(max_queued)
         .max_message_size(Some(limits.max_message_len))
-        // It reserves what a header announces, so a frame must not be longer than a message may be.
+        // It reserves the length that a frame header declares, so a frame must not be longer than the longest message.
         .max_frame_size(Some(max_frame.min(limits.max_message_len)))
 }

@@ -1,6 +1,7 @@
-//! The thread behind a client: it dials, moves frames, keeps time, and sleeps until one of them has something for it.
+//! The thread of a client. It dials, sends and receives frames, handles deadlines, and sleeps while there is nothing to
+//! do.
 //!
-//! It locks the client for as long as the session takes to act, and calls connectors and streams unlocked.
+//! It locks the client only while it calls the session. It calls connectors and streams without the lock.
 
 use std::io;
 use std::mem;
@@ -12,7 +13,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{Action, ClientSession, DisconnectReason};
 use multiwa_ws_core::websocket;
 use multiwa_ws_driver::drive::{Driver, Turn};
-use multiwa_ws_driver::{Clock, ConnectorError};
+use multiwa_ws_driver::{Cause, Clock, ConnectorError};
 
 use crate::clock::Std;
 use crate::connection::{Connection, Ended, Received};
@@ -20,7 +21,7 @@ use crate::dial::{Connector, Dial, Dialed, Dialer};
 use crate::stream::Stream;
 use crate::upgrade::{Upgrade, Upgraded};
 
-/// Drives a session over the streams of a connector, to its end.
+/// Drives a session over the streams of a connector until its end.
 pub(crate) struct Worker<C: Connector> {
     client: Handle,
     pump: Pump<C>,
@@ -29,12 +30,12 @@ pub(crate) struct Worker<C: Connector> {
 /// The session, shared with the handles.
 struct Handle {
     driver: Driver<ClientSession>,
-    /// Woken by a command of a handle, by room in the queue, and by a dial that has ended.
+    /// A command of a handle, free space in the queue, or the end of a dial wakes the worker with it.
     waker: Waker,
 }
 
 impl Handle {
-    /// Handles wait meanwhile, so messages are read and written without it.
+    /// Handles block while the lock is held, so messages are read and written without it.
     fn lock(&self) -> Turn<'_, ClientSession> {
         self.driver.turn(&self.waker)
     }
@@ -44,13 +45,13 @@ impl Handle {
     }
 }
 
-/// Everything that is the worker's own.
+/// The state that only the worker uses.
 struct Pump<C: Connector> {
     poll: Poll,
     dialer: Dialer<C>,
     link: Link<C::Stream>,
     limits: websocket::Config,
-    /// Nothing is read, since the application has not taken what was.
+    /// Reading is paused, since the application has not taken the earlier updates.
     paused: bool,
 }
 
@@ -61,16 +62,16 @@ enum Link<S: Stream> {
     Open(Connection<S>),
 }
 
-/// Turns before deadlines are looked at.
+/// The largest number of turns before deadlines are checked.
 const TURNS: usize = 16;
 
-/// Messages of one turn.
+/// The largest number of messages in one turn.
 const BATCH: usize = 64;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
 
-/// Wakes the worker out of its sleep.
+/// Wakes the worker.
 struct Alarm(mio::Waker);
 
 impl Wake for Alarm {
@@ -79,14 +80,14 @@ impl Wake for Alarm {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // It fails only when there is nobody left to wake.
+        // It fails only when the worker has ended.
         let _ = self.0.wake();
     }
 }
 
 impl<C: Connector> Worker<C> {
     /// # Errors
-    /// Those of the operating system.
+    /// Errors of the operating system.
     pub(crate) fn new(driver: Driver<ClientSession>, connector: C, limits: websocket::Config) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::from(Arc::new(Alarm(mio::Waker::new(poll.registry(), WAKER)?)));
@@ -95,17 +96,18 @@ impl<C: Connector> Worker<C> {
         Ok(Self { client: Handle { driver, waker }, pump })
     }
 
-    /// Runs until the client is over; the end of the driver ends a client that is not.
+    /// Runs until the client is closed. If it returns earlier, dropping the driver closes the client.
     pub(crate) fn run(self) {
         let Self { client, mut pump } = self;
-        // What became ready does not matter: each turn does all that can be done, so each edge is enough.
+        // The kind of readiness does not matter: each turn does all possible work, so edge-triggered events are
+        // sufficient.
         let mut events = Events::with_capacity(8);
         loop {
-            // A deadline is held against the time before the input that has arrived is read, so that this input counts, also
-            // when the process was stopped meanwhile.
+            // Deadlines are compared with the time before the available input is read. So this input is processed first,
+            // even if the process was stopped in between.
             let now = Std::now();
             let mut idle = false;
-            // A server that never pauses must not keep the worker from its deadlines.
+            // A server that sends without a pause must not delay the deadlines.
             for _ in 0..TURNS {
                 idle = !pump.turn(&client);
                 if idle {
@@ -130,7 +132,7 @@ impl<C: Connector> Worker<C> {
 }
 
 impl<C: Connector> Pump<C> {
-    /// Does what there is to do, apart from deadlines; whether that may have made more.
+    /// Does all work except deadlines. Returns whether there may be more work now.
     fn turn(&mut self, client: &Handle) -> bool {
         let settled = self.settle(client);
         let sent = self.send(client);
@@ -138,7 +140,7 @@ impl<C: Connector> Pump<C> {
         self.advance(client) || sent || settled
     }
 
-    /// Does what the session asks for, short of input and output.
+    /// Performs the actions of the session, without input and output.
     fn settle(&mut self, client: &Handle) -> bool {
         let mut settled = false;
         loop {
@@ -156,13 +158,13 @@ impl<C: Connector> Pump<C> {
         }
     }
 
-    /// Queues what the session has to say, one message after the other.
+    /// Queues the messages of the session one after the other.
     fn send(&mut self, client: &Handle) -> bool {
         let Link::Open(connection) = &mut self.link else { return false };
         let mut sent = false;
         while connection.can_send() {
             let Some(text) = client.lock().machine().poll_message().map(str::to_owned) else { break };
-            // At least; that all was written `take_progress` tells.
+            // A lower bound. `take_progress` reports when all bytes are written.
             let waiting = text.len();
             if !connection.send(text) {
                 break;
@@ -173,7 +175,7 @@ impl<C: Connector> Pump<C> {
         sent
     }
 
-    /// While the queue is full nothing is read.
+    /// Pauses reading while the queue is full.
     fn pause(&mut self, client: &Handle) {
         let now = Std::now();
         let mut turn = client.lock();
@@ -185,12 +187,12 @@ impl<C: Connector> Pump<C> {
         }
     }
 
-    /// Whether nothing is left to be done.
+    /// Whether the worker has finished.
     fn is_done(&self, client: &Handle) -> bool {
         matches!(self.link, Link::None) && client.lock().is_closed()
     }
 
-    /// When a turn is due at the latest.
+    /// The next deadline.
     fn deadline(&self, client: &Handle) -> Option<Instant> {
         let ending = match &self.link {
             Link::Open(connection) => connection.deadline(),
@@ -199,12 +201,12 @@ impl<C: Connector> Pump<C> {
         [ending, client.lock().machine().poll_timeout()].into_iter().flatten().min()
     }
 
-    /// Acts on the deadlines that have come by `now`.
+    /// Acts on the deadlines that have passed at `now`.
     fn expire(&mut self, client: &Handle, now: Instant) {
         if let Link::Open(connection) = &mut self.link
-            && let Some(Ended { reason, detail }) = connection.handle_timeout(now)
+            && let Some(Ended { reason, cause }) = connection.handle_timeout(now)
         {
-            self.lost(client, reason, detail);
+            self.lost(client, reason, cause);
         }
         client.lock().machine().handle_timeout(now);
     }
@@ -233,15 +235,15 @@ impl<C: Connector> Pump<C> {
             Link::Open(connection) => Some(connection.stream()),
         };
         if let Some(stream) = stream {
-            // It is about to go.
+            // The stream is dropped next, so an error has no effect.
             let _ = self.poll.registry().deregister(stream);
         }
         self.link = Link::None;
     }
 
-    /// Reads and writes as much as goes at once; whether that may have made more to do.
+    /// Reads and writes without blocking. Returns whether there may be more work now.
     fn advance(&mut self, client: &Handle) -> bool {
-        // An attempt that was given up is waited for too: the next one begins after it.
+        // Also poll for the end of an abandoned attempt: the next one begins after it.
         let dialed = self.dialer.poll();
         match &mut self.link {
             Link::None => false,
@@ -266,11 +268,11 @@ impl<C: Connector> Pump<C> {
     fn dialed(&mut self, client: &Handle, dialed: Dialed<C::Stream>) {
         let (mut stream, request) = match dialed {
             Ok(dialed) => dialed,
-            Err(ConnectorError { reason, error }) => return self.lost(client, reason, Some(error.to_string())),
+            Err(ConnectorError { reason, error }) => return self.lost(client, reason, Some(Arc::new(error))),
         };
         if let Err(error) = self.poll.registry().register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)
         {
-            return self.lost(client, DisconnectReason::Io, Some(error.to_string()));
+            return self.lost(client, DisconnectReason::Io, Some(Arc::new(error)));
         }
         match Upgrade::new(stream, &request, &self.limits) {
             Ok(upgrade) => {
@@ -301,7 +303,7 @@ impl<C: Connector> Pump<C> {
                 let reason = DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() };
                 self.lost(client, reason, None);
             }
-            Upgraded::Failed { reason, detail } => self.lost(client, reason, Some(detail)),
+            Upgraded::Failed { reason, cause } => self.lost(client, reason, Some(cause)),
         }
     }
 
@@ -312,7 +314,7 @@ impl<C: Connector> Pump<C> {
         if written > 0 {
             client.lock().machine().handle_progress(Std::now(), written, waiting);
         }
-        // On the way to its end a connection brings no events to wait for.
+        // A closing connection is read even while paused: it produces no more events that need room in the queue.
         if self.paused && connection.deadline().is_none() {
             return moved;
         }
@@ -327,8 +329,8 @@ impl<C: Connector> Pump<C> {
                 }
                 Received::Other => false,
                 Received::Blocked => break,
-                Received::Ended(Ended { reason, detail }) => {
-                    self.lost(client, reason, detail);
+                Received::Ended(Ended { reason, cause }) => {
+                    self.lost(client, reason, cause);
                     return true;
                 }
             };
@@ -344,17 +346,17 @@ impl<C: Connector> Pump<C> {
         moved
     }
 
-    fn lost(&mut self, client: &Handle, reason: DisconnectReason, detail: Option<String>) {
+    fn lost(&mut self, client: &Handle, reason: DisconnectReason, cause: Option<Cause>) {
         self.drop_link();
         let now = Std::now();
         let mut turn = client.lock();
         let (session, inbox) = turn.sides();
-        inbox.note_transport_error(detail);
+        inbox.note_transport_error(cause);
         session.lost(now, reason);
     }
 }
 
-/// Hands on what a message means; whether the queue is full with it.
+/// Passes a message to the session and queues its events. Returns whether the queue is full.
 fn deliver(client: &mut Turn<'_, ClientSession>, now: Instant, text: &str) -> bool {
     let (session, inbox) = client.sides();
     let message = &mut Some(text);
@@ -362,7 +364,7 @@ fn deliver(client: &mut Turn<'_, ClientSession>, now: Instant, text: &str) -> bo
         inbox.receive(now, event);
     }
     let full = inbox.is_full();
-    // What this message caused is told before what the next one brings.
+    // Notify about this message before the next one is processed.
     let _ = client.settle(now);
     full
 }

@@ -6,16 +6,16 @@ use super::utf8::from_utf8;
 
 /// Why an endpoint closes the connection (RFC 6455 section 7.4).
 ///
-/// Any number can be held; [`is_sendable`](Self::is_sendable) tells those that may stand in a Close frame.
+/// It can hold any number. [`is_sendable`](Self::is_sendable) returns whether the number may be in a Close frame.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
     /// 1000: the purpose of the connection is fulfilled.
     pub const NORMAL: Self = Self(1000);
-    /// 1001: the server goes down, or the browser leaves the page.
+    /// 1001: the server shuts down, or the browser leaves the page.
     pub const GOING_AWAY: Self = Self(1001);
-    /// 1002: the peer broke the protocol.
+    /// 1002: the peer violated the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
     /// 1003: the peer sent a kind of data that is not accepted.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
@@ -23,26 +23,26 @@ impl CloseCode {
     pub const NO_STATUS: Self = Self(1005);
     /// 1006: the connection ended without a Close frame. Never sent.
     pub const ABNORMAL: Self = Self(1006);
-    /// 1007: the data of a message was not what its type says, such as text that is not UTF-8.
+    /// 1007: the data of a message does not match its type, such as text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
     /// 1008: a policy was violated.
     pub const POLICY_VIOLATION: Self = Self(1008);
     /// 1009: a message was too big to process.
     pub const TOO_BIG: Self = Self(1009);
-    /// 1010: the client misses an extension that the server did not negotiate.
+    /// 1010: the client requires an extension that the server did not negotiate.
     pub const MISSING_EXTENSION: Self = Self(1010);
     /// 1011: the server met an unexpected condition.
     pub const INTERNAL_ERROR: Self = Self(1011);
     /// 1012: the server restarts (IANA registry).
     pub const SERVICE_RESTART: Self = Self(1012);
-    /// 1013: the server is overloaded, try again later (IANA registry).
+    /// 1013: the server is overloaded; try again later (IANA registry).
     pub const TRY_AGAIN_LATER: Self = Self(1013);
     /// 1014: a gateway got an invalid answer from upstream (IANA registry).
     pub const BAD_GATEWAY: Self = Self(1014);
     /// 1015: the TLS handshake failed. Never sent.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
-    /// The code `code`, which may be one that must not be sent.
+    /// Creates a close code from any number, even one that must not be sent.
     #[must_use]
     pub const fn new(code: u16) -> Self {
         Self(code)
@@ -54,8 +54,8 @@ impl CloseCode {
         self.0
     }
 
-    /// Whether the code may stand in a Close frame: defined by RFC 6455 section 7.4.1 or registered at IANA for that use,
-    /// or from 3000 to 4999, which section 7.4.2 leaves to libraries and applications.
+    /// Whether the code may be in a Close frame: RFC 6455 section 7.4.1 defines it, IANA has registered it for this
+    /// use, or it is from 3000 to 4999, which section 7.4.2 leaves to libraries and applications.
     #[must_use]
     pub const fn is_sendable(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
@@ -84,13 +84,13 @@ pub struct CloseFrame<'a> {
 }
 
 impl<'a> CloseFrame<'a> {
-    /// The longest reason: what a control frame holds less the code.
+    /// The longest reason: the payload of a control frame without the code.
     pub const MAX_REASON_LEN: usize = 123;
 
     /// Reads the payload of a Close frame: `None` when it is empty.
     ///
     /// # Errors
-    /// The rule that the payload breaks.
+    /// The rule that the payload violates.
     pub fn parse(payload: &'a [u8]) -> Result<Option<Self>, InvalidClose> {
         if payload.is_empty() {
             return Ok(None);
@@ -99,7 +99,8 @@ impl<'a> CloseFrame<'a> {
         let Some((code, reason)) = payload.split_first_chunk::<2>() else {
             return Err(InvalidClose::Truncated);
         };
-        // Section 7.4.1: 1004, 1005, 1006 and 1015 must not be sent; section 7.4.2: nor any that nobody defined.
+        // Section 7.4.1: 1004, 1005, 1006 and 1015 must not be sent; section 7.4.2: undefined codes must not be sent
+        // either.
         let code = CloseCode(u16::from_be_bytes(*code));
         if !code.is_sendable() {
             return Err(InvalidClose::Code);
@@ -110,8 +111,9 @@ impl<'a> CloseFrame<'a> {
     }
 }
 
-/// A rule that the payload of a received Close frame breaks.
+/// A rule that the payload of a received Close frame violates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidClose {
     /// RFC 6455 section 5.5.1: a body of a single byte.
     #[error("the Close frame has a body of one byte")]

@@ -1,13 +1,14 @@
-//! What can go wrong: by the peer's doing, or by the caller's.
+//! The errors of the peer and of the caller.
 
 use alloc::string::String;
 
 use thiserror::Error;
 
-/// What was wrong with the head of an HTTP message, whoever sent it.
+/// An error in the head of an HTTP message, in either direction.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HeadError {
-    /// The head passed [`HandshakeLimits::max_head_bytes`](super::HandshakeLimits::max_head_bytes).
+    /// The head exceeded [`HandshakeLimits::max_head_bytes`](super::HandshakeLimits::max_head_bytes).
     #[error("the HTTP head is longer than the limit")]
     TooLong,
     /// There were more header fields than
@@ -17,7 +18,7 @@ pub enum HeadError {
     /// A line ended in a line feed without a carriage return (RFC 9112 section 2.2 allows no sender to do that).
     #[error("a line of the HTTP head ends in a bare line feed")]
     BareLineFeed,
-    /// A carriage return stood inside a line (RFC 9112 section 2.2).
+    /// A line contained a bare carriage return (RFC 9112 section 2.2).
     #[error("a line of the HTTP head contains a bare carriage return")]
     BareCarriageReturn,
     /// A header line began with white space (RFC 9112 section 5.2).
@@ -26,10 +27,10 @@ pub enum HeadError {
     /// The first line was neither a request line nor a status line (RFC 9112 sections 3 and 4).
     #[error("the first line of the HTTP head is malformed")]
     StartLine,
-    /// The HTTP version was none that can be parsed: 1.0 and 1.1 (RFC 9112 section 2.3).
+    /// The HTTP version was neither 1.0 nor 1.1 (RFC 9112 section 2.3).
     #[error("the HTTP version is not 1.0 or 1.1")]
     Version,
-    /// A header name was empty, no token, or not directly followed by a colon (RFC 9112 section 5.1).
+    /// A header name was empty, not a token, or not directly followed by a colon (RFC 9112 section 5.1).
     #[error("an HTTP header name is malformed")]
     FieldName,
     /// A header value contained a control character (RFC 9110 section 5.5).
@@ -37,21 +38,22 @@ pub enum HeadError {
     FieldValue,
 }
 
-/// What was wrong with a client's upgrade request: one variant a rule.
+/// An error in a client's upgrade request, with one variant for each rule.
 ///
-/// [`rejection`](Self::rejection) is the response it deserves.
+/// [`rejection`](Self::rejection) is the response to send.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RequestError {
     /// The head broke the grammar or a limit.
     #[error(transparent)]
     Head(#[from] HeadError),
-    /// The first bytes cannot begin an HTTP request: a TLS client on a plain port, for one.
+    /// The first bytes cannot begin an HTTP request, for example those of a TLS client on a plain port.
     #[error("the client does not speak HTTP/1.1")]
     NotHttp,
     /// The method was not `GET` (RFC 6455 section 4.2.1 item 1).
     #[error("the request method is not GET")]
     Method,
-    /// The request line passed
+    /// The request line exceeded
     /// [`HandshakeLimits::max_request_line_bytes`](super::HandshakeLimits::max_request_line_bytes).
     #[error("the request target is longer than the limit")]
     TargetTooLong,
@@ -59,7 +61,7 @@ pub enum RequestError {
     /// fragment (RFC 6455 section 4.2.1 item 1, RFC 9112 section 3.2).
     #[error("the request target is malformed")]
     Target,
-    /// The request was HTTP/1.0, which knows no upgrade (RFC 6455 section 4.2.1 item 1).
+    /// The request was HTTP/1.0, which has no upgrade (RFC 6455 section 4.2.1 item 1).
     #[error("the request is HTTP/1.0: an upgrade needs 1.1, also from every proxy on the way")]
     Http10,
     /// `Host` was missing, repeated or malformed (RFC 6455 section 4.2.1 item 2, RFC 9112 section 3.2).
@@ -68,7 +70,7 @@ pub enum RequestError {
     /// `Upgrade` or `Connection` did not ask for `websocket` (RFC 6455 section 4.2.1 items 3 and 4).
     #[error("the request asks for no upgrade to websocket")]
     NotAnUpgrade,
-    /// `Upgrade` was repeated: proxies disagree about which one counts.
+    /// `Upgrade` was repeated. Proxies disagree about which one to use.
     #[error("the Upgrade header is repeated")]
     RepeatedUpgrade,
     /// `Sec-WebSocket-Key` was missing, repeated or not 16 bytes in base64 (RFC 6455 section 4.2.1 item 5).
@@ -83,13 +85,13 @@ pub enum RequestError {
     /// `Origin` was repeated, empty or not visible ASCII (RFC 6454 sections 6.2 and 7.3).
     #[error("the Origin header is repeated or malformed")]
     Origin,
-    /// The request announced a body, which would be read as frames.
+    /// The request declared a body, which would be read as frames.
     #[error("an upgrade request must have no body")]
     Body,
-    /// `Sec-WebSocket-Protocol` was no list of tokens, or named one twice (RFC 6455 section 4.1 item 10).
+    /// `Sec-WebSocket-Protocol` was not a list of tokens, or repeated a token (RFC 6455 section 4.1 item 10).
     #[error("the Sec-WebSocket-Protocol header is malformed")]
     Subprotocols,
-    /// `Sec-WebSocket-Extensions` broke its grammar (RFC 6455 section 9.1).
+    /// `Sec-WebSocket-Extensions` did not match its grammar (RFC 6455 section 9.1).
     #[error("the Sec-WebSocket-Extensions header is malformed")]
     Extensions,
     /// The whole request did not arrive in time.
@@ -106,8 +108,9 @@ pub enum RequestError {
     ClientLeft,
 }
 
-/// Why a server's answer opened no connection although it was no plain refusal: one variant a rule.
+/// An error in a server's answer that was not a regular refusal, with one variant for each rule.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ResponseError {
     /// The head broke the grammar or a limit.
     #[error(transparent)]
@@ -130,13 +133,13 @@ pub enum ResponseError {
     /// The answer did not arrive in time.
     #[error("the server did not answer the upgrade in time")]
     TimedOut,
-    /// More than [`MAX_INTERIM_RESPONSES`](super::MAX_INTERIM_RESPONSES) preceded the answer.
+    /// More than [`MAX_INTERIM_RESPONSES`](super::MAX_INTERIM_RESPONSES) interim responses came before the answer.
     #[error("the server sends interim responses without end")]
     TooManyInterim,
-    /// The 101 came before [`transmitted`](super::ClientHandshake::transmitted) had confirmed the whole request.
+    /// The 101 arrived before [`transmitted`](super::ClientHandshake::transmitted) had confirmed the whole request.
     #[error("the server switched protocols before it had the whole request")]
     Premature,
-    /// The 101 claimed HTTP/1.0, which knows no upgrade (RFC 9110 section 7.8).
+    /// The 101 declared HTTP/1.0, which has no upgrade (RFC 9110 section 7.8).
     #[error("the server switched protocols in HTTP/1.0")]
     Http10,
     /// `Upgrade` was not exactly `websocket` (RFC 6455 section 4.1, response item 2).
@@ -145,51 +148,54 @@ pub enum ResponseError {
     /// `Connection` did not contain `Upgrade` (RFC 6455 section 4.1, response item 3).
     #[error("the Connection header of the 101 response lacks Upgrade")]
     Connection,
-    /// `Sec-WebSocket-Accept` was missing, repeated or does not belong to our key (RFC 6455 section 4.1, response
-    /// item 4).
+    /// `Sec-WebSocket-Accept` was missing, repeated or did not match our key (RFC 6455 section 4.1, response item 4).
     #[error("the Sec-WebSocket-Accept header does not answer our key")]
     Accept,
-    /// The 101 announced a body, which would be read as frames (RFC 9110 section 8.6).
+    /// The 101 declared a body, which would be read as frames (RFC 9110 section 8.6).
     #[error("the 101 response announces a body")]
     Body,
-    /// `Sec-WebSocket-Protocol` was repeated or named none that was offered (RFC 6455 section 4.1, response item 6).
+    /// `Sec-WebSocket-Protocol` was repeated or named a subprotocol that was not offered (RFC 6455 section 4.1, response
+    /// item 6).
     #[error("the server chose a subprotocol that was not offered")]
     Subprotocol,
-    /// `Sec-WebSocket-Extensions` was repeated or broke its grammar (RFC 6455 section 9.1).
+    /// `Sec-WebSocket-Extensions` was repeated or did not match its grammar (RFC 6455 section 9.1).
     #[error("the Sec-WebSocket-Extensions header of the response is malformed")]
     Extensions,
-    /// The server uses an extension that was not offered, or one twice (RFC 6455 section 4.1, response item 5).
+    /// The server uses an extension that was not offered, or uses one twice (RFC 6455 section 4.1, response item 5).
     #[error("the server uses an extension that was not offered")]
     UnofferedExtension,
     /// The answer to `permessage-deflate` broke RFC 7692.
     #[error(transparent)]
     Deflate(#[from] DeflateError),
-    /// `Content-Length` was no single decimal number (RFC 9112 section 6.3).
+    /// `Content-Length` was not a single decimal number (RFC 9112 section 6.3).
     #[error("the Content-Length header is malformed")]
     ContentLength,
 }
 
-/// Why parameters of `permessage-deflate` are not acceptable (RFC 7692 section 7.1).
+/// The reason why parameters of `permessage-deflate` are not acceptable (RFC 7692 section 7.1).
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DeflateError {
     /// A parameter that RFC 7692 does not define.
     #[error("permessage-deflate has an unknown parameter")]
     UnknownParameter,
-    /// A parameter stood twice.
+    /// A parameter was repeated.
     #[error("a parameter of permessage-deflate is repeated")]
     RepeatedParameter,
-    /// A value where none belongs, none where one belongs, or no decimal number from 8 to 15 without leading zero.
+    /// A parameter has a value but must not have one, or needs a value and has none, or its value is not a decimal number
+    /// from 8 to 15 without a leading zero.
     #[error("a parameter of permessage-deflate has an invalid value")]
     InvalidValue,
-    /// The server left out what the client had asked for, or granted more than that.
+    /// The server left out a parameter that the client required, or allowed more than the client offered.
     #[error("the server accepted permessage-deflate otherwise than it was offered")]
     NotAsOffered,
 }
 
-/// A header that the caller wants to send and that HTTP cannot carry.
+/// A header from the caller that is not valid in HTTP.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidHeader {
-    /// The name is empty or has other characters than letters, digits and ``!#$%&'*+-.^_`|~``.
+    /// The name is empty or contains characters other than letters, digits and ``!#$%&'*+-.^_`|~``.
     #[error("a header name must be an HTTP token: letters, digits and !#$%&'*+-.^_`|~ only")]
     Name,
     /// The value contains CR, LF, NUL or another control character.
@@ -206,21 +212,22 @@ impl From<InvalidHeader> for HeadError {
     }
 }
 
-/// Why a [`ClientRequest`](super::ClientRequest) cannot be sent as the caller wrote it.
+/// The reason why a [`ClientRequest`](super::ClientRequest) cannot be sent.
 ///
-/// The texts name headers but never show a value: it may be a key.
+/// The error texts contain names of headers but never a value, which may be a key.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidRequest {
-    /// The host is empty or no `host[:port]`.
+    /// The host is empty or not of the form `host[:port]`.
     #[error("the host must be a name or address with an optional port, and an IPv6 address in brackets")]
     Host,
-    /// The target does not start with `/` or has characters that a URL must encode.
+    /// The target does not start with `/` or contains characters that a URL must encode.
     #[error("the target must start with / and have only visible ASCII without #: percent-encode the rest")]
     Target,
-    /// The origin is empty or has other than visible ASCII characters.
+    /// The origin is empty or contains characters other than visible ASCII.
     #[error("the origin must be a serialized origin such as https://example.com")]
     Origin,
-    /// A subprotocol is no token.
+    /// A subprotocol is not a token.
     #[error("a subprotocol must be an HTTP token: letters, digits and !#$%&'*+-.^_`|~ only")]
     Subprotocol,
     /// A subprotocol is offered twice.
@@ -234,8 +241,9 @@ pub enum InvalidRequest {
     WindowBits,
 }
 
-/// Why a decision on an upgrade request was refused; nothing was changed by it.
+/// The reason why a decision on an upgrade request was refused. It changed nothing.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DecisionError {
     /// No request was read yet.
     #[error("no request to decide on yet: feed handle_input until it returns one")]
@@ -243,7 +251,7 @@ pub enum DecisionError {
     /// The request was already accepted or rejected.
     #[error("the request was decided already: each request takes one accept or one reject")]
     AlreadyDecided,
-    /// The client's fault, its leaving or a timeout has ended the handshake.
+    /// An error of the client, the end of its stream or a timeout has ended the handshake.
     #[error("the handshake is over: drain poll_transmit and drop the connection")]
     Over,
     /// The client did not offer this subprotocol (RFC 6455 section 4.2.2 item 5).
@@ -255,7 +263,7 @@ pub enum DecisionError {
     /// A window size is outside 8 to 15.
     #[error("a window of permessage-deflate has 8 to 15 bits")]
     WindowBits,
-    /// A rejection carries another status than 300 to 599.
+    /// The status of a rejection is not between 300 and 599.
     #[error("a rejection needs a status from 300 to 599")]
     Status,
 }

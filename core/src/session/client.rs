@@ -1,4 +1,4 @@
-//! The client's side of a session: its lifecycle, its requests, its subscriptions, and the filter of events.
+//! The client's side of a session: its lifecycle, its requests, its subscriptions, and the filtering of events.
 
 mod lifecycle;
 mod outgoing;
@@ -26,29 +26,31 @@ use crate::Instant;
 use crate::keep_alive::Liveness;
 use crate::random::Random;
 
-/// Events that wait to be polled; from here on commands are refused and no further attempt begins.
+/// The limit of events that wait to be polled. At this number, commands are refused and no further attempt begins.
 const MAX_EVENTS: usize = 256;
 
 /// One client of a MultiWA server, over any transport of text messages, with its whole lifecycle.
 ///
-/// It opens nothing and reads no clock: it says what to do and is told what happened. One client lives through many
-/// transports, one after the other.
+/// It opens no transport and reads no clock: the caller reports what happened, and performs the actions that the
+/// session returns. One client uses many transports, one after the other.
 ///
 /// - **Getters**, at any time: [`state`](Self::state), [`active`](Self::active), [`desired`](Self::desired),
 ///   [`counters`](Self::counters) and the others.
 /// - **`handle_*`**, [`connected`](Self::connected), [`redirected`](Self::redirected), [`opened`](Self::opened),
-///   [`lost`](Self::lost) and [`reading_paused`](Self::reading_paused) report what happened on the transport or that time
-///   passed.
+///   [`lost`](Self::lost) and [`reading_paused`](Self::reading_paused) report events of the transport and the passing
+///   of time.
 /// - **Commands**: [`connect`](Self::connect), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe),
-///   [`ping`](Self::ping), [`close`](Self::close). They take effect before they return; a refused one changed nothing.
-/// - **`poll_*`**: after any of the above, send what [`poll_message`](Self::poll_message) lends and confirm each with
-///   [`message_sent`](Self::message_sent), then do what [`poll_action`](Self::poll_action) says, take
-///   [`poll_event`](Self::poll_event) until it is empty, and sleep until [`poll_timeout`](Self::poll_timeout).
+///   [`ping`](Self::ping), [`close`](Self::close). They take effect before they return; a refused command changes
+///   nothing.
+/// - **`poll_*`**: after any of the above, send each message of [`poll_message`](Self::poll_message) and confirm it
+///   with [`message_sent`](Self::message_sent). Then perform the actions of [`poll_action`](Self::poll_action), take
+///   the events of [`poll_event`](Self::poll_event) until it returns `None`, and sleep until
+///   [`poll_timeout`](Self::poll_timeout).
 ///
-/// Events come in one order, which is that of the wire: no message is taken while one waits to be told.
+/// Events come in one order, the order of the wire: no message is taken while an event waits to be polled.
 ///
-/// Calls may come in any order; what makes no sense in the present state is ignored. Time never runs backwards inside: an
-/// earlier `now` counts as the latest one given.
+/// Calls may come in any order; a call that has no meaning in the present state is ignored. Time never runs backwards:
+/// a `now` before an earlier one is treated as the latest one given.
 ///
 /// ```
 /// use multiwa_ws_core::Instant;
@@ -60,7 +62,7 @@ const MAX_EVENTS: usize = 256;
 /// client.connect(now)?;
 /// assert_eq!(client.poll_action(), Some(Action::Connect { attempt: 1 }));
 ///
-/// // The transport is open, and the server greets.
+/// // The transport is open, and the server sends the connection ack.
 /// client.opened(now, Features::default());
 /// let mut hello = Some(r#"{"type":"ack","payload":{"clientId":"c"}}"#);
 /// assert_eq!(client.handle_message(now, &mut hello), Some(ClientEvent::Lifecycle(LifecycleEvent::Connecting { attempt: 1 })));
@@ -78,9 +80,9 @@ pub struct ClientSession {
     now: Instant,
     backoff: Backoff,
     last_disconnect: Option<DisconnectReason>,
-    /// When the present state ends by itself: `Connecting`, `Backoff` and `Closing` do.
+    /// The deadline of the present state. `Connecting`, `Backoff` and `Closing` have one.
     state_due: Option<Instant>,
-    /// The transport is connected, the upgrade is not done.
+    /// The transport is connected and the upgrade is not complete.
     upgrading: bool,
     /// Redirects that the present attempt has followed.
     redirects: u8,
@@ -89,13 +91,13 @@ pub struct ClientSession {
     desired: Desired,
     active: SubscriptionSet,
     requests: Requests,
-    /// Subscriptions that failed on the way to `Ready`.
+    /// Subscriptions that failed before `Ready`.
     failed: Vec<FailedSubscription>,
-    /// Profiles that this connection was not asked for: another one had the only place of a server without sets, or an
-    /// `unsubscribe` was on its way that may yet be refused.
+    /// Profiles that were not requested on this connection: a server without sets holds another profile, or an
+    /// `unsubscribe` is pending that the server may still refuse.
     held_back: VecDeque<Arc<str>>,
     features: Features,
-    /// Requests are sent once this wait is over.
+    /// Requests are sent after this wait has ended.
     connection_ack: ConnectionAck,
 
     liveness: Option<Liveness>,
@@ -104,15 +106,15 @@ pub struct ClientSession {
     rtt: Option<Duration>,
     gap_from: Option<Instant>,
 
-    /// What [`ClientSession::poll_message`] lends, and the request that it is.
+    /// The message that [`ClientSession::poll_message`] returns, and the request that it carries.
     front: Option<(Option<RequestId>, String)>,
-    /// Requests that the transport took and has not written yet, each with the position of its last byte.
+    /// Requests that the transport has accepted but not written yet, each with the position of its last byte.
     unwritten: VecDeque<(RequestId, u64)>,
     /// Bytes that this connection's transport has written.
     written: u64,
     pongs: VecDeque<String>,
     actions: Actions,
-    /// What the application was not told yet. No message is taken before it has been.
+    /// Events that the application has not polled yet. No message is taken while there are any.
     events: VecDeque<ClientEvent<'static>>,
     counters: ClientCounters,
 }
@@ -124,7 +126,7 @@ enum ConnectionAck {
     Done,
 }
 
-/// What the transport was not told yet. Each kind at most once, so nothing piles up.
+/// Actions that the transport layer has not polled yet. There is at most one of each kind, so they do not pile up.
 #[derive(Clone, Copy, Debug, Default)]
 struct Actions {
     abort: bool,
@@ -132,20 +134,20 @@ struct Actions {
     connect: Option<u32>,
 }
 
-/// What a client counted since it was built.
+/// The counters of a client since its construction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientCounters {
     /// Messages received on an open connection.
     pub received: u64,
-    /// Events handed to the application.
+    /// Events returned to the application.
     pub events: u64,
-    /// Events that no active subscription asked for; they are dropped.
+    /// Events that match no active subscription; they are dropped.
     pub filtered: u64,
-    /// Messages of an unknown type, and events without a usable address.
+    /// Messages of an unknown type, and events without a valid name and profile.
     pub unknown: u64,
-    /// Messages that are no JSON or nested too deep.
+    /// Messages that are not JSON or are nested too deeply.
     pub invalid: u64,
-    /// Answers to no request of ours; they are dropped.
+    /// Answers that match no request of this client; they are dropped.
     pub unsolicited: u64,
     /// Answers that came after the request had timed out.
     pub late: u64,
@@ -153,13 +155,14 @@ pub struct ClientCounters {
     pub stray: u64,
 }
 
-/// Why a command was refused. It has changed nothing.
+/// Why a command was refused. A refused command changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CommandError {
     /// The client was closed: build a new one.
     #[error("the client is closed: build a new one")]
     Closed,
-    /// An attempt or a connection is there already.
+    /// A connection or a connection attempt exists already.
     #[error("the client connects or is connected already")]
     AlreadyConnecting,
     /// A `ping` needs an open connection: wait until the client is ready.
@@ -168,34 +171,34 @@ pub enum CommandError {
     /// A subscription needs the name of a profile.
     #[error("name the profile to subscribe to")]
     NoProfile,
-    /// A subscription needs an event name: `*` stands for all.
+    /// A subscription needs at least one event name: `*` stands for all.
     #[error("name at least one event, or `*` for all")]
     NoEvents,
     /// The profile is not subscribed to.
     #[error("the profile is not subscribed to")]
     NotSubscribed,
-    /// The server knows no subscription sets, so a second profile would replace the first. Unsubscribe from that one
-    /// before, or let [`ClientConfig::second_profile`] displace it.
+    /// The server does not support subscription sets, so a second profile would replace the first. Unsubscribe from the
+    /// first one before, or configure [`ClientConfig::second_profile`] to displace it.
     #[error(
         "the server holds one profile a connection: unsubscribe from the other one first, or choose to displace it"
     )]
     SetsUnsupported,
-    /// A limit of [`ClientConfig::subscriptions`].
+    /// The subscription would exceed a limit of [`ClientConfig::subscriptions`].
     #[error("a subscription would have {0}")]
     Limit(SubscriptionLimit),
-    /// As many requests wait as there may be, [`ClientConfig::max_requests`] beside one for each subscription: wait for one to
-    /// end.
+    /// The maximum number of requests is open: [`ClientConfig::max_requests`] plus one for each subscription that
+    /// [`ClientConfig::subscriptions`] allows. Wait for one to end.
     #[error("too many requests have no answer: wait for one to end")]
     TooManyRequests,
-    /// Events pile up: take them from [`ClientSession::poll_event`].
+    /// Too many events wait: take them from [`ClientSession::poll_event`].
     #[error("events pile up: take them from `poll_event`")]
     Undrained,
 }
 
 /// # Getters
 impl ClientSession {
-    /// A client in [`ClientState::Idle`]. The seed feeds request identifiers and the back-off; it must differ from client
-    /// to client, or they all return at once after a restart of the server.
+    /// Creates a client in [`ClientState::Idle`]. Request identifiers and the back-off are derived from the seed. It
+    /// must differ from client to client, or all clients reconnect at the same time after a restart of the server.
     #[must_use]
     pub fn new(config: ClientConfig, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);
@@ -232,13 +235,13 @@ impl ClientSession {
         }
     }
 
-    /// Where the client stands.
+    /// The present state.
     #[must_use]
     pub const fn state(&self) -> ClientState {
         self.state
     }
 
-    /// How the last connection or attempt ended.
+    /// Why the last connection or attempt ended.
     #[must_use]
     pub const fn last_disconnect(&self) -> Option<DisconnectReason> {
         self.last_disconnect
@@ -268,19 +271,20 @@ impl ClientSession {
         self.rtt
     }
 
-    /// Since when events may be missed: a connection was lost, and its subscriptions are not active again.
+    /// The time since which events may be missed: a connection was lost, and its subscriptions are not active again
+    /// yet.
     #[must_use]
     pub const fn gap_since(&self) -> Option<Instant> {
         self.gap_from
     }
 
-    /// The subscriptions that the server acknowledged on this connection. Events are held against them.
+    /// The active subscriptions: those that the server acknowledged on this connection. Other events are dropped.
     #[must_use]
     pub const fn active(&self) -> &SubscriptionSet {
         &self.active
     }
 
-    /// The subscriptions that the application wants, which are asked for on each connection.
+    /// The desired subscriptions of the application. The client requests them on each connection.
     #[must_use]
     pub fn desired(&self) -> SubscriptionSet {
         let mut set = SubscriptionSet::default();
@@ -290,13 +294,13 @@ impl ClientSession {
         set
     }
 
-    /// What the server of this connection announced.
+    /// The features that the server announced on this connection.
     #[must_use]
     pub const fn features(&self) -> Features {
         self.features
     }
 
-    /// What was counted.
+    /// The counters.
     #[must_use]
     pub const fn counters(&self) -> &ClientCounters {
         &self.counters
@@ -305,7 +309,7 @@ impl ClientSession {
 
 /// # Commands
 impl ClientSession {
-    /// Begins an attempt now: the first one, or the next one before its time.
+    /// Starts a connection attempt now: the first one, or the next one without waiting for the back-off.
     ///
     /// # Errors
     /// [`CommandError::Closed`], [`CommandError::AlreadyConnecting`], [`CommandError::Undrained`].
@@ -319,14 +323,16 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Subscribes to events of a profile, beside the other profiles; a subscription to the same profile is replaced.
+    /// Subscribes to events of a profile, in addition to the other profiles. It replaces an earlier subscription to the
+    /// same profile.
     ///
-    /// It is desired from now on, connected or not, and asked for again on each connection, until it is refused or
-    /// unsubscribed from. The request ends within [`ClientConfig::request_timeout`]. A profile that is desired while a server
-    /// without sets holds another one is asked for once that one is gone.
+    /// The subscription is desired from now on, whether the client is connected or not: the client requests it again on
+    /// each connection, until the server refuses it or the application unsubscribes. The request ends within
+    /// [`ClientConfig::request_timeout`]. If a server without sets holds another profile, the client requests this one
+    /// after the other is removed.
     ///
     /// # Errors
-    /// [`CommandError`] says what to do instead.
+    /// [`CommandError`] describes the cause and what to do instead.
     pub fn subscribe(&mut self, now: Instant, profile: &str, events: &EventNames) -> Result<RequestId, CommandError> {
         self.advance(now);
         self.check_open()?;
@@ -340,7 +346,8 @@ impl ClientSession {
         check_name(profile, limits).map_err(CommandError::Limit)?;
         events.check(limits).map_err(CommandError::Limit)?;
         self.desired().check_room(profile, events, limits).map_err(CommandError::Limit)?;
-        // `protocol.md`, Subscriptions and filtering: without sets, a second profile is refused here, or displaces.
+        // `protocol.md`, Subscriptions and filtering: without sets, a second profile is refused here or displaces the
+        // first.
         let alone = !self.state.is_open() || self.features.subscription_sets;
         let displace = !alone && self.occupant(|_| true).is_some_and(|other| other != profile);
         if displace && self.config.second_profile == SecondProfile::Refuse {
@@ -357,7 +364,7 @@ impl ClientSession {
     /// Ends the subscription to one profile, or with `None` every subscription.
     ///
     /// # Errors
-    /// [`CommandError`] says what to do instead.
+    /// [`CommandError`] describes the cause and what to do instead.
     pub fn unsubscribe(&mut self, now: Instant, profile: Option<&str>) -> Result<RequestId, CommandError> {
         self.advance(now);
         self.check_open()?;
@@ -378,7 +385,7 @@ impl ClientSession {
     /// Sends the protocol's `ping`; its outcome carries the round-trip time.
     ///
     /// # Errors
-    /// [`CommandError`] says what to do instead.
+    /// [`CommandError`] describes the cause and what to do instead.
     pub fn ping(&mut self, now: Instant) -> Result<RequestId, CommandError> {
         self.advance(now);
         self.check_open()?;
@@ -390,8 +397,8 @@ impl ClientSession {
         Ok(id)
     }
 
-    /// Closes the client for good, with a closing handshake where a connection is open. Messages that were not sent are
-    /// dropped. A second call does nothing.
+    /// Closes the client permanently, with a closing handshake if a connection is open. Unsent messages are dropped. A
+    /// second call does nothing.
     pub fn close(&mut self, now: Instant) {
         self.advance(now);
         let was_dialing = self.state == ClientState::Connecting && self.actions.connect.is_none();
@@ -422,7 +429,7 @@ impl ClientSession {
     }
 
     fn request(&mut self, ask: Ask) -> Result<RequestId, CommandError> {
-        // What is desired is bounded by the subscriptions; what is asked for at a time, where it is sent.
+        // This bounds all open requests. `fill_front` bounds those that are sent at a time.
         let max = self.config.max_requests.saturating_add(self.config.subscriptions.max_subscriptions);
         if !self.requests.make_room(max) {
             return Err(CommandError::TooManyRequests);
@@ -432,11 +439,10 @@ impl ClientSession {
     }
 }
 
-/// # What happened
+/// # Input
 impl ClientSession {
-    /// The transport is connected and the upgrade begins: from here on
-    /// [`ClientConfig::upgrade_timeout`] holds in place of [`ClientConfig::connect_timeout`]. It begins anew when this is called
-    /// again, once the request has left.
+    /// The transport is connected and the upgrade begins: from now on [`ClientConfig::upgrade_timeout`] applies instead
+    /// of [`ClientConfig::connect_timeout`]. Call it again when the upgrade request was written: the timeout restarts.
     pub fn connected(&mut self, now: Instant) {
         self.advance(now);
         if self.state == ClientState::Connecting {
@@ -445,11 +451,11 @@ impl ClientSession {
         }
     }
 
-    /// The server answered the upgrade with a redirect: may it be followed?
+    /// The server answered the upgrade with a redirect. Returns whether the client may follow it.
     ///
-    /// If so the attempt goes on with a new transport, for which [`ClientConfig::connect_timeout`] holds, and
-    /// [`connected`](Self::connected) comes next. If not, at [`ClientConfig::max_redirects`], the answer is a refusal like any
-    /// other, for [`lost`](Self::lost).
+    /// With `true`, the attempt continues on a new transport: [`ClientConfig::connect_timeout`] applies to it, and
+    /// [`connected`](Self::connected) is the next call. With `false`, [`ClientConfig::max_redirects`] is reached:
+    /// report the answer as a refusal with [`lost`](Self::lost).
     #[must_use = "a redirect that is not followed is a refusal"]
     pub fn redirected(&mut self, now: Instant) -> bool {
         self.advance(now);
@@ -462,7 +468,7 @@ impl ClientSession {
         true
     }
 
-    /// The upgrade succeeded; `features` is what the 101 response announced.
+    /// The upgrade succeeded. `features` are those that the 101 response announced.
     pub fn opened(&mut self, now: Instant, features: Features) {
         self.advance(now);
         if !self.go(Input::Opened) {
@@ -476,7 +482,7 @@ impl ClientSession {
             liveness.paused(self.now);
         }
         self.liveness = Some(liveness);
-        // A pause that began on an earlier connection counts on this one from its start.
+        // A pause that began on an earlier connection counts from the start of this one.
         self.reading_paused = self.reading_paused.map(|_| self.now);
         self.notify(LifecycleEvent::Opened);
         match self.config.ack_timeout {
@@ -486,10 +492,10 @@ impl ClientSession {
         self.progress();
     }
 
-    /// Takes the text message that arrived out of `message`, unless there is something to tell from before, and returns the
-    /// next event. What the message means is lent from its text.
+    /// Takes a received text message out of `message`, unless an earlier event waits, and returns the next event. An
+    /// event of the message borrows from its text.
     ///
-    /// Call it until it returns `None`: then the message was taken, and all that came of it was told.
+    /// Call it until it returns `None`: then the message is processed, and all of its events have been returned.
     pub fn handle_message<'t>(&mut self, now: Instant, message: &mut Option<&'t str>) -> Option<ClientEvent<'t>> {
         self.advance(now);
         if let Some(event) = self.poll_event() {
@@ -502,8 +508,8 @@ impl ClientSession {
         }
     }
 
-    /// As [`handle_message`](Self::handle_message), for a caller that owns the buffer and lends from it later. There must be no
-    /// event to tell.
+    /// Like [`handle_message`](Self::handle_message), for a caller that owns the buffer and lends the event from it
+    /// later. No event may be waiting.
     pub(crate) fn process(&mut self, now: Instant, text: &str) -> Option<EventSpans> {
         self.handle_traffic(now);
         if !self.state.is_open() {
@@ -519,13 +525,14 @@ impl ClientSession {
                 Some(EventSpans::Invalid(error))
             }
         };
-        // The `ack` is the first message of a connection: after another one it does not come (`protocol.md`, Envelope).
+        // The connection ack is the first message of a connection. After another message, the client no longer waits
+        // for it (`protocol.md`, Envelope).
         self.end_connection_ack();
         self.progress();
         located
     }
 
-    /// A binary message arrived: the server is closed with 1003 (`protocol.md`, Transport).
+    /// A binary message arrived. The client closes the connection with 1003 (`protocol.md`, Transport).
     pub fn handle_binary(&mut self, now: Instant) {
         self.handle_traffic(now);
         if matches!(self.state, ClientState::AwaitingAck | ClientState::Ready) {
@@ -534,7 +541,7 @@ impl ClientSession {
         }
     }
 
-    /// Bytes arrived that may not be a whole message yet: the server lives.
+    /// Bytes arrived, perhaps not a whole message yet. They show that the server is alive.
     pub fn handle_traffic(&mut self, now: Instant) {
         self.advance(now);
         if self.state.is_open() {
@@ -545,10 +552,10 @@ impl ClientSession {
         }
     }
 
-    /// `len` bytes of the transport's queue were written, and `waiting` more wait to be.
+    /// `len` bytes of the transport's queue were written, and `waiting` bytes are still queued.
     ///
-    /// What waits for an answer waits from when its last byte has left: it cannot be answered before. Until then its time begins
-    /// anew with each write.
+    /// The timeout of a request counts from the time when its last byte was written, because the server cannot answer
+    /// before. Until then, each write restarts it.
     pub fn handle_progress(&mut self, now: Instant, len: usize, waiting: usize) {
         self.advance(now);
         self.written += len as u64;
@@ -570,7 +577,7 @@ impl ClientSession {
         }
     }
 
-    /// The caller stops reading: what the server sends cannot arrive, so its silence does not count.
+    /// The caller stops reading. No data of the server can arrive, so its silence is ignored.
     pub fn reading_paused(&mut self, now: Instant) {
         self.advance(now);
         self.reading_paused.get_or_insert(self.now);
@@ -579,7 +586,7 @@ impl ClientSession {
         }
     }
 
-    /// The caller reads again.
+    /// The caller resumes reading.
     pub fn reading_resumed(&mut self, now: Instant) {
         self.advance(now);
         let Some(from) = self.reading_paused.take() else { return };
@@ -593,21 +600,22 @@ impl ClientSession {
 
     /// The transport ended, or could not be opened.
     ///
-    /// A transport that was given up by [`Action::Abort`], or whose [`Action::Close`] came while the state was no longer
-    /// open, has nothing more to tell.
+    /// Do not report the end of a transport after [`Action::Abort`], or after an [`Action::Close`] that came when the
+    /// state was no longer open.
     pub fn lost(&mut self, now: Instant, reason: DisconnectReason) {
         self.advance(now);
         self.lose(reason);
     }
 
-    /// Time passed. Does nothing before [`poll_timeout`](Self::poll_timeout). Input that has arrived comes first.
+    /// Acts on the deadlines that have passed. Does nothing before [`poll_timeout`](Self::poll_timeout). First report
+    /// input that has already arrived.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
         let due = self.state_due.is_some_and(|due| due <= self.now);
         match self.state {
             ClientState::Connecting if due => self.give_up_attempt(),
             ClientState::Backoff if due && !self.is_stalled() => self.attempt_by(Input::RetryDue),
-            // The closing handshake failed, which is no loss: the application wanted the end.
+            // The closing handshake failed. The application requested the end, so the reason is not reported.
             ClientState::Closing if due => self.abort_with(DisconnectReason::Eof),
             ClientState::AwaitingAck | ClientState::Ready if self.reading_paused.is_none() => self.check_silence(),
             _ => {}
@@ -617,7 +625,7 @@ impl ClientSession {
     }
 }
 
-/// # What to do
+/// # Output
 impl ClientSession {
     /// The next message to send. It stays the same until [`message_sent`](Self::message_sent), or until its connection ends.
     #[must_use]
@@ -625,8 +633,9 @@ impl ClientSession {
         self.front.as_ref().map(|(_, text)| text.as_str())
     }
 
-    /// The transport took what [`poll_message`](Self::poll_message) lent. `waiting` bytes are to be written until its last one
-    /// has left, 0 when it has; [`handle_progress`](Self::handle_progress) reports how they leave.
+    /// The transport accepted the message of [`poll_message`](Self::poll_message). `waiting` is the number of queued
+    /// bytes up to and including its last byte, 0 when all of them were written. Report later writes with
+    /// [`handle_progress`](Self::handle_progress).
     pub fn message_sent(&mut self, waiting: usize) {
         if let Some((Some(request), _)) = self.front.take() {
             self.requests.mark_sent(request, self.now + self.config.request_timeout);
@@ -646,7 +655,7 @@ impl ClientSession {
         }
     }
 
-    /// What to do with the transport next.
+    /// The next action for the transport.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
         if mem::take(&mut self.actions.abort) {
@@ -658,8 +667,8 @@ impl ClientSession {
         self.actions.connect.take().map(|attempt| Action::Connect { attempt })
     }
 
-    /// The next event: [`handle_message`](Self::handle_message) without a message. While 256 of them wait, commands are
-    /// refused and no attempt begins.
+    /// The next event that waits, as [`handle_message`](Self::handle_message) without a message. While 256 events wait,
+    /// commands are refused and no attempt begins.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<ClientEvent<'static>> {
         self.events.pop_front()

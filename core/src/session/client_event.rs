@@ -14,70 +14,73 @@ use super::scanner::JsonError;
 use super::spans::Spans;
 use crate::Instant;
 
-/// What happened to a client: all of it, in one order, which is that of the wire.
+/// An event of a client. All events come in one order, the order of the wire.
 ///
-/// What a message means is lent from its text.
+/// An event that comes from a message borrows from the text of the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClientEvent<'t> {
-    /// What happened without a message, or because of one.
+    /// A lifecycle event of the client or its connection.
     Lifecycle(LifecycleEvent),
-    /// An event that an active subscription asked for.
+    /// An event that matches an active subscription.
     Event(Event<'t>),
-    /// The connection's `ack`: the payload has `message`, `clientId` and `timestamp`.
+    /// The connection ack: its payload has `message`, `clientId` and `timestamp`.
     Connected(Envelope<'t>),
     /// A request of the application ended.
     RequestEnded {
-        /// What its command returned.
+        /// The id that the command returned.
         id: RequestId,
-        /// What it asked for.
+        /// The kind of the request.
         kind: RequestKind,
-        /// How it ended.
+        /// The outcome of the request.
         outcome: RequestOutcome<'t>,
     },
-    /// An `error` that answers no request.
+    /// An `error` message that answers no request of this client.
     Error {
-        /// Text for a person; what is written in its place if that is no string.
+        /// Text for a person. If the server sent another JSON value in its place, this is the raw JSON.
         error: Cow<'t, str>,
-        /// A stable word for a program, if the server sends one.
+        /// A stable code for programs, if the server sends one.
         code: Option<Cow<'t, str>>,
     },
-    /// A `notification`: the payload has `id`, `type`, `title`, `body`, `createdAt` and perhaps `metadata`.
+    /// A `notification`: its payload has `id`, `type`, `title`, `body`, `createdAt` and optionally `metadata`.
     Notification(Envelope<'t>),
-    /// A message of an unknown type, or an event without a usable address.
+    /// A message of an unknown type, or an event without a valid name and profile.
     Unknown(Envelope<'t>),
-    /// The text is no JSON, or nested too deep.
+    /// The text is not JSON, or is nested too deeply.
     Invalid(JsonError),
 }
 
-/// What happened to the client and its connection, apart from what the server wrote.
+/// A change in the state of the client or its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LifecycleEvent {
-    /// An attempt begins.
+    /// A connection attempt begins.
     Connecting {
-        /// Its number since the last stable connection, from 1.
+        /// The number of the attempt, counted from 1 since the last stable connection.
         attempt: u32,
     },
-    /// The transport is open.
+    /// The transport is open and the upgrade succeeded.
     Opened,
-    /// The server sent no connection `ack` in time, or something else before it. The connection is used all the same.
+    /// The server did not send the connection ack in time, or sent another message first. The client uses the
+    /// connection anyway.
     AckMissing,
-    /// Each desired subscription was acknowledged, refused or timed out.
+    /// Each desired subscription was acknowledged, was refused or timed out.
     Ready {
         /// Desired subscriptions that are not active, in the order they failed.
         failed: Vec<FailedSubscription>,
-        /// When a connection was lost before: the time in which events may have been missed.
+        /// The period in which events may have been missed, if an earlier connection was lost.
         gap: Option<Gap>,
     },
-    /// The connection, or the attempt at one, was lost and is tried again.
+    /// The connection was lost or the attempt failed. The client will try again.
     Backoff {
-        /// How it ended.
+        /// Why the connection or the attempt ended.
         reason: DisconnectReason,
         /// When the next attempt begins.
         until: Instant,
     },
-    /// The application closed; the end of the transport is awaited.
+    /// The application closed the client. The client waits until the transport has ended.
     Closing,
-    /// Over. Comes exactly once, after everything else.
+    /// The client is closed. This is the last event, and it is reported exactly once.
     Closed(CloseCause),
 }
 
@@ -86,31 +89,31 @@ pub enum LifecycleEvent {
 pub struct FailedSubscription {
     /// The profile.
     pub profile: Arc<str>,
-    /// Why: refused or timed out.
+    /// Why it is not active: the request was refused or timed out.
     pub outcome: RequestOutcome<'static>,
 }
 
-/// A time in which events may have been missed.
+/// A period in which events may have been missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// When the last byte of the lost connection arrived.
+    /// When the last byte arrived on the lost connection.
     pub from: Instant,
     /// When the subscriptions were active again.
     pub to: Instant,
 }
 
-/// Who ended a client.
+/// Why a client ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseCause {
-    /// The application closed it.
+    /// The application closed the client.
     Application,
-    /// The last connection or attempt ended so, and no further one is made.
+    /// The last connection or attempt ended for this reason, and the client does not try again.
     Lost(DisconnectReason),
 }
 
-/// A processed message without its text: what it means, and where its members lie.
+/// A processed message without its text: its meaning and the positions of its members.
 ///
-/// It borrows nothing, so a layer above can keep it while it owns the buffer, and lend the event once it is done.
+/// It borrows nothing, so a layer above can keep it while it still changes the buffer, and lend the event afterwards.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum EventSpans {
     Event(Spans),
@@ -124,7 +127,7 @@ pub(crate) enum EventSpans {
 }
 
 impl EventSpans {
-    /// The event itself; `text` is what was processed.
+    /// Returns the event. `text` must be the text that was processed.
     pub(crate) fn lend(self, text: &str) -> ClientEvent<'_> {
         let payload = |spans: Spans| spans.payload.map_or("", |value| value.raw(text));
         match self {

@@ -1,4 +1,4 @@
-//! What the application wants to be subscribed to, apart from what the server acknowledged.
+//! The desired subscriptions of the application, separate from the active ones that the server acknowledged.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -22,7 +22,7 @@ impl Subscription {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    /// With `displace`, every other profile goes.
+    /// With `displace`, every other profile is removed.
     Subscribe {
         subscription: Subscription,
         displace: bool,
@@ -32,10 +32,12 @@ pub(crate) enum Change {
     },
 }
 
-/// The desired subscriptions in the order they were asked for, which is the order they are asked for again.
+/// The desired subscriptions, in the order in which they were first requested. A new connection requests them in the
+/// same order.
 ///
-/// A change counts from its command on. Should the server refuse it, it never was: "one that is refused changes nothing"
-/// (`protocol.md`, Subscriptions and filtering). So changes whose request has not ended are kept beside what they change.
+/// A change takes effect with its command. If the server refuses it, it is undone: "one that is refused changes
+/// nothing" (`protocol.md`, Subscriptions and filtering). For this reason, changes whose request has not ended are kept
+/// separate.
 #[derive(Debug, Default)]
 pub(crate) struct Desired {
     settled: Vec<Subscription>,
@@ -53,7 +55,7 @@ impl Desired {
         self.changes.push_back((request, change, Progress::Open));
     }
 
-    /// The request ended in another way than by a refusal: the change stays.
+    /// The request ended without a refusal: the change stays.
     pub(crate) fn settle(&mut self, request: RequestId) {
         for (id, _, progress) in &mut self.changes {
             if *id == request {
@@ -67,14 +69,14 @@ impl Desired {
         }
     }
 
-    /// The request was refused: the change never was.
+    /// The request was refused: the change is undone.
     pub(crate) fn withdraw(&mut self, request: RequestId) {
         self.changes.retain(|(id, _, _)| *id != request);
-        // What waited behind it may be settled already.
+        // Changes behind it may be settled already.
         self.settle(request);
     }
 
-    /// It turned out that the server replaces the whole set with this one.
+    /// The server replaces the whole set with this subscription, because it does not support sets.
     pub(crate) fn displace(&mut self, request: RequestId) {
         for (id, change, _) in &mut self.changes {
             if let Change::Subscribe { displace, .. } = change
@@ -85,18 +87,18 @@ impl Desired {
         }
     }
 
-    /// Drops all settled wishes but the last, and hands them out.
+    /// Removes all settled subscriptions except the last, and returns them.
     pub(crate) fn keep_last(&mut self) -> Vec<Subscription> {
         let last = self.settled.len().saturating_sub(1);
         self.settled.drain(..last).collect()
     }
 
-    /// The wishes without the changes whose requests are under way.
+    /// The desired subscriptions without the changes that are not settled.
     pub(crate) fn settled(&self) -> &[Subscription] {
         &self.settled
     }
 
-    /// The wishes with every change.
+    /// The desired subscriptions with all changes.
     pub(crate) fn current(&self) -> Vec<Subscription> {
         let mut subscriptions = self.settled.clone();
         for (_, change, _) in &self.changes {
@@ -118,7 +120,7 @@ fn apply(subscriptions: &mut Vec<Subscription>, change: &Change) {
             }
         }
         Change::Unsubscribe { profile: Some(profile) } => {
-            subscriptions.retain(|subscription| subscription.profile != *profile)
+            subscriptions.retain(|subscription| subscription.profile != *profile);
         }
         Change::Unsubscribe { profile: None } => subscriptions.clear(),
     }

@@ -1,4 +1,4 @@
-//! Events, with typed views beside their raw JSON (`protocol.md`, Events).
+//! Events: their raw JSON and typed views of it (`protocol.md`, Events).
 
 use alloc::borrow::Cow;
 
@@ -9,8 +9,8 @@ use super::spans::Spans;
 
 /// One event as it was received.
 ///
-/// The raw JSON is always there; [`Event::view`] reads the events that the protocol knows into types. An event without a
-/// profile concerns every profile.
+/// The raw JSON is always available. [`Event::view`] converts the events that the protocol defines into types. An event
+/// without a profile concerns every profile.
 ///
 /// ```
 /// use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, EventView, Envelope};
@@ -42,7 +42,7 @@ impl<'t> Event<'t> {
         self.string(self.spans.profile_id)
     }
 
-    /// The data as it was written; `None` when the event has none.
+    /// The data as raw JSON; `None` when the event has none.
     #[must_use]
     pub fn data(&self) -> Option<&str> {
         self.spans.data.map(|value| value.raw(&self.text))
@@ -54,23 +54,23 @@ impl<'t> Event<'t> {
         self.data().map(RawJson::from_scanned)
     }
 
-    /// When the event happened, RFC 3339; `None` when the event does not say it in a string: see
-    /// [`raw_timestamp`](Self::raw_timestamp).
+    /// When the event happened, as RFC 3339. `None` when the event has no timestamp, or has one that is not a string:
+    /// see [`raw_timestamp`](Self::raw_timestamp).
     #[must_use]
     pub fn timestamp(&self) -> Option<Cow<'_, str>> {
         self.string(self.spans.timestamp)
     }
 
-    /// The timestamp as it was written, whatever it is; `None` when the event has none.
+    /// The timestamp as raw JSON of any type; `None` when the event has none.
     #[must_use]
     pub fn raw_timestamp(&self) -> Option<&str> {
         self.spans.timestamp.map(|value| value.raw(&self.text))
     }
 
-    /// The data read as what the name of the event promises.
+    /// The data, converted to the type that belongs to the name of the event.
     ///
     /// # Errors
-    /// Which member is missing or of the wrong type. The raw data is there all the same.
+    /// [`MemberError`] names the member that is missing or has the wrong type. The raw data stays available.
     pub fn view(&self) -> Result<EventView<'_>, MemberError> {
         let data = Data(self.data().unwrap_or("null"));
         Ok(match &*self.name() {
@@ -96,32 +96,32 @@ impl<'t> Event<'t> {
         })
     }
 
-    /// The whole message as it was received, with every member that the protocol does not know: sent on, it is the same
-    /// event.
+    /// The whole message as it was received, including members that the protocol does not define. To forward the event,
+    /// send this text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The same event as a message, for members of its payload that the protocol does not know.
+    /// The same event as a message, to read members of its payload that the protocol does not define.
     #[must_use]
     pub fn as_message(&self) -> Envelope<'_> {
         Envelope::lend(&self.text, self.spans)
     }
 
-    /// Where its members lie in its text.
+    /// The positions of the members in the text.
     #[must_use]
     pub const fn spans(&self) -> Spans {
         self.spans
     }
 
-    /// The same event, owning its text.
+    /// The same event with an owned text.
     #[must_use]
     pub fn into_owned(self) -> Event<'static> {
         Event { text: Cow::Owned(self.text.into_owned()), spans: self.spans }
     }
 
-    /// The caller has asked [`Spans::is_event`].
+    /// The caller has checked [`Spans::is_event`].
     pub(crate) const fn lend(text: Cow<'t, str>, spans: Spans) -> Self {
         Self { text, spans }
     }
@@ -131,8 +131,9 @@ impl<'t> Event<'t> {
     }
 }
 
-/// The data of an event, typed by its name.
+/// The data of an event, as the type that belongs to its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EventView<'e> {
     /// `message.received`
     MessageReceived(MessageReceived<'e>),
@@ -142,77 +143,78 @@ pub enum EventView<'e> {
     QrUpdated(QrUpdated<'e>),
     /// `message.ack`
     MessageAck(MessageAck<'e>),
-    /// A name that the protocol does not know: the list grows.
+    /// A name that the protocol does not define. The list of names can grow.
     Other,
 }
 
-/// `message.received`: a message came in.
+/// `message.received`: a message was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageReceived<'e> {
-    /// `id`: the message.
+    /// `id`: the id of the message.
     pub id: Cow<'e, str>,
     /// `from`: the address of the sender.
     pub from: Cow<'e, str>,
-    /// `body`: the text, which may hold anything a person or a program can type, control characters included.
+    /// `body`: the text. It may contain any characters, including control characters.
     pub body: Cow<'e, str>,
-    /// `type`: such as `chat`.
+    /// `type`: the type of the message, such as `chat`.
     pub kind: Cow<'e, str>,
-    /// `timestamp`: RFC 3339.
+    /// `timestamp`: the time of the message, as RFC 3339.
     pub timestamp: Cow<'e, str>,
-    /// `hasMedia`: a picture or a file belongs to the message.
+    /// `hasMedia`: whether a picture or a file belongs to the message.
     pub has_media: bool,
 }
 
 /// `session.status`: the connection of a profile changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionStatus<'e> {
-    /// `status`: such as `connected`.
+    /// `status`: the new status, such as `connected`.
     pub status: Cow<'e, str>,
     /// `phone`: the number of the profile, when it is known.
     pub phone: Option<Cow<'e, str>>,
 }
 
-/// `qr.updated`: a QR code to link a device with.
+/// `qr.updated`: a new QR code to link a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QrUpdated<'e> {
     /// `qr`: the content of the code.
     pub qr: Cow<'e, str>,
 }
 
-/// `message.ack`: how far a sent message came.
+/// `message.ack`: the delivery status of a sent message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageAck<'e> {
-    /// `messageId`: the message.
+    /// `messageId`: the id of the message.
     pub message_id: Cow<'e, str>,
     /// `status`: `sent`, `delivered`, `read` or `unknown`.
     pub status: Cow<'e, str>,
-    /// `ack`: 1, 2 or 3 for the first three, or another number.
+    /// `ack`: 1 for `sent`, 2 for `delivered`, 3 for `read`, or another number.
     pub ack: i64,
 }
 
-/// What is wrong with a member of an event's data.
+/// An error in the data of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MemberError {
-    /// The member is not there.
+    /// The member is missing.
     #[error("the data has no `{member}`")]
     Missing {
         /// The name of the member.
         member: &'static str,
     },
-    /// The member is there and is something else than expected.
-    #[error("`{member}` in the data is no {expected}")]
+    /// The member has another type than expected.
+    #[error("`{member}` in the data is not of type {expected}")]
     WrongType {
         /// The name of the member.
         member: &'static str,
-        /// What it should be.
+        /// The expected type.
         expected: &'static str,
     },
-    /// The data is missing or no object.
-    #[error("the data is no object")]
+    /// The data is missing or is not an object.
+    #[error("the data is not an object")]
     NoObject,
 }
 
-/// Members by name, out of text that was checked before.
+/// Looks up members by name in JSON text that was checked before.
 struct Data<'e>(&'e str);
 
 impl<'e> Data<'e> {
@@ -283,7 +285,7 @@ mod tests {
         for (name, data, error) in cases {
             let event = event(name, data);
             assert_eq!(event.view(), Err(error), "{name} {data}");
-            // The event itself is whole.
+            // The event itself stays usable.
             assert_eq!(event.data(), Some(data));
         }
         let text = r#"{"type":"event","payload":{"event":"qr.updated"}}"#;

@@ -1,4 +1,4 @@
-//! JSON that goes in and out as text: values that were checked, and objects that are written.
+//! JSON as text: checked values, and a writer for objects.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -9,16 +9,18 @@ use serde::ser::Serialize;
 
 use super::scanner::{JsonError, Scanner, skip_plain};
 
-/// Nesting of a message by default (`protocol.md`, Limits of the server by default).
+/// The default limit of nesting in a message (`protocol.md`, Limits of the server by default).
 pub const DEFAULT_MAX_DEPTH: u8 = 64;
 
-/// How far below the root of a message the data of an event stands: inside the payload, which is inside the envelope.
+/// How many levels the data of an event is below the root of a message: it is inside the payload, which is inside the
+/// envelope.
 const LEVELS_ABOVE_DATA: u8 = 2;
 
-/// One JSON value, checked and kept as the text it was written as.
+/// One JSON value, checked and kept as its original text.
 ///
-/// Built by [`RawJson::parse`] or [`RawJson::from_serialize`], so that whatever is spliced into a message is JSON. It may be nested
-/// two levels less than a message by default, because an event puts it two levels down.
+/// It is built by [`RawJson::parse`] or [`RawJson::from_serialize`], so that only valid JSON is inserted into a
+/// message. Its limit of nesting is two levels below that of a message by default, because an event puts it two levels
+/// down.
 ///
 /// ```
 /// use multiwa_ws_core::session::RawJson;
@@ -31,11 +33,42 @@ const LEVELS_ABOVE_DATA: u8 = 2;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawJson<'t>(Cow<'t, str>);
 
+/// A value that can be the data of an event: anything that implements [`Serialize`], or a [`RawJson`], which is used
+/// unchanged.
+///
+/// ```
+/// use multiwa_ws_core::session::{RawJson, ToJson};
+/// use std::collections::BTreeMap;
+///
+/// assert_eq!(BTreeMap::from([("status", "connected")]).to_json()?.as_str(), r#"{"status":"connected"}"#);
+/// assert_eq!(RawJson::parse("[1, 2]")?.to_json()?.as_str(), "[1, 2]");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait ToJson {
+    /// The value as JSON.
+    ///
+    /// # Errors
+    /// Those of [`RawJson::from_serialize`].
+    fn to_json(&self) -> Result<RawJson<'_>, serde_json::Error>;
+}
+
+impl<T: Serialize + ?Sized> ToJson for T {
+    fn to_json(&self) -> Result<RawJson<'_>, serde_json::Error> {
+        RawJson::from_serialize(self)
+    }
+}
+
+impl ToJson for RawJson<'_> {
+    fn to_json(&self) -> Result<RawJson<'_>, serde_json::Error> {
+        Ok(RawJson(Cow::Borrowed(&self.0)))
+    }
+}
+
 impl<'t> RawJson<'t> {
     /// Checks `text` and keeps it without the white space around it.
     ///
     /// # Errors
-    /// When `text` is not exactly one JSON value, or too deep.
+    /// When `text` is not exactly one JSON value, or is nested too deeply.
     pub fn parse(text: &'t str) -> Result<Self, JsonError> {
         let mut scanner = Scanner::new(text, DEFAULT_MAX_DEPTH - LEVELS_ABOVE_DATA);
         let value = scanner.value()?;
@@ -46,20 +79,21 @@ impl<'t> RawJson<'t> {
     /// Serializes `value`.
     ///
     /// # Errors
-    /// What `value` itself refuses, for example a map whose keys are no strings; or it is too deep.
-    pub fn from_serialize(value: &impl Serialize) -> Result<RawJson<'static>, serde_json::Error> {
+    /// When `value` cannot be serialized, for example a map whose keys are not strings, or when it is nested too
+    /// deeply.
+    pub fn from_serialize(value: &(impl Serialize + ?Sized)) -> Result<RawJson<'static>, serde_json::Error> {
         let text = serde_json::to_string(value)?;
         RawJson::parse(&text).map_err(serde::ser::Error::custom)?;
         Ok(RawJson(Cow::Owned(text)))
     }
 
-    /// The value as it was written.
+    /// The value as its original text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The value read into a type of the application.
+    /// Deserializes the value into a type of the application.
     ///
     /// # Errors
     /// When the value does not fit that type.
@@ -67,13 +101,13 @@ impl<'t> RawJson<'t> {
         serde_json::from_str(&self.0)
     }
 
-    /// The same value, owning its text.
+    /// The same value with an owned text.
     #[must_use]
     pub fn into_owned(self) -> RawJson<'static> {
         RawJson(Cow::Owned(self.0.into_owned()))
     }
 
-    /// A slice that a [`Scanner`] handed out.
+    /// Wraps a slice that a [`Scanner`] returned.
     pub(crate) const fn from_scanned(raw: &'t str) -> Self {
         Self(Cow::Borrowed(raw))
     }
@@ -102,9 +136,10 @@ impl<'o> ObjectWriter<'o> {
         push_string(self.key(name), content);
     }
 
-    /// A member whose value is JSON already.
+    /// Writes a member whose value is already JSON.
     pub(crate) fn raw(&mut self, name: &str, json: &str) {
-        /// What follows a long value is short: with room for it the text is not moved once more, to twice the room.
+        /// The text after a long value is short. Reserving room for it avoids one more reallocation, to twice the
+        /// capacity.
         const AFTER: usize = 128;
 
         let out = self.key(name);

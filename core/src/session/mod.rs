@@ -1,9 +1,10 @@
-//! Layer 3: the MultiWA session, both roles, over any transport of text messages.
+//! Layer 3: the MultiWA session for both roles, over any transport of text messages.
 //!
-//! A [`ClientSession`] and a [`ServerSession`] know the protocol's messages, requests and subscriptions, and the client's
-//! whole lifecycle. They know no frames and no sockets: they are handed the text of each message, and say what to send.
+//! A [`ClientSession`] and a [`ServerSession`] implement the messages, requests and subscriptions of the protocol, and
+//! the whole lifecycle of the client. They do not handle frames or sockets: the caller passes in the text of each
+//! received message and sends the messages that they return.
 //!
-//! [`Envelope`], [`Event`], [`SubscriptionSet`] and the `encode_*` functions serve whoever needs only a part.
+//! [`Envelope`], [`Event`], [`SubscriptionSet`] and the `encode_*` functions can also be used on their own.
 
 mod action;
 mod client;
@@ -33,7 +34,7 @@ pub use disconnect::DisconnectReason;
 pub use envelope::{Envelope, encode_event, encode_message};
 pub use event::{Event, EventView, MemberError, MessageAck, MessageReceived, QrUpdated, SessionStatus};
 pub use features::Features;
-pub use json::{DEFAULT_MAX_DEPTH, RawJson};
+pub use json::{DEFAULT_MAX_DEPTH, RawJson, ToJson};
 pub use outcome::{Refusal, RequestOutcome};
 pub use request::{RequestId, RequestKind};
 pub use scanner::JsonError;

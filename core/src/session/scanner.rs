@@ -1,8 +1,8 @@
-//! The scanner: one pass over JSON that checks the grammar and the depth and notes where members lie.
+//! The scanner: one pass over JSON that checks the grammar and the depth, and records the positions of members.
 //!
-//! It accepts what `serde_json` accepts as a raw value, and besides holds a limit on nesting, which raw values have not. It
-//! copies and allocates nothing: what it hands out are positions in the text, free of any lifetime, so that a decision about
-//! a message can outlive the borrow of the buffer the message lies in.
+//! It accepts the text that `serde_json` accepts as a raw value. In addition, it enforces a limit on nesting, which raw
+//! values do not have. It copies and allocates nothing, except for keys with escapes. It returns positions in the text,
+//! without a lifetime, so that the result for a message can outlive the borrow of the buffer that holds the message.
 
 mod token;
 
@@ -18,41 +18,42 @@ use token::{Marks, Spelling, Unexpected};
 /// The deepest nesting that any configuration can allow: one bit of a `u128` stands for each level.
 pub(crate) const DEPTH_CEILING: u8 = 128;
 
-/// Where a text stopped being acceptable JSON.
+/// Why and where a text was refused.
 ///
 /// Positions count bytes from the start of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum JsonError {
     /// The text breaks the grammar of RFC 8259.
     #[error("not JSON at byte {at}")]
     Invalid {
-        /// The first byte that fits no continuation, or the start of a word that is neither `true`, `false` nor `null`.
+        /// The first byte that cannot continue the text, or the start of a word that is not `true`, `false` or `null`.
         at: u32,
     },
     /// Arrays and objects are nested deeper than allowed.
     #[error("nested deeper than {limit} levels at byte {at}")]
     TooDeep {
-        /// The bracket that opened one level too many.
+        /// The position of the bracket that opens one level too many.
         at: u32,
         /// The deepest level allowed.
         limit: u8,
     },
 }
 
-/// What a value is, as far as its first bytes tell.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Null,
     Bool,
     Number,
-    /// A string without escapes: its content lies in the text as it is.
+    /// A string without escapes: its content can be borrowed from the text.
     PlainString,
     EscapedString,
     Array,
     Object,
 }
 
-/// Where a value lies in the text and what it is. It knows no lifetime: each use names the text again.
+/// The position and the type of a value. It has no lifetime: each use takes the text as an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Value {
     start: u32,
@@ -65,13 +66,13 @@ impl Value {
         self.kind
     }
 
-    /// The value as it was written.
+    /// The raw text of the value.
     pub(crate) fn raw(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
-    /// The content of a string; `None` for other values, and for a string that holds half a surrogate pair: that is no
-    /// Unicode text (RFC 8259 section 8.2), so it can name nothing.
+    /// The content of a string; `None` for other values, and for a string that has half a surrogate pair: it is not
+    /// Unicode text (RFC 8259 section 8.2), so it cannot be a name.
     #[inline]
     pub(crate) fn string(self, text: &str) -> Option<Cow<'_, str>> {
         match self.kind {
@@ -81,7 +82,7 @@ impl Value {
         }
     }
 
-    /// Whether this is a string with exactly this content, told without an allocation unless it holds escapes.
+    /// Whether this is a string with exactly this content. It allocates only if the string has escapes.
     #[inline]
     pub(crate) fn is(self, text: &str, content: &str) -> bool {
         match self.kind {
@@ -91,7 +92,7 @@ impl Value {
         }
     }
 
-    /// Where the content of a string lies, between its quotes.
+    /// The range of the content of a string, between its quotes.
     const fn content(self) -> Range<usize> {
         self.start as usize + 1..self.end as usize - 1
     }
@@ -102,19 +103,21 @@ fn unescaped(quoted: &str) -> Option<String> {
     serde_json::from_str(quoted).ok()
 }
 
-/// A cursor over JSON text: the caller pulls keys and values, everything in between is checked.
+/// A cursor over JSON text. The caller reads keys and values, and the scanner checks everything in between.
 ///
-/// Nothing recurses, so depth costs no stack. What is not inlined takes and returns plain values, so that the cursor itself
-/// lives in registers; the rest is told to be inlined always, since one call in between would put the cursor into memory.
+/// There is no recursion, so nesting uses no stack. Functions that are not inlined take and return plain values, so
+/// that the cursor itself stays in registers. The other functions are always inlined, because one call of them would
+/// move the cursor to memory.
 #[derive(Debug)]
 pub(crate) struct Scanner<'t> {
     text: &'t str,
-    /// What was not read yet.
+    /// The unread text.
     rest: &'t [u8],
     marks: Marks<'t>,
     depth: u8,
     max_depth: u8,
-    /// A value was completed in the container that the caller entered, so a comma or its end must follow.
+    /// A value was completed in the container that the caller entered, so a comma or the end of the container must
+    /// follow.
     after_value: bool,
 }
 
@@ -125,25 +128,25 @@ impl<'t> Scanner<'t> {
         Self { text, rest, marks: Marks::of(rest), depth: 0, max_depth, after_value: false }
     }
 
-    /// A scanner for text that was checked before, as deep as that may be.
+    /// A scanner for text that was checked before, with the highest possible limit of nesting.
     pub(crate) fn again(text: &'t str) -> Self {
         Self::new(text, DEPTH_CEILING)
     }
 
-    /// Enters the object that comes next; `false`, and nothing is consumed, when something else does.
+    /// Enters the next value if it is an object. Otherwise returns `false` and consumes nothing.
     #[inline]
     pub(crate) fn enter_object(&mut self) -> Result<bool, JsonError> {
         self.enter_if(b'{')
     }
 
-    /// Enters the array that comes next; `false`, and nothing is consumed, when something else does.
+    /// Enters the next value if it is an array. Otherwise returns `false` and consumes nothing.
     pub(crate) fn enter_array(&mut self) -> Result<bool, JsonError> {
         self.enter_if(b'[')
     }
 
-    /// The next key of the object that was entered, as `name` reads it, its value being next; `None` once the object ended.
+    /// The next key of the entered object, converted by `name`. Its value comes next. `None` when the object has ended.
     ///
-    /// A key that holds half a surrogate pair comes as it was written: it equals no name, since it holds a backslash.
+    /// A key that has half a surrogate pair is passed as raw text. It equals no name, because it has a backslash.
     #[inline(always)]
     pub(crate) fn next_key<N>(&mut self, name: impl FnOnce(&[u8]) -> N) -> Result<Option<N>, JsonError> {
         let rest = match self.rest {
@@ -169,7 +172,7 @@ impl<'t> Scanner<'t> {
         }))
     }
 
-    /// Whether the array that was entered has a further element, which is next; `false` once the array ended.
+    /// Whether the entered array has a further element, which comes next. `false` when the array has ended.
     pub(crate) fn next_element(&mut self) -> Result<bool, JsonError> {
         self.skip_space();
         if let [b']', behind @ ..] = self.rest {
@@ -186,7 +189,7 @@ impl<'t> Scanner<'t> {
         Ok(true)
     }
 
-    /// The value that comes next, whole.
+    /// Reads the next value completely.
     #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<Value, JsonError> {
         self.skip_space();
@@ -228,7 +231,7 @@ impl<'t> Scanner<'t> {
         Value { start: position, end: self.at(), kind: Kind::Object }
     }
 
-    /// Nothing but white space may follow. A text that positions of 32 bits cannot span is refused here.
+    /// Checks that only white space follows. Refuses a text that is too long for positions of 32 bits.
     #[inline]
     pub(crate) fn finish(&mut self) -> Result<(), JsonError> {
         self.skip_space();
@@ -272,12 +275,12 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// Checks the container that begins here, `depth` levels down, and goes behind it.
+/// Checks the container at the start of `rest`, which is `depth` levels down, and returns the text after it.
 #[inline(never)]
 fn skip_container<'t>(text: &'t str, mut rest: &'t [u8], depth: u8, max_depth: u8) -> Result<&'t [u8], JsonError> {
     let outside = depth;
     let mut depth = depth;
-    // The containers that stand open, the innermost in the lowest bit: 1 is an object, 0 an array.
+    // The open containers, the innermost in the lowest bit: 1 is an object, 0 an array.
     let mut objects = 0_u128;
     let mut marks = Marks::of(text.as_bytes());
     let unexpected = |unexpected: Unexpected| invalid(text, unexpected);
@@ -328,7 +331,7 @@ const fn end_of(objects: u128) -> u8 {
     if objects & 1 == 1 { b'}' } else { b']' }
 }
 
-/// The depth behind the bracket that is next.
+/// The depth after the next bracket.
 #[inline]
 fn deeper(text: &str, rest: &[u8], depth: u8, max_depth: u8) -> Result<u8, JsonError> {
     if depth == max_depth {
@@ -349,7 +352,7 @@ fn bare(rest: &[u8]) -> Result<(&[u8], Kind), Unexpected> {
     Ok((rest, kind))
 }
 
-/// A key whose content holds escapes.
+/// Decodes a key that has escapes.
 #[cold]
 fn unescaped_key(content: &[u8]) -> Vec<u8> {
     let quoted = core::str::from_utf8(content).ok().map(|content| format!("\"{content}\""));
@@ -361,7 +364,8 @@ fn invalid(text: &str, unexpected: Unexpected) -> JsonError {
     JsonError::Invalid { at: position(text, unexpected.left) }
 }
 
-/// Where `left` bytes are left of a text. Positions beyond 4 GiB are out of reach: [`Scanner::finish`] refuses such a text.
+/// The position at which `left` bytes of the text remain. Positions beyond 4 GiB are not used: [`Scanner::finish`]
+/// refuses such a text.
 #[inline]
 fn position(text: &str, left: usize) -> u32 {
     u32::try_from(text.len() - left).unwrap_or(u32::MAX)
@@ -485,7 +489,7 @@ mod tests {
             let value = scan(&quoted, 1).unwrap();
             let decoded = value.string(&quoted);
             prop_assert_eq!(decoded.as_deref(), Some(content.as_str()));
-            // Cut anywhere, both refuse.
+            // Both refuse a string that is cut at any byte.
             let cut = quoted.get(..cut.min(quoted.len() - 1)).unwrap_or("");
             prop_assert_eq!(scan(cut, 1).is_ok(), serde_json::from_str::<&RawValue>(cut).is_ok());
         }
@@ -521,9 +525,9 @@ mod tests {
             let error = JsonError::TooDeep { at: u32::from(limit), limit };
             assert_eq!(scan(&nested(usize::from(limit) + 1), limit), Err(error));
         }
-        // No stack is at stake, however deep the text.
+        // Nesting of any depth uses no stack.
         assert!(matches!(scan(&"{\"a\":".repeat(1 << 20), 255), Err(JsonError::TooDeep { limit: DEPTH_CEILING, .. })));
-        // Siblings do not add up.
+        // Siblings do not add to the depth.
         assert!(scan("[[],[],[[]]]", 3).is_ok());
     }
 
@@ -551,7 +555,7 @@ mod tests {
             for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
                 for offset in 0..200 {
                     let mut bytes = [plain; 200];
-                    // A second one behind it is not taken for the first.
+                    // A second special byte after it is not taken for the first.
                     bytes[offset..(offset + 2).min(200)].fill(special);
                     assert_eq!(skip_plain(&bytes).len(), bytes.len() - offset, "{special} among {plain}");
                     assert!(skip_plain(&bytes[..offset]).is_empty());

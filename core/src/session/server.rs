@@ -21,16 +21,16 @@ use crate::{Instant, WallClock};
 
 /// One connection of a MultiWA server, over any transport of text messages.
 ///
-/// The first message it wants sent is the connection's `ack`. It waits for nothing, so it has no timeouts: the keep-alive of
-/// a server is that of its transport (`protocol.md`, Keep-alive).
+/// The first message it sends is the connection ack. It has no timeouts, because it never waits for the client: the
+/// transport has the keep-alive of a server (`protocol.md`, Keep-alive).
 ///
 /// - **Getters**: [`subscriptions`](Self::subscriptions), [`matches`](Self::matches), [`counters`](Self::counters) and the
 ///   others.
 /// - **`handle_*`**: [`handle_message`](Self::handle_message), [`handle_binary`](Self::handle_binary).
 /// - **Commands**, only under [`SubscribePolicy::Ask`]: [`accept`](Self::accept), [`refuse`](Self::refuse).
-/// - **`poll_*`**: after any of the above, send what [`poll_message`](Self::poll_message) lends, confirm each with
-///   [`message_sent`](Self::message_sent), then do what [`poll_action`](Self::poll_action) says. Replies go before any event
-///   that is published later, so that nothing arrives before the `ack` of its subscription.
+/// - **`poll_*`**: after any of the above, send each message of [`poll_message`](Self::poll_message) and confirm it
+///   with [`message_sent`](Self::message_sent). Then perform the action of [`poll_action`](Self::poll_action). Send the
+///   replies before any event that is published later, so that no event arrives before the `ack` of its subscription.
 ///
 /// ```
 /// use multiwa_ws_core::session::{ServerConfig, ServerSession};
@@ -58,18 +58,19 @@ pub struct ServerSession {
     undecided: BTreeMap<Ticket, Undecided>,
     next_ticket: u64,
     refused_in_a_row: u32,
-    /// When a client that kept exactly to its rate would have sent the next message.
+    /// When the next message of a client that sends exactly at its rate is due.
     rate_due: Instant,
     replies: VecDeque<String>,
-    /// Bytes of the replies and of the requests that are not decided on.
+    /// Bytes of the replies and of the undecided requests.
     queued_bytes: usize,
     close: Option<(u16, &'static str)>,
     closed: bool,
     counters: ServerCounters,
 }
 
-/// What one message of the client did.
+/// The effect of one message of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ServerEvent {
     /// A subscription was made; its `ack` is queued.
     Subscribed {
@@ -77,18 +78,18 @@ pub enum ServerEvent {
         profile: Arc<str>,
         /// The event names.
         events: EventNames,
-        /// What became of the other subscriptions.
+        /// Whether the other subscriptions were removed.
         mode: SubscribeMode,
     },
-    /// A subscription is asked for: decide by [`ServerSession::accept`] or [`ServerSession::refuse`].
+    /// The client requests a subscription: decide with [`ServerSession::accept`] or [`ServerSession::refuse`].
     SubscribeRequested {
-        /// Names the request in the decision.
+        /// Identifies the request in the decision.
         ticket: Ticket,
         /// The profile.
         profile: Arc<str>,
         /// The event names.
         events: EventNames,
-        /// What will become of the other subscriptions.
+        /// Whether the other subscriptions will be removed.
         mode: SubscribeMode,
     },
     /// The subscription to one profile, or with `None` every subscription, was removed; the `ack` is queued.
@@ -100,15 +101,15 @@ pub enum ServerEvent {
     Pinged,
     /// The message was answered with an `error`; nothing changed.
     Refused {
-        /// Its code.
+        /// The code of the error.
         code: ErrorCode,
     },
 }
 
-/// What a `subscribe` does to the subscriptions of other profiles.
+/// The effect of a `subscribe` on the subscriptions of other profiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscribeMode {
-    /// They go.
+    /// They are removed.
     Replace,
     /// They stay: `"mode": "add"`.
     Add,
@@ -116,6 +117,7 @@ pub enum SubscribeMode {
 
 /// The `code` of an `error` (`protocol.md`, Errors a server sends).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ErrorCode {
     /// `unknown_type`
     UnknownType,
@@ -131,10 +133,11 @@ pub enum ErrorCode {
     NotAllowed,
 }
 
-/// Names a `subscribe` that the application decides on. No two of one connection are equal.
+/// Identifies a `subscribe` that the application decides on. It is unique within its connection.
 ///
-/// The ticket is void once it was decided on, or once a later request took effect that overrides it: an `unsubscribe` of the
-/// profile or of everything, a subscription to the same profile, or one that replaces the whole set.
+/// A ticket becomes invalid when the application has decided, or when a later request that overrides it takes effect:
+/// an `unsubscribe` of the profile or of everything, a subscription to the same profile, or one that replaces the whole
+/// set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
@@ -143,7 +146,7 @@ pub struct Ticket(u64);
 #[error("the subscription was decided on before, a later request overrode it, or its connection is closed")]
 pub struct UnknownTicket;
 
-/// What a server session counted.
+/// The counters of a server session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerCounters {
     /// Messages received.
@@ -152,7 +155,7 @@ pub struct ServerCounters {
     pub refused: u64,
 }
 
-/// A `subscribe` that is in order.
+/// A valid `subscribe` before the decision on it.
 #[derive(Debug)]
 struct Undecided {
     profile: Arc<str>,
@@ -163,12 +166,13 @@ struct Undecided {
     request_id: Option<String>,
 }
 
-/// A refusal on its way to the client.
+/// A refusal, before it is sent to the client.
 struct Refused(ErrorCode, Cow<'static, str>);
 
 /// # Getters
 impl ServerSession {
-    /// A connection whose upgrade was answered just now. `client_id` is told to the client.
+    /// Creates the session of a connection whose upgrade was just accepted. The connection ack sends `client_id` to the
+    /// client.
     #[must_use]
     pub fn new(now: Instant, config: ServerConfig, client_id: &str, clock: WallClock) -> Self {
         let mut session = Self {
@@ -190,7 +194,7 @@ impl ServerSession {
         session
     }
 
-    /// What the 101 response must announce for this configuration.
+    /// The features that the 101 response must announce for this configuration.
     #[must_use]
     pub const fn features(&self) -> Features {
         Features { subscription_sets: self.config.subscription_sets }
@@ -202,30 +206,30 @@ impl ServerSession {
         &self.subscriptions
     }
 
-    /// Whether the connection gets an event of this name and profile, see [`SubscriptionSet::matches`].
+    /// Whether the connection receives an event of this name and profile, see [`SubscriptionSet::matches`].
     #[must_use]
     pub fn matches(&self, profile: Option<&str>, name: &str) -> bool {
         self.subscriptions.matches(profile, name)
     }
 
-    /// What was counted.
+    /// The counters.
     #[must_use]
     pub const fn counters(&self) -> &ServerCounters {
         &self.counters
     }
 
-    /// Whether the session closed the connection. What arrives from then on is ignored.
+    /// Whether the session has closed the connection. Later messages are ignored.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         self.closed
     }
 }
 
-/// # What happened
+/// # Input
 impl ServerSession {
     /// A text message arrived. Its answer is queued when this returns.
     ///
-    /// The event borrows nothing from `text`. `None` only when the session is closed.
+    /// The event borrows nothing from `text`. Returns `None` only when the session is closed.
     pub fn handle_message(&mut self, now: Instant, text: &str) -> Option<ServerEvent> {
         self.now = self.now.max(now);
         if self.closed {
@@ -234,7 +238,8 @@ impl ServerSession {
         self.counters.received += 1;
         let spans = Spans::locate(text, self.config.max_depth);
         let id = spans.ok().and_then(|spans| spans.request_id).map(|id| id.raw(text));
-        // Sent back it would make the answer as long as the message, so a longer one is refused without it.
+        // A longer id would make the answer as long as the message, so such a message is refused and its id is not sent
+        // back.
         let echo = id.filter(|id| id.len() <= self.config.max_request_id_bytes);
         let done = match spans {
             Err(error) => Err(Refused(ErrorCode::InvalidMessage, error.to_string().into())),
@@ -259,16 +264,16 @@ impl ServerSession {
         })
     }
 
-    /// A binary message arrived: the client is closed with 1003 (`protocol.md`, Transport).
+    /// A binary message arrived. The session closes the connection with 1003 (`protocol.md`, Transport).
     pub fn handle_binary(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.close_with(1003, "binary messages have no meaning here");
     }
 
     fn process(&mut self, text: &str, spans: Spans, request_id: Option<&str>) -> Result<ServerEvent, Refused> {
-        // A JSON value that is no object has no type either.
+        // A JSON value that is not an object has no type.
         let kind = spans.kind.and_then(|kind| kind.string(text));
-        // A payload that is no object has no members.
+        // A payload that is not an object has no members.
         let payload = spans.payload.map_or("", |payload| payload.raw(text));
         match kind.as_deref() {
             Some("subscribe") => self.subscribe(payload, request_id),
@@ -283,7 +288,7 @@ impl ServerSession {
     }
 
     fn subscribe(&mut self, payload: &str, request_id: Option<&str>) -> Result<ServerEvent, Refused> {
-        // The order of these checks is the protocol's: first the events, then the profile, then the limits.
+        // The protocol defines the order of these checks: first the events, then the profile, then the limits.
         let events_sent = member(payload, "events").map(|(raw, _)| raw).filter(|raw| is_array_of_strings(raw));
         let events_sent = events_sent.ok_or(Refused(ErrorCode::EventsRequired, "Events array is required".into()))?;
         let profile = subscribe_profile(payload)
@@ -291,7 +296,7 @@ impl ServerSession {
         let limits = self.config.subscriptions;
         check_name(&profile, &limits)?;
         let events = EventNames::collect_within(Strings::of(events_sent).flatten(), &limits)?;
-        // Any other `mode` is an unknown member, and so is this one unless sets were announced.
+        // Any other `mode` is ignored like an unknown member, and so is `add` unless sets were announced.
         let add =
             self.config.subscription_sets && member(payload, "mode").is_some_and(|(_, mode)| mode.is(payload, "add"));
         let mode = if add { SubscribeMode::Add } else { SubscribeMode::Replace };
@@ -308,7 +313,7 @@ impl ServerSession {
         }
     }
 
-    /// Makes a subscription. `place` is where it stands in the order of the requests.
+    /// Applies a subscription. `place` is its position in the order of the requests.
     fn apply(&mut self, request: Undecided, place: Ticket) -> Result<ServerEvent, Refused> {
         let Undecided { profile, events, mode, events_sent, request_id } = request;
         let limits = &self.config.subscriptions;
@@ -346,7 +351,7 @@ impl ServerSession {
         let named = member(payload, "profileId").filter(|_| self.config.subscription_sets);
         let profile = match named.and_then(|(_, value)| given(value, payload)) {
             None => None,
-            // It must not clear everything when it means one profile.
+            // An `unsubscribe` for one profile must not clear everything.
             Some(profile) => {
                 let profile =
                     profile.ok_or(Refused(ErrorCode::ProfileRequired, "profileId must be a string".into()))?;
@@ -363,13 +368,13 @@ impl ServerSession {
         Ok(ServerEvent::Unsubscribed { profile: profile.map(|profile| Arc::from(&*profile)) })
     }
 
-    /// The request at `place` took effect for this profile, or with `None` for all: earlier ones that nobody decided on are
-    /// refused, since granting them afterwards would undo it.
+    /// The request at `place` took effect for this profile, or with `None` for all profiles. Refuses earlier undecided
+    /// requests, because accepting them afterwards would undo it.
     fn supersede(&mut self, place: Ticket, profile: Option<&str>) {
         let about = |request: &Undecided| profile.is_none_or(|profile| *request.profile == *profile);
         let tickets: Vec<Ticket> = self.undecided.range(..place).filter(|(_, r)| about(r)).map(|(t, _)| *t).collect();
         for ticket in tickets {
-            // The ticket is open.
+            // The ticket is valid.
             _ = self.refuse(ticket, "a later request overrides this one");
         }
     }
@@ -387,12 +392,12 @@ impl ServerSession {
 
 /// # Commands
 impl ServerSession {
-    /// Grants a subscription that the application was asked about. It takes effect now, and its `ack` is queued.
+    /// Accepts a subscription that the client requested. It takes effect now, and its `ack` is queued.
     ///
-    /// The event is [`ServerEvent::Subscribed`], or [`ServerEvent::Refused`] when the set is full by now.
+    /// Returns [`ServerEvent::Subscribed`], or [`ServerEvent::Refused`] when the subscription exceeds a limit by now.
     ///
     /// # Errors
-    /// When the ticket is not open.
+    /// [`UnknownTicket`] when the ticket is not valid.
     pub fn accept(&mut self, ticket: Ticket) -> Result<ServerEvent, UnknownTicket> {
         let request = self.decided(ticket)?;
         let request_id = request.request_id.clone();
@@ -402,11 +407,11 @@ impl ServerSession {
         }))
     }
 
-    /// Refuses a subscription that the application was asked about: `error` is text for a person, the code is
-    /// `not_allowed`. It does not count among the refused messages that close a connection.
+    /// Refuses a subscription that the client requested. `error` is text for a person; the code is `not_allowed`. The
+    /// refusal does not count toward [`ServerConfig::max_refused_in_a_row`].
     ///
     /// # Errors
-    /// When the ticket is not open.
+    /// [`UnknownTicket`] when the ticket is not valid.
     pub fn refuse(&mut self, ticket: Ticket, error: &str) -> Result<(), UnknownTicket> {
         let request = self.decided(ticket)?;
         self.reply_error(ErrorCode::NotAllowed, error, request.request_id.as_deref());
@@ -420,7 +425,7 @@ impl ServerSession {
     }
 }
 
-/// # What to do
+/// # Output
 impl ServerSession {
     /// The next message to send. It stays the same until [`message_sent`](Self::message_sent).
     #[must_use]
@@ -428,19 +433,19 @@ impl ServerSession {
         self.replies.front().map(String::as_str)
     }
 
-    /// The layer below took what [`poll_message`](Self::poll_message) lent.
+    /// The layer below accepted the message of [`poll_message`](Self::poll_message).
     pub fn message_sent(&mut self) {
         if let Some(reply) = self.replies.pop_front() {
             self.queued_bytes = self.queued_bytes.saturating_sub(reply.len());
         }
         if self.replies.is_empty() {
-            // Most connections never ask again.
+            // Most connections send no further request, so the memory is released.
             self.replies = VecDeque::new();
         }
     }
 
-    /// What to do with the transport: [`Action::Close`] at most once, and nothing else. Replies that were not sent by then
-    /// are dropped.
+    /// The next action for the transport: [`Action::Close`] at most once, and no other action. Replies that were not
+    /// sent before it are dropped.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
         let (code, reason) = self.close.take()?;
@@ -474,7 +479,7 @@ impl ServerSession {
 }
 
 impl ErrorCode {
-    /// The word that goes over the wire.
+    /// The code as it is sent.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -510,13 +515,15 @@ fn limit(broken: impl Into<Cow<'static, str>>) -> Refused {
     Refused(ErrorCode::LimitExceeded, broken.into())
 }
 
-/// `profileId`, or its older alias when that is absent, null or empty; `None` when neither is a string with content.
+/// `profileId`, or its older alias `sessionId` when `profileId` is absent, null or empty. `None` when the member that
+/// was found is not a string, or when there is none.
 fn subscribe_profile(payload: &str) -> Option<Cow<'_, str>> {
     let named = |name| member(payload, name).and_then(|(_, value)| given(value, payload));
     named("profileId").or_else(|| named("sessionId")).flatten()
 }
 
-/// Outside `None` for a value that counts as absent: null or the empty string. Inside `None` for one that is no string.
+/// The outer `None` means that the value counts as absent: null or the empty string. The inner `None` means that it is
+/// not a string.
 fn given(value: Value, text: &str) -> Option<Option<Cow<'_, str>>> {
     let string = value.string(text);
     let absent = value.kind() == Kind::Null || string.as_ref().is_some_and(|string| string.is_empty());
@@ -528,8 +535,8 @@ fn is_array_of_strings(raw: &str) -> bool {
     elements.peek().is_some() && elements.all(|element| element.is_some())
 }
 
-/// The elements of an array that was checked before: the content of a string, `None` for another value. Nothing when it is
-/// no array.
+/// The elements of an array that was checked before: the content of a string, or `None` for another value. There are
+/// none when the text is not an array.
 struct Strings<'t> {
     text: &'t str,
     scanner: Scanner<'t>,

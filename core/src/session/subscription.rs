@@ -1,4 +1,4 @@
-//! Subscriptions: which events a connection gets (`protocol.md`, Subscriptions and filtering).
+//! Subscriptions: which events a connection receives (`protocol.md`, Subscriptions and filtering).
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -8,23 +8,24 @@ use alloc::vec::Vec;
 /// The event name that matches every event. No other wildcard exists.
 pub const EVERY_EVENT: &str = "*";
 
-/// How much may be subscribed to.
+/// The limits of subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscriptionLimits {
-    /// Subscriptions of one connection, 256 by default: each is found by a search, so the number costs memory alone.
+    /// How many subscriptions one connection may have, 256 by default. They are found by a binary search, so a large
+    /// number costs only memory.
     pub max_subscriptions: usize,
-    /// Different event names in one subscription, 1,024 by default: far above the events that exist, and with the next
-    /// limit it bounds a subscription to 256 KiB.
+    /// How many different event names one subscription may have, 1,024 by default. Far fewer events exist. Together
+    /// with the next limit, it bounds a subscription to 256 KiB.
     pub max_event_names: usize,
-    /// Bytes in the name of an event or a profile, 256 by default: identifiers are far shorter.
+    /// The longest name of an event or a profile in bytes, 256 by default. Identifiers are far shorter.
     pub max_name_bytes: usize,
-    /// Bytes of all the names that one connection subscribes by, profiles and events, 1 MiB by default: the limits above
-    /// would allow 64 MiB. Each name counts 32 bytes more than it has, for its place in memory, or a million short ones
-    /// would fit (HPACK counts its entries so, RFC 7541 section 4.1).
+    /// The total size of all profile names and event names of one connection in bytes, 1 MiB by default. The limits
+    /// above alone would allow 64 MiB. Each name counts its length plus 32 bytes for its overhead in memory; otherwise
+    /// a million short names would fit. HPACK counts its entries in the same way (RFC 7541 section 4.1).
     pub max_total_bytes: usize,
 }
 
-/// What a name counts beside its bytes.
+/// The overhead that a name counts in addition to its bytes.
 const NAME_OVERHEAD: usize = 32;
 
 impl Default for SubscriptionLimits {
@@ -33,8 +34,9 @@ impl Default for SubscriptionLimits {
     }
 }
 
-/// The limit that a subscription would break.
+/// The limit that a subscription would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SubscriptionLimit {
     /// [`SubscriptionLimits::max_subscriptions`]
     #[error("more than {0} subscriptions")]
@@ -65,15 +67,15 @@ pub enum SubscriptionLimit {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventNames {
-    /// In byte order: one block of memory, however few.
+    /// In byte order, in one block of memory.
     names: Arc<[Arc<str>]>,
     every: bool,
-    /// What the names count towards [`SubscriptionLimits::max_total_bytes`].
+    /// The size of the names, as [`SubscriptionLimits::max_total_bytes`] counts it.
     bytes: usize,
 }
 
 impl EventNames {
-    /// `*` alone: every event.
+    /// The set that contains only `*`: every event.
     #[must_use]
     pub fn every() -> Self {
         [EVERY_EVENT].into_iter().collect()
@@ -91,29 +93,29 @@ impl EventNames {
         self.every
     }
 
-    /// The names in byte order, `*` as itself.
+    /// The names in byte order, including `*`.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|name| &**name)
     }
 
-    /// How many names, `*` counted as one.
+    /// The number of names. `*` counts as one.
     #[must_use]
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Whether nothing is in the set. Such a set cannot be subscribed to.
+    /// Whether the set is empty. A subscription needs at least one name.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// The names as [`iter`](Self::iter) gives them, to be shared.
+    /// Like [`iter`](Self::iter), with names that can be shared.
     pub(crate) fn shared(&self) -> impl Iterator<Item = &Arc<str>> {
         self.names.iter()
     }
 
-    /// Collects names until one of them breaks a limit.
+    /// Collects names. Fails at the first name that exceeds a limit.
     pub(crate) fn collect_within<'n, N: AsRef<str> + 'n>(
         names: impl IntoIterator<Item = N>,
         limits: &SubscriptionLimits,
@@ -150,6 +152,12 @@ impl<N: Into<Box<str>>> FromIterator<N> for EventNames {
     }
 }
 
+impl<const N: usize> From<[&str; N]> for EventNames {
+    fn from(names: [&str; N]) -> Self {
+        names.into_iter().collect()
+    }
+}
+
 impl From<BTreeSet<Box<str>>> for EventNames {
     fn from(names: BTreeSet<Box<str>>) -> Self {
         let every = names.contains(EVERY_EVENT);
@@ -174,15 +182,15 @@ impl From<BTreeSet<Box<str>>> for EventNames {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionSet {
-    /// In byte order of the profiles. Nearly every connection has one or a few, for which a tree would be mostly empty.
+    /// In byte order of the profiles. Nearly every connection has only a few, for which a tree would be mostly empty.
     profiles: Vec<(Arc<str>, EventNames)>,
-    /// What all names count, kept so that a change costs what has changed.
+    /// The size of all names. It is stored, so that the cost of a change depends only on the change.
     bytes: usize,
 }
 
 impl SubscriptionSet {
-    /// Whether an event is delivered: its profile is subscribed to with its name or `*`; or it has no profile and any
-    /// subscription names it or `*`.
+    /// Whether an event is delivered. The subscription to its profile must contain its name or `*`. If it has no
+    /// profile, any subscription that contains its name or `*` is enough.
     #[must_use]
     pub fn matches(&self, profile: Option<&str>, name: &str) -> bool {
         match profile {
@@ -209,7 +217,7 @@ impl SubscriptionSet {
                 }
             }
             Err(index) => {
-                // The first one needs room for itself alone.
+                // The first subscription reserves memory for one entry only.
                 if self.profiles.len() == self.profiles.capacity() {
                     self.profiles.reserve_exact(self.profiles.len().max(1));
                 }
@@ -218,7 +226,7 @@ impl SubscriptionSet {
         }
     }
 
-    /// Removes the subscription of one profile and says whether there was one.
+    /// Removes the subscription of one profile, and returns whether there was one.
     pub fn remove(&mut self, profile: &str) -> bool {
         let Ok(index) = self.find(profile) else { return false };
         let (profile, names) = self.profiles.remove(index);
@@ -234,30 +242,30 @@ impl SubscriptionSet {
         *self = Self::default();
     }
 
-    /// The event names that this profile is subscribed to with.
+    /// The event names of the subscription to this profile.
     #[must_use]
     pub fn get(&self, profile: &str) -> Option<&EventNames> {
         let index = self.find(profile).ok()?;
         self.profiles.get(index).map(|(_, names)| names)
     }
 
-    /// Profiles with their event names, profiles in byte order.
+    /// The profiles with their event names, in byte order of the profiles.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &EventNames)> {
         self.profiles.iter().map(|(profile, names)| (&**profile, names))
     }
 
-    /// The same, with the names of the profiles to be shared.
+    /// Like [`iter`](Self::iter), with profile names that can be shared.
     pub(crate) fn shared(&self) -> impl Iterator<Item = (&Arc<str>, &EventNames)> {
         self.profiles.iter().map(|(profile, names)| (profile, names))
     }
 
-    /// How many profiles are subscribed to.
+    /// The number of subscriptions.
     #[must_use]
     pub fn len(&self) -> usize {
         self.profiles.len()
     }
 
-    /// Whether nothing is subscribed to.
+    /// Whether there is no subscription.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.profiles.is_empty()
@@ -267,7 +275,7 @@ impl SubscriptionSet {
         self.profiles.binary_search_by(|(other, _)| (**other).cmp(profile))
     }
 
-    /// Whether the set stays within the limits with this subscription in it.
+    /// Checks that the set stays within the limits when this subscription is added.
     pub(crate) fn check_room(
         &self,
         profile: &str,
@@ -297,7 +305,7 @@ fn check_total(bytes: usize, limits: &SubscriptionLimits) -> Result<(), Subscrip
     Ok(())
 }
 
-/// What one subscription counts.
+/// The size of one subscription, as [`SubscriptionLimits::max_total_bytes`] counts it.
 fn size(profile: &str, names: &EventNames) -> usize {
     counted(profile).saturating_add(names.bytes)
 }
@@ -405,7 +413,7 @@ mod tests {
         let over = SubscriptionLimit::TotalBytes(exact - 1);
         assert_eq!(set.check_room("b", &names(&["xyz"]), &tight), Err(over));
         set.add("b", names(&["xyz"]));
-        // What a subscription replaces makes room, and so does what is removed.
+        // A replaced subscription makes room, and so does a removed one.
         assert_eq!(set.check_room("b", &names(&["abc"]), &limits), Ok(()));
         assert!(set.check_room("b", &names(&["abcd"]), &limits).is_err());
         set.add("b", names(&["abc"]));

@@ -1,4 +1,4 @@
-//! The asynchronous bindings as scenarios see them.
+//! The adapter between scenarios and the asynchronous bindings.
 
 use std::collections::VecDeque;
 use std::future::{Future, ready};
@@ -42,7 +42,7 @@ pub const SMOL: Driver<Smol> = Driver { name: "smol", runtime: PhantomData };
 
 /// A runtime whose futures a thread can wait for.
 pub trait Executor: Net {
-    /// Waits for the end of `future`.
+    /// Blocks until `future` completes.
     fn block_on<F: Future>(future: F) -> F::Output;
 }
 
@@ -68,7 +68,7 @@ impl Executor for Smol {
     }
 }
 
-/// What `future` gives, if it does so in time.
+/// The result of `future`, if it completes in time.
 #[track_caller]
 fn wait<R: Executor, F: Future>(future: F) -> Outcome<F::Output> {
     let within = async {
@@ -106,7 +106,7 @@ impl<R: Executor> ClientBinding for Driver<R> {
     }
 }
 
-/// How much the client holds for its application.
+/// The settings of the client's queue for unread events.
 pub(super) fn queue(setup: &ClientSetup) -> QueueConfig {
     let overflow = match setup.overflow {
         Overflow::Wait => multiwa_ws_driver::Overflow::Wait,
@@ -117,7 +117,7 @@ pub(super) fn queue(setup: &ClientSetup) -> QueueConfig {
     QueueConfig { events: setup.capacity, overflow, ..QueueConfig::default() }
 }
 
-/// Where the client goes, with another key each time; the last one stays.
+/// The destination of the client, with the next key for each attempt. Later attempts use the last key.
 pub(super) struct KeyRing {
     url: String,
     keys: Mutex<VecDeque<String>>,
@@ -175,13 +175,8 @@ impl<R: Executor> Client for DriverClient<R> {
 }
 
 pub(super) fn not_ready(error: ConnectError) -> NotReady {
-    NotReady {
-        text: error.to_string(),
-        reason: match error {
-            ConnectError::Lost { reason, .. } => Some(reason),
-            _ => None,
-        },
-    }
+    let reason = if let ConnectError::Disconnected(last) = &error { Some(last.reason()) } else { None };
+    NotReady { text: format!("{error:#}"), reason }
 }
 
 pub(super) fn told(update: Update<'_>) -> Outcome<Told> {
@@ -286,7 +281,7 @@ impl<R: Executor> Server for DriverServer<R> {
     }
 
     fn publish(&self, event: &str, profile: Option<&str>, data: &str) -> Outcome<usize> {
-        Ok(self.publisher.send(event, profile, &RawJson::parse(data)?))
+        Ok(R::block_on(self.publisher.publish(event, profile, &RawJson::parse(data)?))?.receivers)
     }
 
     fn connections(&self) -> usize {

@@ -12,35 +12,35 @@ use super::{Scenario, Snapshot};
 use crate::link::FailureKind;
 use crate::random::Random;
 use crate::reference;
-use crate::simulator::{Broken, Chunk, Machine, Pair, Said};
+use crate::simulator::{Broken, Chunk, Pair, Said, tick};
 use crate::transcript::{Bytes, Transcript};
 
-/// Two `WebSocket`s with their own limits on a faulty transport, and when they are over the next two.
+/// Two `WebSocket`s with their own limits on a faulty transport. When both have closed, the next two follow.
 #[derive(Debug)]
 pub struct Sockets {
     pair: Pair,
     client: Side,
     server: Side,
     transcript: Transcript,
-    /// The clock of this step is behind what the machines were told before.
+    /// The clock of this step is earlier than a time that the state machines already know.
     behind: bool,
-    /// Connections so far.
+    /// The number of connections so far.
     begun: u64,
 }
 
-/// What is known of one end.
+/// The model of one end.
 #[derive(Debug)]
 struct Side {
     limits: Limits,
     ledger: Ledger,
     paused: bool,
-    /// How much of [`End::said`](crate::simulator::End) was checked.
+    /// The number of checked items of [`End::said`](crate::simulator::End).
     checked: usize,
     accused: bool,
     state: State,
 }
 
-/// What a queue may hold beyond its limit: a Close frame, 65 Pongs and a few pings of the keep-alive.
+/// The bytes that a queue may hold beyond its limit: a Close frame, 65 Pongs and a few pings of keep-alive.
 const SLACK: usize = 67 * (14 + 125);
 
 impl Scenario for Sockets {
@@ -53,7 +53,7 @@ impl Scenario for Sockets {
     fn step(&mut self, random: &mut Random) -> Result<(), Broken> {
         let role = if random.happens(500_000) { Role::Client } else { Role::Server };
         let now = self.pair.now;
-        // Now and then the caller's clock is behind: no harm may come of it.
+        // Sometimes the caller's clock is behind. This must do no harm.
         self.behind = random.happens(20_000);
         if self.behind {
             self.pair.now = now.saturating_sub(random.up_to(20_000_000_000));
@@ -78,7 +78,7 @@ impl Scenario for Sockets {
         for role in [Role::Client, Role::Server] {
             let (now, end, ..) = self.pair.side(role);
             end.socket.reading_resumed(Instant::from_nanos(now));
-            // One that is closing already is brought to its end as well.
+            // A connection that is already closing is also brought to its end.
             _ = end.socket.close(Instant::from_nanos(now), CloseCode::NORMAL, "");
         }
         self.pair.wind_down()?;
@@ -93,7 +93,7 @@ impl Scenario for Sockets {
 }
 
 impl Sockets {
-    /// Whether the connection has no more to give: it is over, or going down with nobody left who could send.
+    /// Whether the connection is finished: it has closed, or neither end can send any more.
     fn is_spent(&mut self, random: &mut Random) -> bool {
         let [client, server] = [&self.pair.client, &self.pair.server].map(|end| end.socket.state() == State::Open);
         let over = self.pair.client.closed.is_some() && self.pair.server.closed.is_some();
@@ -184,17 +184,17 @@ impl Sockets {
         }
     }
 
-    /// A due deadline is acted on; before one is due, a call changes nothing.
+    /// A due deadline takes effect. Before a deadline is due, a call changes nothing.
     fn tick(&mut self, role: Role) -> Result<(), Broken> {
         let (now, end, ..) = self.pair.side(role);
-        if end.socket.tick(Instant::from_nanos(now))? {
+        if tick(&mut end.socket, Instant::from_nanos(now))? {
             self.transcript.record(now, who(role), "was woken");
             return Ok(());
         }
         let before = Snapshot::of(&end.socket);
         end.socket.handle_timeout(Instant::from_nanos(now));
         let after = Snapshot::of(&end.socket);
-        // To a machine that knows a later time, this one is that later one.
+        // A state machine that knows a later time treats this time as that later one.
         Broken::unless(before == after || self.behind, || {
             format!("an early handle_timeout left {before:?} as {after:?}")
         })
@@ -224,7 +224,7 @@ impl Sockets {
         Ok(())
     }
 
-    /// The rare things.
+    /// Rare faults and wrong calls.
     fn accident(&mut self, role: Role, random: &mut Random) -> Result<(), Broken> {
         if !random.happens(300_000) {
             return Ok(());
@@ -236,7 +236,7 @@ impl Sockets {
                 "aborts".into()
             }
             1 => {
-                // Nobody asked.
+                // Nothing requested these calls.
                 end.socket.shutdown_done();
                 end.socket.transmitted(Instant::from_nanos(now), 0);
                 "confirms what nobody asked for".into()
@@ -251,7 +251,7 @@ impl Sockets {
         Ok(())
     }
 
-    /// Holds an end to its promises after each step.
+    /// Checks the guarantees of an end after each step.
     fn check(&mut self, role: Role) -> Result<(), Broken> {
         let Self { pair, client, server, transcript, .. } = self;
         let (side, other) = match role {
@@ -288,14 +288,14 @@ impl Sockets {
         let consistent = match state {
             State::Open => side.paused || !watches(config.keep_alive) || timeout.is_some(),
             State::Closed => timeout.is_none() && !lends && queued == 0,
-            // Every end that has begun comes.
+            // An end that has begun always completes.
             _ => timeout.is_some(),
         };
         Broken::unless(consistent, || format!("{state:?}, next deadline {timeout:?}, something to write: {lends}"))?;
         Broken::unless(end.closed.is_none() || state == State::Closed, || format!("{state:?} after Closed"))
     }
 
-    /// Judges a connection that both ends know to be over.
+    /// Checks a connection that both ends have closed.
     fn conclude(&mut self) -> Result<(), Broken> {
         self.pair.check_wires()?;
         let Self { pair, client, server, .. } = self;
@@ -347,7 +347,7 @@ fn connect(random: &mut Random) -> (Pair, Side, Side) {
     (pair, side(client), side(server))
 }
 
-/// Whether an open connection always waits for something.
+/// Whether an open connection always has a deadline.
 fn watches(keep_alive: KeepAlive) -> bool {
     keep_alive.interval.is_some() && keep_alive.timeout.is_some()
 }
@@ -359,7 +359,7 @@ fn who(role: Role) -> &'static str {
     }
 }
 
-/// A message by its length and its beginning: its bytes are in the trace already.
+/// A message as its length and its first bytes. The trace already has all of its bytes.
 fn shown(said: &Said) -> String {
     let (kind, payload) = match said {
         Said::Text(text) => ("text", text.as_bytes()),

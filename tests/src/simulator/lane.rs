@@ -1,17 +1,16 @@
 //! One direction of a transport.
 
-use multiwa_ws_core::Instant;
+use multiwa_ws_core::{Instant, StateMachine};
 
-use super::Machine;
 use crate::link::{Arrival, FailureKind, Faults, Link};
 
-/// A [`Link`] with what waits at its far end, and a record of what passed.
+/// A [`Link`] with the bytes that wait at its far end, and a record of all bytes that passed.
 ///
-/// - The writing machine: [`write`](Self::write), [`shut_down`](Self::shut_down).
-/// - The reading machine: [`arrive`](Self::arrive), then [`next_chunk`](Self::next_chunk) and
-///   [`put_back`](Self::put_back); [`hang_up`](Self::hang_up) when it reads no more. While its process is stopped, the
-///   operating system takes what arrives: [`arrive_unread`](Self::arrive_unread).
-/// - Accidents: [`cut`](Self::cut), and their end: [`heal`](Self::heal).
+/// - The writing state machine: [`write`](Self::write), [`shut_down`](Self::shut_down).
+/// - The reading state machine: [`arrive`](Self::arrive), then [`next_chunk`](Self::next_chunk) and
+///   [`put_back`](Self::put_back); [`hang_up`](Self::hang_up) when it stops reading. While its process is stopped, the
+///   operating system takes the bytes that arrive: [`arrive_unread`](Self::arrive_unread).
+/// - Faults: [`cut`](Self::cut), and their end: [`heal`](Self::heal).
 #[derive(Debug)]
 pub struct Lane {
     link: Link,
@@ -22,10 +21,10 @@ pub struct Lane {
     hung_up: bool,
 }
 
-/// Bytes that the operating system holds for a reading machine whose process is stopped.
+/// The bytes that the operating system holds for a state machine whose process is stopped.
 const RECEIVE_BUFFER: usize = 256 << 10;
 
-/// What the reading machine is handed next.
+/// The next input of the reading state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chunk {
     /// Bytes, at least one.
@@ -37,7 +36,7 @@ pub enum Chunk {
 }
 
 impl Lane {
-    /// A lane whose accidents are drawn from `seed`.
+    /// A lane that takes the randomness of its faults from `seed`.
     #[must_use]
     pub fn new(seed: u64, faults: Faults) -> Self {
         Self {
@@ -56,7 +55,7 @@ impl Lane {
         &self.written
     }
 
-    /// Everything that the reading machine took, in order.
+    /// Everything that the reading state machine took, in order.
     #[must_use]
     pub fn read(&self) -> &[u8] {
         &self.read
@@ -74,21 +73,22 @@ impl Lane {
         self.link.corrupted() > 0
     }
 
-    /// Bytes that were written and not taken by the reading machine.
+    /// The number of bytes that were written and not yet taken by the reading state machine.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.link.in_flight() + self.inbox.len()
     }
 
-    /// Lets `machine` write at most `budget` bytes, in one write of at most `slices` slices; returns their number.
-    pub fn write(&mut self, now: u64, machine: &mut impl Machine, slices: usize, budget: usize) -> usize {
+    /// Lets `machine` write at most `budget` bytes, in one write of at most `slices` slices. Returns the number of
+    /// bytes.
+    pub fn write(&mut self, now: u64, machine: &mut impl StateMachine, slices: usize, budget: usize) -> usize {
         let mut lent = vec![&[][..]; slices];
         let filled = machine.poll_transmit(&mut lent);
         let mut taken = 0;
         for slice in lent.iter().take(filled) {
             let desired = slice.len().min(budget - taken);
             let slice = slice.get(..desired).unwrap_or_default();
-            // A link that failed does not tell that the reader is gone.
+            // A failed link does not report that the reader has closed.
             let accepted = if self.hung_up && !self.link.has_failed() { desired } else { self.link.send(now, slice) };
             self.written.extend_from_slice(slice.get(..accepted).unwrap_or_default());
             taken += accepted;
@@ -100,34 +100,34 @@ impl Lane {
         taken
     }
 
-    /// The writing machine shuts its side down, or is gone.
+    /// The writing state machine shuts down its side, or has closed.
     pub fn shut_down(&mut self, now: u64) {
         self.link.shut_down(now);
     }
 
-    /// The reading machine is gone: what is written from now on goes nowhere.
+    /// The reading state machine has closed. Later bytes are dropped.
     pub fn hang_up(&mut self) {
         self.hung_up = true;
         self.inbox.clear();
     }
 
-    /// The link fails now, as `kind` says; what is on its way still arrives.
+    /// Fails the link now, as `kind` says. Bytes that are on their way still arrive.
     pub fn cut(&mut self, now: u64, kind: FailureKind) {
         self.link.cut(now, kind);
     }
 
-    /// Nothing more happens to what is written from now on, unless the link has failed.
+    /// Applies no more faults to later bytes, unless the link has failed.
     pub fn heal(&mut self) {
         self.link.heal();
     }
 
-    /// When [`arrive`](Self::arrive) will next find something, if anybody reads.
+    /// When [`arrive`](Self::arrive) will next find something, if the state machine reads.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
         self.link.next_due().filter(|_| !self.hung_up)
     }
 
-    /// Takes one piece off the link; whether there was one.
+    /// Takes one piece off the link. Returns whether there was one.
     pub fn arrive(&mut self, now: u64) -> bool {
         if self.hung_up {
             return false;
@@ -141,19 +141,19 @@ impl Lane {
         true
     }
 
-    /// As [`next_due`](Self::next_due), for [`arrive_unread`](Self::arrive_unread).
+    /// Like [`next_due`](Self::next_due), for [`arrive_unread`](Self::arrive_unread).
     #[must_use]
     pub fn next_unread_due(&self) -> Option<u64> {
         self.next_due().filter(|_| self.inbox.len() < RECEIVE_BUFFER)
     }
 
-    /// Takes one piece off the link while nobody reads, unless as much waits as the operating system holds; whether there
-    /// was one.
+    /// Takes one piece off the link while the process is stopped, unless the buffer of the operating system is full.
+    /// Returns whether there was one.
     pub fn arrive_unread(&mut self, now: u64) -> bool {
         self.next_unread_due().is_some() && self.arrive(now)
     }
 
-    /// What the reading machine is to be handed: up to `max` bytes of those that arrived, and the end once, behind them.
+    /// The next input of the reading state machine: up to `max` of the bytes that arrived, and then the end, once.
     #[must_use]
     pub fn next_chunk(&mut self, max: usize) -> Option<Chunk> {
         if self.inbox.is_empty() {
@@ -163,7 +163,7 @@ impl Lane {
         Some(Chunk::Bytes(self.inbox.drain(..len).collect())).filter(|_| len > 0)
     }
 
-    /// Of a chunk that [`next_chunk`](Self::next_chunk) returned as `before`, the machine left the last `left` bytes.
+    /// The state machine took the chunk `before` of [`next_chunk`](Self::next_chunk), except for its last `left` bytes.
     pub fn put_back(&mut self, before: &[u8], left: usize) {
         let (taken, rest) = before.split_at_checked(before.len() - left).unwrap_or_default();
         self.read.extend_from_slice(taken);
@@ -171,7 +171,7 @@ impl Lane {
     }
 }
 
-/// Virtual nanoseconds as the core's time.
+/// Virtual nanoseconds as an [`Instant`] of the core.
 #[must_use]
 pub(super) fn instant(now: u64) -> Instant {
     Instant::from_nanos(now)

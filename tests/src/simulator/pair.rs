@@ -1,24 +1,24 @@
-//! One connection after the upgrade, both ends of it.
+//! Both ends of one connection after the upgrade.
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::websocket::{Closed, Config, Event, Negotiated, ProtocolError, Role, State, WebSocket};
 
 use super::lane::instant;
 use super::wire::check_frames;
-use super::{Broken, Chunk, Lane, Machine};
+use super::{Broken, Chunk, Lane, tick};
 use crate::link::Faults;
 use crate::random::Random;
 use crate::reference;
 
 /// Two [`WebSocket`]s and the transport between them.
 ///
-/// The client writes to [`up`](Self::up) and the server to [`down`](Self::down). Tests drive it by [`settle`](Self::settle),
-/// [`sleep_until`](Self::sleep_until) and [`wind_down`](Self::wind_down), or step by step.
+/// The client writes to [`up`](Self::up) and the server to [`down`](Self::down). Tests drive it with
+/// [`settle`](Self::settle), [`sleep_until`](Self::sleep_until) and [`wind_down`](Self::wind_down), or step by step.
 #[derive(Debug)]
 pub struct Pair {
     /// The virtual time.
     pub now: u64,
-    /// The end that masks.
+    /// The end that masks its frames.
     pub client: End,
     /// The other end.
     pub server: End,
@@ -32,21 +32,21 @@ pub struct Pair {
 /// One end of a [`Pair`].
 #[derive(Debug)]
 pub struct End {
-    /// The machine.
+    /// The state machine.
     pub socket: WebSocket,
-    /// What it reported, in order, but for its end.
+    /// Its events, in order, except for the end.
     pub said: Vec<Said>,
-    /// The rule that it found broken, once it has.
+    /// The first violation that it reported.
     pub violation: Option<ProtocolError>,
-    /// How it ended, once it has.
+    /// How it ended. `None` before the end.
     pub closed: Option<Closed>,
-    /// How many of the bytes that it was handed it still read, rather than ignored.
+    /// The number of input bytes that it read and did not ignore.
     pub attended: usize,
-    /// Its process is stopped until then: bytes go on arriving and leaving, and nobody calls the machine.
+    /// Its process is stopped until then: bytes still arrive and leave, and nothing calls the state machine.
     pub stopped_until: u64,
 }
 
-/// An event of a [`WebSocket`], kept beyond the buffer it was lent from.
+/// An event of a [`WebSocket`], copied out of the buffer it borrows from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// A text message.
@@ -61,11 +61,11 @@ pub enum Said {
     Close(Option<u16>),
 }
 
-/// What a virtual minute has time for: far more than any suite needs, so more is a loop.
+/// The maximum number of turns in a virtual minute: far more than any suite needs, so more turns mean an endless loop.
 const MAX_TURNS: usize = 100_000;
 
 impl Pair {
-    /// Both ends with the same configuration; `seed` feeds them and the accidents of the transport.
+    /// Both ends with the same configuration. `seed` is the seed of both ends and of the faults of the transport.
     #[must_use]
     pub fn new(seed: u64, config: &Config, negotiated: &Negotiated, faults: &Faults) -> Self {
         Self::between(seed, [config; 2], negotiated, faults)
@@ -95,7 +95,7 @@ impl Pair {
         }
     }
 
-    /// The time, the end with this role, the lane that it writes to and the one that it reads from.
+    /// The time, the end with this role, the lane that it writes to and the lane that it reads from.
     pub fn side(&mut self, role: Role) -> (u64, &mut End, &mut Lane, &mut Lane) {
         let Self { now, client, server, up, down, .. } = self;
         match role {
@@ -107,7 +107,7 @@ impl Pair {
     /// Does everything that can be done at the present time.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn settle(&mut self) -> Result<(), Broken> {
         for _ in 0..MAX_TURNS {
             let busy = self.turn(Role::Client)? | self.turn(Role::Server)?;
@@ -125,10 +125,10 @@ impl Pair {
         client.into_iter().chain(self.server.next_due(self.now, &self.up)).min()
     }
 
-    /// Lets time pass to `end`, with everything that happens on the way.
+    /// Lets time pass until `end`, with everything that happens in between.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn sleep_until(&mut self, end: u64) -> Result<(), Broken> {
         self.settle()?;
         for _ in 0..MAX_TURNS {
@@ -144,17 +144,18 @@ impl Pair {
         Err(Broken(format!("still busy after {MAX_TURNS} steps before {end}")))
     }
 
-    /// Each thing that this end can do, once, in the order of a driver: what has arrived comes before what is due.
+    /// Does each thing that this end can do, once, in the order of a driver: first the bytes that have arrived, then
+    /// the deadlines that are due.
     fn turn(&mut self, role: Role) -> Result<bool, Broken> {
         let (now, end, writes, reads) = self.side(role);
         if end.stopped_until > now {
             return Ok(reads.arrive_unread(now));
         }
         let busy = end.write(now, writes, 8, usize::MAX) | end.read(now, reads, usize::MAX)?;
-        Ok(busy | end.socket.tick(instant(now))? | end.take_event(now, writes, reads)?)
+        Ok(busy | tick(&mut end.socket, instant(now))? | end.take_event(now, writes, reads)?)
     }
 
-    /// Holds what both ends wrote so far to the RFC, as the reference parser reads it.
+    /// Checks the bytes that both ends wrote so far against the RFC, with the reference parser.
     ///
     /// # Errors
     /// A rule that one of them broke.
@@ -164,10 +165,10 @@ impl Pair {
         Ok(())
     }
 
-    /// Lets time pass until both ends have reported their end, then judges what they wrote.
+    /// Lets time pass until both ends have reported their end, then checks the bytes that they wrote.
     ///
     /// # Errors
-    /// A promise that was not kept; above all, that every connection ends.
+    /// A broken guarantee, for example a connection that does not end.
     pub fn wind_down(&mut self) -> Result<(), Broken> {
         self.settle()?;
         for _ in 0..MAX_TURNS {
@@ -182,7 +183,7 @@ impl Pair {
 }
 
 impl End {
-    /// When something will happen to this end, which reads from `reads`.
+    /// When the next thing happens to this end, which reads from `reads`.
     fn next_due(&self, now: u64, reads: &Lane) -> Option<u64> {
         if self.stopped_until > now {
             let unread = reads.next_unread_due().unwrap_or(u64::MAX);
@@ -192,7 +193,7 @@ impl End {
         timeout.into_iter().chain(reads.next_due()).min()
     }
 
-    /// Writes once, and shuts the write side down if the machine asks for it; whether anything happened.
+    /// Writes once, and shuts down the write side if the state machine requests it. Returns whether anything happened.
     pub fn write(&mut self, now: u64, lane: &mut Lane, slices: usize, budget: usize) -> bool {
         let written = lane.write(now, &mut self.socket, slices, budget);
         let shut_down = self.socket.poll_shutdown();
@@ -203,10 +204,10 @@ impl End {
         written > 0 || shut_down
     }
 
-    /// Takes what has arrived on `lane`, in chunks of at most `max` bytes; whether anything had.
+    /// Takes the bytes that have arrived on `lane`, in chunks of at most `max` bytes. Returns whether there were any.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn read(&mut self, now: u64, lane: &mut Lane, max: usize) -> Result<bool, Broken> {
         let mut busy = false;
         while lane.arrive(now) {
@@ -219,10 +220,10 @@ impl End {
         Ok(busy)
     }
 
-    /// Hands one chunk of `lane` to the machine.
+    /// Passes one chunk of `lane` to the state machine.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn take(&mut self, now: u64, lane: &mut Lane, chunk: Chunk) -> Result<(), Broken> {
         let bytes = match chunk {
             Chunk::Eof => {
@@ -230,7 +231,7 @@ impl End {
                 return Ok(());
             }
             Chunk::Reset => {
-                self.socket.handle_reset(instant(now));
+                self.socket.handle_lost(instant(now));
                 return Ok(());
             }
             Chunk::Bytes(bytes) => bytes,
@@ -243,7 +244,7 @@ impl End {
                 Ok(None) => break,
                 Ok(Some(received)) => self.said.push(Said::try_from(received.event)?),
                 Err(error) => {
-                    // Time alone can have ended the reading, and told nobody.
+                    // A deadline can have ended the reading before, without an event.
                     let known = read_on || self.violation.is_some() || error == ProtocolError::MessageTimeout;
                     Broken::unless(known, || format!("{error:?} although nothing was to be read"))?;
                     let first = *self.violation.get_or_insert(error);
@@ -261,10 +262,10 @@ impl End {
         Ok(())
     }
 
-    /// Takes the event that no byte brings, and drops the transport when it is the end; whether there was one.
+    /// Takes the event that no input causes, and drops the transport if it is the end. Returns whether there was one.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn take_event(&mut self, now: u64, writes: &mut Lane, reads: &mut Lane) -> Result<bool, Broken> {
         let Some(event) = self.socket.poll_event() else { return Ok(false) };
         let Event::Closed(closed) = event else { return Err(Broken(format!("{event:?} from poll_event"))) };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use multiwa_ws_core::session::{DisconnectReason, RawJson, ReconnectConfig};
+use multiwa_ws_core::session::{DisconnectReason, ReconnectConfig};
 use multiwa_ws_driver::{BuildError, Client, ClientBuilder, ConnectError, Net, Server, ServerBuilder, Updates};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -28,7 +28,7 @@ pub(crate) async fn listen<R: Net>(builder: ServerBuilder<R>) -> (Server<R>, u16
 /// Subscribes, and gets what is published.
 pub(crate) async fn exchange<C: Net, S>(client: &Client<C>, updates: &mut Updates<C>, server: &Server<S>) {
     within(client.subscribe("p", ["e"])).await.unwrap();
-    assert_eq!(server.publisher().send("e", Some("p"), &RawJson::parse("7").unwrap()), 1);
+    assert_eq!(server.publisher().publish("e", Some("p"), &7).await.unwrap().receivers, 1);
     assert_eq!(within(updates.next_event()).await.unwrap().data(), Some("7"));
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn works<C: Net, S>(builder: ClientBuilder<C>, server: &Server<
 /// Why a client gives up without having been ready.
 pub(crate) async fn failure<R: Net>(builder: ClientBuilder<R>) -> (DisconnectReason, String) {
     match within(builder.connect()).await {
-        Err(BuildError::Connect(ConnectError::Lost { reason, detail })) => (reason, detail),
+        Err(BuildError::Connect(ConnectError::Disconnected(last))) => (last.reason(), format!("{last:#}")),
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it connects"),
     }

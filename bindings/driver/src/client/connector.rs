@@ -35,7 +35,7 @@ pub trait Connector: Unpin + Send + 'static {
 
 /// Why a [`Connector`] has opened nothing, or a provider has named no destination.
 #[derive(Debug, thiserror::Error)]
-#[error("{error}")]
+#[error("{reason}")]
 pub struct ConnectorError {
     /// What kind of failure it is, which decides whether there is another attempt.
     pub reason: DisconnectReason,

@@ -8,6 +8,7 @@ use multiwa_ws_core::session::{ClientEvent, CloseCause, DisconnectReason, Lifecy
 use slab::Slab;
 
 use super::QueueConfig;
+use super::disconnect::Cause;
 use super::queue::{Item, Queue};
 use super::request::{Outcome, RequestError, Requests, result_of};
 use super::shared::Due;
@@ -24,7 +25,7 @@ pub struct Inbox {
     over: Option<CloseCause>,
     was_ready: bool,
     /// What the transport said of its latest failure.
-    transport_error: Option<String>,
+    transport_error: Option<Cause>,
     /// Handles and updates that exist.
     pub(super) handles: usize,
     /// Nobody takes updates any more.
@@ -90,9 +91,9 @@ impl Inbox {
         !self.unread && self.queue.must_wait()
     }
 
-    /// Keeps what the transport said of its failure, for [`Status::detail`](super::Status::detail); `None` once a
+    /// Keeps what the transport said of its failure, for [`Status::last_disconnect`](super::Status::last_disconnect); `None` once a
     /// transport is open.
-    pub fn note_transport_error(&mut self, error: Option<String>) {
+    pub fn note_transport_error(&mut self, error: Option<Cause>) {
         self.transport_error = error;
     }
 
@@ -153,8 +154,8 @@ impl Inbox {
         self.was_ready
     }
 
-    pub(super) fn transport_error(&self) -> Option<&str> {
-        self.transport_error.as_deref()
+    pub(super) fn transport_error(&self) -> Option<&Cause> {
+        self.transport_error.as_ref()
     }
 
     pub(super) fn dropped(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! What the handles of a client command.
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::client as core;
+use multiwa_ws_core::client::{self as core, Failure};
 use multiwa_ws_core::session::{ClientEvent, ClientSession, CommandError, EventNames, RequestId};
 
 /// A state machine of the core that a client's handles can command.
@@ -9,8 +9,8 @@ pub trait Machine: Send {
     /// What it knows.
     fn session(&self) -> &ClientSession;
 
-    /// What is known of its latest failure beyond the session's loss, as text for a person.
-    fn failure(&self) -> Option<String>;
+    /// What the server did to end the latest connection or attempt.
+    fn failure(&self) -> Option<&Failure>;
 
     /// See [`ClientSession::subscribe`].
     ///
@@ -44,8 +44,8 @@ impl Machine for core::Client {
         self.session()
     }
 
-    fn failure(&self) -> Option<String> {
-        self.failure().map(ToString::to_string)
+    fn failure(&self) -> Option<&Failure> {
+        self.failure()
     }
 
     fn subscribe(&mut self, now: Instant, profile: &str, events: &EventNames) -> Result<RequestId, CommandError> {
@@ -75,7 +75,7 @@ impl Machine for ClientSession {
         self
     }
 
-    fn failure(&self) -> Option<String> {
+    fn failure(&self) -> Option<&Failure> {
         None
     }
 

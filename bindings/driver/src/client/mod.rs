@@ -3,6 +3,7 @@
 mod builder;
 mod connector;
 mod dial;
+mod disconnect;
 pub mod drive;
 mod endpoint;
 mod handle;
@@ -25,6 +26,7 @@ use multiwa_ws_core::session::EventNames;
 pub use builder::{BuildError, CONNECT_DEADLINE, ClientBuilder};
 pub use connector::{Connector, ConnectorError};
 pub use dial::tls_disconnect_reason;
+pub use disconnect::{Cause, Disconnect};
 pub use endpoint::{Endpoint, InvalidUrl, KeyPlacement};
 pub use handle::Client;
 pub use proxy::{InvalidProxy, Proxy};

@@ -140,7 +140,7 @@ impl Queue {
             }
             ClientEvent::Invalid(error) => self.append(Item::Invalid(*error), &[]),
             // These go elsewhere: requests to those who made them, and the session takes the greeting for what it is.
-            ClientEvent::RequestEnded { .. } | ClientEvent::Connected(_) | ClientEvent::Lifecycle(_) => {}
+            _ => {}
         }
         false
     }

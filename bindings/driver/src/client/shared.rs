@@ -9,6 +9,7 @@ use std::task::Waker;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::ClientState;
 
+use super::disconnect::Disconnect;
 use super::inbox::Inbox;
 use super::machine::Machine;
 use crate::sync::{Arc, Mutex, MutexGuard, SharedWaker, lock};
@@ -149,13 +150,8 @@ impl State<dyn Machine> {
     }
 
     /// What is known of how the latest connection or attempt ended.
-    pub(super) fn detail(&self) -> Option<String> {
+    pub(super) fn last_disconnect(&self) -> Option<Disconnect> {
         let reason = self.machine.session().last_disconnect()?;
-        Some(match (self.machine.failure(), self.inbox.transport_error()) {
-            (Some(failure), Some(error)) => format!("{failure}: {error}"),
-            (Some(failure), None) => failure,
-            (None, Some(error)) => format!("{reason}: {error}"),
-            (None, None) => reason.to_string(),
-        })
+        Some(Disconnect::new(reason, self.machine.failure().cloned(), self.inbox.transport_error().cloned()))
     }
 }

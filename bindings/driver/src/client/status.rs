@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::session::{ClientCounters, ClientState, CloseCause, DisconnectReason, SubscriptionSet};
+use multiwa_ws_core::session::{ClientCounters, ClientState, CloseCause, SubscriptionSet};
 
+use super::disconnect::Disconnect;
 use super::machine::Machine;
 use super::shared::State;
 
@@ -15,9 +16,7 @@ pub struct Status {
     /// Where it stands.
     pub state: ClientState,
     /// How the latest connection or attempt ended.
-    pub last_disconnect: Option<DisconnectReason>,
-    /// What more is known of that ending, as text for a person.
-    pub detail: Option<String>,
+    pub last_disconnect: Option<Disconnect>,
     /// Attempts since the last stable connection.
     pub attempt: u32,
     /// In how long the next attempt begins, while the state is [`ClientState::Backoff`].
@@ -44,8 +43,7 @@ impl Status {
         let ago = |then: Instant| now.saturating_duration_since(then);
         Self {
             state: state.client_state(),
-            last_disconnect: session.last_disconnect(),
-            detail: state.detail(),
+            last_disconnect: state.last_disconnect(),
             attempt: session.attempt(),
             next_attempt_in: session.next_attempt_at().map(|then| then.saturating_duration_since(now)),
             last_traffic: session.last_traffic().map(ago),
@@ -66,23 +64,17 @@ pub enum ConnectError {
     /// The application closed it.
     #[error("the client was closed")]
     Closed,
-    /// The last attempt ended so.
-    #[error("{detail}")]
-    Lost {
-        /// What kind of ending it was.
-        reason: DisconnectReason,
-        /// What is known of it.
-        detail: String,
-    },
+    /// The last connection or attempt ended so, and no further one is made.
+    #[error(transparent)]
+    Disconnected(Disconnect),
     /// It was not ready by the deadline of `connect`, and was closed.
-    #[error("not ready after {after:?}: {detail}")]
+    #[error("not ready after {after:?}{}", if last.is_some() { "" } else { ": no attempt has ended" })]
     TimedOut {
         /// How long was waited.
         after: Duration,
         /// How the last attempt ended, if one had.
-        reason: Option<DisconnectReason>,
-        /// What is known of it.
-        detail: String,
+        #[source]
+        last: Option<Disconnect>,
     },
 }
 
@@ -90,16 +82,14 @@ impl ConnectError {
     /// A client that was not ready `after` so long, with `status` at that time.
     #[must_use]
     pub fn timed_out(after: Duration, status: Status) -> Self {
-        let detail = status.detail.unwrap_or_else(|| "no attempt has ended".to_owned());
-        Self::TimedOut { after, reason: status.last_disconnect, detail }
+        Self::TimedOut { after, last: status.last_disconnect }
     }
 
     pub(super) fn new(cause: CloseCause, state: &State<dyn Machine>) -> Self {
-        match cause {
-            CloseCause::Application => Self::Closed,
-            CloseCause::Lost(reason) => {
-                Self::Lost { reason, detail: state.detail().unwrap_or_else(|| reason.to_string()) }
-            }
+        match (cause, state.last_disconnect()) {
+            (CloseCause::Application, _) => Self::Closed,
+            (CloseCause::Lost(_), Some(last)) => Self::Disconnected(last),
+            (CloseCause::Lost(reason), None) => Self::Disconnected(Disconnect::new(reason, None, None)),
         }
     }
 }

@@ -4,19 +4,20 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, TransportAction};
 use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::{ClientState, DisconnectReason};
+use multiwa_ws_core::{Instant, StateMachine};
 
 use super::drive::Driver;
 use super::shared::State;
-use super::{Connector, ConnectorError};
+use super::{Cause, Connector, ConnectorError};
 use crate::Io;
 use crate::buffer::{self, ReadBuffer};
-use crate::transport::{Read, Timer, Transmit, Transport};
+use crate::transport::{Read, Timer, Transport};
 
 /// Drives the core's client over the streams of a connector, to its end.
 pub(super) struct Task<C: Connector, R: Io<C::Stream>> {
@@ -151,7 +152,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
                 let now = R::now();
                 let mut client = driver.lock_again();
                 let (machine, inbox) = client.sides();
-                let refused = machine.connected(now, request).err().map(|error| error.to_string());
+                let refused = machine.connected(now, request).err().map(|error| Arc::new(error) as Cause);
                 let is_refused = refused.is_some();
                 inbox.note_transport_error(refused);
                 drop(client);
@@ -160,11 +161,10 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
                 }
             }
             Err(ConnectorError { reason, error }) => {
-                let detail = error.to_string();
                 let now = R::now();
                 let mut client = driver.lock_again();
                 client.machine.connect_failed(now, reason);
-                client.inbox.note_transport_error(Some(detail));
+                client.inbox.note_transport_error(Some(Arc::new(error)));
             }
         }
     }
@@ -178,7 +178,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
             self.buffer.release();
             read = transport.poll_read::<R>(cx, &mut self.buffer);
         }
-        let error = transport.error.take().map(|error| error.to_string());
+        let error = transport.error.take().map(|error| Arc::new(error) as Cause);
         let read = match read {
             Poll::Ready(read) if !self.paused => Some(read),
             _ => None,
@@ -259,7 +259,9 @@ impl Out<'_> {
 /// Slices that are copied at once.
 const SLICES: usize = 16;
 
-impl Transmit for Out<'_> {
+impl StateMachine for Out<'_> {
+    type Outcome = ();
+
     fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
         match (self.scratch.get(..self.len), slices) {
             (Some(bytes @ [_, ..]), [slice, ..]) => {
@@ -282,7 +284,19 @@ impl Transmit for Out<'_> {
         self.tell(Client::shutdown_done);
     }
 
+    fn handle_eof(&mut self, now: Instant) {
+        self.tell(|client| client.handle_eof(now));
+    }
+
     fn handle_lost(&mut self, now: Instant) {
         self.tell(|client| client.handle_lost(now, DisconnectReason::Io));
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.tell(|client| client.handle_timeout(now));
     }
 }

@@ -20,7 +20,7 @@ use super::publisher::wall_clock;
 use super::registry::{Entry, KeyId};
 use super::within;
 use crate::buffer::ReadBuffer;
-use crate::transport::{Read, Timer, Transport, transmit};
+use crate::transport::{Read, Timer, Transport};
 use crate::{Io, Runtime};
 
 /// While this many bytes wait to be written, or a quarter of what may wait at all, publications stay in the mailbox, where
@@ -302,7 +302,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
                 let set = self.connection.subscriptions().map_or_else(SubscriptionSet::default, Clone::clone);
                 self.entry.subscribe(set);
             }
-            ServerEvent::Pinged | ServerEvent::Refused { .. } => {}
+            _ => {}
         }
     }
 
@@ -381,8 +381,6 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
 fn internal_error() -> Rejection {
     Rejection::json(500, "internal_error", "The server could not answer")
 }
-
-transmit!(Connection, Connection::handle_lost);
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,7 @@ pub use forwarded::{InvalidProxyNetwork, TrustedProxy};
 pub use mailbox::SlowReader;
 pub use observer::{Observed, Peer};
 pub use origin::{InvalidOrigin, Origin};
-pub use publisher::Publisher;
+pub use publisher::{PublishError, Published, Publisher};
 pub use rate::ConnectionRate;
 
 use crate::{Io, Runtime, trace};

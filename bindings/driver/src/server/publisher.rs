@@ -1,10 +1,11 @@
 //! Publishing events to whoever subscribes to them.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use multiwa_ws_core::session::{Event, RawJson, encode_event};
+use multiwa_ws_core::session::{Event, ToJson, encode_event};
 use multiwa_ws_core::{Instant, WallClock};
 
 use super::Shared;
@@ -18,35 +19,77 @@ pub struct Publisher {
     pub(super) shared: Arc<Shared>,
 }
 
-#[expect(clippy::must_use_candidate, reason = "to publish is what they are for; few care for how many")]
 impl Publisher {
     /// Publishes an event that happens now: `data` of `profile`, or of every profile.
     ///
-    /// Returns how many clients it was queued for.
+    /// `data` is any value that serializes, or a [`RawJson`](multiwa_ws_core::session::RawJson). The future is ready when it is
+    /// polled first, as long as the server publishes in memory.
     ///
     /// ```no_run
-    /// # fn example(publisher: &multiwa_ws_driver::Publisher) -> Result<(), multiwa_ws_core::session::JsonError> {
-    /// use multiwa_ws_core::session::RawJson;
-    ///
-    /// publisher.send("session.status", Some("profile-123"), &RawJson::parse(r#"{"status":"connected"}"#)?);
+    /// # async fn example(publisher: &multiwa_ws_driver::Publisher) -> Result<(), multiwa_ws_driver::PublishError> {
+    /// let status = std::collections::BTreeMap::from([("status", "connected")]);
+    /// let published = publisher.publish("session.status", Some("profile-123"), &status).await?;
+    /// println!("{} clients get it", published.receivers);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn send(&self, name: &str, profile: Option<&str>, data: &RawJson<'_>) -> usize {
+    ///
+    /// # Errors
+    /// [`PublishError`] says why the event was not published.
+    pub fn publish<'p, T: ToJson + ?Sized>(
+        &'p self,
+        name: &'p str,
+        profile: Option<&'p str>,
+        data: &T,
+    ) -> impl Future<Output = Result<Published, PublishError>> + Send + use<'p, T> {
         let timestamp = wall_clock(Instant::default()).rfc3339(Instant::default());
-        self.send_at(name, profile, data, &timestamp)
+        self.publish_at(name, profile, data, &timestamp)
     }
 
-    /// Publishes an event that happened at `timestamp`, RFC 3339 in UTC.
-    pub fn send_at(&self, name: &str, profile: Option<&str>, data: &RawJson<'_>, timestamp: &str) -> usize {
-        let text = encode_event(name, profile, data, timestamp);
-        self.shared.registry.publish(&self.shared, profile, name, &text)
+    /// Publishes an event that happened at `timestamp`, RFC 3339 in UTC. See [`publish`](Self::publish).
+    ///
+    /// # Errors
+    /// [`PublishError`] says why the event was not published.
+    pub fn publish_at<'p, T: ToJson + ?Sized>(
+        &'p self,
+        name: &'p str,
+        profile: Option<&'p str>,
+        data: &T,
+        timestamp: &str,
+    ) -> impl Future<Output = Result<Published, PublishError>> + Send + use<'p, T> {
+        // The future owns the text and not the data, so that it is `Send` whatever the data is.
+        let text = data.to_json().map(|data| encode_event(name, profile, &data, timestamp));
+        async move { Ok(self.deliver(name, profile, &text?)) }
     }
 
-    /// Publishes an event as it was received elsewhere, with every member that the protocol does not know.
-    pub fn publish(&self, event: &Event<'_>) -> usize {
-        self.shared.registry.publish(&self.shared, event.profile_id().as_deref(), &event.name(), event.as_str())
+    /// Publishes an event that was received elsewhere as it is, with every member that the protocol does not know.
+    ///
+    /// # Errors
+    /// [`PublishError`] says why the event was not published.
+    pub async fn forward(&self, event: &Event<'_>) -> Result<Published, PublishError> {
+        Ok(self.deliver(&event.name(), event.profile_id().as_deref(), event.as_str()))
     }
+
+    fn deliver(&self, name: &str, profile: Option<&str>, text: &str) -> Published {
+        Published { receivers: self.shared.registry.publish(&self.shared, profile, name, text) }
+    }
+}
+
+/// An event that was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// How many clients of this server it was queued for.
+    pub receivers: usize,
+}
+
+/// Why an event was not published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The data cannot be written as JSON, or is nested too deep.
+    #[error("the data of the event cannot be written as JSON")]
+    Data(#[from] serde_json::Error),
 }
 
 impl fmt::Debug for Publisher {

@@ -98,6 +98,6 @@ async fn a_back_off_is_given_up_at_once() {
         sleep(Duration::from_millis(10)).await;
     }
     let status = client.status();
-    assert!(status.next_attempt_in.is_some() && status.detail.unwrap().contains("refused"));
+    assert!(status.next_attempt_in.is_some() && format!("{:#}", status.last_disconnect.unwrap()).contains("refused"));
     assert_eq!(close(&client).await, Duration::ZERO);
 }

@@ -51,7 +51,7 @@ fn f_01_a_provider_may_ask_its_client_for_its_status() {
         let (client, mut updates) = Client::builder_with(provider).reconnect(at_once()).start().unwrap();
         later.set(client.clone()).unwrap();
         while updates.next().await.is_some() {}
-        assert!(client.status().detail.unwrap().contains("Connecting"));
+        assert!(format!("{:#}", client.status().last_disconnect.unwrap()).contains("Connecting"));
     });
 }
 

@@ -1,12 +1,17 @@
 //! What the tests see a server with.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::{Envelope, RawJson};
 use multiwa_ws_core::websocket::Event;
-use multiwa_ws_tokio::{HandshakeError, Publisher, Server, ServerBuilder, WebSocket, WebSocketConfig};
+use multiwa_ws_tokio::{
+    HandshakeError, PublishError, Published, Publisher, Server, ServerBuilder, WebSocket, WebSocketConfig,
+};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 use tokio::net::TcpStream;
 
@@ -139,11 +144,18 @@ pub(crate) fn subscribe(profile: &str, events: &str) -> String {
 
 pub(crate) fn publish(publisher: &Publisher, profile: &str, number: usize) -> usize {
     let data = format!(r#"{{"n":{number}}}"#);
-    publisher.send("message.received", Some(profile), &RawJson::parse(&data).unwrap())
+    receivers(publisher.publish("message.received", Some(profile), &RawJson::parse(&data).unwrap()))
 }
 
 pub(crate) fn number_of(text: &str) -> usize {
     let event = Envelope::parse(text, 64).unwrap().into_event().expect("an event");
     let data = event.data().unwrap();
     data.trim_start_matches(r#"{"n":"#).split(['}', ',']).next().unwrap().parse().unwrap()
+}
+
+/// How many clients an event is queued for. In memory that is known at once.
+pub(crate) fn receivers(publishing: impl Future<Output = Result<Published, PublishError>>) -> usize {
+    let polled = pin!(publishing).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(published) = polled else { panic!("it waits") };
+    published.unwrap().receivers
 }

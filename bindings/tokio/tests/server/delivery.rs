@@ -9,7 +9,7 @@ use multiwa_ws_core::websocket;
 use multiwa_ws_tokio::{Observed, Server, ServerBuilder, SlowReader};
 use tokio::sync::oneshot;
 
-use crate::client::{Client, number_of, publish, soon, start};
+use crate::client::{Client, number_of, publish, receivers, soon, start};
 
 #[tokio::test]
 async fn the_ack_comes_first_and_every_request_is_answered_as_the_protocol_says() {
@@ -58,8 +58,8 @@ async fn events_arrive_in_order_at_whoever_subscribes_to_them() {
     }
     assert_eq!(publish(&publisher, "c", 0), 0);
     let data = RawJson::parse(r#"{"n":100}"#).unwrap();
-    assert_eq!(publisher.send("session.status", Some("b"), &data), 0);
-    assert_eq!(publisher.send_at("session.status", None, &data, "2026-02-05T10:00:00.000Z"), 1);
+    assert_eq!(receivers(publisher.publish("session.status", Some("b"), &data)), 0);
+    assert_eq!(receivers(publisher.publish_at("session.status", None, &data, "2026-02-05T10:00:00.000Z")), 1);
     assert_eq!(one.numbers(50).await, (0..100).step_by(2).collect::<Vec<_>>());
     assert_eq!(
         one.text().await,
@@ -77,7 +77,7 @@ async fn an_event_from_elsewhere_is_published_as_it_is() {
     client.subscribe("p", r#"["x"]"#).await;
     let text = r#"{"v":1,"type":"event","payload":{"event":"x","profileId":"p","more":[]}}"#;
     let event = Envelope::parse(text, 64).unwrap().into_event().unwrap();
-    assert_eq!(server.publisher().publish(&event), 1);
+    assert_eq!(receivers(server.publisher().forward(&event)), 1);
     assert_eq!(client.text().await, text);
 }
 

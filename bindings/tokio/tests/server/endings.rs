@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, duplex};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::client::{Client, soon};
+use crate::client::{Client, receivers, soon};
 use crate::lines::{narrow_tcp, secure};
 
 /// What a client does that has read nothing since it subscribed.
@@ -65,7 +65,7 @@ where
         clients.push(client);
     }
     let data = RawJson::parse(&format!("\"{}\"", "x".repeat(3 << 20))).unwrap().into_owned();
-    assert_eq!(server.publisher().send("e", Some("p"), &data), READERS.len());
+    assert_eq!(receivers(server.publisher().publish("e", Some("p"), &data)), READERS.len());
     sleep(Duration::from_millis(50)).await;
     let mut acting = JoinSet::new();
     for (reader, client) in READERS.into_iter().zip(clients) {

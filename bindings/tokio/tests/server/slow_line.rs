@@ -12,6 +12,8 @@ use tokio::io::{self, AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::client::receivers;
+
 /// A line that carries so many bytes a second to its reader.
 struct Line<S> {
     stream: S,
@@ -86,7 +88,7 @@ async fn f_05_events_of_3_mib_reach_clients_on_slow_lines() {
         let publisher = server.publisher();
         let data = RawJson::parse(&format!("\"{}\"", "x".repeat(3 << 20))).unwrap().into_owned();
         for _ in 0..3 {
-            assert_eq!(publisher.send("e", Some("p"), &data), 1);
+            assert_eq!(receivers(publisher.publish("e", Some("p"), &data)), 1);
             assert!(text(&mut client).await > 3 << 20, "{rate} KiB a second");
         }
         assert_eq!(server.connections(), 1);
@@ -98,7 +100,7 @@ async fn a_client_that_takes_nothing_any_more_is_given_up_in_the_time_of_the_kee
     let server = Server::builder().build();
     let client = client(&server, 64 << 10).await;
     let data = RawJson::parse(&format!("\"{}\"", "x".repeat(3 << 20))).unwrap().into_owned();
-    server.publisher().send("e", Some("p"), &data);
+    assert_eq!(receivers(server.publisher().publish("e", Some("p"), &data)), 1);
     let start = Instant::now();
     while server.connections() > 0 {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -119,7 +121,7 @@ async fn f_05_events_of_3_mib_reach_clients_on_slow_lines_over_tcp() {
     for rate in [16, 64, 256] {
         clients.push((rate, client_over(TcpStream::connect(address).await.unwrap(), rate << 10).await));
     }
-    assert_eq!(server.publisher().send("e", Some("p"), &data), clients.len());
+    assert_eq!(receivers(server.publisher().publish("e", Some("p"), &data)), clients.len());
     let receiving = clients.into_iter().map(|(rate, mut client)| {
         tokio::spawn(async move {
             assert!(text(&mut client).await > 3 << 20, "{rate} KiB a second");

@@ -58,7 +58,7 @@ fn a_large_message_arrives_over_tls() {
     let (_client, mut updates) = builder.connect().unwrap();
     let data = RawJson::parse(&format!("\"{}\"", "a".repeat(1_000_000))).unwrap().into_owned();
     for _ in 0..5 {
-        assert_eq!(server.publisher().send("e", Some("p"), &data), 1);
+        assert_eq!(soon(server.publisher().publish("e", Some("p"), &data)).unwrap().receivers, 1);
         let arrived = find(&mut updates, |update| match update {
             Update::Event(event) => Some(event.data().unwrap() == data.as_str()),
             _ => None,
@@ -77,11 +77,11 @@ fn sec_hs_15_a_certificate_of_another_host_or_a_strange_authority_ends_the_clien
     for (host, roots) in [("127.0.0.1", roots), ("localhost", strangers)] {
         let tls = ClientTls::builder().roots_pem(roots).build().unwrap();
         let builder = Client::builder(format!("wss://{host}:{port}/ws")).tls(tls).reconnect(at_once());
-        let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = call(move || builder.connect()).returned()
+        let Err(BuildError::Connect(ConnectError::Disconnected(last))) = call(move || builder.connect()).returned()
         else {
             panic!("connected")
         };
-        assert_eq!(reason, DisconnectReason::TlsCertificate, "{host}");
+        assert_eq!(last.reason(), DisconnectReason::TlsCertificate, "{host}");
     }
     let tls = ClientTls::builder().dangerous_accept_any_certificate().build().unwrap();
     works(&server, Client::builder(format!("wss://127.0.0.1:{port}/ws")).tls(tls).connect().unwrap());
@@ -96,10 +96,8 @@ fn a_server_without_tls_is_no_certificate_error() {
     let connecting = call(move || builder.connect());
     let mut stream = listener.accept_tcp();
     soon(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")).unwrap();
-    let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = connecting.returned() else {
-        panic!("connected")
-    };
-    assert_eq!(reason, DisconnectReason::Tls);
+    let Err(BuildError::Connect(ConnectError::Disconnected(last))) = connecting.returned() else { panic!("connected") };
+    assert_eq!(last.reason(), DisconnectReason::Tls);
 }
 
 #[cfg(unix)]
@@ -139,7 +137,7 @@ fn a_provider_may_say_stop() {
     let (client, _updates) = Client::builder_with(|_| Err(ConnectorError::stop("no key is left"))).start().unwrap();
     let ended = client.clone();
     assert_eq!(call(move || ended.closed()).returned(), CloseCause::Lost(DisconnectReason::Stopped));
-    assert!(client.status().detail.unwrap().contains("no key is left"));
+    assert!(format!("{:#}", client.status().last_disconnect.unwrap()).contains("no key is left"));
 }
 
 #[test]
@@ -155,8 +153,8 @@ fn sec_hs_14_a_redirect_is_followed_without_the_key_to_another_origin_and_not_fo
         rejection.headers.append("Location", location).unwrap();
         listener.reject(rejection);
     }
-    let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = connecting.returned() else { panic!("let in") };
-    assert_eq!(reason, DisconnectReason::Refused { status: 401, retry_after: None });
+    let Err(BuildError::Connect(ConnectError::Disconnected(last))) = connecting.returned() else { panic!("let in") };
+    assert_eq!(last.reason(), DisconnectReason::Refused { status: 401, retry_after: None });
 
     let builder = Client::builder(&listener.url).max_redirects(2).reconnect(never());
     let connecting = call(move || builder.connect());
@@ -166,10 +164,8 @@ fn sec_hs_14_a_redirect_is_followed_without_the_key_to_another_origin_and_not_fo
         rejection.headers.append("Location", "/again").unwrap();
         listener.reject(rejection);
     }
-    let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = connecting.returned() else {
-        panic!("connected")
-    };
-    assert_eq!(reason, DisconnectReason::Refused { status: 302, retry_after: None });
+    let Err(BuildError::Connect(ConnectError::Disconnected(last))) = connecting.returned() else { panic!("connected") };
+    assert_eq!(last.reason(), DisconnectReason::Refused { status: 302, retry_after: None });
     drop(server);
 }
 
@@ -204,8 +200,9 @@ fn a_proxy_leads_to_the_server() {
     let connecting = call(move || builder.connect());
     let mut stream = proxy.accept_tcp();
     soon(stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")).unwrap();
-    let Err(BuildError::Connect(ConnectError::Lost { reason, detail })) = connecting.returned() else { panic!("open") };
-    assert_eq!(reason, DisconnectReason::Io);
+    let Err(BuildError::Connect(ConnectError::Disconnected(last))) = connecting.returned() else { panic!("open") };
+    assert_eq!(last.reason(), DisconnectReason::Io);
+    let detail = format!("{last:#}");
     assert!(detail.contains("name and a password"), "{detail}");
 }
 
@@ -218,10 +215,8 @@ fn a_proxy_that_says_nothing_is_left_at_the_deadline() {
     let builder = builder.session(config);
     let connecting = call(move || builder.connect());
     let stream = proxy.accept_tcp();
-    let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = connecting.returned() else {
-        panic!("connected")
-    };
-    assert!(matches!(reason, DisconnectReason::ConnectTimeout | DisconnectReason::Io), "{reason}");
+    let Err(BuildError::Connect(ConnectError::Disconnected(last))) = connecting.returned() else { panic!("connected") };
+    assert!(matches!(last.reason(), DisconnectReason::ConnectTimeout | DisconnectReason::Io), "{last}");
     drop(stream);
 }
 

@@ -221,8 +221,8 @@ fn an_answer_that_is_no_upgrade_is_told_for_what_it_is() {
         soon(stream.read(&mut [0; 4096])).unwrap();
         write_raw(&stream, answer);
         drop(stream);
-        let Err(BuildError::Connect(ConnectError::Lost { reason, .. })) = connecting.returned() else { panic!("connected") };
-        assert_eq!(reason, expected, "{}", answer.escape_ascii());
+        let Err(BuildError::Connect(ConnectError::Disconnected(last))) = connecting.returned() else { panic!("connected") };
+        assert_eq!(last.reason(), expected, "{}", answer.escape_ascii());
     }
 }
 
@@ -242,8 +242,9 @@ fn an_extension_that_was_not_offered_is_refused() {
          Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
     );
     write_raw(&stream, answer.as_bytes());
-    let Err(BuildError::Connect(ConnectError::Lost { reason, detail })) = connecting.returned() else { panic!("open") };
-    assert_eq!(reason, DisconnectReason::BadUpgrade);
+    let Err(BuildError::Connect(ConnectError::Disconnected(last))) = connecting.returned() else { panic!("open") };
+    assert_eq!(last.reason(), DisconnectReason::BadUpgrade);
+    let detail = format!("{last:#}");
     assert!(detail.contains("extension"), "{detail}");
 }
 
@@ -255,7 +256,7 @@ fn a_server_that_asks_for_time_is_given_it() {
     wait_until(|| client.state() == ClientState::Backoff);
     let status = client.status();
     assert_eq!(
-        status.last_disconnect,
+        status.last_disconnect.map(|last| last.reason()),
         Some(DisconnectReason::Refused { status: 503, retry_after: Some(Duration::from_secs(600)) })
     );
     assert!(status.next_attempt_in.unwrap() > Duration::from_secs(500));

@@ -27,7 +27,7 @@ fn f_01_a_provider_may_ask_its_client_for_its_status_and_drop_a_handle() {
         let (client, mut updates) = Client::builder_with(provider).reconnect(at_once()).start().unwrap();
         *slot.lock().unwrap() = Some(client.clone());
         while updates.next().is_some() {}
-        assert!(client.status().detail.unwrap().contains("Connecting"));
+        assert!(format!("{:#}", client.status().last_disconnect.unwrap()).contains("Connecting"));
     })
     .returned();
 }

@@ -1,13 +1,16 @@
 //! What the client is tested against: a server of ours, or a peer whose every word is written in the test.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use multiwa_ws_core::handshake::{Acceptance, Rejection};
-use multiwa_ws_core::session::{Envelope, Features, RawJson, ReconnectConfig};
+use multiwa_ws_core::session::{Envelope, Features, ReconnectConfig};
 use multiwa_ws_core::websocket::Event;
 use multiwa_ws_tokio::{HandshakeError, Publisher, Server, ServerBuilder, WebSocket, WebSocketConfig};
 use multiwa_ws_tungstenite::{Update, Updates};
@@ -64,7 +67,10 @@ pub(crate) fn serve(builder: ServerBuilder) -> (Server, String) {
 }
 
 pub(crate) fn publish(publisher: &Publisher, profile: &str, number: usize) -> usize {
-    publisher.send("message.received", Some(profile), &RawJson::parse(&number.to_string()).unwrap())
+    let publishing = publisher.publish("message.received", Some(profile), &number);
+    let polled = pin!(publishing).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(published) = polled else { panic!("it waits") };
+    published.unwrap().receivers
 }
 
 /// The numbers of the next events.

@@ -46,8 +46,9 @@ fn a_client_connects_subscribes_and_is_told_events_until_it_closes() {
 fn a_refused_key_ends_the_client_and_shows_nowhere() {
     let (_server, url) = serve(Server::builder().api_keys([ApiKey::new("right")]));
     let Err(BuildError::Connect(error)) = Client::builder(&url).api_key("s3cret").connect() else { panic!("let in") };
-    let ConnectError::Lost { reason, detail } = &error else { panic!("{error:?}") };
-    assert_eq!(*reason, DisconnectReason::Refused { status: 401, retry_after: None });
+    let ConnectError::Disconnected(last) = &error else { panic!("{error:?}") };
+    assert_eq!(last.reason(), DisconnectReason::Refused { status: 401, retry_after: None });
+    let detail = format!("{last:#}");
     assert!(detail.contains("401"), "{detail}");
     assert!(!format!("{error:?} {error}").contains("s3cret"), "{error:?}");
 }

@@ -1,4 +1,4 @@
-//! What clients and server promise each other.
+//! The guarantees of clients and server to each other.
 
 use multiwa_ws_core::client::Client;
 use multiwa_ws_core::session::{ClientState, LifecycleEvent, ServerEvent, SubscribeMode, SubscriptionSet};
@@ -6,7 +6,7 @@ use multiwa_ws_core::session::{ClientState, LifecycleEvent, ServerEvent, Subscri
 use super::{Peers, Published};
 use crate::simulator::{Broken, Heard, Outcome};
 
-/// What a refused command leaves as it was.
+/// The state that a refused command must not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Snapshot {
     state: ClientState,
@@ -24,7 +24,7 @@ impl Snapshot {
 }
 
 impl Peers {
-    /// After each step: what was told since the last one, and the deadlines.
+    /// Runs after each step. Checks the new events and the deadlines.
     pub(super) fn check(&mut self) -> Result<(), Broken> {
         for client in self.known.keys().copied().collect::<Vec<_>>() {
             self.check_client(client)?;
@@ -55,7 +55,7 @@ impl Peers {
                     known.heard.insert(number);
                 }
                 Heard::Invalid(text) if !node.tainted => {
-                    // The answer to a request that was forgotten, long after it had timed out.
+                    // A late answer: its request timed out and was forgotten long ago.
                     let forgotten = text.starts_with("Error");
                     Broken::unless(forgotten, || format!("client {client} heard {text}"))?;
                 }
@@ -73,14 +73,14 @@ impl Peers {
         let (state, timeout) = (node.client.session().state(), node.client.poll_timeout());
         let waits = match state {
             ClientState::Idle | ClientState::Closed => timeout.is_none() || !known.open.is_empty(),
-            // It waits for its application to listen, or to read.
+            // It waits until its application dials or reads.
             ClientState::Backoff | ClientState::AwaitingAck | ClientState::Ready => true,
             ClientState::Connecting | ClientState::Closing => timeout.is_some(),
         };
         Broken::unless(waits, || format!("client {client} is {state} and waits for {timeout:?}"))
     }
 
-    /// The subscriptions of a connection are what it told, one after the other.
+    /// The subscriptions of a connection must match the events that it has reported, in order.
     fn check_connection(&mut self, id: u64) -> Result<(), Broken> {
         let Self { world, sets, tickets, .. } = self;
         let transport = world.transport(id)?;
@@ -97,17 +97,17 @@ impl Peers {
                 ServerEvent::Unsubscribed { profile: Some(profile) } => _ = set.remove(profile),
                 ServerEvent::Unsubscribed { profile: None } => set.clear(),
                 ServerEvent::SubscribeRequested { ticket, .. } => tickets.push((id, *ticket)),
-                ServerEvent::Pinged | ServerEvent::Refused { .. } => {}
+                _ => {}
             }
         }
-        // One that its session closes subscribes to nothing any more.
+        // A connection that its session closes has no subscriptions any more.
         let held = transport.connection.subscriptions().filter(|held| !held.is_empty());
         Broken::unless(held.is_none_or(|held| held == set), || {
             format!("connection {id} subscribes to {held:?} after {set:?} was told")
         })
     }
 
-    /// Lets what is on its way arrive, and holds against each other what both sides then believe.
+    /// Waits until everything on its way has arrived, and compares the subscriptions of both sides.
     pub(super) fn calm(&mut self) -> Result<(), Broken> {
         self.world.sleep(std::time::Duration::from_millis(500))?;
         self.check()?;
@@ -129,7 +129,7 @@ impl Peers {
         let arrived =
             transport.up.waiting() == 0 && transport.down.waiting() == 0 && transport.connection.queued() == 0;
         let intact = !transport.up.is_faulty() && !transport.down.is_faulty() && transport.connection.is_open();
-        // An answer to a request that was forgotten tells the client nothing.
+        // An answer to a forgotten request does not change the client.
         let told = counters.unsolicited == 0;
         let Some(held) = transport.connection.subscriptions() else { return Ok(()) };
         if !settled || !arrived || !intact || !told {
@@ -146,7 +146,7 @@ impl Peers {
         })
     }
 
-    /// Once everything works again, everybody who has not given up is ready.
+    /// Once all faults have stopped, every client that has not given up is ready.
     pub(super) fn check_recovery(&mut self) -> Result<(), Broken> {
         for client in self.clients() {
             let state = self.world.node(client)?.client.session().state();
@@ -156,7 +156,7 @@ impl Peers {
         Ok(())
     }
 
-    /// Everything that began has ended, and said so once.
+    /// Everything that began has ended, and has reported its end once.
     pub(super) fn check_endings(&mut self) -> Result<(), Broken> {
         for (client, known) in &self.known {
             Broken::unless(known.closed, || format!("client {client} never told its end"))?;

@@ -12,7 +12,7 @@ use multiwa_ws_core::{Instant, WallClock};
 
 use crate::link::{Arrival, Failure, FailureKind, Faults, Link};
 
-/// What both links of one connection do.
+/// The faults of both links of one connection.
 #[derive(Arbitrary, Clone, Debug, Default)]
 pub(super) struct LinkPlan {
     /// The transport cannot be opened.
@@ -34,7 +34,7 @@ enum Fate {
     Silence,
 }
 
-/// What every server does.
+/// The settings of every server.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(super) struct ServerPlan {
     pub(super) without_sets: bool,
@@ -48,7 +48,7 @@ pub(super) struct Transport {
     pub(super) down: Link,
     pub(super) server: Connection,
     pub(super) client_left: bool,
-    /// Numbers of the events that were published and did not arrive yet.
+    /// Numbers of the events that were published and have not arrived yet.
     pub(super) on_their_way: VecDeque<u64>,
     plan: LinkPlan,
     server_plan: ServerPlan,
@@ -75,7 +75,7 @@ impl Transport {
         let _ = self.server.close(now, CloseCode::new(code), "");
     }
 
-    /// The event with this number arrived: in order, though some before it may have been filtered.
+    /// The event with this number arrived. Events arrive in order, but some before it may have been filtered.
     pub(super) fn arrived(&mut self, number: u64) {
         while let Some(next) = self.on_their_way.pop_front() {
             if next == number {
@@ -89,7 +89,7 @@ impl Transport {
         self.up.corrupted() > 0 || self.down.corrupted() > 0
     }
 
-    /// Whether it will carry what is sent from now on, and has carried everything so far.
+    /// Whether no fault can affect the bytes on it.
     pub(super) fn is_clean(&self) -> bool {
         !self.plan.corrupts && self.plan.up_fails.is_none() && self.plan.down_fails.is_none()
     }
@@ -105,7 +105,7 @@ impl Transport {
         links.chain(self.server.poll_timeout().filter(|_| !self.ended)).min()
     }
 
-    /// Lets the server read, write and act; says whether anything happened.
+    /// Lets the server read, write and handle deadlines. Returns whether anything happened.
     pub(super) fn drive(&mut self, now: Instant) -> bool {
         if self.ended {
             return false;
@@ -119,7 +119,7 @@ impl Transport {
             Some(Arrival::Reset) => self.server.handle_lost(now),
             None => {}
         }
-        // What has arrived comes before a deadline.
+        // Input that has arrived comes before a deadline.
         if self.server.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.server.handle_timeout(now);
         }
@@ -143,9 +143,9 @@ impl Transport {
             match self.server.handle_input(now, &mut input) {
                 Ok(Some(Event::Requested)) => self.decide(now),
                 Ok(Some(Event::Session(_))) => {}
-                Ok(Some(Event::Ended(ended))) => panic!("{ended:?} came from bytes"),
+                Ok(Some(other)) => panic!("{other:?} came from bytes"),
                 Ok(None) => return assert!(input.is_empty()),
-                // On a slow link a deadline can come before the rest of what it is for.
+                // On a slow link, a deadline can pass before the rest of a request or a message arrives.
                 Err(
                     PeerError::Request(RequestError::TimedOut) | PeerError::Protocol(ProtocolError::MessageTimeout),
                 ) => return,
@@ -171,7 +171,7 @@ impl Transport {
         let mut slices = [&[][..]; 3];
         let filled = self.server.poll_transmit(&mut slices);
         let bytes = slices[..filled].concat();
-        // Nobody reads any more: the system takes what is written and forgets it.
+        // Nobody reads any more: the system takes written bytes and drops them.
         let taken = if self.client_left { bytes.len() } else { self.down.send(now.as_nanos(), &bytes) };
         self.server.transmitted(now, taken);
         taken > 0

@@ -1,18 +1,18 @@
-//! The side of the clients.
+//! The clients of a [`World`].
 
 use multiwa_ws_core::client::TransportAction;
 use multiwa_ws_core::session::{DisconnectReason, LifecycleEvent};
 
-use super::super::{Chunk, Machine};
+use super::super::{Chunk, tick};
 use super::{Broken, Door, Heard, World};
 use crate::link::FailureKind;
 use crate::transcript::Bytes;
 
 impl World {
-    /// Does to the transport what the client asks for; whether it asked.
+    /// Carries out the transport actions of the client. Returns whether there were any.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn act(&mut self, client: usize) -> Result<bool, Broken> {
         let mut busy = false;
         while let Some(action) = self.node(client)?.client.poll_action() {
@@ -26,7 +26,7 @@ impl World {
                     node.dialing = Some(due);
                     Broken::unless(free, || format!("client {client} wants a second transport beside the first"))?;
                 }
-                // There is one server, wherever it says that it is.
+                // There is one server, at every address.
                 TransportAction::Redirect(_) => {
                     self.disconnect(client)?;
                     self.node(client)?.dialing = Some(self.now.saturating_add(self.dial_time));
@@ -37,10 +37,10 @@ impl World {
         Ok(busy)
     }
 
-    /// Opens the transport that the client asked for, once its time has come; whether it had.
+    /// Opens the transport that the client requested, once its time has come. Returns whether it had come.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn dial(&mut self, client: usize) -> Result<bool, Broken> {
         let (now, at) = (self.now, self.now());
         let node = self.node(client)?;
@@ -62,10 +62,10 @@ impl World {
         Ok(true)
     }
 
-    /// Writes once, at most `budget` bytes in at most `slices` slices; whether anything was written.
+    /// Writes once, at most `budget` bytes in at most `slices` slices. Returns whether anything was written.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn client_write(&mut self, client: usize, slices: usize, budget: usize) -> Result<bool, Broken> {
         let Self { nodes, transports, transcript, now, .. } = self;
         let Some(node) = nodes.get_mut(client) else { return Ok(false) };
@@ -85,10 +85,10 @@ impl World {
         Ok(written > 0 || shut_down)
     }
 
-    /// Hands on what has arrived, in chunks of at most `max` bytes; whether anything had.
+    /// Passes on the bytes that have arrived, in chunks of at most `max` bytes. Returns whether there were any.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn client_read(&mut self, client: usize, max: usize) -> Result<bool, Broken> {
         let (now, at) = (self.now, self.now());
         let mut busy = false;
@@ -103,7 +103,7 @@ impl World {
             busy = true;
             match chunk {
                 Chunk::Eof => node.client.handle_eof(at),
-                Chunk::Reset => node.client.handle_reset(at),
+                Chunk::Reset => node.client.handle_lost(at, DisconnectReason::Io),
                 Chunk::Bytes(bytes) => {
                     let mut buffer = bytes.clone();
                     let mut input = &mut buffer[..];
@@ -119,24 +119,24 @@ impl World {
                     Broken::unless(left == 0, || format!("client {client} left {left} bytes of its input"))?;
                 }
             }
-            // A transport that was given up has nothing more to tell.
+            // The client may drop the transport. Then there is no more input from it.
             self.act(client)?;
         }
     }
 
-    /// Lets the client know the time; whether something was due.
+    /// Passes the time to the client. Returns whether a deadline was due.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn client_tick(&mut self, client: usize) -> Result<bool, Broken> {
         let now = self.now();
-        self.node(client)?.client.tick(now)
+        tick(&mut self.node(client)?.client, now)
     }
 
-    /// Takes what no message brought; whether there was anything.
+    /// Takes the events that no message caused. Returns whether there were any.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn client_events(&mut self, client: usize) -> Result<bool, Broken> {
         let mut busy = false;
         while let Some(event) = self.node(client)?.client.poll_event() {
@@ -170,7 +170,7 @@ impl World {
         Ok(())
     }
 
-    /// Both directions of the client's transport fail, if it has one.
+    /// Fails both directions of the client's transport, if it has one.
     pub fn cut(&mut self, client: usize, kind: FailureKind) {
         let now = self.now;
         if let Some(transport) = self.transport_of(client).and_then(|id| self.transports.get_mut(&id)) {

@@ -1,4 +1,4 @@
-//! The side of the server.
+//! The connections of the server of a [`World`].
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope, RawJson, ServerEvent
 
 use super::super::lane::instant;
 use super::super::wire::check_transport;
-use super::super::{Chunk, Lane, Machine};
+use super::super::{Chunk, Lane, tick};
 use super::{Broken, Door, Transport, World};
 use crate::link::FailureKind;
 use crate::reference::Role;
 use crate::transcript::Bytes;
 
-/// What the server's calendar says at the start: 2026-02-05T10:00:00Z.
+/// The wall-clock time of the server at the start: 2026-02-05T10:00:00Z.
 const START_MILLIS: i64 = 1_770_285_600_000;
 
 impl World {
@@ -24,7 +24,7 @@ impl World {
     /// A connection that is too far behind is closed with 1013.
     ///
     /// # Errors
-    /// `data` is no JSON, or the hub chose others than those who subscribe.
+    /// `data` is not JSON, or the hub chose connections other than the subscribed ones.
     pub fn publish(&mut self, profile: Option<&str>, name: &str, data: &str) -> Result<Vec<u64>, Broken> {
         let data = RawJson::parse(data).map_err(|error| Broken(error.to_string()))?;
         let timestamp = WallClock::new(instant(0), START_MILLIS).rfc3339(self.now());
@@ -39,13 +39,13 @@ impl World {
             chosen.insert(id);
             match transport.connection.publish(message) {
                 Ok(()) => took.push(id),
-                // Nothing more to do for a connection that is closing already.
+                // A connection that is already closing needs no other action.
                 Err(_) => _ = transport.connection.close(now, CloseCode::TRY_AGAIN_LATER, "events are not read"),
             }
         });
         for (id, transport) in &self.transports {
             let subscribes = transport.connection.subscriptions().is_some_and(|set| set.matches(profile, name));
-            // What was closed forgets its subscriptions, or keeps them, until the hub is told of its end.
+            // A closed connection may keep or forget its subscriptions until the hub removes it.
             let right = chosen.contains(id) == subscribes || !transport.connection.is_open();
             Broken::unless(right, || format!("connection {id} subscribes: {subscribes}; the hub chose {chosen:?}"))?;
         }
@@ -57,12 +57,12 @@ impl World {
     pub fn close_all(&mut self, code: CloseCode) {
         let now = self.now();
         for transport in self.transports.values_mut() {
-            // One that is not open, or closing already, ends in its own way.
+            // A connection that is not open, or is already closing, ends in its own way.
             _ = transport.connection.close(now, code, "");
         }
     }
 
-    /// Ends every connection at once, as when the server's process dies.
+    /// Ends every connection at once, like a crash of the server's process.
     pub fn restart(&mut self, kind: FailureKind) {
         let (now, at) = (self.now, self.now());
         for transport in self.transports.values_mut() {
@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    /// Decides on a subscription that was asked for; whether it was still open.
+    /// Decides about a requested subscription. Returns whether the request was still open.
     ///
     /// # Errors
     /// There is no such transport.
@@ -87,10 +87,10 @@ impl World {
         }
     }
 
-    /// Writes once, at most `budget` bytes in at most `slices` slices; whether anything was written.
+    /// Writes once, at most `budget` bytes in at most `slices` slices. Returns whether anything was written.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn server_write(&mut self, id: u64, slices: usize, budget: usize) -> Result<bool, Broken> {
         let Self { nodes, transports, transcript, now, .. } = self;
         let Some(transport) = transports.get_mut(&id) else { return Ok(false) };
@@ -111,10 +111,10 @@ impl World {
         Ok(written > 0 || shut_down)
     }
 
-    /// Hands on what has arrived, in chunks of at most `max` bytes; whether anything had.
+    /// Passes on the bytes that have arrived, in chunks of at most `max` bytes. Returns whether there were any.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn server_read(&mut self, id: u64, max: usize) -> Result<bool, Broken> {
         let (now, at) = (self.now, self.now());
         let mut busy = false;
@@ -127,7 +127,7 @@ impl World {
             busy = true;
             match chunk {
                 Chunk::Eof => transport.connection.handle_eof(at),
-                Chunk::Reset => transport.connection.handle_reset(at),
+                Chunk::Reset => transport.connection.handle_lost(at),
                 Chunk::Bytes(bytes) => self.server_input(id, &bytes)?,
             }
         }
@@ -142,7 +142,7 @@ impl World {
                 Ok(None) => break,
                 Ok(Some(Event::Requested)) => self.answer_door(id)?,
                 Ok(Some(Event::Session(event))) => self.tell(id, event)?,
-                Ok(Some(Event::Ended(ended))) => return Err(Broken(format!("{ended:?} came from handle_input"))),
+                Ok(Some(other)) => return Err(Broken(format!("{other:?} came from handle_input"))),
                 Err(error) => {
                     self.record("server", id, format_args!("refuses: {error}"));
                     break;
@@ -154,19 +154,19 @@ impl World {
         Broken::unless(left == 0, || format!("connection {id} left {left} bytes of its input"))
     }
 
-    /// Lets the connection know the time; whether something was due.
+    /// Passes the time to the connection. Returns whether a deadline was due.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn server_tick(&mut self, id: u64) -> Result<bool, Broken> {
         let now = self.now();
-        self.transports.get_mut(&id).map_or(Ok(false), |transport| transport.connection.tick(now))
+        self.transports.get_mut(&id).map_or(Ok(false), |transport| tick(&mut transport.connection, now))
     }
 
-    /// Takes the end of the connection, if it has come; whether it had.
+    /// Takes the end of the connection. Returns whether it has ended.
     ///
     /// # Errors
-    /// A promise that was not kept.
+    /// A broken guarantee.
     pub fn server_events(&mut self, id: u64) -> Result<bool, Broken> {
         let now = self.now;
         let Some(transport) = self.transports.get_mut(&id) else { return Ok(false) };
@@ -192,7 +192,7 @@ impl World {
         id
     }
 
-    /// Forgets the transports that are over at both ends, once what they carried was judged.
+    /// Removes the transports that both ends have closed, after a check of the bytes that they carried.
     pub(super) fn retire(&mut self) -> Result<(), Broken> {
         let over = |(id, transport): &(&u64, &Transport)| self.endings.contains_key(id) && transport.client.is_none();
         let ids: Vec<u64> = self.transports.iter().filter(over).map(|(id, _)| *id).collect();

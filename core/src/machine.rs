@@ -1,0 +1,139 @@
+//! The methods that every state machine with a transport has.
+
+use crate::Instant;
+use crate::client::Client;
+use crate::handshake::{Answer, ClientHandshake, RequestError, ResponseError, ServerHandshake};
+use crate::server::Connection;
+use crate::session::DisconnectReason;
+use crate::websocket::WebSocket;
+
+/// What a driver calls on a state machine, whichever layer it belongs to.
+///
+/// The machines have methods of the same names, with their documentation. `handle_input` and `poll_event` are not among
+/// them: what they return differs from layer to layer.
+///
+/// ```
+/// use multiwa_ws_core::{Instant, StateMachine};
+///
+/// /// Writes what `machine` has to send, and returns when it must be called again.
+/// fn write(machine: &mut impl StateMachine, now: Instant, wire: &mut Vec<u8>) -> Option<Instant> {
+///     loop {
+///         let mut slices = [&[][..]; 4];
+///         let filled = machine.poll_transmit(&mut slices);
+///         let bytes = slices[..filled].concat();
+///         if bytes.is_empty() {
+///             return machine.poll_timeout();
+///         }
+///         wire.extend_from_slice(&bytes);
+///         machine.transmitted(now, bytes.len());
+///     }
+/// }
+/// ```
+pub trait StateMachine {
+    /// What the end of the transport and a deadline return: the result of a handshake; nothing for a connection, whose
+    /// `poll_event` reports it.
+    type Outcome;
+
+    /// Lends bytes to write, in order, and returns how many slices it filled.
+    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize;
+
+    /// The first `len` bytes that [`poll_transmit`](Self::poll_transmit) lent were written.
+    fn transmitted(&mut self, now: Instant, len: usize);
+
+    /// Whether the write side of the transport is to be shut down now.
+    fn poll_shutdown(&self) -> bool;
+
+    /// The write side was shut down.
+    fn shutdown_done(&mut self);
+
+    /// The peer ended its side of the transport.
+    fn handle_eof(&mut self, now: Instant) -> Self::Outcome;
+
+    /// The transport failed. A handshake ends with it, and has no answer: drop both.
+    fn handle_lost(&mut self, now: Instant);
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// Acts on every deadline that has come by `now`.
+    fn handle_timeout(&mut self, now: Instant) -> Self::Outcome;
+}
+
+/// Implements [`StateMachine`] by the methods of the same names; `$handle_lost` alone is written out.
+macro_rules! state_machine {
+    ($machine:ty, $outcome:ty, $handle_lost:expr) => {
+        impl StateMachine for $machine {
+            type Outcome = $outcome;
+
+            fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+                self.poll_transmit(slices)
+            }
+
+            fn transmitted(&mut self, now: Instant, len: usize) {
+                self.transmitted(now, len);
+            }
+
+            fn poll_shutdown(&self) -> bool {
+                self.poll_shutdown()
+            }
+
+            fn shutdown_done(&mut self) {
+                self.shutdown_done();
+            }
+
+            fn handle_eof(&mut self, now: Instant) -> $outcome {
+                self.handle_eof(now)
+            }
+
+            fn handle_lost(&mut self, now: Instant) {
+                let handle_lost: fn(&mut Self, Instant) = $handle_lost;
+                handle_lost(self, now);
+            }
+
+            fn poll_timeout(&self) -> Option<Instant> {
+                self.poll_timeout()
+            }
+
+            fn handle_timeout(&mut self, now: Instant) -> $outcome {
+                self.handle_timeout(now)
+            }
+        }
+    };
+}
+
+state_machine!(WebSocket, (), Self::handle_lost);
+state_machine!(Connection, (), Self::handle_lost);
+state_machine!(Client, (), |client, now| client.handle_lost(now, DisconnectReason::Io));
+state_machine!(ServerHandshake, Result<(), RequestError>, |_, _| {});
+
+impl StateMachine for ClientHandshake {
+    type Outcome = Result<Option<Answer>, ResponseError>;
+
+    fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {
+        self.poll_transmit(slices)
+    }
+
+    fn transmitted(&mut self, now: Instant, len: usize) {
+        self.transmitted(now, len);
+    }
+
+    fn poll_shutdown(&self) -> bool {
+        false
+    }
+
+    fn shutdown_done(&mut self) {}
+
+    fn handle_eof(&mut self, now: Instant) -> Self::Outcome {
+        self.handle_eof(now)
+    }
+
+    fn handle_lost(&mut self, _: Instant) {}
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Self::Outcome {
+        self.handle_timeout(now)
+    }
+}
