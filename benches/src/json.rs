@@ -237,11 +237,11 @@ impl Parse for SimdJson {
         let value = tape.as_value();
         let Some(payload) = value.get("payload") else { return false };
         let member = |name| payload.get(name).and_then(|value| value.into_string());
-        let wanted =
-            match (value.get("type").and_then(|kind| kind.into_string()), member("event"), member("profileId")) {
-                (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
-                _ => false,
-            };
+        let wanted = match (value.get("type").and_then(|kind| kind.into_string()), member("event"), member("profileId"))
+        {
+            (Some(kind), Some(event), Some(profile)) => accepts(kind, event, profile),
+            _ => false,
+        };
         if wanted {
             black_box(payload.get("data").is_some());
         }
