@@ -1,6 +1,6 @@
-//! Stays connected to a server and prints the events of one profile, on smol:
-//! `cargo run --package multiwa-ws-async-std --features smol --example smol_client`, beside
-//! `cargo run -- serve --api-key secret --demo 1`.
+//! Stays connected to a server and prints the events of one profile, on smol. Run
+//! `cargo run --package multiwa-ws-async-std --features smol --example smol_client` while
+//! `cargo run -- serve --api-key secret --demo 1` is running.
 
 use multiwa_ws_async_std::Update;
 use multiwa_ws_async_std::smol::Client;

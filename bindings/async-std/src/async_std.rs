@@ -1,4 +1,4 @@
-//! async-std as the driver needs it.
+//! The runtime async-std for the driver.
 
 mod socket;
 
@@ -23,7 +23,7 @@ use crate::names::name_types;
 
 pub use socket::Socket;
 
-/// The marker that names async-std to the shared types.
+/// The marker type for async-std.
 #[derive(Clone, Copy, Debug)]
 pub struct AsyncStd;
 
@@ -49,7 +49,7 @@ impl Net for AsyncStd {
     type TcpListener = TcpListener;
 
     fn spawn(task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        // Dropping the handle lets the task run on.
+        // Dropping the handle detaches the task.
         drop(task::spawn(task));
         Ok(())
     }

@@ -1,18 +1,18 @@
-//! What the runtimes over `futures-io` have in common.
+//! The code that the runtimes with `futures-io` share.
 
 use std::sync::OnceLock;
 use std::time;
 
 use multiwa_ws_core::Instant;
 
-/// The present, counted from the first moment that was asked for.
+/// The present time, counted from the first call.
 pub(crate) fn now() -> Instant {
     static EPOCH: OnceLock<time::Instant> = OnceLock::new();
     let elapsed = EPOCH.get_or_init(time::Instant::now).elapsed();
     Instant::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// Reads and writes the streams of `futures-io` on `$runtime`, also secured by TLS.
+/// Implements reading and writing of `futures-io` streams on `$runtime`, with and without TLS.
 macro_rules! impl_io {
     ($runtime:ty) => {
         impl<S: ::futures_io::AsyncRead + ::futures_io::AsyncWrite> multiwa_ws_driver::Io<S> for $runtime {

@@ -1,8 +1,8 @@
 //! WebSocket and the MultiWA protocol on async-std, on smol, and over any stream of `futures-io`.
 //!
-//! `Client` stays connected to a server; `Server` lets clients in and publishes events to them; `WebSocket` is WebSocket
-//! alone, over any stream. They stand here for async-std (feature `async-std`, on by default), and in the module `smol` for
-//! smol (feature `smol`).
+//! `Client` stays connected to a server. `Server` accepts clients and publishes events to them. `WebSocket` is a plain
+//! WebSocket over any stream. The types at the root are for async-std (feature `async-std`, on by default); the module
+//! `smol` has the same types for smol (feature `smol`).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "async-std")]

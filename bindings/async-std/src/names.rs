@@ -1,33 +1,33 @@
-//! The types of the driver under the names of one runtime.
+//! Type aliases of the driver's types for one runtime.
 
-/// Names the shared types for `$runtime`.
+/// Defines the aliases for `$runtime`.
 macro_rules! name_types {
     ($runtime:ty) => {
         /// A handle to a client that stays connected.
         pub type Client = multiwa_ws_driver::Client<$runtime>;
 
-        /// Sets up a [`Client`].
+        /// Builds a [`Client`].
         pub type ClientBuilder = multiwa_ws_driver::ClientBuilder<$runtime>;
 
-        /// What a [`Client`] tells.
+        /// The updates of a [`Client`]: events, and changes of the connection.
         pub type Updates = multiwa_ws_driver::Updates<$runtime>;
 
-        /// The events of a [`Client`] alone.
+        /// The events of a [`Client`] only.
         pub type Events = multiwa_ws_driver::Events<$runtime>;
 
-        /// A server that lets clients in and publishes events to them.
+        /// A server that accepts clients and publishes events to them.
         pub type Server = multiwa_ws_driver::Server<$runtime>;
 
-        /// Sets up a [`Server`].
+        /// Builds a [`Server`].
         pub type ServerBuilder = multiwa_ws_driver::ServerBuilder<$runtime>;
 
-        /// A WebSocket over any `futures_io::AsyncRead + AsyncWrite`, without the protocol of MultiWA.
+        /// A WebSocket over any `futures_io::AsyncRead + AsyncWrite`, without the MultiWA protocol.
         pub type WebSocket<S> = multiwa_ws_driver::WebSocket<S, $runtime>;
 
-        /// The reading side of a [`WebSocket`] that was split.
+        /// The reading half of a split [`WebSocket`].
         pub type Reader<S> = multiwa_ws_driver::Reader<S, $runtime>;
 
-        /// The sending side of a [`WebSocket`] that was split.
+        /// The writing half of a split [`WebSocket`].
         pub type Writer<S> = multiwa_ws_driver::Writer<S, $runtime>;
     };
 }

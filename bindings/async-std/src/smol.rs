@@ -1,6 +1,6 @@
 //! The same client, server and WebSocket on smol.
 //!
-//! Tasks run on smol's global executor, whose threads `SMOL_THREADS` counts.
+//! Tasks run on the global executor of smol. The environment variable `SMOL_THREADS` sets the number of its threads.
 //!
 //! ```no_run
 #![doc = include_str!("../examples/smol_client.rs")]
@@ -26,14 +26,14 @@ use multiwa_ws_driver::{Clock, Net, Runtime, limit_unsent};
 use crate::futures_io::{self, impl_io};
 use crate::names::name_types;
 
-/// The marker that names smol to the shared types.
+/// The marker type for smol.
 #[derive(Clone, Copy, Debug)]
 pub struct Smol;
 
 name_types!(Smol);
 impl_io!(Smol);
 
-/// A timer of smol that tells nothing but that it is due.
+/// A timer of smol without an output.
 #[derive(Debug)]
 pub struct Sleep(Timer);
 

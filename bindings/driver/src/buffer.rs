@@ -1,11 +1,11 @@
-//! Buffers of a thread: one for each connection that has unread bytes and for a write under way, none for those that are idle.
+//! The buffer pool of a thread. A buffer is in use only while a connection has unread bytes, and during a write.
 
 use std::cell::RefCell;
 
-/// Size of a buffer: what one read can take, and the longest message that is never copied.
+/// The size of a buffer. It limits one read, and the length of a message that is not copied.
 pub(crate) const LEN: usize = 64 << 10;
 
-/// Idle buffers a thread keeps; more than two are in use only while a connection's bytes lie unread.
+/// The maximum number of idle buffers in the pool. More than two are in use only while connections have unread bytes.
 const POOLED: usize = 4;
 
 thread_local! {
@@ -15,14 +15,14 @@ thread_local! {
 /// Bytes that were read and not yet processed, in a buffer of the thread's pool.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBuffer {
-    /// Empty while there is nothing to process.
+    /// Empty while there are no unread bytes.
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
 impl ReadBuffer {
-    /// Holds bytes that were read by somebody else, such as those behind the request of an upgrade.
+    /// Makes a buffer from bytes that were read elsewhere, such as those after an upgrade request.
     pub(crate) fn with(bytes: &[u8]) -> Self {
         Self { bytes: bytes.into(), start: 0, end: bytes.len() }
     }
@@ -35,7 +35,7 @@ impl ReadBuffer {
         self.end - self.start
     }
 
-    /// Appends bytes that were read, in memory of its own where the buffer has no room.
+    /// Appends bytes. If they do not fit, allocates a larger buffer outside the pool.
     pub(crate) fn extend(&mut self, more: &[u8]) {
         if self.bytes.len() - self.end < more.len() {
             let (bytes, len) = (std::mem::take(&mut self.bytes), self.len());
@@ -52,7 +52,7 @@ impl ReadBuffer {
         }
     }
 
-    /// Lets `process` take bytes from the front.
+    /// Calls `process`, which consumes bytes from the front.
     pub(crate) fn consume<T>(&mut self, process: impl FnOnce(&mut &mut [u8]) -> T) -> T {
         let (mut input, unread) = self.unread();
         let result = process(&mut input);
@@ -60,13 +60,13 @@ impl ReadBuffer {
         result
     }
 
-    /// The bytes to process, to be advanced past what was, and the length they begin with.
+    /// Returns the unread bytes, and an [`Unread`] to report how many of them remain.
     pub(crate) fn unread(&mut self) -> (&mut [u8], Unread<'_>) {
         let bytes = self.bytes.get_mut(self.start..self.end).unwrap_or_default();
         (bytes, Unread { start: &mut self.start, end: self.end })
     }
 
-    /// Fills the buffer, which is empty, by `read`; it goes back to the pool unless bytes were read.
+    /// Fills the empty buffer with `read`. If no bytes were read, the buffer returns to the pool.
     pub(crate) fn fill<T>(&mut self, read: impl FnOnce(&mut [u8]) -> (usize, T)) -> T {
         let mut bytes = if self.bytes.len() == LEN { std::mem::take(&mut self.bytes) } else { take() };
         let (len, result) = read(&mut bytes);
@@ -79,7 +79,7 @@ impl ReadBuffer {
         result
     }
 
-    /// Gives the buffer back once all was processed.
+    /// Returns the buffer to the pool if all bytes were processed.
     pub(crate) fn release(&mut self) {
         if self.is_empty() {
             give_back(std::mem::take(&mut self.bytes));
@@ -93,20 +93,20 @@ impl Drop for ReadBuffer {
     }
 }
 
-/// Where in the buffer the unread bytes begin.
+/// The position of the first unread byte in the buffer.
 pub(crate) struct Unread<'b> {
     start: &'b mut usize,
     end: usize,
 }
 
 impl Unread<'_> {
-    /// All but the last `left` bytes were processed.
+    /// Keeps the last `left` bytes unread.
     pub(crate) fn leave(self, left: usize) {
         *self.start = self.end - left;
     }
 }
 
-/// Lends `work` a buffer of the pool.
+/// Calls `work` with a buffer of the pool.
 pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
     let mut bytes = take();
     let result = work(&mut bytes);
@@ -122,7 +122,7 @@ fn give_back(bytes: Box<[u8]>) {
     if bytes.len() != LEN {
         return;
     }
-    // While the thread ends its pool may be gone already.
+    // The pool may be destroyed already while the thread exits.
     let _ = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
         if pool.len() < POOLED {

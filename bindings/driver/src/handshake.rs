@@ -1,4 +1,4 @@
-//! The upgrade over a stream.
+//! The WebSocket upgrade over a stream.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -15,7 +15,7 @@ use crate::error::HandshakeError;
 use crate::transport::{Read, Timer, Transport};
 use crate::{Io, Runtime, WebSocket, seed};
 
-/// What a [`WebSocket`] is told at its start.
+/// The configuration of a [`WebSocket`].
 #[derive(Clone, Debug, Default)]
 pub struct WebSocketConfig {
     /// Limits, keep-alive and compression of the connection.
@@ -25,10 +25,10 @@ pub struct WebSocketConfig {
 }
 
 impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
-    /// Upgrades `stream` as a client, with `request`. A future that is dropped drops the stream.
+    /// Upgrades `stream` as a client, with `request`. Dropping the future drops the stream.
     ///
     /// # Errors
-    /// The request cannot be sent, the server refused or broke a rule, or the stream failed.
+    /// The request is invalid, the server refused or violated the protocol, or the stream failed.
     pub async fn connect(
         stream: S,
         request: ClientRequest,
@@ -59,11 +59,11 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         }
     }
 
-    /// Answers the upgrade request on `stream` as a server: `decide` accepts or rejects it. Completes once the answer is
-    /// written; a future that is dropped drops the stream.
+    /// Answers the upgrade request on `stream` as a server; `decide` accepts or rejects it. Completes when the response
+    /// is written. Dropping the future drops the stream.
     ///
     /// # Errors
-    /// There was no valid request, it was rejected (the client is told in both cases), or the stream failed.
+    /// The request was invalid or rejected (the client receives a response in both cases), or the stream failed.
     pub async fn accept(
         stream: S,
         options: &WebSocketConfig,
@@ -73,7 +73,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         let mut upgrade = Upgrade::<S, R>::new(stream);
         let mut decide = Some(decide);
         let accepted = loop {
-            // What the client did wrong is answered, and reported once the answer is written.
+            // An invalid request is answered first, and its error is returned after the response is written.
             match upgrade.progress(&mut handshake).await {
                 Progress::Input => {
                     let _ = upgrade.buffer.consume(|input| handshake.handle_input(R::now(), input).is_ok());
@@ -109,20 +109,20 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     }
 }
 
-/// A stream while its upgrade is under way.
+/// A stream whose upgrade is in progress.
 struct Upgrade<S, R: Runtime> {
     transport: Transport<S>,
     buffer: ReadBuffer,
     timer: Timer<R>,
 }
 
-/// What moves an upgrade on.
+/// An input of the upgrade.
 enum Progress {
-    /// There are bytes in the buffer.
+    /// Bytes are in the buffer.
     Input,
-    /// The stream has ended, or failed.
+    /// The stream has ended or failed.
     Eof,
-    /// A deadline has come.
+    /// A deadline has passed.
     Timeout(Instant),
 }
 
@@ -131,12 +131,12 @@ impl<S: Unpin, R: Io<S>> Upgrade<S, R> {
         Self { transport: Transport::new(stream), buffer: ReadBuffer::default(), timer: Timer::new() }
     }
 
-    /// Writes what the handshake has to say until something else happens.
+    /// Writes the output of the handshake until an input arrives.
     async fn progress(&mut self, handshake: &mut impl StateMachine) -> Progress {
         poll_fn(|cx| self.poll_progress(cx, handshake)).await
     }
 
-    /// Writes the answer that accepts the upgrade. Bytes of the client that follow its request stay unread meanwhile.
+    /// Writes the response that accepts the upgrade. Bytes after the client's request stay unread until then.
     async fn respond(&mut self, handshake: &mut ServerHandshake) -> Result<(), HandshakeError> {
         let late = poll_fn(|cx| match self.transport.poll_write::<R>(cx, handshake) {
             Poll::Ready(()) => Poll::Ready(None),

@@ -1,7 +1,8 @@
-//! What the asynchronous bindings of multiwa-ws share: the state machines of [`multiwa_ws_core`], driven over any stream
-//! and any runtime.
+//! The code that the asynchronous bindings of multiwa-ws share: it drives the state machines of [`multiwa_ws_core`] over
+//! any stream and any runtime.
 //!
-//! A binding implements [`Runtime`] and [`Io`] for a marker type of its own and names the types of this crate with it.
+//! A binding implements [`Runtime`] and [`Io`] for its own marker type, and re-exports the types of this crate with that
+//! marker type.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod buffer;
@@ -37,12 +38,12 @@ pub use server::{
 pub use tls::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError};
 pub use websocket::{Reader, WebSocket, Writer};
 
-/// The whole core. The bindings re-export it, so that a program depends on one crate.
+/// The whole core. The bindings re-export it, so that a program depends on one crate only.
 pub use multiwa_ws_core as core;
-/// The TLS library, whose types [`ClientTls`] and [`ServerTls`] are made from.
+/// The TLS library. [`ClientTls`] and [`ServerTls`] are made from its types.
 pub use rustls;
 
-/// The names of the [`core`] that programs use most. Each binding has them at its root.
+/// The names of the [`core`] that programs use most. Each binding re-exports them at its root.
 pub mod common {
     pub use multiwa_ws_core::KeepAlive;
     pub use multiwa_ws_core::frame::CloseCode;
@@ -55,7 +56,7 @@ pub mod common {
 
 use sync::lock;
 
-/// A seed for a state machine, from the operating system.
+/// Takes a random seed for a state machine from the operating system.
 fn seed() -> std::io::Result<[u8; 32]> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;

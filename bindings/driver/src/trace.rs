@@ -1,8 +1,8 @@
-//! What is told to `tracing` when that feature is on; nothing otherwise.
+//! The `tracing` output of the crate. Without that feature this module does nothing.
 //!
-//! One span for each client, and events for what happens to it and to the connections of a server. Neither keys nor anything
-//! that a peer wrote is ever a field: no URL, no header, no payload, no text of an error. Nor are profiles, which are names
-//! of people's accounts.
+//! There is one span for each client, and events for clients and for the connections of a server. Fields never contain
+//! keys or text from a peer: no URL, no header, no payload, no error text. They do not contain profiles either, because
+//! these name the accounts of people.
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::ClientEvent;
@@ -13,11 +13,11 @@ use tracing::Level;
 
 use crate::Observed;
 
-/// Where all of it belongs to.
+/// The target of all spans and events.
 #[cfg(feature = "tracing")]
 const TARGET: &str = "multiwa_ws";
 
-/// The span of one client, in which everything that it does happens.
+/// The span of one client. All work of the client runs in it.
 #[derive(Debug)]
 pub(crate) struct ClientSpan {
     #[cfg(feature = "tracing")]
@@ -37,7 +37,7 @@ impl ClientSpan {
         Self {}
     }
 
-    /// What happens until the result is dropped happens in this span.
+    /// Enters the span until the result is dropped.
     pub(crate) fn enter(&self) -> Entered {
         Entered {
             #[cfg(feature = "tracing")]
@@ -46,14 +46,14 @@ impl ClientSpan {
     }
 }
 
-/// The stay in a [`ClientSpan`].
+/// The guard of an entered [`ClientSpan`].
 #[derive(Debug)]
 pub(crate) struct Entered {
     #[cfg(feature = "tracing")]
     _span: tracing::span::EnteredSpan,
 }
 
-/// What is to be told of a client once it is unlocked: a subscriber may call its handles.
+/// Events of a client that are emitted after it is unlocked, because a subscriber may call its handles.
 #[derive(Default)]
 pub(crate) struct Log {
     #[cfg(feature = "tracing")]
@@ -67,13 +67,13 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    /// Tells what was put off.
+    /// Emits the deferred events.
     pub(crate) fn tell(&mut self) {
         #[cfg(feature = "tracing")]
         self.events.drain(..).for_each(|event| event());
     }
 
-    /// Puts an event off, if anybody could want one of this level: that much is known without asking the subscriber.
+    /// Defers an event if its level is enabled. The level check does not call the subscriber.
     #[cfg(feature = "tracing")]
     fn put_off(&mut self, level: Level, event: impl FnOnce() + Send + 'static) {
         if level <= tracing::level_filters::LevelFilter::current() {
@@ -81,7 +81,7 @@ impl Log {
         }
     }
 
-    /// What happened to a client. A message of the server is not shown.
+    /// Records an event of a client. The text of a server's message is not included.
     pub(crate) fn received(&mut self, now: Instant, event: &ClientEvent<'_>) {
         #[cfg(feature = "tracing")]
         match event {
@@ -167,7 +167,7 @@ impl Log {
         }
     }
 
-    /// An application that does not take its events has lost some, `dropped` in all.
+    /// Records that updates were dropped because the application did not take them. `dropped` is the total number.
     pub(crate) fn dropped(&mut self, dropped: u64) {
         #[cfg(feature = "tracing")]
         self.put_off(Level::WARN, move || {
@@ -178,7 +178,7 @@ impl Log {
     }
 }
 
-/// What a server tells of its connections.
+/// Emits an event of a server.
 pub(crate) fn observed(observed: &Observed<'_>) {
     #[cfg(feature = "tracing")]
     match observed {

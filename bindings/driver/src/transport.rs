@@ -1,4 +1,4 @@
-//! A stream and a timer: the plumbing that every connection needs.
+//! A stream and a timer for one connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,38 +10,38 @@ use multiwa_ws_core::{Instant, StateMachine};
 use crate::buffer::{self, ReadBuffer};
 use crate::{Io, Runtime};
 
-/// Slices for one vectored write.
+/// The maximum number of slices in one vectored write.
 const SLICES: usize = 16;
 
-/// Several slices of at most this many bytes on average are copied side by side and written as one: for a burst of events the
-/// system takes longer to look at each slice than the copy does.
+/// Slices of at most this average length are copied into one buffer and written as one. For a burst of small events this
+/// copy costs less than the system's handling of each slice.
 const SMALL: usize = 1 << 10;
 
 const _: () = assert!(SLICES * SMALL <= buffer::LEN, "what is joined fits a buffer");
 
-/// What a read of a stream gave.
+/// The result of a read from a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// Bytes, which are in the buffer.
+    /// Bytes were read into the buffer.
     Bytes,
-    /// Its end.
+    /// The stream has ended.
     Eof,
-    /// An error, which is kept in [`Transport::error`].
+    /// The stream failed. The error is in [`Transport::error`].
     Failed,
 }
 
-/// A stream with the error that ended it.
+/// A stream, and the error with which it failed.
 #[derive(Debug)]
 pub(crate) struct Transport<S> {
     pub(crate) stream: S,
-    /// Bytes written so far.
+    /// The number of bytes written so far.
     pub(crate) written: u64,
     /// Whether bytes were written since the stream was last flushed.
     pub(crate) unflushed: bool,
-    /// Whether the stream was offered slices joined to one, and has taken nothing yet: it must not be offered less now. A TLS
-    /// library that has encrypted the first bytes wants to see them all again.
+    /// Whether the last write joined slices and the stream accepted no bytes. The next write must not offer fewer bytes:
+    /// a TLS library that has encrypted the first bytes expects all of them again.
     joined: bool,
-    /// Whether the stream has ended: it would say so again and again.
+    /// Whether the end of the stream was reported. It is reported only once.
     ended: bool,
     pub(crate) error: Option<io::Error>,
 }
@@ -51,9 +51,10 @@ impl<S: Unpin> Transport<S> {
         Self { stream, written: 0, unflushed: false, joined: false, ended: false, error: None }
     }
 
-    /// Writes what `machine` has to send, and shuts the write side down when it says so. Ready when nothing is left.
+    /// Writes the output of `machine`, and shuts down the write side when the machine requests it. Ready when nothing is
+    /// left.
     ///
-    /// An error of the stream is kept, and told to the machine as a loss.
+    /// A stream error is stored, and reported to the machine as a lost connection.
     pub(crate) fn poll_write<R: Io<S>>(&mut self, cx: &mut Context<'_>, machine: &mut impl StateMachine) -> Poll<()> {
         match ready!(self.try_poll_write::<R>(cx, machine)) {
             Ok(()) => {}
@@ -62,7 +63,7 @@ impl<S: Unpin> Transport<S> {
         Poll::Ready(())
     }
 
-    /// Reads into `buffer`, which is empty. The end of the stream, and an error of it, is reported once.
+    /// Reads into `buffer`, which must be empty. The end of the stream and an error are reported once.
     pub(crate) fn poll_read<R: Io<S>>(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuffer) -> Poll<Read> {
         buffer.fill(|bytes| {
             let read = self.poll_read_some::<R>(cx, bytes);
@@ -70,7 +71,7 @@ impl<S: Unpin> Transport<S> {
         })
     }
 
-    /// Reads behind what is in `buffer`, as [`poll_read`](Self::poll_read) does.
+    /// Reads and appends to `buffer`, otherwise like [`poll_read`](Self::poll_read).
     pub(crate) fn poll_read_behind<R: Io<S>>(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuffer) -> Poll<Read> {
         buffer::with_scratch(|scratch| {
             let (read, len) = ready!(self.poll_read_some::<R>(cx, scratch));
@@ -86,7 +87,7 @@ impl<S: Unpin> Transport<S> {
         let read = match ready!(R::poll_read(Pin::new(&mut self.stream), cx, bytes)) {
             Ok(len @ 1..) => return Poll::Ready((Read::Bytes, len)),
             Ok(0) => Read::Eof,
-            // TLS without a farewell. That it could have been cut is no news: whether all was said the Close frame tells.
+            // TLS ended without close_notify. This is safe: the Close frame shows whether the peer has sent everything.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Read::Eof,
             Err(error) => {
                 self.error.get_or_insert(error);
@@ -97,7 +98,7 @@ impl<S: Unpin> Transport<S> {
         Poll::Ready((read, 0))
     }
 
-    /// Ends the write side without waiting for it: nothing is left to be said.
+    /// Shuts down the write side without waiting, because nothing is left to write.
     pub(crate) fn shut_down<R: Io<S>>(&mut self, cx: &mut Context<'_>) {
         let _ = R::poll_shutdown(Pin::new(&mut self.stream), cx);
     }
@@ -137,7 +138,7 @@ impl<S: Unpin> Transport<S> {
             self.unflushed = false;
         }
         if machine.poll_shutdown() {
-            // A peer that is gone already cannot be told that we are done: what matters was written.
+            // An error is ignored: the peer may have disconnected, and all data was written before.
             let _ = ready!(R::poll_shutdown(stream, cx));
             machine.shutdown_done();
         }
@@ -150,7 +151,7 @@ impl<S: Unpin> Transport<S> {
     }
 }
 
-/// Copies `slices` to the front of `room`, as far as it goes, and returns them there.
+/// Copies `slices` into `room`, as many as fit, and returns the copied bytes.
 fn join<'r>(slices: &[&[u8]], room: &'r mut [u8]) -> &'r [u8] {
     let mut len = 0;
     for slice in slices {
@@ -161,21 +162,21 @@ fn join<'r>(slices: &[&[u8]], room: &'r mut [u8]) -> &'r [u8] {
     room.get(..len).unwrap_or_default()
 }
 
-/// A timer that follows a moving deadline, and is armed anew only when it must be.
+/// A timer for a deadline that moves. It is armed again only when necessary.
 ///
-/// Input that has arrived comes before a deadline. A deadline that has come is therefore followed by one more turn of the
-/// runtime, in which the task reads: a stream may say that it is not ready although bytes wait, and a process that was stopped
-/// wakes up with timers that are long due.
+/// Input that has arrived is processed before a deadline. So after the deadline the timer waits for one more turn of the
+/// runtime, in which the task reads. This is necessary because a stream may report that it is not ready although bytes
+/// wait, and because the timers of a process that was suspended are overdue when it resumes.
 #[derive(Debug)]
 pub(crate) struct Timer<R: Runtime> {
-    /// The timer and the time it fires at, at or before the deadline.
+    /// The timer and the time at which it fires, at or before the deadline.
     armed: Option<(Instant, Pin<Box<R::Sleep>>)>,
-    /// The deadline that has come, and when the turn that follows it is over.
+    /// The deadline that has passed, and the end of the turn that follows it.
     turn: Option<(Instant, Instant)>,
 }
 
-/// How long that turn is. It is a wait, and no yield, since a task that yields may run again before the runtime has looked
-/// at its sockets.
+/// The length of that turn. It is a timer and not a yield, because a task that yields may run again before the runtime
+/// polls its sockets.
 const TURN: Duration = Duration::from_millis(1);
 
 impl<R: Runtime> Timer<R> {
@@ -183,7 +184,8 @@ impl<R: Runtime> Timer<R> {
         Self { armed: None, turn: None }
     }
 
-    /// Ready with the present once `deadline` has come and the caller has polled its stream since. Poll the stream before this.
+    /// Ready with the present time when `deadline` has passed and the caller has polled its stream after that. Poll the
+    /// stream before this.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<Instant> {
         let Some(deadline) = deadline else { return Poll::Pending };
         let turn = match self.turn {
@@ -199,10 +201,10 @@ impl<R: Runtime> Timer<R> {
         Poll::Ready(R::now().max(deadline))
     }
 
-    /// Ready once `at` has come: for what waits for nobody.
+    /// Ready when `at` has passed, without the extra turn.
     pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         loop {
-            // A timer that fires early is as good: deadlines mostly move on, and arming costs more than one wake-up.
+            // An earlier timer is kept: most deadlines move later, and arming a timer costs more than one extra wake-up.
             let (fires, sleep) = match &mut self.armed {
                 Some(armed) if armed.0 <= at => armed,
                 armed => armed.insert((at, Box::pin(R::sleep_until(at)))),
@@ -241,7 +243,7 @@ mod tests {
         }
     }
 
-    /// Takes so many bytes at once, none for a start if it is told so, and notes the slices of each write.
+    /// Accepts `at_once` bytes per write (none at first if `not_yet`), and records the slices of each write.
     struct Writes {
         at_once: usize,
         not_yet: bool,
@@ -279,7 +281,7 @@ mod tests {
         }
     }
 
-    /// Pieces to be written, in order.
+    /// The pieces to write, in order.
     struct Pieces {
         pieces: Vec<Vec<u8>>,
         written: usize,
@@ -319,7 +321,7 @@ mod tests {
         fn handle_timeout(&mut self, _: Instant) {}
     }
 
-    /// What a stream that takes `at_once` bytes gets of pieces with these lengths.
+    /// Writes pieces of these lengths to a stream that accepts `at_once` bytes per write.
     fn write(at_once: usize, lens: &[usize]) -> (Writes, Pieces) {
         let mut transport = Transport::new(Writes { at_once, not_yet: false, slices: Vec::new(), bytes: Vec::new() });
         let pieces = (1..).zip(lens).map(|(byte, len)| vec![byte; *len]).collect();
@@ -354,7 +356,7 @@ mod tests {
         let mut pieces = Pieces { pieces: vec![vec![1; 300], vec![2; 300]], written: 0 };
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(transport.poll_write::<Still>(cx, &mut pieces).is_pending());
-        // With this one the slices are no longer small on average.
+        // With this piece the average slice is no longer small.
         pieces.pieces.push(vec![3; 60_000]);
         assert!(transport.poll_write::<Still>(cx, &mut pieces).is_ready());
         let offered: Vec<_> = transport.stream.slices.iter().map(|slices| slices[0].1).collect();

@@ -1,8 +1,8 @@
-//! A bot with two tasks: one reads events and finds commands in the messages, the other carries them out over a clone of the
-//! same handle and answers when the server has.
+//! A bot with two tasks. One reads events and finds commands in the messages. The other runs the commands with a client
+//! handle, and prints each answer of the server.
 //!
-//! `cargo run --package multiwa-ws-tokio --example bot -- ws://127.0.0.1:3001/ws secret profile-123`, beside
-//! `cargo run -- serve --api-key secret`, with a line such as this on its input:
+//! Run `cargo run --package multiwa-ws-tokio --example bot -- ws://127.0.0.1:3001/ws secret profile-123` while
+//! `cargo run -- serve --api-key secret` is running. Then type a line such as this into the server:
 //! `{"profileId":"profile-123","event":"message.received","data":{"body":"watch profile-7"}}`
 
 use std::env;
@@ -10,7 +10,7 @@ use std::env;
 use multiwa_ws_tokio::{Client, EventView, Update};
 use tokio::sync::mpsc;
 
-/// What somebody wants of the bot.
+/// A command to the bot.
 enum Command {
     Watch(String),
     Unwatch(String),
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             if let Ok(EventView::MessageReceived(message)) = event.view()
                 && let Some(command) = Command::read(&message.body)
             {
-                // A full channel drops the command: reading must not wait for the answers.
+                // A full channel drops the command, because reading must not wait for the answers.
                 let _ = sender.try_send(command);
             }
         }
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Carries commands out. Acknowledgements arrive while the other task reads, or does not.
+/// Runs the commands. Acknowledgements arrive because the other task takes updates.
 async fn answer(client: Client, mut commands: mpsc::Receiver<Command>) {
     while let Some(command) = commands.recv().await {
         let (what, request) = match &command {

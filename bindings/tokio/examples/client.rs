@@ -1,5 +1,6 @@
-//! Stays connected to a server and prints the events of one profile:
-//! `cargo run --package multiwa-ws-tokio --example client`, beside `cargo run -- serve --api-key secret --demo 1`.
+//! Stays connected to a server and prints the events of one profile. Run
+//! `cargo run --package multiwa-ws-tokio --example client` while `cargo run -- serve --api-key secret --demo 1` is
+//! running.
 
 use multiwa_ws_tokio::{Client, Update};
 

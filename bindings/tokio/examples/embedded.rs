@@ -1,8 +1,8 @@
-//! A program that has a server inside: a counter whose state everybody with the key can follow.
+//! A program with an embedded server: it counts lines, and clients with the key can follow the count.
 //!
-//! `cargo run --package multiwa-ws-tokio --example embedded -- 127.0.0.1:3001 secret`, beside
-//! `cargo run -- listen ws://127.0.0.1:3001/ws --api-key secret --profile counter`. Each line of input counts; its end ends the
-//! program.
+//! Run `cargo run --package multiwa-ws-tokio --example embedded -- 127.0.0.1:3001 secret`, then
+//! `cargo run -- listen ws://127.0.0.1:3001/ws --api-key secret --profile counter`. Each line of input increases the
+//! count. The program ends at the end of its input.
 
 use std::env;
 use std::io;
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder()
         .api_keys([ApiKey::new(key)])
         .authorize(|_| async { Ok(Permissions::profiles(["counter"])) })
-        .slow_reader(SlowReader::DropOldest) // who lags behind needs the latest state only
+        .slow_reader(SlowReader::DropOldest) // a slow client needs only the latest state
         .max_connections(100)
         .observe(|observed| {
             if let Observed::Opened { peer } = observed {
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     eprintln!("listening on {:?}", server.local_addr());
 
-    // The program's own work, on a thread of its own: a publisher may be used from anywhere.
+    // The program's own work runs on a separate thread. A publisher can be used from any thread.
     let publisher = server.publisher();
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || count(&publisher, &runtime)).await??;

@@ -1,4 +1,5 @@
-//! Publishes an event a second to whoever subscribes to it: `cargo run --package multiwa-ws-tokio --example server`, beside
+//! Publishes one event per second to the clients that subscribe to it. Run
+//! `cargo run --package multiwa-ws-tokio --example server`, then
 //! `cargo run -- listen ws://127.0.0.1:3001/ws --api-key secret --profile profile-123`.
 
 use multiwa_ws_tokio::{ApiKey, Permissions, RawJson, Server};

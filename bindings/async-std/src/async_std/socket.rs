@@ -1,4 +1,4 @@
-//! Sockets of async-std whose write side can be ended.
+//! Sockets of async-std with a write side that can be shut down.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
@@ -10,10 +10,11 @@ use ::async_std::net::TcpStream;
 use ::async_std::os::unix::net::UnixStream;
 use ::futures_io::{AsyncRead, AsyncWrite};
 
-/// A socket of async-std whose `poll_close` ends its write side.
+/// A socket of async-std whose `poll_close` shuts down its write side.
 ///
-/// A closing handshake ends with that (RFC 6455 section 7.1.1), and async-std's own streams do nothing instead, so that both
-/// sides wait until their time is up. Wrap a `TcpStream` or `UnixStream` before you hand it to a [`WebSocket`](crate::WebSocket).
+/// The closing handshake ends with this shutdown (RFC 6455 section 7.1.1). The streams of async-std do nothing in
+/// `poll_close`, so both sides would wait until their timeout. Wrap a `TcpStream` or `UnixStream` before you pass it to a
+/// [`WebSocket`](crate::WebSocket).
 #[derive(Debug)]
 pub struct Socket<S>(S);
 
@@ -23,12 +24,12 @@ impl<S> Socket<S> {
         Self(stream)
     }
 
-    /// The stream itself.
+    /// The inner stream.
     pub fn get_ref(&self) -> &S {
         &self.0
     }
 
-    /// Gives the stream back.
+    /// Returns the inner stream.
     pub fn into_inner(self) -> S {
         self.0
     }
@@ -66,12 +67,12 @@ impl<S: EndWrite + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     }
 
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The system has all bytes already: nothing is buffered here.
+        // The stream has no buffer of its own, so the system has all bytes already.
         Poll::Ready(self.0.end_write())
     }
 }
 
-/// A socket that can end its write side.
+/// A socket whose write side can be shut down.
 trait EndWrite {
     fn end_write(&self) -> io::Result<()>;
 }

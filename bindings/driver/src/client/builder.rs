@@ -1,4 +1,4 @@
-//! How a client is set up, and how it reaches its server.
+//! The configuration of a client, and how it connects to its server.
 
 use std::fmt;
 use std::future::Future;
@@ -29,7 +29,7 @@ use crate::UnixNet;
 use crate::server::within;
 use crate::{ClientTls, Io, Net, TlsError, seed};
 
-/// Sets up a [`Client`]. `Debug` shows neither the URL nor the headers, which may hold a key.
+/// Builds a [`Client`]. `Debug` shows neither the URL nor the headers, because they may hold a key.
 #[derive(Clone)]
 pub struct ClientBuilder<R> {
     destination: Where,
@@ -43,59 +43,59 @@ pub struct ClientBuilder<R> {
     runtime: PhantomData<fn() -> R>,
 }
 
-/// Where a client goes.
+/// Where the URL and the key come from.
 #[derive(Clone)]
 enum Where {
     To(Destination),
     Asked(Provider),
 }
 
-/// Why a client cannot be built as it was set up.
+/// Why a client cannot be built or did not connect.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The URL.
+    /// The URL is invalid.
     #[error(transparent)]
     Url(#[from] InvalidUrl),
-    /// A header, or a key that a header cannot carry.
+    /// A header is invalid, or a header cannot carry the key.
     #[error(transparent)]
     Header(#[from] InvalidHeader),
-    /// The request, which could never be sent.
+    /// The request is invalid and could never be sent.
     #[error(transparent)]
     Request(#[from] InvalidRequest),
-    /// A subscription, which could never be asked for.
+    /// A subscription is invalid and could never be sent.
     #[error(transparent)]
     Subscription(#[from] CommandError),
-    /// TLS, which a `wss://` URL asks for.
+    /// TLS cannot be configured. A `wss://` URL requires it.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The operating system gives no random seed.
+    /// The operating system does not provide a random seed.
     #[error("the operating system gives no random seed")]
     Seed(#[from] io::Error),
-    /// No runtime runs here: start the client within one.
+    /// No runtime is running. Start the client within one.
     #[error("no runtime runs here: start the client within one")]
     Runtime(#[source] io::Error),
-    /// It could be built and did not connect.
+    /// The client was built, but did not connect.
     #[error(transparent)]
     Connect(#[from] ConnectError),
 }
 
-/// How long [`ClientBuilder::connect`] waits by default: long enough for several attempts, and for a server that restarts.
+/// How long [`ClientBuilder::connect`] waits by default: enough for several attempts, and for a server that restarts.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(60);
 
 impl<R: Net> ClientBuilder<R> {
-    /// A client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
+    /// Makes a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self::to(Where::To(Destination::new(url)))
     }
 
-    /// A client that asks `provider` before each attempt where to go and with which key, so that a key that was exchanged is
-    /// used from the next attempt on.
+    /// Makes a client that asks `provider` for the URL and the key before each attempt. A new key takes effect at the next
+    /// attempt.
     ///
-    /// It is told the number of the attempt since the last stable connection, from 1, and may say that it cannot tell now
-    /// ([`ConnectorError::retry`]) or that the client is to end ([`ConnectorError::stop`]). The connect timeout holds for
-    /// it too.
+    /// The argument of `provider` is the number of the attempt since the last stable connection, from 1. The provider may
+    /// fail the attempt ([`ConnectorError::retry`]) or close the client ([`ConnectorError::stop`]). The connect timeout
+    /// includes the time that it takes.
     #[must_use]
     pub fn with_provider<F>(provider: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
     where
@@ -118,7 +118,7 @@ impl<R: Net> ClientBuilder<R> {
         }
     }
 
-    /// The key that the server asks for. A provider tells one itself.
+    /// The API key for the server. It has no effect with a provider, which returns the key itself.
     #[must_use]
     pub fn api_key(mut self, key: impl AsRef<[u8]>) -> Self {
         if let Where::To(destination) = self.destination {
@@ -127,50 +127,50 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
-    /// Where the key travels; in the query by default.
+    /// The part of the upgrade request that carries the key. By default this is the query.
     #[must_use]
     pub fn key_placement(mut self, placement: KeyPlacement) -> Self {
         self.request.key_placement = placement;
         self
     }
 
-    /// The origin of the web page on whose behalf the client acts; by default none is sent.
+    /// The origin of the web page on whose behalf the client acts. By default none is sent.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.request.origin = Some(origin.into());
         self
     }
 
-    /// A further header of the upgrade request.
+    /// Adds a header to the upgrade request.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.request.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Offers a subprotocol; the best one first.
+    /// Offers a subprotocol. Add the preferred one first.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         self.request.subprotocols.push(name.into());
         self
     }
 
-    /// How `wss` URLs are dialed. By default the certificates that the system trusts are trusted.
+    /// The TLS configuration for `wss` URLs. By default the client trusts the certificates that the system trusts.
     #[must_use]
     pub fn tls(mut self, tls: ClientTls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// Dials through an HTTP proxy, by `CONNECT`.
+    /// Dials through an HTTP proxy, with `CONNECT`.
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.route = Route::Proxy(proxy);
         self
     }
 
-    /// Dials through the proxy that the environment names for the server, if any: see [`Proxy::from_env`]. By default the
-    /// environment does not count.
+    /// Dials through the proxy that the environment variables name for the server, if any: see [`Proxy::from_env`]. By
+    /// default the environment is ignored.
     #[cfg(feature = "proxy-env")]
     #[must_use]
     pub fn proxy_from_env(mut self) -> Self {
@@ -178,9 +178,9 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
-    /// How many redirects an attempt follows, 5 by default. 0 follows none.
+    /// The maximum number of redirects that an attempt follows, 5 by default. 0 follows none.
     ///
-    /// None is followed from `wss` to `ws`, and credentials stay at their origin: see
+    /// A redirect from `wss` to `ws` is never followed, and credentials are not sent to another origin: see
     /// [`Target::redirected`](super::Target::redirected).
     #[must_use]
     pub fn max_redirects(mut self, redirects: u8) -> Self {
@@ -188,23 +188,24 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
-    /// Subscribes to events of a profile from the start, `*` for all of them: it is settled before the client is ready.
+    /// Subscribes to events of a profile from the start. `*` stands for all events. The client becomes ready after the
+    /// server has answered.
     ///
-    /// A refusal is told by [`LifecycleEvent::Ready`](multiwa_ws_core::session::LifecycleEvent::Ready).
+    /// [`LifecycleEvent::Ready`](multiwa_ws_core::session::LifecycleEvent::Ready) reports a refusal.
     #[must_use]
     pub fn subscribe<N: AsRef<str>>(mut self, profile: impl Into<String>, events: impl IntoIterator<Item = N>) -> Self {
         self.subscriptions.push((profile.into(), event_names(events)));
         self
     }
 
-    /// Offers `permessage-deflate`; it is not offered by default.
+    /// Offers `permessage-deflate`. By default it is not offered.
     #[must_use]
     pub fn compression(mut self, offer: DeflateOffer) -> Self {
         self.request.deflate = Some(offer);
         self
     }
 
-    /// When a lost connection is tried again.
+    /// When the client reconnects after a lost connection.
     #[must_use]
     pub fn reconnect(mut self, reconnect: ReconnectConfig) -> Self {
         self.config.session.reconnect = reconnect;
@@ -225,27 +226,28 @@ impl<R: Net> ClientBuilder<R> {
         self
     }
 
-    /// How much is held for an application that does not take its updates, and what happens to more.
+    /// The size of the queue for updates that the application has not taken, and the policy when it is full.
     #[must_use]
     pub fn queue(mut self, queue: QueueConfig) -> Self {
         self.queue = queue;
         self
     }
 
-    /// How long [`connect`](Self::connect) waits until the client is ready, 60 s by default; `None` waits without end.
+    /// How long [`connect`](Self::connect) waits until the client is ready, 60 s by default. `None` waits without a
+    /// limit.
     #[must_use]
     pub fn connect_deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
         self.connect_deadline = deadline.into();
         self
     }
 
-    /// Starts to connect and returns at once; [`Updates`] tell what comes of it.
+    /// Starts to connect and returns at once. [`Updates`] report the progress.
     ///
-    /// This is the way for a program that waits for its server however long it takes: the client tries until it is ready, and
-    /// the application can watch it do so, or wait with [`Client::ready`].
+    /// Use this when the program can wait for its server for any length of time: the client tries until it is ready, and
+    /// the application can watch the attempts, or wait with [`Client::ready`].
     ///
     /// # Errors
-    /// [`BuildError`], but for its `Connect`. [`BuildError::Runtime`] outside of the runtime.
+    /// [`BuildError`], except `Connect`. Outside a runtime it is [`BuildError::Runtime`].
     pub fn start(mut self) -> Result<(Client<R>, Updates<R>), BuildError> {
         let request = std::mem::take(&mut self.request);
         let tls = TlsSettings::new(self.tls.take());
@@ -264,12 +266,12 @@ impl<R: Net> ClientBuilder<R> {
         self.spawn::<_, Dynamic<R>>(dialer)
     }
 
-    /// Connects and waits until the client is ready, at most until the [deadline](Self::connect_deadline). Cancel safe: if the
-    /// future is dropped, the client closes, and no connection stays.
+    /// Connects and waits until the client is ready, at most until the [deadline](Self::connect_deadline). Cancel safe:
+    /// if the future is dropped, the client closes and no connection stays open.
     ///
     /// # Errors
-    /// [`BuildError`]: also when the client gave up before it was ready, as the reconnection settings say. At the deadline the
-    /// client is closed, and [`ConnectError::TimedOut`] tells how the last attempt ended.
+    /// [`BuildError`]. It is `Connect` when the client closed before it was ready, as its reconnect settings define. At
+    /// the deadline the client is closed, and [`ConnectError::TimedOut`] holds how the last attempt ended.
     pub async fn connect(self) -> Result<(Client<R>, Updates<R>), BuildError> {
         let deadline = self.connect_deadline;
         let (client, updates) = self.start()?;
@@ -277,15 +279,15 @@ impl<R: Net> ClientBuilder<R> {
             None => client.ready().await?,
             Some(after) => match within::<R, _>(R::now() + after, client.ready()).await {
                 Some(ready) => ready?,
-                // With its handles the client closes.
+                // The client closes when its handles are dropped.
                 None => return Err(ConnectError::timed_out(after, client.status()).into()),
             },
         }
         Ok((client, updates))
     }
 
-    /// Starts to connect over streams of the caller's own. The connector says what to ask of the server: of the settings
-    /// here, those of the request and of the way to the server do not count.
+    /// Starts to connect over streams that the caller opens. The connector provides the upgrade request, so the settings
+    /// of this builder for the request, the route (proxy, Unix socket) and TLS have no effect.
     ///
     /// # Errors
     /// [`BuildError::Seed`], [`BuildError::Subscription`] and [`BuildError::Runtime`].
@@ -297,7 +299,7 @@ impl<R: Net> ClientBuilder<R> {
         self.spawn::<C, R>(connector)
     }
 
-    /// Spawns the task, which moves bytes the way of `I`.
+    /// Spawns the task, which reads and writes the stream with `I`.
     fn spawn<C, I>(self, connector: C) -> Result<(Client<R>, Updates<R>), BuildError>
     where
         C: Connector,
@@ -307,7 +309,7 @@ impl<R: Net> ClientBuilder<R> {
         for (profile, events) in &self.subscriptions {
             client.commands().subscribe(R::now(), profile, events)?;
         }
-        // A new client connects at the first call.
+        // The first call of `connect` on a new client always succeeds.
         let _ = client.connect(R::now());
         let (driver, client, updates) = Driver::new(client, self.queue);
         R::spawn(Task::<C, I>::new(driver, connector)).map_err(BuildError::Runtime)?;
@@ -317,8 +319,8 @@ impl<R: Net> ClientBuilder<R> {
 
 #[cfg(unix)]
 impl<R: UnixNet> ClientBuilder<R> {
-    /// Dials the Unix socket at `path` instead of the host of the URL, which still says what to ask for, and whether by TLS.
-    /// Redirects are followed within its origin only.
+    /// Dials the Unix socket at `path` instead of the host of the URL. The URL still defines the request, and whether TLS
+    /// is used. Redirects are followed within the origin of the URL only.
     #[must_use]
     pub fn unix(mut self, path: impl Into<PathBuf>) -> Self {
         let path: Arc<std::path::Path> = path.into().into();
@@ -337,7 +339,7 @@ impl<R: UnixNet> ClientBuilder<R> {
 }
 
 impl<R> ClientBuilder<R> {
-    /// How long a connection attempt may take, for tests and tools that cannot wait.
+    /// The maximum duration of a connection attempt.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.config.session.connect_timeout = timeout;

@@ -1,4 +1,4 @@
-//! Where the streams of a client come from.
+//! How the streams of a client are opened.
 
 use std::future::{Future, ready};
 use std::io;
@@ -6,22 +6,24 @@ use std::io;
 use multiwa_ws_core::handshake::{ClientRequest, Response};
 use multiwa_ws_core::session::DisconnectReason;
 
-/// Opens the streams of a client, one an attempt.
+/// Opens the streams of a client, one for each attempt.
 pub trait Connector: Unpin + Send + 'static {
-    /// What it opens.
+    /// The type of the streams.
     type Stream: Unpin + Send + 'static;
 
-    /// Opens a stream to the server and says what to ask of it. `attempt` counts from the last stable connection.
+    /// Opens a stream to the server, and returns it with the upgrade request to send. `attempt` counts from the last
+    /// stable connection.
     ///
-    /// A key that changes is read here, before each attempt. [`DisconnectReason::Stopped`] ends the client.
+    /// It is called before each attempt, so it can read a key that changes. [`DisconnectReason::Stopped`] closes the
+    /// client.
     fn connect(
         &mut self,
         attempt: u32,
     ) -> impl Future<Output = Result<(Self::Stream, ClientRequest), ConnectorError>> + Send + 'static;
 
-    /// Opens a stream to where the server redirects, instead of the latest one. By default it is not followed.
+    /// Opens a stream to the Location of a redirect, to replace the last stream. By default redirects are not followed.
     ///
-    /// [`Target::redirected`](super::Target::redirected) says what may be.
+    /// [`Target::redirected`](super::Target::redirected) decides which redirects are allowed.
     fn redirect(
         &mut self,
         response: Response,
@@ -33,24 +35,24 @@ pub trait Connector: Unpin + Send + 'static {
     }
 }
 
-/// Why a [`Connector`] has opened nothing, or a provider has named no destination.
+/// Why a [`Connector`] did not open a stream, or a provider did not return a destination.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct ConnectorError {
-    /// What kind of failure it is, which decides whether there is another attempt.
+    /// The disconnect reason, which decides whether the client tries again.
     pub reason: DisconnectReason,
-    /// What is known of it.
+    /// The cause.
     #[source]
     pub error: io::Error,
 }
 
 impl ConnectorError {
-    /// No further attempt is wanted; the client ends with [`DisconnectReason::Stopped`].
+    /// Stops the client: it does not try again, and closes with [`DisconnectReason::Stopped`].
     pub fn stop(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { reason: DisconnectReason::Stopped, error: io::Error::other(why) }
     }
 
-    /// This attempt has failed, and the next one is made after the back-off.
+    /// Fails this attempt. The next attempt follows after the backoff.
     pub fn retry(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { reason: DisconnectReason::Io, error: io::Error::other(why) }
     }

@@ -1,4 +1,4 @@
-//! How a client reaches its server: by TCP or a Unix socket, through a proxy, over TLS.
+//! How a client dials its server: over TCP or a Unix socket, through a proxy, with TLS.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -20,13 +20,13 @@ use super::{Endpoint, Proxy, Tunnel};
 use crate::sync::Mutex;
 use crate::{ClientTls, Io, Net, Tls, TlsError, lock};
 
-/// Opens streams to where the URL, a provider or a redirect leads.
+/// Opens streams to the server of a URL, a provider or a redirect.
 pub(super) struct Dialer<R> {
     dial: Arc<Dial>,
     runtime: PhantomData<fn() -> R>,
 }
 
-/// What stands for the whole life of a client, and the target of its latest attempt.
+/// The settings for the lifetime of a client, and the target of its last attempt.
 struct Dial {
     source: Source,
     route: Route,
@@ -34,20 +34,20 @@ struct Dial {
     latest: Mutex<Option<Target>>,
 }
 
-/// Where the client goes next.
+/// Where the target of an attempt comes from.
 pub(super) enum Source {
-    /// To the same server each time.
+    /// The same target for each attempt.
     Fixed(Box<Target>),
-    /// To where it is told.
+    /// The provider returns the destination.
     Provided(Provider, RequestSettings),
 }
 
-/// Asked before each attempt, with its number.
+/// Called before each attempt, with its number.
 pub(super) type Provider = Arc<dyn Fn(u32) -> Pending<Destination> + Send + Sync>;
 
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, ConnectorError>> + Send>>;
 
-/// By which way.
+/// The route to the server.
 #[derive(Clone)]
 pub(super) enum Route {
     Direct,
@@ -55,7 +55,7 @@ pub(super) enum Route {
     /// The proxy that the environment names for each server.
     #[cfg(feature = "proxy-env")]
     ProxyFromEnv,
-    /// Another way, which leads to one server alone. It is a function since not every platform and runtime has it.
+    /// A connection to one fixed server. It is a function, because not every platform and runtime supports it.
     #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix sockets use it"))]
     To(Arc<dyn Fn(Option<Secure>) -> Pending<Stream> + Send + Sync>),
 }
@@ -63,11 +63,11 @@ pub(super) enum Route {
 /// TLS for one stream.
 pub(super) struct Secure {
     config: Arc<ClientConfig>,
-    /// The host that is dialed: a certificate is checked against nothing else.
+    /// The host that is dialed. The certificate must be valid for it.
     name: ServerName<'static>,
 }
 
-/// What was asked for, or the default, which is made when the first stream needs it.
+/// The configured TLS, or the default, which is built when the first stream needs it.
 pub(super) struct TlsSettings(OnceLock<ClientTls>);
 
 impl TlsSettings {
@@ -126,7 +126,7 @@ impl Source {
     async fn next(&self, attempt: u32) -> Result<Target, ConnectorError> {
         match self {
             Self::Fixed(target) => Ok((**target).clone()),
-            // What cannot be sent would not become better by itself.
+            // An invalid destination is permanent, so the client stops.
             Self::Provided(provider, settings) => {
                 settings.target(&provider(attempt).await?).map_err(|error| ConnectorError {
                     reason: DisconnectReason::Stopped,
@@ -153,7 +153,8 @@ impl Dial {
             return Ok(None);
         }
         let failed = |reason, error| ConnectorError { reason, error };
-        // What is missing here will be missing at the next attempt; a redirect may lead elsewhere then.
+        // Missing TLS support is permanent, so the client stops. An invalid name is not, because it may come from a
+        // redirect.
         let tls = self.tls.get().map_err(|error| failed(DisconnectReason::Stopped, io::Error::other(error)))?;
         let name = endpoint.server_name().map_err(|error| failed(DisconnectReason::Tls, io::Error::other(error)))?;
         let config = tls.config().clone();
@@ -180,7 +181,7 @@ impl Dial {
     }
 }
 
-/// Reaches `endpoint` by TCP.
+/// Dials `endpoint` over TCP.
 async fn reach<R: Net>(
     endpoint: &Endpoint,
     proxy: Option<&Proxy>,
@@ -196,7 +197,7 @@ async fn reach<R: Net>(
     over_tls::<_, R>(stream, secure).await
 }
 
-/// Speaks TLS over `stream` if it is to be secure.
+/// Performs the TLS handshake over `stream`, if `secure` is given.
 pub(super) async fn over_tls<S, R>(stream: S, secure: Option<Secure>) -> Result<Stream, ConnectorError>
 where
     S: Unpin + Send + 'static,
@@ -209,8 +210,8 @@ where
     }
 }
 
-/// What the failure of a stream over TLS means: a certificate that is bad now is bad at the next attempt too; anything else may
-/// be an accident.
+/// Maps an error of a TLS stream to its disconnect reason. An invalid certificate is permanent; other errors may be
+/// temporary.
 #[must_use]
 pub fn tls_disconnect_reason(error: &io::Error) -> DisconnectReason {
     match error.get_ref().and_then(|error| error.downcast_ref()) {
@@ -234,7 +235,7 @@ async fn open_tunnel<S: Unpin, R: Io<S>>(stream: &mut S, mut tunnel: Tunnel) -> 
             }
         }
         loop {
-            // A byte at a time, once a connection: what follows the answer stays in the stream, for whoever speaks next.
+            // Reads one byte at a time, so that the bytes after the answer stay in the stream.
             let mut byte = [0];
             let answered = match R::poll_read(stream.as_mut(), cx, &mut byte) {
                 Poll::Ready(Ok(0)) => Err(tunnel.handle_eof()),

@@ -1,4 +1,4 @@
-//! Why a connection ended, with its cause.
+//! Why a connection ended, and the cause.
 
 use std::error::Error;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use multiwa_ws_core::client::Failure;
 use multiwa_ws_core::session::DisconnectReason;
 
-/// An error of a transport, of a connector or of a library below. Shared, since a [`Status`](super::Status) is a copy.
+/// An error of a transport, a connector or a library. It is shared, because a [`Status`](super::Status) is cloned.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
-/// Why a connection, or the attempt at one, ended.
+/// Why a connection or an attempt ended.
 ///
-/// [`reason`](Self::reason) decides whether the client connects again. [`failure`](Self::failure) and
-/// [`source`](Error::source) are what more is known of it.
+/// [`reason`](Self::reason) decides whether the client reconnects. [`failure`](Self::failure) and
+/// [`source`](Error::source) give more details, if they are known.
 #[derive(Clone, Debug)]
 pub struct Disconnect {
     reason: DisconnectReason,
@@ -26,20 +26,20 @@ impl Disconnect {
         Self { reason, failure: failure.map(Box::new), cause }
     }
 
-    /// The kind of ending.
+    /// The disconnect reason.
     #[must_use]
     pub fn reason(&self) -> DisconnectReason {
         self.reason
     }
 
-    /// What the server did: its response to the upgrade, or the rule that it broke.
+    /// The server's response to the upgrade, or the protocol rule that the server violated.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_deref()
     }
 }
 
-/// As other errors, it leaves its sources out. With `{:#}` they follow, in the same line.
+/// Like other errors, it leaves out its sources. `{:#}` appends them on the same line.
 impl fmt::Display for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.failure {

@@ -1,12 +1,13 @@
-//! What moves the messages of a client: for bindings that do their own I/O.
+//! Drives the state machine of a client, for bindings that do their own I/O.
 //!
-//! The handles of a client, [`Client`] and [`Updates`], know neither sockets nor frames. [`Driver::new`] makes them together
-//! with a [`Driver`], for the one task or thread that does. That one locks the client with [`Driver::turn`] whenever it has
-//! something to do, drives the [`Machine`] as its documentation says, hands each event to [`Inbox::receive`], ends
-//! with [`Turn::settle`], and sleeps, unlocked, until its transport, the machine's next deadline or the waker that it
-//! gave to `turn` calls it again.
+//! The handles of a client, [`Client`] and [`Updates`], know neither sockets nor frames. [`Driver::new`] makes them
+//! together with a [`Driver`], for the task or thread that does the I/O. In each turn the task locks the client with
+//! [`Driver::turn`], drives the [`Machine`] as its documentation describes, passes each event to [`Inbox::receive`], and
+//! ends with [`Turn::settle`]. Then it unlocks the client and sleeps until the transport is ready, the next deadline of
+//! the machine passes, or the waker that it passed to `turn` is woken.
 //!
-//! Connectors, streams and their destructors may call the handles, so the driver calls them between its turns, never in one.
+//! Connectors, streams and their destructors may call the handles, which would deadlock in a turn. Call them between
+//! turns.
 
 use std::task::Waker;
 
@@ -20,7 +21,7 @@ use crate::Clock;
 use crate::sync::Arc;
 use crate::trace::{ClientSpan, Entered};
 
-/// The side of a client that moves its messages.
+/// The driving side of a client.
 #[derive(Debug)]
 pub struct Driver<M> {
     shared: Arc<Common<M>>,
@@ -28,7 +29,7 @@ pub struct Driver<M> {
 }
 
 impl<M: Machine + 'static> Driver<M> {
-    /// A client around `machine`, whose handles keep time by the clock `R`; `queue` bounds what waits in its updates.
+    /// Makes a client around `machine`. Its handles use the clock `R`, and `queue` limits the updates that are not taken.
     #[must_use]
     pub fn new<R: Clock>(machine: M, queue: QueueConfig) -> (Self, Client<R>, Updates<R>) {
         let shared = Arc::new(Common::new(Inbox::new(queue), machine));
@@ -38,35 +39,35 @@ impl<M: Machine + 'static> Driver<M> {
 }
 
 impl<M: Machine> Driver<M> {
-    /// Locks the client, and leaves word to whom to turn when a handle has commanded something, or has made room for
-    /// events.
+    /// Locks the client, and registers the waker. It is woken when a handle has given a command or has made room in the
+    /// queue of updates.
     ///
-    /// What the turn causes to be woken is woken when it ends.
+    /// Tasks that this turn must wake are woken when it ends.
     #[must_use]
     pub fn turn(&self, waker: &Waker) -> Turn<'_, M> {
         let entered = self.enter();
         Turn { state: self.lock(waker), _entered: entered }
     }
 
-    /// As [`turn`](Self::turn), for who has [entered](Self::enter).
+    /// Like [`turn`](Self::turn), for a caller that has [entered](Self::enter) the span.
     pub(super) fn lock(&self, waker: &Waker) -> Locked<'_, M> {
         self.shared.lock_with(waker, |inbox| Some(&mut inbox.driver))
     }
 
-    /// As [`lock`](Self::lock), again: the waker has been left.
+    /// Like [`lock`](Self::lock), when the waker is already registered.
     pub(super) fn lock_again(&self) -> Locked<'_, M> {
         self.shared.lock()
     }
 }
 
 impl<M> Driver<M> {
-    /// What happens until the result is dropped happens in the span of this client.
+    /// Enters the span of this client until the result is dropped.
     pub(super) fn enter(&self) -> Entered {
         self.span.enter()
     }
 }
 
-/// A driver that is dropped before its client is over, with its runtime or by a panic, leaves nobody waiting.
+/// A driver may be dropped before its client is closed, with its runtime or by a panic. Then this wakes all waiting tasks.
 impl<M> Drop for Driver<M> {
     fn drop(&mut self) {
         let _entered = self.enter();
@@ -74,36 +75,37 @@ impl<M> Drop for Driver<M> {
     }
 }
 
-/// A client that its driver has locked: the handles wait until this is dropped.
+/// A locked client. The handles block until this is dropped.
 #[derive(Debug)]
 pub struct Turn<'d, M> {
-    // In this order: the span is left unlocked.
+    // The field order matters: the state is unlocked before the span is left.
     state: Locked<'d, M>,
     _entered: Entered,
 }
 
 impl<M: Machine> Turn<'_, M> {
-    /// What to drive.
+    /// The state machine to drive.
     #[must_use]
     pub fn machine(&mut self) -> &mut M {
         &mut self.state.machine
     }
 
-    /// Both sides, so that an event that the machine lends can be handed on.
+    /// The state machine and the inbox, so that a borrowed event of the machine can be passed to the inbox.
     #[must_use]
     pub fn sides(&mut self) -> (&mut M, &mut Inbox) {
         self.state.sides()
     }
 
-    /// Hands on what the machine has to tell besides events, and closes it when events overflow and that is the policy.
+    /// Passes the queued events of the machine to the inbox. Closes the client when its queue overflows with
+    /// [`Overflow::Close`](super::Overflow::Close).
     ///
-    /// To be called whenever the machine was told something. Whether there was anything: then reading may be due again, and
-    /// the machine may have more to do.
+    /// Call this after each call of the machine. Returns whether there was anything to do. If so, reading may continue,
+    /// and the machine may have more output.
     pub fn settle(&mut self, now: Instant) -> bool {
         self.state.settle(now)
     }
 
-    /// Whether the client is over: nothing is left to be done.
+    /// Whether the client is closed and no work is left.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.state.inbox.over().is_some()

@@ -1,4 +1,4 @@
-//! Where a server is: a WebSocket URL, and the key that opens it.
+//! The address of a server: a WebSocket URL, and how the request carries the API key.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use multiwa_ws_core::handshake::{ApiKey, ClientRequest, InvalidHeader};
 use rustls::pki_types::ServerName;
 use url::{Host, Position, Url};
 
-/// The URL of a server, `ws://HOST[:PORT][/PATH][?QUERY]` or `wss://` likewise (RFC 6455 section 3).
+/// The URL of a server, `ws://HOST[:PORT][/PATH][?QUERY]` or the same with `wss://` (RFC 6455 section 3).
 ///
-/// Without a port it is 80 or 443, and an empty path means `/ws` (`protocol.md`, Transport). `Debug` and `Display` hide the
-/// query, which may hold a key.
+/// The default port is 80 or 443, and an empty path means `/ws` (`protocol.md`, Transport). `Debug` and `Display` hide
+/// the query, because it may hold a key.
 ///
 /// ```
 /// use multiwa_ws_driver::Endpoint;
@@ -21,7 +21,7 @@ use url::{Host, Position, Url};
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// With the path that is meant.
+    /// The URL, with the default path filled in.
     url: Url,
     /// A name, or an IP address without brackets.
     host: String,
@@ -29,23 +29,23 @@ pub struct Endpoint {
     tls: bool,
 }
 
-/// Why a URL names no WebSocket server.
+/// Why a URL is not valid for a WebSocket server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidUrl {
-    /// Not a URL at all.
+    /// The text is not a URL.
     #[error("this is no URL: write ws://HOST:PORT/ws or wss://HOST/ws")]
     Syntax,
-    /// Another scheme than `ws` and `wss`.
+    /// The scheme is neither `ws` nor `wss`.
     #[error("the scheme must be ws or wss")]
     Scheme,
-    /// No host.
+    /// The URL has no host.
     #[error("the URL names no host")]
     Host,
-    /// RFC 6455 section 3: a fragment.
+    /// The URL has a fragment (RFC 6455 section 3).
     #[error("a WebSocket URL has no fragment: encode # as %23")]
     Fragment,
-    /// A user name or password.
+    /// The URL has a user name or a password.
     #[error("the URL has a user name or password: pass the API key instead")]
     UserInfo,
 }
@@ -69,10 +69,10 @@ impl Endpoint {
         self.tls
     }
 
-    /// The name that the server's certificate must be for: the host that is dialed (RFC 9110 section 4.3.4).
+    /// The name that the server's certificate must be valid for: the host that is dialed (RFC 9110 section 4.3.4).
     ///
     /// # Errors
-    /// A host that is no name a certificate could be for.
+    /// [`InvalidUrl::Host`] when no certificate can be valid for the host.
     pub fn server_name(&self) -> Result<ServerName<'static>, InvalidUrl> {
         ServerName::try_from(self.host.clone()).map_err(|_| InvalidUrl::Host)
     }
@@ -83,13 +83,14 @@ impl Endpoint {
         ClientRequest::new(self.authority(), &self.url[Position::BeforePath..Position::AfterQuery])
     }
 
-    /// Whether `other` is the same server: scheme, host and port (RFC 6454 section 4).
+    /// Whether `other` has the same origin: scheme, host and port (RFC 6454 section 4).
     #[must_use]
     pub fn has_origin_of(&self, other: &Self) -> bool {
         (self.tls, self.port, &self.host) == (other.tls, other.port, &other.host)
     }
 
-    /// Where `reference`, relative to this URL or absolute, leads (RFC 3986 section 5); `http` and `https` mean `ws` and `wss`.
+    /// Resolves `reference`, relative to this URL or absolute (RFC 3986 section 5). `http` and `https` stand for `ws` and
+    /// `wss`.
     pub(crate) fn join(&self, reference: &str) -> Result<Self, InvalidUrl> {
         let mut url = self.url.join(reference).map_err(|_| InvalidUrl::Syntax)?;
         let scheme = match url.scheme() {
@@ -100,17 +101,17 @@ impl Endpoint {
         if !scheme.is_empty() {
             url.set_scheme(scheme).map_err(|()| InvalidUrl::Scheme)?;
         }
-        // RFC 9110 section 10.2.2 lets a Location have one, which is for who sees the page.
+        // RFC 9110 section 10.2.2 allows a fragment in Location. It is meant for the display of a page.
         url.set_fragment(None);
         Self::new(url)
     }
 
-    /// The host and the port, which is never left out.
+    /// The host and the port. The port is always present.
     pub(crate) fn authority_with_port(&self) -> String {
         format!("{}:{}", self.host_in_url(), self.port)
     }
 
-    /// The host as it stands in a URL, with the port unless it is the scheme's own.
+    /// The host in URL notation, with the port unless it is the default of the scheme.
     fn authority(&self) -> String {
         match self.url.port() {
             Some(_) => self.authority_with_port(),
@@ -139,7 +140,7 @@ impl Endpoint {
     }
 }
 
-/// The host to dial: a name, or an IP address without the brackets that it has in the URL.
+/// The host to dial: a name, or an IP address without the brackets of the URL.
 pub(super) fn host_of(url: &Url) -> Option<String> {
     Some(match url.host()? {
         Host::Domain(name) => name.to_owned(),
@@ -152,10 +153,10 @@ impl std::str::FromStr for Endpoint {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        // What comes with files and environment variables is no part of a URL.
+        // White space and byte order marks that come from files and environment variables are not part of the URL.
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         let mut url = Url::parse(text).map_err(|_| InvalidUrl::Syntax)?;
-        // `url` writes an empty path as `/`; only a URL that spells it out means the root.
+        // `url` writes an empty path as `/`. The root is meant only if the text contains the slash.
         let spelled_out = text.split(['?', '#']).next().is_some_and(|head| head.ends_with('/'));
         if url.path() == "/" && !spelled_out {
             url.set_path("/ws");
@@ -179,10 +180,10 @@ impl fmt::Debug for Endpoint {
 /// The name of the key in the query (`protocol.md`, Transport).
 pub(super) const API_KEY: &str = "apiKey";
 
-/// Where in the upgrade request the key travels (`protocol.md`, Transport).
+/// The part of the upgrade request that carries the key (`protocol.md`, Transport).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyPlacement {
-    /// In the query, `?apiKey=KEY`, as the document has it. Proxies may log it.
+    /// In the query, `?apiKey=KEY`, as `protocol.md` defines it. Proxies may log it.
     #[default]
     Query,
     /// In the header `X-API-Key`.
@@ -195,7 +196,7 @@ impl KeyPlacement {
     /// Puts `key` into `request`.
     ///
     /// # Errors
-    /// [`InvalidHeader`] when a header cannot carry the key, or the key is not text.
+    /// [`InvalidHeader`] when a header cannot carry the key, or the key is not UTF-8.
     pub fn place(self, key: &ApiKey, request: &mut ClientRequest) -> Result<(), InvalidHeader> {
         let key = std::str::from_utf8(key.expose()).map_err(|_| InvalidHeader::Value)?;
         match self {

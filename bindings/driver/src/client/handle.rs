@@ -13,23 +13,24 @@ use super::shared::{Shared, State};
 use super::{ClientBuilder, ConnectError, ConnectorError, Destination, Request, Status, event_names};
 use crate::{Clock, Net};
 
-/// A handle to a client, to be cloned and used from any task or thread while another takes its [`Updates`](super::Updates).
+/// A handle to a client. Clone it to use the client from any task or thread, while another task takes its
+/// [`Updates`](super::Updates).
 ///
-/// A request (`subscribe`, `unsubscribe`, `ping`) takes effect when it is called, before it is awaited; the future tells how
-/// it ended, and may be dropped. When the last handle and the `Updates` are dropped, the client closes.
+/// A request (`subscribe`, `unsubscribe`, `ping`) starts when the method is called, before the future is awaited. The
+/// future returns the result, and may be dropped. The client closes when the last handle and the `Updates` are dropped.
 pub struct Client<R: Clock> {
     shared: Shared,
     clock: PhantomData<fn() -> R>,
 }
 
 impl<R: Net> Client<R> {
-    /// Sets up a client of the server at `url`, `ws://HOST:PORT/ws`.
+    /// Returns a builder for a client of the server at `url`, `ws://HOST:PORT/ws`.
     #[must_use]
     pub fn builder(url: impl Into<String>) -> ClientBuilder<R> {
         ClientBuilder::new(url)
     }
 
-    /// Sets up a client that asks `provider` before each attempt where to go and with which key: see
+    /// Returns a builder for a client that asks `provider` for the URL and the key before each attempt: see
     /// [`ClientBuilder::with_provider`].
     #[must_use]
     pub fn builder_with<F>(provider: impl Fn(u32) -> F + Send + Sync + 'static) -> ClientBuilder<R>
@@ -41,50 +42,51 @@ impl<R: Net> Client<R> {
 }
 
 impl<R: Clock> Client<R> {
-    /// The first handle, which `shared` counts already.
+    /// Makes the first handle. `shared` has counted it already.
     pub(super) fn new(shared: Shared) -> Self {
         Self { shared, clock: PhantomData }
     }
 
-    /// Subscribes to events of a profile, `*` for all of them. The subscription is asked for again after each reconnect.
+    /// Subscribes to events of a profile. `*` stands for all events. The client repeats the subscription after each
+    /// reconnect.
     ///
-    /// Take updates on another task, or wait for both: see [`Request`] and [`RequestError::UpdatesUnread`], after which the
-    /// subscription stays desired.
+    /// Take updates on another task, or await both: see [`Request`] and [`RequestError::UpdatesUnread`]. After that error
+    /// the subscription stays desired.
     pub fn subscribe<N: AsRef<str>>(&self, profile: &str, events: impl IntoIterator<Item = N>) -> Request {
         let events = event_names(events);
         Request::new(&self.shared, R::now(), |machine, now| machine.subscribe(now, profile, &events))
     }
 
-    /// Ends the subscription of a profile, or with `None` every subscription.
+    /// Ends the subscription of a profile, or every subscription if `profile` is `None`.
     ///
-    /// Take updates on another task, or wait for both: see [`Request`] and [`RequestError::UpdatesUnread`].
+    /// Take updates on another task, or await both: see [`Request`] and [`RequestError::UpdatesUnread`].
     pub fn unsubscribe(&self, profile: Option<&str>) -> Request {
         Request::new(&self.shared, R::now(), |machine, now| machine.unsubscribe(now, profile))
     }
 
-    /// Measures a round trip with the protocol's `ping`.
+    /// Measures the round-trip time with a `ping` message of the MultiWA protocol.
     ///
-    /// Take updates on another task, or wait for both: see [`Request`] and [`RequestError::UpdatesUnread`].
+    /// Take updates on another task, or await both: see [`Request`] and [`RequestError::UpdatesUnread`].
     pub fn ping(&self) -> Request {
         Request::new(&self.shared, R::now(), |machine, now| machine.ping(now))
     }
 
-    /// Closes the client for good and waits until the connection is closed, at most the close timeout. Cancel safe: the
-    /// client closes even if the future is dropped.
+    /// Closes the client permanently and waits until the connection is closed, at most for the close timeout. Cancel
+    /// safe: the client closes even if the future is dropped.
     pub async fn close(&self) {
         self.start_close();
         self.closed().await;
     }
 
-    /// Waits until the client is over, and tells why. Cancel safe.
+    /// Waits until the client is closed, and returns the cause. Cancel safe.
     pub async fn closed(&self) -> CloseCause {
         self.watch(|state| state.inbox.over()).await
     }
 
-    /// Waits until the client is ready for the first time, or over. Cancel safe.
+    /// Waits until the client is ready for the first time, or closed. Cancel safe.
     ///
     /// # Errors
-    /// Why it is over without having been ready.
+    /// [`ConnectError`], when the client closed before it was ready.
     pub async fn ready(&self) -> Result<(), ConnectError> {
         self.watch(|state| match (state.inbox.was_ready(), state.inbox.over()) {
             (true, _) => Some(Ok(())),
@@ -94,7 +96,7 @@ impl<R: Clock> Client<R> {
         .await
     }
 
-    /// Waits until `look` finds something, which it may once the client is ready or over.
+    /// Waits until `look` returns a value. It is called again when the client becomes ready and when it closes.
     async fn watch<T>(&self, look: impl Fn(&State<dyn Machine>) -> Option<T>) -> T {
         let watcher = Watcher { key: self.shared.lock().inbox.watchers.insert(None), shared: &self.shared };
         poll_fn(|cx| {
@@ -104,13 +106,13 @@ impl<R: Clock> Client<R> {
         .await
     }
 
-    /// Where the client stands.
+    /// The current state of the client.
     #[must_use]
     pub fn state(&self) -> ClientState {
         self.shared.lock().client_state()
     }
 
-    /// Everything that the client knows, at this moment.
+    /// A snapshot of the client's status.
     #[must_use]
     pub fn status(&self) -> Status {
         Status::new(R::now(), &self.shared.lock())
@@ -124,7 +126,7 @@ impl<R: Clock> Client<R> {
     }
 }
 
-/// A place among those who wait for a change of the client.
+/// The registration of a task that waits for the client to become ready or to close.
 struct Watcher<'c> {
     key: usize,
     shared: &'c Shared,

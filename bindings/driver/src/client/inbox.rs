@@ -1,4 +1,4 @@
-//! Where what arrives at a client waits for its application.
+//! The inbox of a client: events and results that the application has not taken yet.
 
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -14,36 +14,36 @@ use super::request::{Outcome, RequestError, Requests, result_of};
 use super::shared::Due;
 use crate::sync::SharedWaker;
 
-/// Where what arrives waits for the application.
+/// Holds events and results until the application takes them.
 #[derive(Debug)]
 pub struct Inbox {
     queue: Queue,
     requests: Requests,
-    /// Who waits until the client is ready or over.
+    /// Tasks that wait until the client is ready or closed.
     pub(super) watchers: Slab<Option<SharedWaker>>,
-    /// Why the client is over.
+    /// Why the client closed.
     over: Option<CloseCause>,
     was_ready: bool,
-    /// What the transport said of its latest failure.
+    /// The last error of the transport.
     transport_error: Option<Cause>,
-    /// Handles and updates that exist.
+    /// The number of `Client` handles, plus one for the `Updates`.
     pub(super) handles: usize,
-    /// Nobody takes updates any more.
+    /// Whether the `Updates` are dropped.
     unread: bool,
-    /// Events were too many, and the policy is to close.
+    /// Whether the queue overflowed and the policy is to close.
     overflown: bool,
     pub(super) driver: Option<SharedWaker>,
-    /// The task that asked for an update last.
+    /// The task that last polled for an update.
     pub(super) reader: Option<SharedWaker>,
-    /// It waits for one.
+    /// Whether that task waits.
     reader_waits: bool,
-    /// How many updates were taken.
+    /// The number of updates taken so far.
     taken: u64,
     pub(super) due: Due,
 }
 
 impl Inbox {
-    /// Of a client with one handle and its updates.
+    /// Makes the inbox of a client with one handle and its updates.
     pub(super) fn new(queue: QueueConfig) -> Self {
         Self {
             queue: Queue::new(queue),
@@ -63,7 +63,7 @@ impl Inbox {
         }
     }
 
-    /// Takes an event of the machine, which it copies into the queue.
+    /// Processes an event of the state machine, and copies its text into the queue.
     pub fn receive(&mut self, now: Instant, event: ClientEvent<'_>) {
         self.due.log.received(now, &event);
         if let ClientEvent::RequestEnded { id, outcome, .. } = event {
@@ -77,22 +77,22 @@ impl Inbox {
                 self.due.log.dropped(self.queue.dropped());
             }
             if !was_full && self.is_full() {
-                // One of those who wait may be the one that should take something.
+                // One of the waiting tasks may be the one that has to take updates.
                 self.due.others.extend(self.requests.waiting());
             }
             self.wake_reader();
         }
     }
 
-    /// Whether the application is to take something before more is read: the queue is full, the policy is
-    /// [`Overflow::Wait`](super::Overflow::Wait), and the client is not closing. The machine is to be told of the pause.
+    /// Whether the application must take updates before more is read: the queue is full, the policy is
+    /// [`Overflow::Wait`](super::Overflow::Wait), and the client is not closing. Report the pause to the state machine.
     #[must_use]
     pub fn is_full(&self) -> bool {
         !self.unread && self.queue.must_wait()
     }
 
-    /// Keeps what the transport said of its failure, for [`Status::last_disconnect`](super::Status::last_disconnect); `None` once a
-    /// transport is open.
+    /// Stores the error of the transport, for [`Status::last_disconnect`](super::Status::last_disconnect). Pass `None`
+    /// when a new transport is open.
     pub fn note_transport_error(&mut self, error: Option<Cause>) {
         self.transport_error = error;
     }
@@ -110,9 +110,9 @@ impl Inbox {
     }
 }
 
-/// For the driver.
+/// Methods for the driver.
 impl Inbox {
-    /// Whether events were too many, and the policy is to close; told once.
+    /// Returns once whether the queue overflowed and the policy is to close.
     pub(super) fn take_overflown(&mut self) -> bool {
         std::mem::take(&mut self.overflown)
     }
@@ -120,7 +120,7 @@ impl Inbox {
     fn lifecycle(&mut self, lifecycle: LifecycleEvent) {
         match lifecycle {
             LifecycleEvent::Ready { .. } => self.was_ready = true,
-            // The answer of the server must be heard, whether the application takes its events or not.
+            // The answer of the server must be received even if the application takes no updates.
             LifecycleEvent::Closing => self.queue.stop_waiting(),
             LifecycleEvent::Closed(cause) => self.over = Some(cause),
             _ => {}
@@ -134,7 +134,7 @@ impl Inbox {
         }
     }
 
-    /// There is no driver any more.
+    /// Closes the client when its driver is dropped.
     pub(super) fn abandon(&mut self) {
         self.due.dropped.extend(self.driver.take());
         if self.over.is_none() {
@@ -144,7 +144,7 @@ impl Inbox {
     }
 }
 
-/// For the handles.
+/// Methods for the handles.
 impl Inbox {
     pub(super) fn over(&self) -> Option<CloseCause> {
         self.over
@@ -166,7 +166,7 @@ impl Inbox {
         &mut self.requests
     }
 
-    /// Asks about a request for the task of `waker`.
+    /// Polls a request for the task of `waker`.
     pub(super) fn poll_request(&mut self, id: RequestId, waker: &Waker) -> Poll<Result<Duration, RequestError>> {
         let reads = self.reader.as_ref().is_none_or(|reader| reader.will_wake(waker));
         let stuck = (self.is_full() && reads).then_some(self.taken);
@@ -185,18 +185,18 @@ impl Inbox {
         }
     }
 
-    /// Nobody waits there any more for the client to be ready or over.
+    /// Removes a task that waited for the client to become ready or to close.
     pub(super) fn forget_watcher(&mut self, watcher: usize) {
         self.due.dropped.extend(self.watchers.try_remove(watcher).flatten());
     }
 
-    /// Nobody asks about a request any more.
+    /// Removes a request whose future is dropped.
     pub(super) fn forget_request(&mut self, id: RequestId) {
         self.due.dropped.extend(self.requests.remove(id));
     }
 
-    /// Takes the next update for the [reader](Self::reader), and its text in place of what `text` was; `None` in it once there
-    /// is none any more.
+    /// Takes the next update for the [reader](Self::reader), and replaces `text` with its text. Returns `None` when the
+    /// client is closed and the queue is empty.
     pub(super) fn poll_update(&mut self, text: &mut String) -> Poll<Option<Item>> {
         let was_full = self.is_full();
         let item = self.queue.pop(text);
@@ -211,7 +211,7 @@ impl Inbox {
         Poll::Ready(item)
     }
 
-    /// Nobody takes updates any more: a full queue must not keep the client from its requests.
+    /// Called when the `Updates` are dropped. A full queue must no longer block requests.
     pub(super) fn stop_reading(&mut self) {
         if self.is_full() {
             self.wake_driver();

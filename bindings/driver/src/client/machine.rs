@@ -1,33 +1,33 @@
-//! What the handles of a client command.
+//! The interface of the state machines that a client's handles use.
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{self as core, Failure};
 use multiwa_ws_core::session::{ClientEvent, ClientSession, CommandError, EventNames, RequestId};
 
-/// A state machine of the core that a client's handles can command.
+/// A state machine of the core that the handles of a client can command.
 pub trait Machine: Send {
-    /// What it knows.
+    /// The session.
     fn session(&self) -> &ClientSession;
 
-    /// What the server did to end the latest connection or attempt.
+    /// How the server ended the last connection or attempt.
     fn failure(&self) -> Option<&Failure>;
 
     /// See [`ClientSession::subscribe`].
     ///
     /// # Errors
-    /// Those of [`ClientSession::subscribe`].
+    /// The errors of [`ClientSession::subscribe`].
     fn subscribe(&mut self, now: Instant, profile: &str, events: &EventNames) -> Result<RequestId, CommandError>;
 
     /// See [`ClientSession::unsubscribe`].
     ///
     /// # Errors
-    /// Those of [`ClientSession::unsubscribe`].
+    /// The errors of [`ClientSession::unsubscribe`].
     fn unsubscribe(&mut self, now: Instant, profile: Option<&str>) -> Result<RequestId, CommandError>;
 
     /// See [`ClientSession::ping`].
     ///
     /// # Errors
-    /// Those of [`ClientSession::ping`].
+    /// The errors of [`ClientSession::ping`].
     fn ping(&mut self, now: Instant) -> Result<RequestId, CommandError>;
 
     /// See [`ClientSession::close`].
@@ -38,7 +38,7 @@ pub trait Machine: Send {
     fn poll_event(&mut self) -> Option<ClientEvent<'static>>;
 }
 
-/// A whole client: upgrade, connection and session.
+/// A complete client: upgrade, connection and session.
 impl Machine for core::Client {
     fn session(&self) -> &ClientSession {
         self.session()
@@ -69,7 +69,7 @@ impl Machine for core::Client {
     }
 }
 
-/// A session alone, over frames that the binding has from elsewhere.
+/// A session only. The binding receives and sends the messages in another way.
 impl Machine for ClientSession {
     fn session(&self) -> &ClientSession {
         self

@@ -1,4 +1,4 @@
-//! A client that stays connected: handles to command it, what it tells, and the task that drives the core's client.
+//! A client that stays connected: the handles, the updates, and the task that drives the client of the core.
 
 mod builder;
 mod connector;

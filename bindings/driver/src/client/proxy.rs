@@ -1,4 +1,4 @@
-//! Which HTTP proxy to dial through.
+//! The HTTP proxy through which a client dials.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use url::Url;
 use super::Endpoint;
 use super::endpoint::host_of;
 
-/// An HTTP proxy to dial through, with the name and password that it asks for.
+/// An HTTP proxy to dial through, with an optional name and password.
 ///
 /// ```
 /// use multiwa_ws_driver::Proxy;
@@ -24,20 +24,20 @@ use super::endpoint::host_of;
 pub struct Proxy {
     host: String,
     port: u16,
-    /// The host as it stands in a URL.
+    /// The host in URL notation.
     host_in_url: String,
     /// The value of `Proxy-Authorization`.
     authorization: Option<String>,
 }
 
-/// Why a URL names no proxy.
+/// Why a URL is not valid for a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidProxy {
-    /// Not a URL at all.
+    /// The text is not a URL.
     #[error("the proxy is no URL: write http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT")]
     Syntax,
-    /// Another scheme than `http`, the one that is supported.
+    /// The scheme is not `http`, the only one that is supported.
     #[error("the scheme of the proxy must be http")]
     Scheme,
 }
@@ -55,20 +55,20 @@ impl Proxy {
         self.port
     }
 
-    /// The value of `Proxy-Authorization`, if there is a name or a password.
+    /// The value of `Proxy-Authorization`, if the URL has a name or a password.
     pub(super) fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()
     }
 
-    /// The proxy that the environment names for `endpoint`, if any: `https_proxy` for `wss`, `http_proxy` for `ws`, and
-    /// `all_proxy` for both; none for the hosts in `no_proxy`.
+    /// Returns the proxy that the environment variables name for `endpoint`, if any: `https_proxy` for `wss`,
+    /// `http_proxy` for `ws`, and `all_proxy` for both. Hosts in `no_proxy` have no proxy.
     ///
-    /// A name is looked up in lower case, then in upper case, but for `HTTP_PROXY`, which the client of a CGI program
-    /// decides. `no_proxy` lists what curl takes there: names, each with all of its subdomains, addresses, networks such as
-    /// `10.0.0.0/8`, or `*`.
+    /// Each variable is read in lower case, then in upper case. The exception is `HTTP_PROXY`, which is not read: in a
+    /// CGI program the HTTP client controls it. `no_proxy` has the syntax of curl: names (each includes its subdomains),
+    /// addresses, networks such as `10.0.0.0/8`, or `*`.
     ///
     /// # Errors
-    /// A variable names no proxy.
+    /// A variable is not a valid proxy URL.
     #[cfg(feature = "proxy-env")]
     pub fn from_env(endpoint: &Endpoint) -> Result<Option<Self>, InvalidProxy> {
         Self::from_variables(endpoint, |name| std::env::var(name).ok())
@@ -95,12 +95,12 @@ impl Proxy {
     }
 }
 
-/// Whether `no_proxy` names `endpoint`, or what it lies in.
+/// Whether an entry of `no_proxy` matches `endpoint`.
 #[cfg(feature = "proxy-env")]
 fn is_exempt(endpoint: &Endpoint, no_proxy: &str) -> bool {
     use std::net::{IpAddr, SocketAddr};
 
-    // A dot at the end, which says that a name is complete, is no part of it.
+    // A final dot, which marks a name as complete, is ignored.
     let entries: Vec<_> = no_proxy.split(',').map(|entry| entry.trim().trim_end_matches('.')).collect();
     let scheme = if endpoint.is_tls() { "https" } else { "http" };
     let authority = match endpoint.host().parse::<IpAddr>() {
@@ -138,7 +138,7 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// Never the password.
+/// Hides the password.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Proxy({self})")

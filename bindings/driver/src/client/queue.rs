@@ -1,4 +1,4 @@
-//! What a client has to tell and its application has not taken yet.
+//! The queue of updates that the application has not taken yet.
 
 use std::collections::VecDeque;
 
@@ -6,31 +6,32 @@ use multiwa_ws_core::session::{ClientEvent, JsonError, LifecycleEvent, Spans};
 
 use super::Update;
 
-/// What happens to events while the application does not take them and the queue is full.
+/// What happens to events when the queue is full because the application does not take updates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
-    /// Nothing more is read: the server waits, and answers to requests wait with it, so that requests fail with
-    /// [`RequestError::UpdatesUnread`](super::RequestError::UpdatesUnread) unless another task takes updates. The silence of a server that is not read means nothing. No event is lost, unless the server loses patience; while the
-    /// client closes, reading goes on and the newest event is dropped.
+    /// Stop reading. Answers to requests are not read either, so requests fail with
+    /// [`RequestError::UpdatesUnread`](super::RequestError::UpdatesUnread) unless another task takes updates. While
+    /// reading is paused, the keep-alive ignores the silence of the server. No event is lost, unless the server closes
+    /// the connection. While the client closes, it continues to read and drops the newest event.
     #[default]
     Wait,
-    /// The oldest events are dropped.
+    /// Drop the oldest events.
     DropOldest,
-    /// The newest event is dropped.
+    /// Drop the newest event.
     DropNewest,
-    /// The client is closed.
+    /// Close the client.
     Close,
 }
 
-/// How much is held for an application that does not take its updates.
+/// The limits of the queue of updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueConfig {
-    /// How many events, 1,024 by default: some seconds of a busy server. At least 1.
+    /// The maximum number of events, 1,024 by default: some seconds of a busy server. The minimum is 1.
     pub events: usize,
-    /// How many bytes of them, 4 MiB by default: several messages of the longest that a server sends by default. The queue
-    /// is full once it holds as many, so that a longer message finds its place in an empty queue.
+    /// The maximum number of bytes, 4 MiB by default: several messages of the maximum default length. The queue counts as
+    /// full only when it has reached this limit, so a longer message still fits in an empty queue.
     pub bytes: usize,
-    /// What happens to more.
+    /// What happens when the queue is full.
     pub overflow: Overflow,
 }
 
@@ -40,35 +41,35 @@ impl Default for QueueConfig {
     }
 }
 
-/// A bounded queue of updates, whose texts lie one behind the other in one buffer.
+/// A bounded queue of updates. Their texts lie one after the other in one buffer.
 ///
-/// Only what a server can send at will counts as an event and can be dropped by the policy. What happens to the connection
-/// is told in any case, up to the latest [`MAX_LIFECYCLE_EVENTS`].
+/// Only messages of the server count as events and can be dropped by the policy. Lifecycle events are always queued, up
+/// to the last [`MAX_LIFECYCLE_EVENTS`].
 #[derive(Debug)]
 pub(super) struct Queue {
     config: QueueConfig,
     items: VecDeque<(Item, usize)>,
-    /// The texts of the items, behind `read` bytes of those that were taken.
+    /// The texts of the items, after `read` bytes of items that were taken.
     texts: String,
     read: usize,
     lifecycle: usize,
     dropped: u64,
 }
 
-/// LifecycleEvents that wait; from here on the oldest gives way. They tell of some sixty reconnections.
+/// The maximum number of queued lifecycle events, enough for about sixty reconnects. Above it the oldest is dropped.
 const MAX_LIFECYCLE_EVENTS: usize = 256;
 
-/// Bytes and items for which an empty queue keeps room: what one read of the connection brings.
+/// The capacity in bytes and items that an empty queue keeps: enough for one read of the connection.
 const KEPT: usize = 64 << 10;
 const KEPT_ITEMS: usize = 512;
 
-/// An update apart from its text.
+/// An update without its text.
 #[derive(Debug)]
 pub(super) enum Item {
     Event(Spans),
     Notification(Spans),
     Unknown(Spans),
-    /// The code stands behind so many bytes of text.
+    /// The code follows after this many bytes of text.
     Error {
         code: Option<usize>,
     },
@@ -77,7 +78,7 @@ pub(super) enum Item {
 }
 
 impl Item {
-    /// The update that this is, with the text that it was queued with.
+    /// Converts to the update. `text` is the text that it was queued with.
     pub(super) fn lend(self, text: &str) -> Update<'_> {
         match self {
             Self::Event(spans) => Update::Event(spans.event(text)),
@@ -95,7 +96,7 @@ impl Item {
         }
     }
 
-    /// Whether the policy may drop it.
+    /// Whether the policy may drop this item.
     fn is_droppable(&self) -> bool {
         !matches!(self, Self::Lifecycle(_))
     }
@@ -110,12 +111,12 @@ impl Queue {
         self.dropped
     }
 
-    /// Whether reading must pause until the application has taken something.
+    /// Whether reading must pause until the application takes an update.
     pub(super) fn must_wait(&self) -> bool {
         self.config.overflow == Overflow::Wait && self.is_full()
     }
 
-    /// Whether the client must close: the queue is full and that is the policy.
+    /// Queues an event. Returns whether the client must close, because the queue is full and the policy is `Close`.
     #[must_use]
     pub(super) fn push(&mut self, event: &ClientEvent<'_>) -> bool {
         if self.is_full() {
@@ -139,7 +140,7 @@ impl Queue {
                 self.append(Item::Error { code: Some(error.len()) }, &[error, code]);
             }
             ClientEvent::Invalid(error) => self.append(Item::Invalid(*error), &[]),
-            // These go elsewhere: requests to those who made them, and the session takes the greeting for what it is.
+            // Other events are not queued: results go to the requests, and the session handles the connection ack.
             _ => {}
         }
         false
@@ -153,7 +154,7 @@ impl Queue {
         self.append(Item::Lifecycle(lifecycle), &[]);
     }
 
-    /// Takes the oldest update, and its text in place of what `text` was.
+    /// Takes the oldest update, and replaces `text` with its text.
     pub(super) fn pop(&mut self, text: &mut String) -> Option<Item> {
         let (item, len) = self.items.pop_front()?;
         text.clear();
@@ -163,7 +164,7 @@ impl Queue {
         Some(item)
     }
 
-    /// Reading goes on whatever the application does: what there is no room for is dropped.
+    /// Stops waiting for the application: from now on the newest event is dropped when the queue is full.
     pub(super) fn stop_waiting(&mut self) {
         if self.config.overflow == Overflow::Wait {
             self.config.overflow = Overflow::DropNewest;
@@ -181,7 +182,7 @@ impl Queue {
 
     fn append(&mut self, item: Item, texts: &[&str]) {
         let len = texts.iter().map(|text| text.len()).sum();
-        // Moving the unread bytes to the front is paid for by as many bytes that were read.
+        // The unread bytes are moved to the front only if at least as many bytes were read, which bounds the cost.
         if self.texts.capacity() - self.texts.len() < len && self.read >= self.texts.len() - self.read {
             self.texts.drain(..self.read);
             self.read = 0;
@@ -193,13 +194,13 @@ impl Queue {
     fn drop_oldest(&mut self, is_one: impl Fn(&Item) -> bool) -> bool {
         let Some(at) = self.items.iter().position(|(item, _)| is_one(item)) else { return false };
         let Some((item, len)) = self.items.remove(at) else { return false };
-        // LifecycleEvents have no text, so that of the oldest event comes first.
+        // Lifecycle events have no text, so the oldest event has the first text.
         self.forget(&item, len);
         self.dropped += 1;
         true
     }
 
-    /// `item` has left the queue.
+    /// Updates the counters after `item` was removed from the queue.
     fn forget(&mut self, item: &Item, len: usize) {
         self.read += len;
         self.lifecycle -= usize::from(!item.is_droppable());
@@ -286,7 +287,7 @@ mod tests {
             assert!(!push(&mut queue, "2"));
             assert_eq!(queue.must_wait(), full, "{bytes} bytes");
         }
-        // An empty queue takes whatever comes.
+        // An empty queue accepts any message.
         let mut queue = Queue::new(QueueConfig { bytes: 0, overflow: Overflow::DropOldest, ..QueueConfig::default() });
         assert!(!push(&mut queue, "1") && !push(&mut queue, "2"));
         assert_eq!((drain(&mut queue), queue.dropped()), (vec!["2".to_owned()], 1));

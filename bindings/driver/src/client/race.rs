@@ -1,4 +1,4 @@
-//! Which address of a name answers first (RFC 8305, "happy eyeballs").
+//! Connects to the first address of a host that answers (RFC 8305, "happy eyeballs").
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -11,11 +11,12 @@ use std::time::Duration;
 use crate::Runtime;
 use crate::transport::Timer;
 
-/// How long an attempt is alone before the next one begins beside it (RFC 8305 section 5). One that fails is followed at once.
+/// The delay before the next address is tried in parallel (RFC 8305 section 5). After a failure the next is tried at
+/// once.
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The addresses in the order they are to be tried: IPv6 and IPv4 in turn, beginning with the family of the first, and in
-/// each family as they came, which is how the system prefers them (RFC 8305 section 4).
+/// Sorts addresses into the order in which to try them: IPv6 and IPv4 alternate, starting with the family of the first
+/// address. Within a family the order stays, because it is the system's preference (RFC 8305 section 4).
 #[must_use]
 pub fn interleave(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut addresses = addresses.into_iter().peekable();
@@ -30,10 +31,10 @@ pub fn interleave(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<Socket
     sorted
 }
 
-/// Connects to the first of `addresses` that answers. All others are given up.
+/// Connects to the first of `addresses` that answers, and cancels all other attempts.
 ///
 /// # Errors
-/// The latest failure, when every address failed.
+/// The last error, if every address failed.
 pub(super) async fn race<R, C, F, T>(addresses: Vec<SocketAddr>, connect: C) -> io::Result<T>
 where
     R: Runtime,
@@ -54,7 +55,7 @@ struct Race<R: Runtime, F> {
     waiting: VecDeque<SocketAddr>,
     running: Vec<Pin<Box<F>>>,
     timer: Timer<R>,
-    /// When the next attempt begins.
+    /// The time of the next attempt.
     next: multiwa_ws_core::Instant,
     failure: io::Error,
 }
@@ -83,7 +84,7 @@ where
         }
     }
 
-    /// The stream of the attempt that succeeded. One that failed makes room for the next.
+    /// Returns the stream of an attempt that succeeded. After a failed attempt the next one may start.
     fn poll_running(&mut self, cx: &mut Context<'_>) -> Option<T> {
         let mut index = 0;
         while let Some(attempt) = self.running.get_mut(index) {
@@ -135,10 +136,10 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// What becomes of an attempt, and after how many milliseconds.
+    /// The address, the delay in milliseconds, and the result of an attempt.
     type Plan = (&'static str, u64, Result<(), io::ErrorKind>);
 
-    /// Who won or why nobody did, and when each attempt began.
+    /// Returns the winner or the error, and the start time of each attempt.
     async fn run(plans: &[Plan]) -> (io::Result<SocketAddr>, Vec<(SocketAddr, u64)>) {
         let start = time::Instant::now();
         let began = Mutex::new(Vec::new());

@@ -1,4 +1,4 @@
-//! A request of the application, and how it ended.
+//! A request of the application, and its result.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -13,14 +13,15 @@ use super::machine::Machine;
 use super::shared::Shared;
 use crate::sync::SharedWaker;
 
-/// A request that was made: the future of how it ends, which is after the time from sending it to its answer.
+/// A request to the server, as a future. It returns the time from sending the request to its answer.
 ///
-/// Its answer comes behind the events that the server has sent before. With [`Overflow::Wait`](super::Overflow::Wait) nothing
-/// is read while the queue of updates is full, so updates must be taken meanwhile: by another task, or by this one, which then
-/// waits for both. A request that only the waiting task itself could help on ends with [`RequestError::UpdatesUnread`] at once.
+/// The answer arrives after the events that the server has sent before it. With [`Overflow::Wait`](super::Overflow::Wait)
+/// the client stops reading while the queue of updates is full. So take updates at the same time: on another task, or on
+/// this task by awaiting both. If only the waiting task could take them, the request fails with
+/// [`RequestError::UpdatesUnread`] at once.
 ///
-/// Cancel safe: the request was made when this was, so dropping it changes nothing, and it can be awaited by reference again
-/// and again.
+/// Cancel safe: the request starts when the method is called, so dropping the future does not cancel it. The future can be
+/// awaited by reference repeatedly.
 #[must_use = "a refusal is told here; await it, or drop it when it does not matter"]
 pub struct Request {
     id: Result<RequestId, CommandError>,
@@ -28,14 +29,14 @@ pub struct Request {
 }
 
 impl Request {
-    /// Commands the machine, and tells its driver.
+    /// Runs the command on the state machine, and wakes its driver.
     pub(super) fn new(
         shared: &Shared,
         now: Instant,
         command: impl FnOnce(&mut dyn Machine, Instant) -> Result<RequestId, CommandError>,
     ) -> Self {
         let mut state = shared.lock();
-        // Also the machine of a driver that is gone would take a command, and never answer.
+        // After its driver has ended, the state machine would accept a command but never answer it.
         let id =
             if state.inbox.over().is_some() { Err(CommandError::Closed) } else { command(&mut state.machine, now) };
         if let Ok(id) = id {
@@ -70,33 +71,33 @@ impl std::fmt::Debug for Request {
     }
 }
 
-/// Why a request has not done what it asked for.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The command was refused here, before anything was sent.
+    /// The command was refused locally, before anything was sent.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// The server refused.
+    /// The server refused the request.
     #[error("the server refused: {error}")]
     Refused {
-        /// Text for a person.
+        /// The error text, for people.
         error: String,
-        /// A stable word for a program, if the server sends one.
+        /// A stable error code, for programs, if the server sends one.
         code: Option<String>,
     },
-    /// The server holds one profile a connection, and another one stands.
+    /// The server allows one profile per connection, and another one is subscribed.
     #[error("the server holds one profile a connection, and another one is subscribed to")]
     SetsUnsupported,
-    /// A later subscription has displaced this one.
+    /// A later subscription replaced this one.
     #[error("a later subscription has displaced this one")]
     Displaced,
-    /// No answer in time.
+    /// The server did not answer in time.
     #[error("the server did not answer in time")]
     TimedOut,
-    /// The queue of updates is full, so nothing is read, and the answer would come only once somebody takes an update. The task
-    /// that waits for the answer is the one that took the last update, or nobody has taken any; or the time of the request ran
-    /// out meanwhile. The request was made: a subscription is asked for all the same.
+    /// The queue of updates is full, so the client does not read, and cannot receive the answer until an update is taken.
+    /// Either the task that awaits the answer is the one that took the last update, or no task has taken any, or the
+    /// request timed out while the queue was full. The request itself stays: the client still sends its subscription.
     ///
     /// Take updates first, or on another task, or choose another [`Overflow`](super::Overflow).
     #[error(
@@ -104,16 +105,16 @@ pub enum RequestError {
          take updates first, or on another task, or choose another overflow policy"
     )]
     UpdatesUnread,
-    /// The connection was lost before the answer. A subscription is asked for again.
+    /// The connection was lost before the answer arrived. The client repeats a subscription after it reconnects.
     #[error("the connection was lost before the answer")]
     ConnectionLost,
 }
 
-/// The requests that somebody may still ask about.
+/// The requests whose future still exists.
 #[derive(Debug, Default)]
 pub(super) struct Requests(BTreeMap<RequestId, Slot>);
 
-/// A request and whoever waits for its end.
+/// A request, and the task that waits for its result.
 #[derive(Debug)]
 enum Slot {
     Waiting(Waiting),
@@ -123,7 +124,7 @@ enum Slot {
 #[derive(Debug, Default)]
 struct Waiting {
     waker: Option<SharedWaker>,
-    /// How many updates had been taken when it was found that this one waits for itself.
+    /// How many updates had been taken when this task was last found to wait for itself.
     taken: Option<u64>,
 }
 
@@ -132,7 +133,7 @@ impl Requests {
         self.0.insert(id, Slot::Waiting(Waiting::default()));
     }
 
-    /// Each ends once. Returns whom to wake.
+    /// Stores the result of a request, once. Returns the waker of the waiting task.
     pub(super) fn end(&mut self, id: RequestId, result: Result<Duration, RequestError>) -> Option<SharedWaker> {
         match self.0.get_mut(&id) {
             Some(slot @ Slot::Waiting(_)) => std::mem::replace(slot, Slot::Ended(result)).into_waker(),
@@ -140,13 +141,13 @@ impl Requests {
         }
     }
 
-    /// The client ends without having said more about them. Returns whom to wake.
+    /// Ends all open requests when the client closes. Returns the wakers of the waiting tasks.
     pub(super) fn end_all(&mut self) -> Vec<SharedWaker> {
         let ids: Vec<_> = self.0.keys().copied().collect();
         ids.into_iter().filter_map(|id| self.end(id, Err(RequestError::ConnectionLost))).collect()
     }
 
-    /// All who wait.
+    /// The wakers of all waiting tasks.
     pub(super) fn waiting(&self) -> impl Iterator<Item = SharedWaker> {
         self.0.values().filter_map(|slot| match slot {
             Slot::Waiting(waiting) => waiting.waker.clone(),
@@ -154,7 +155,7 @@ impl Requests {
         })
     }
 
-    /// Where the waker of who waits for a request belongs.
+    /// The place for the waker of the task that waits for a request.
     fn waker(&mut self, id: RequestId) -> Option<&mut Option<SharedWaker>> {
         match self.0.get_mut(&id) {
             Some(Slot::Waiting(waiting)) => Some(&mut waiting.waker),
@@ -162,8 +163,8 @@ impl Requests {
         }
     }
 
-    /// How a request ended. `stuck` is how many updates were taken, when only the task that asks could take more: it is given
-    /// one occasion to do so.
+    /// Returns the result of a request. `stuck` is the number of updates taken so far, when only the waiting task could
+    /// take more. The task gets one more poll to do so.
     pub(super) fn poll(&mut self, id: RequestId, stuck: Option<u64>) -> Outcome {
         match self.0.get_mut(&id) {
             Some(Slot::Ended(result)) => Outcome::Ended(result.clone()),
@@ -179,19 +180,19 @@ impl Requests {
         }
     }
 
-    /// Returns whom nobody has to wake any more.
+    /// Removes a request. Returns its waker, which is no longer needed.
     pub(super) fn remove(&mut self, id: RequestId) -> Option<SharedWaker> {
         self.0.remove(&id)?.into_waker()
     }
 }
 
-/// What is known of a request.
+/// The result of polling a request.
 pub(super) enum Outcome {
     Ended(Result<Duration, RequestError>),
     Waits,
-    /// The task that asks is to be woken, to ask again.
+    /// Wake the waiting task, so that it polls again.
     AskAgain(Option<SharedWaker>),
-    /// It would wait for itself.
+    /// The task would wait for itself.
     Stuck,
 }
 

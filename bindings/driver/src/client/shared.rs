@@ -1,7 +1,7 @@
-//! What the handles of a client and its driver share, under one lock.
+//! The state that the handles of a client and its driver share, under one lock.
 //!
-//! No foreign code runs under that lock: neither wakers nor their destructors, nor a subscriber of `tracing`. Whatever of that
-//! is due meanwhile waits in a [`Due`] until the lock is released.
+//! No foreign code runs under the lock: no wakers, no destructors of wakers, no `tracing` subscriber. Such calls are
+//! collected in a [`Due`] and run when the lock is released.
 
 use std::ops::{Deref, DerefMut};
 use std::task::Waker;
@@ -15,7 +15,7 @@ use super::machine::Machine;
 use crate::sync::{Arc, Mutex, MutexGuard, SharedWaker, lock};
 use crate::trace;
 
-/// What the handles hold.
+/// The reference that the handles hold.
 pub(super) type Shared = Arc<Common<dyn Machine>>;
 
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl<M: ?Sized> Common<M> {
         Locked { state: lock(&self.0), due: Due::default() }
     }
 
-    /// Locks the state with `waker` in `slot`, if there is such a slot. A waker that is new there is cloned first.
+    /// Locks the state and stores `waker` in `slot`, if the slot exists. A new waker is cloned without the lock.
     pub(super) fn lock_with(
         &self,
         waker: &Waker,
@@ -61,10 +61,10 @@ impl<M: ?Sized> Common<M> {
     }
 }
 
-/// The state, locked.
+/// The locked state.
 #[derive(Debug)]
 pub(super) struct Locked<'c, M: ?Sized> {
-    // In this order: what is due runs once the state is unlocked.
+    // The field order matters: `due` is dropped after the state is unlocked.
     state: MutexGuard<'c, State<M>>,
     due: Due,
 }
@@ -89,18 +89,18 @@ impl<M: ?Sized> Drop for Locked<'_, M> {
     }
 }
 
-/// Foreign code to run once the state is unlocked: when this is dropped.
+/// Calls of foreign code, which run when this is dropped, after the state is unlocked.
 #[derive(Debug, Default)]
 pub(super) struct Due {
-    /// What is told to `tracing`.
+    /// Events for `tracing`.
     pub(super) log: trace::Log,
-    /// To be woken.
+    /// To wake.
     pub(super) driver: Option<SharedWaker>,
-    /// To be woken.
+    /// To wake.
     pub(super) reader: Option<SharedWaker>,
-    /// To be woken: who waits for the end of a request, or for a change of the client.
+    /// To wake: tasks that wait for the result of a request, or for a change of the client.
     pub(super) others: Vec<SharedWaker>,
-    /// To be dropped.
+    /// To drop.
     pub(super) dropped: Vec<SharedWaker>,
 }
 
@@ -117,7 +117,7 @@ impl<M: Machine> State<M> {
         (&mut self.machine, &mut self.inbox)
     }
 
-    /// Hands on what the machine has to tell besides events; whether there was anything.
+    /// Passes the queued events of the state machine to the inbox. Returns whether there was anything to do.
     pub(super) fn settle(&mut self, now: Instant) -> bool {
         let mut settled = self.inbox.take_overflown();
         if settled {
@@ -132,7 +132,7 @@ impl<M: Machine> State<M> {
 }
 
 impl State<dyn Machine> {
-    /// The last one to leave closes the client.
+    /// Closes the client when the last handle is dropped.
     pub(super) fn drop_handle(&mut self, now: Instant) {
         self.inbox.handles -= 1;
         if self.inbox.handles == 0 {
@@ -141,7 +141,7 @@ impl State<dyn Machine> {
         }
     }
 
-    /// Where the client stands. A machine without a driver stands where it was left.
+    /// The state of the client. It is `Closed` after the driver was dropped, even if the state machine was not closed.
     pub(super) fn client_state(&self) -> ClientState {
         match self.inbox.over() {
             Some(_) => ClientState::Closed,
@@ -149,7 +149,7 @@ impl State<dyn Machine> {
         }
     }
 
-    /// What is known of how the latest connection or attempt ended.
+    /// How the last connection or attempt ended.
     pub(super) fn last_disconnect(&self) -> Option<Disconnect> {
         let reason = self.machine.session().last_disconnect()?;
         Some(Disconnect::new(reason, self.machine.failure().cloned(), self.inbox.transport_error().cloned()))

@@ -1,4 +1,4 @@
-//! What a client knows, and why one was never ready.
+//! The status of a client, and why a client was never ready.
 
 use std::time::Duration;
 
@@ -9,31 +9,32 @@ use super::disconnect::Disconnect;
 use super::machine::Machine;
 use super::shared::State;
 
-/// What a client knows at one moment. Times are durations, as counted from that moment.
+/// A snapshot of a client. Times are durations relative to the moment of the snapshot.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// Where it stands.
+    /// The current state.
     pub state: ClientState,
-    /// How the latest connection or attempt ended.
+    /// How the last connection or attempt ended.
     pub last_disconnect: Option<Disconnect>,
     /// Attempts since the last stable connection.
     pub attempt: u32,
-    /// In how long the next attempt begins, while the state is [`ClientState::Backoff`].
+    /// The time until the next attempt, while the state is [`ClientState::Backoff`].
     pub next_attempt_in: Option<Duration>,
-    /// How long ago bytes arrived last, on this connection or an earlier one.
+    /// The time since bytes last arrived, on this connection or an earlier one.
     pub last_traffic: Option<Duration>,
-    /// For how long events may have been missed by now: a connection was lost, and its subscriptions are not active again.
+    /// How long the client may have been missing events: the time since a connection was lost, until its subscriptions
+    /// are active again.
     pub gap: Option<Duration>,
-    /// The latest round trip of a `ping`.
+    /// The last round-trip time of a `ping`.
     pub round_trip: Option<Duration>,
-    /// Subscriptions that the server has acknowledged on this connection.
+    /// The subscriptions that the server has acknowledged on this connection.
     pub active: SubscriptionSet,
-    /// Subscriptions that the application wants.
+    /// The subscriptions that the application desires.
     pub desired: SubscriptionSet,
-    /// What was received.
+    /// Counters of the received messages.
     pub counters: ClientCounters,
-    /// Events and other updates that were dropped because the application did not take them.
+    /// The number of updates that were dropped because the application did not take them.
     pub dropped: u64,
 }
 
@@ -57,29 +58,29 @@ impl Status {
     }
 }
 
-/// Why a client ended without having been ready.
+/// Why a client closed before it was ready.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The application closed it.
+    /// The application closed the client.
     #[error("the client was closed")]
     Closed,
-    /// The last connection or attempt ended so, and no further one is made.
+    /// The last connection or attempt ended with this reason, and the client does not try again.
     #[error(transparent)]
     Disconnected(Disconnect),
-    /// It was not ready by the deadline of `connect`, and was closed.
+    /// The client was not ready by the deadline of `connect`, and was closed.
     #[error("not ready after {after:?}{}", if last.is_some() { "" } else { ": no attempt has ended" })]
     TimedOut {
-        /// How long was waited.
+        /// How long `connect` waited.
         after: Duration,
-        /// How the last attempt ended, if one had.
+        /// How the last attempt ended, if one has ended.
         #[source]
         last: Option<Disconnect>,
     },
 }
 
 impl ConnectError {
-    /// A client that was not ready `after` so long, with `status` at that time.
+    /// Makes the error for a client that was not ready within `after`. `status` is its status at that time.
     #[must_use]
     pub fn timed_out(after: Duration, status: Status) -> Self {
         Self::TimedOut { after, last: status.last_disconnect }

@@ -1,4 +1,4 @@
-//! A stream whose kind is known at run time only: TCP, a Unix socket, TLS over either.
+//! A stream whose type is known only at run time: TCP, a Unix socket, or TLS over one of them.
 
 use std::io::{self, IoSlice};
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use multiwa_ws_core::Instant;
 
 use crate::{Clock, Io, Runtime};
 
-/// What a client of its own dialing speaks over.
+/// The stream of a client that dials by itself.
 pub(super) struct Stream(Box<dyn Duplex>);
 
 impl Stream {
@@ -18,8 +18,8 @@ impl Stream {
     }
 }
 
-/// The runtime `R` for such streams. It is no `Io` of them itself, since that trait is implemented for all streams of its
-/// ecosystem, which could come to include any type.
+/// Wraps the runtime `R` for such streams. `R` itself cannot implement `Io<Stream>`, because it implements `Io` for all
+/// streams of its ecosystem, and these could include any type in the future.
 pub(super) struct Dynamic<R>(PhantomData<fn() -> R>);
 
 impl<R: Runtime> Clock for Dynamic<R> {
@@ -58,7 +58,7 @@ impl<R: Runtime> Io<Stream> for Dynamic<R> {
     }
 }
 
-/// [`Io`] of a stream that is known by its verbs alone.
+/// The methods of [`Io`] for a stream, as an object-safe trait.
 trait Duplex: Send {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
     fn poll_write(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
@@ -66,7 +66,7 @@ trait Duplex: Send {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// A stream and the runtime that it belongs to.
+/// A stream with the runtime that it belongs to.
 struct Over<S, R>(S, PhantomData<fn() -> R>);
 
 impl<S: Unpin + Send, R: Io<S>> Duplex for Over<S, R> {

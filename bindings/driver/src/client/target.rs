@@ -1,4 +1,4 @@
-//! What a client asks for: an upgrade of one server, made up of a URL, a key and settings, and how a redirect changes it.
+//! The upgrade request of a client, made of a URL, a key and settings, and how a redirect changes it.
 
 use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, Response};
 use url::form_urlencoded;
@@ -6,7 +6,7 @@ use url::form_urlencoded;
 use super::endpoint::API_KEY;
 use super::{BuildError, Endpoint, InvalidUrl, KeyPlacement};
 
-/// A server, and the key that it asks for. `Debug` shows neither the key nor a query.
+/// A server and its API key. `Debug` shows neither the key nor a query.
 #[derive(Clone)]
 pub struct Destination {
     url: String,
@@ -20,7 +20,7 @@ impl Destination {
         Self { url: url.into(), key: None }
     }
 
-    /// The key that the server asks for.
+    /// The API key for the server.
     #[must_use]
     pub fn api_key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(ApiKey::new(key));
@@ -34,26 +34,26 @@ impl std::fmt::Debug for Destination {
     }
 }
 
-/// What every upgrade request of a client has in common.
+/// The settings that all upgrade requests of a client share.
 #[derive(Clone, Default)]
 pub struct RequestSettings {
-    /// Where the key travels.
+    /// The part of the request that carries the key.
     pub key_placement: KeyPlacement,
     /// The origin of the web page on whose behalf the client acts.
     pub origin: Option<String>,
-    /// Subprotocols to offer, the best one first.
+    /// The subprotocols to offer, the preferred one first.
     pub subprotocols: Vec<String>,
-    /// Further headers.
+    /// Additional headers.
     pub headers: Vec<(String, String)>,
-    /// The offer of compression.
+    /// The compression to offer.
     pub deflate: Option<DeflateOffer>,
 }
 
 impl RequestSettings {
-    /// The upgrade to make at `destination`.
+    /// Builds the upgrade request for `destination`.
     ///
     /// # Errors
-    /// A URL that names no server, or a request that can never be sent.
+    /// The URL is invalid, or the request is invalid and can never be sent.
     pub fn target(&self, destination: &Destination) -> Result<Target, BuildError> {
         let endpoint: Endpoint = destination.url.parse()?;
         let mut request = endpoint.request();
@@ -71,7 +71,7 @@ impl RequestSettings {
     }
 }
 
-/// Never the headers: they may hold a key.
+/// Leaves out the headers, because they may hold a key.
 impl std::fmt::Debug for RequestSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RequestSettings")
@@ -83,7 +83,7 @@ impl std::fmt::Debug for RequestSettings {
     }
 }
 
-/// An upgrade to make: the server to dial, and what to ask of it.
+/// An upgrade to perform: the server to dial, and the request to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The server.
@@ -96,30 +96,30 @@ pub struct Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedirectError {
-    /// The answer is no redirect, or does not say where to.
+    /// The response is not a redirect, or has no usable Location.
     #[error("the server redirects without saying where to")]
     NoLocation,
-    /// It leads to what is no WebSocket server.
+    /// The Location is not a valid WebSocket URL.
     #[error("the server redirects to where no WebSocket is: {0}")]
     Location(#[from] InvalidUrl),
-    /// It leads from TLS to plain text.
+    /// The redirect leads from TLS to plain text.
     #[error("the server redirects from wss to ws, where everybody on the way could read along")]
     Downgrade,
-    /// It leads away from the one server that the connector of this client reaches.
+    /// The redirect leads to another server, and the connector of this client dials one server only.
     #[error("the server redirects to another server, which this client cannot reach")]
     OutOfReach,
 }
 
 impl Target {
-    /// The upgrade that a redirect asks for instead of this one (RFC 9110 section 15.4).
+    /// Returns the upgrade for the Location of a redirect (RFC 9110 section 15.4).
     ///
-    /// It never leads from `wss` to `ws`. At another origin (scheme, host or port) no credential is shown: neither the
-    /// `apiKey` of a query, also not one that the redirect itself repeats, nor the headers that
-    /// [`Headers::without_credentials`](multiwa_ws_core::handshake::Headers::without_credentials) leaves out. At the same
-    /// one the key stays in the query, whether or not the redirect repeats it.
+    /// A redirect from `wss` to `ws` is refused. At another origin (scheme, host or port) no credential is sent. This
+    /// removes the `apiKey` from the query, even if the redirect repeats it, and the headers that
+    /// [`Headers::without_credentials`](multiwa_ws_core::handshake::Headers::without_credentials) removes. At the same
+    /// origin the key stays in the query, whether or not the redirect repeats it.
     ///
     /// # Errors
-    /// Why it is not followed.
+    /// [`RedirectError`] when the redirect is not followed.
     pub fn redirected(&self, response: &Response) -> Result<Self, RedirectError> {
         let location = response.location().ok_or(RedirectError::NoLocation)?;
         let endpoint = self.endpoint.join(location)?;
@@ -138,7 +138,7 @@ impl Target {
     }
 }
 
-/// `target` with the key in the query of `before`, unless it has one of its own.
+/// Adds the key in the query of `before` to `target`, unless `target` has a key already.
 fn with_keys_of(before: &str, mut target: String) -> String {
     if pairs(&target).any(is_key) {
         return target;
@@ -160,7 +160,7 @@ fn pairs(target: &str) -> impl Iterator<Item = &str> {
     target.split_once('?').into_iter().flat_map(|(_, query)| query.split('&'))
 }
 
-/// However its name is escaped.
+/// Compares the decoded name, so that percent escapes do not matter.
 fn is_key(pair: &str) -> bool {
     form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| name.eq_ignore_ascii_case(API_KEY))
 }
@@ -239,7 +239,7 @@ mod tests {
             let names: Vec<_> = led.request.headers.iter().map(|(name, _)| name).collect();
             assert_eq!(names, ["X-A"], "{location}");
             assert_eq!(led.request.headers.get_str("X-A"), Some("b"));
-            // Nor on the way back.
+            // The key is also not sent after a redirect back to the first origin.
             let back = led.redirected(&response(307, Some("ws://h:3001/ws")));
             assert!(back.is_err() || !back.unwrap().request.target.contains("s3cret"));
         }

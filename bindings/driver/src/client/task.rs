@@ -1,6 +1,6 @@
-//! The task behind a client: it moves bytes and keeps time.
+//! The task of a client: it does the I/O and handles deadlines.
 //!
-//! It locks the client for as long as the machine takes to act, and calls connectors, futures and streams unlocked.
+//! It locks the client only while the state machine runs. Connectors, futures and streams are called without the lock.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,13 +19,13 @@ use crate::Io;
 use crate::buffer::{self, ReadBuffer};
 use crate::transport::{Read, Timer, Transport};
 
-/// Drives the core's client over the streams of a connector, to its end.
+/// Drives the client of the core over the streams of a connector, until it is closed.
 pub(super) struct Task<C: Connector, R: Io<C::Stream>> {
     driver: Driver<Client>,
     pump: Pump<C, R>,
 }
 
-/// Everything that is the task's own.
+/// The state of the task, without the driver.
 struct Pump<C: Connector, R: Io<C::Stream>> {
     connector: C,
     link: Link<C::Stream>,
@@ -42,11 +42,11 @@ enum Link<S> {
     Up(Transport<S>),
 }
 
-/// What came of a turn.
+/// The result of a turn.
 enum Turned {
-    /// The client is over, and nothing is left to be done.
+    /// The client is closed, and no work is left.
     Over,
-    /// Something was done that may have made more to do.
+    /// Progress was made, and more may be possible.
     Busy,
     /// There is nothing to do before this time.
     Idle(Option<Instant>),
@@ -66,12 +66,12 @@ impl<C: Connector, R: Io<C::Stream>> Future for Task<C, R> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { driver, pump } = self.get_mut();
         let _entered = driver.enter();
-        // A server that never pauses must starve neither the other tasks of the thread nor the deadlines.
+        // The limit ensures that a server that sends without a pause blocks neither other tasks nor deadlines.
         for _ in 0..TURNS {
             match pump.turn(cx, driver) {
                 Turned::Over => return Poll::Ready(()),
                 Turned::Busy => {}
-                // All input that has arrived was processed before a deadline is.
+                // The deadline is checked after all input that has arrived was processed.
                 Turned::Idle(deadline) => match pump.timer.poll(cx, deadline) {
                     Poll::Ready(now) => driver.lock_again().machine.handle_timeout(now),
                     Poll::Pending => return Poll::Pending,
@@ -87,11 +87,11 @@ impl<C: Connector, R: Io<C::Stream>> Future for Task<C, R> {
     }
 }
 
-/// Turns of one poll.
+/// The maximum number of turns in one poll.
 const TURNS: usize = 16;
 
 impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
-    /// Does what there is to do, apart from deadlines.
+    /// Makes all progress that is possible, except for deadlines.
     fn turn(&mut self, cx: &mut Context<'_>, driver: &Driver<Client>) -> Turned {
         buffer::with_scratch(|scratch| {
             let now = R::now();
@@ -102,7 +102,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
                 self.act(action);
                 return Turned::Busy;
             }
-            // A client that gives up still closes the connection: the server is told why.
+            // A client that has given up still closes the connection properly, so that the server gets the reason.
             if client.inbox.over().is_some() && matches!(self.link, Link::None) {
                 return Turned::Over;
             }
@@ -126,7 +126,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
         })
     }
 
-    /// Pauses reading, or goes on with it: of an open connection nothing is read while the queue is full.
+    /// Pauses or resumes reading. While the queue is full, an open connection is not read.
     fn pause(&mut self, now: Instant, client: &mut State<Client>) {
         let paused = is_paused(client);
         match (std::mem::replace(&mut self.paused, paused), paused) {
@@ -169,7 +169,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
         }
     }
 
-    /// Writes, reads and hands on what was read; whether there was anything to read.
+    /// Writes, reads and processes the input. Returns whether anything was read.
     fn exchange(&mut self, cx: &mut Context<'_>, out: &mut Out<'_>) -> bool {
         let Link::Up(transport) = &mut self.link else { return false };
         let _ = transport.poll_write::<R>(cx, out);
@@ -206,7 +206,7 @@ fn is_paused(client: &State<Client>) -> bool {
     is_open && client.inbox.is_full()
 }
 
-/// Hands on the events in `buffer`, until the queue is full.
+/// Passes the events in `buffer` to the inbox, until the queue is full.
 fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut State<Client>) {
     buffer.consume(|input| {
         while !is_paused(client)
@@ -217,21 +217,21 @@ fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut State<Client>) {
     });
 }
 
-/// What the machine has to send and to wait for, copied out of it so that it is written while the client is unlocked.
+/// A copy of the state machine's output and deadline, so that it is written while the client is unlocked.
 struct Out<'t> {
     driver: &'t Driver<Client>,
     scratch: &'t mut [u8],
-    /// Bytes of `scratch` that are to be written.
+    /// The number of bytes of `scratch` to write.
     len: usize,
     shutdown: bool,
     deadline: Option<Instant>,
-    /// The machine was told something.
+    /// Whether the state machine was called.
     told: bool,
 }
 
 impl Out<'_> {
-    /// What is copied begins with what was copied before and not taken by the stream: a TLS library that has encrypted bytes
-    /// wants to see all of them again.
+    /// Each copy starts with the bytes that the stream has not accepted before: a TLS library that has encrypted bytes
+    /// expects all of them again.
     fn copy(&mut self, machine: &Client) {
         let mut slices = [&[][..]; SLICES];
         let filled = machine.poll_transmit(&mut slices);
@@ -256,7 +256,7 @@ impl Out<'_> {
     }
 }
 
-/// Slices that are copied at once.
+/// The maximum number of slices in one copy.
 const SLICES: usize = 16;
 
 impl StateMachine for Out<'_> {

@@ -1,4 +1,4 @@
-//! The tunnel of an HTTP proxy (RFC 9110 section 9.3.6). Nothing here does I/O.
+//! The tunnel through an HTTP proxy (RFC 9110 section 9.3.6). This module does no I/O.
 
 use std::fmt;
 
@@ -6,32 +6,32 @@ use multiwa_ws_core::handshake::MAX_INTERIM_RESPONSES;
 
 use super::{Endpoint, Proxy};
 
-/// Why a proxy opened no tunnel.
+/// Why a proxy did not open a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// It wants a name and a password, or others.
+    /// The proxy requires a name and a password, or rejected them.
     #[error("the proxy wants a name and a password: write http://NAME:PASSWORD@HOST:PORT")]
     Unauthorized,
-    /// It answered with another status than 2xx.
+    /// The proxy answered with a status other than 2xx.
     #[error("the proxy refused the connection with HTTP status {0}")]
     Refused(u16),
-    /// What it answered is no HTTP.
+    /// The answer is not HTTP.
     #[error("the proxy does not answer in HTTP/1.1")]
     NotHttp,
-    /// The answer has more than 16 KiB or 64 header fields, or more interim responses than anybody needs.
+    /// The answer has more than 16 KiB or 64 header fields, or too many interim responses.
     #[error("the proxy's answer is longer than the limit")]
     TooLong,
-    /// It ended the connection before its answer was whole.
+    /// The proxy closed the connection before its answer was complete.
     #[error("the proxy closed the connection without an answer")]
     Eof,
 }
 
-/// The request for a tunnel to one server, and the proxy's answer.
+/// The request for a tunnel to a server, and the parser for the proxy's answer.
 ///
-/// Write what [`poll_transmit`](Self::poll_transmit) lends and confirm it by [`transmitted`](Self::transmitted), and feed
-/// what arrives to [`handle_input`](Self::handle_input) until it says that the tunnel is open. Bytes behind the answer stay
-/// in the input: they are the server's. A deadline is the caller's to keep.
+/// Write the bytes of [`poll_transmit`](Self::poll_transmit), confirm them with [`transmitted`](Self::transmitted), and
+/// pass the input to [`handle_input`](Self::handle_input) until it reports that the tunnel is open. Bytes after the
+/// answer stay in the input, because they come from the server. The caller must enforce a deadline.
 #[derive(Clone)]
 pub struct Tunnel {
     request: Vec<u8>,
@@ -40,15 +40,15 @@ pub struct Tunnel {
     interim: usize,
 }
 
-/// As much as a server's head may have, and the fields.
+/// The same limits as for the head of a server's response.
 const MAX_HEAD: usize = 16 << 10;
 const MAX_FIELDS: usize = 64;
 
 impl Tunnel {
-    /// Asks `proxy` for a tunnel to `endpoint`.
+    /// Makes the request to `proxy` for a tunnel to `endpoint`.
     #[must_use]
     pub fn new(proxy: &Proxy, endpoint: &Endpoint) -> Self {
-        // Both parts are written by `url`, which lets no control character pass.
+        // `url` has written both parts, so they contain no control characters.
         let authority = endpoint.authority_with_port();
         let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
         if let Some(authorization) = proxy.authorization() {
@@ -60,21 +60,22 @@ impl Tunnel {
         Self { request: request.into_bytes(), sent: 0, head: Vec::new(), interim: 0 }
     }
 
-    /// What is to be written next; nothing once all of it was.
+    /// The bytes to write next. Empty when the whole request is written.
     #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
     pub fn poll_transmit(&self) -> &[u8] {
         self.request.get(self.sent..).unwrap_or_default()
     }
 
-    /// The proxy's stream took the first `len` bytes of what was lent.
+    /// Confirms that the stream to the proxy accepted the first `len` of these bytes.
     pub fn transmitted(&mut self, len: usize) {
         self.sent = self.sent.saturating_add(len).min(self.request.len());
     }
 
-    /// Takes the answer from the front of `input` and none of what follows it. `true` once the tunnel is open.
+    /// Consumes the answer from the front of `input`, and leaves the bytes after it. Returns `true` when the tunnel is
+    /// open.
     ///
     /// # Errors
-    /// Why it will not be.
+    /// [`ProxyError`] when the proxy does not open the tunnel.
     pub fn handle_input(&mut self, input: &mut &[u8]) -> Result<bool, ProxyError> {
         while let [byte, rest @ ..] = *input {
             *input = rest;
@@ -89,13 +90,13 @@ impl Tunnel {
         Ok(false)
     }
 
-    /// The proxy ended the stream: why there is no tunnel.
+    /// Returns the error after the proxy closed the stream.
     #[must_use]
     pub fn handle_eof(&self) -> ProxyError {
         ProxyError::Eof
     }
 
-    /// Judges a whole head; whether it opens the tunnel.
+    /// Evaluates a complete response head. Returns whether it opens the tunnel.
     fn evaluate(&mut self) -> Result<bool, ProxyError> {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
@@ -104,7 +105,7 @@ impl Tunnel {
             _ => ProxyError::NotHttp,
         })?;
         match response.code {
-            // RFC 9110 section 9.3.6: any 2xx, and whatever it says of a body, there is none.
+            // RFC 9110 section 9.3.6: any 2xx status opens the tunnel, and such a response has no body.
             Some(200..=299) => Ok(true),
             Some(100..=199) if self.interim < MAX_INTERIM_RESPONSES => {
                 self.interim += 1;
@@ -119,7 +120,7 @@ impl Tunnel {
     }
 }
 
-/// Never the bytes: the request may carry a password.
+/// Hides the bytes, because the request may contain a password.
 impl fmt::Debug for Tunnel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tunnel").field("sent", &self.sent).field("received", &self.head.len()).finish_non_exhaustive()
@@ -138,7 +139,7 @@ mod tests {
         Tunnel::new(&"http://p".parse().unwrap(), &endpoint("wss://h/ws"))
     }
 
-    /// What comes of `answer` in pieces of `size` bytes, and what is left.
+    /// Passes `answer` in pieces of `size` bytes. Returns the result and the number of unread bytes.
     fn answered(answer: &[u8], size: usize) -> (Result<bool, ProxyError>, usize) {
         let mut tunnel = tunnel();
         let mut left = answer.len();

@@ -1,4 +1,4 @@
-//! What a client tells.
+//! The updates that a client delivers.
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -13,31 +13,31 @@ use super::queue::Item;
 use super::shared::Shared;
 use crate::Clock;
 
-/// What a client tells, in order.
+/// An update of a client. Updates arrive in order.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Update<'u> {
-    /// An event that was subscribed to.
+    /// An event of a subscription.
     Event(Event<'u>),
     /// A `notification` of the server.
     Notification(Envelope<'u>),
-    /// A message of a type that this version does not know.
+    /// A message of a type that this version of the crate does not know.
     Unknown(Envelope<'u>),
-    /// An `error` of the server that answers no request.
+    /// An `error` of the server that does not answer a request.
     Error {
-        /// Text for a person.
+        /// The error text, for people.
         error: Cow<'u, str>,
-        /// A stable word for a program, if the server sends one.
+        /// A stable error code, for programs, if the server sends one.
         code: Option<Cow<'u, str>>,
     },
-    /// A message that is no JSON, or nested too deep.
+    /// A message that is not valid JSON, or is nested too deeply.
     Invalid(JsonError),
-    /// What happened to the connection. `Closed` is the last update.
+    /// A change of the connection. `Closed` is the last update.
     Lifecycle(LifecycleEvent),
 }
 
 impl Update<'_> {
-    /// The same update, owning its text.
+    /// Converts to an update that owns its text.
     #[must_use]
     pub fn into_owned(self) -> Update<'static> {
         match self {
@@ -54,11 +54,11 @@ impl Update<'_> {
     }
 }
 
-/// The updates of a client: events, and what happens to the connection.
+/// The updates of a client: events, and changes of the connection.
 ///
-/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each one until the next call, from a buffer that is used
-/// again and again: taking events allocates nothing. As a [`Stream`] it gives updates that own their texts, and
-/// [`into_events`](Self::into_events) is a stream of events alone.
+/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each update until the next call, from a buffer that
+/// they reuse, so that taking events does not allocate. The [`Stream`] implementation returns updates that own their
+/// text. [`into_events`](Self::into_events) is a stream of events only.
 pub struct Updates<R: Clock> {
     shared: Shared,
     /// The text of the update that was taken last.
@@ -71,17 +71,18 @@ impl<R: Clock> Updates<R> {
         Self { shared, text: String::new(), clock: PhantomData }
     }
 
-    /// Waits for the next update, lent until the next call; `None` after [`LifecycleEvent::Closed`].
+    /// Waits for the next update, which is borrowed until the next call. Returns `None` after [`LifecycleEvent::Closed`].
     ///
-    /// Cancel safe: a future that is dropped has taken nothing.
+    /// Cancel safe: a dropped future has taken no update.
     pub async fn next(&mut self) -> Option<Update<'_>> {
         let item = poll_fn(|cx| self.poll_take(cx)).await?;
         Some(item.lend(&self.text))
     }
 
-    /// Waits for the next event, lent until the next call, passing over all other updates; `None` once the client is over.
+    /// Waits for the next event, which is borrowed until the next call, and discards all other updates. Returns `None`
+    /// when the client is closed.
     ///
-    /// Cancel safe: a future that is dropped has taken no event.
+    /// Cancel safe: a dropped future has taken no event.
     pub async fn next_event(&mut self) -> Option<Event<'_>> {
         let spans = poll_fn(|cx| {
             loop {
@@ -96,7 +97,7 @@ impl<R: Clock> Updates<R> {
         Some(spans.event(&self.text))
     }
 
-    /// A stream of the events alone; all other updates are passed over.
+    /// A stream of events only. It discards all other updates.
     #[must_use]
     pub fn into_events(self) -> Events<R> {
         Events { updates: self }
@@ -107,7 +108,7 @@ impl<R: Clock> Updates<R> {
     }
 }
 
-/// Updates that own their texts.
+/// Returns updates that own their text.
 impl<R: Clock> Stream for Updates<R> {
     type Item = Update<'static>;
 
@@ -133,14 +134,14 @@ impl<R: Clock> std::fmt::Debug for Updates<R> {
     }
 }
 
-/// The events of a client as a stream, each owning its text. Made by [`Updates::into_events`].
+/// A stream of the events of a client, each owning its text. [`Updates::into_events`] makes it.
 #[derive(Debug)]
 pub struct Events<R: Clock> {
     updates: Updates<R>,
 }
 
 impl<R: Clock> Events<R> {
-    /// All updates again.
+    /// Converts back to the stream of all updates.
     #[must_use]
     pub fn into_updates(self) -> Updates<R> {
         self.updates

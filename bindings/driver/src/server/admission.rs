@@ -1,4 +1,4 @@
-//! Who is let in, and to what.
+//! Which clients the server accepts, and their permissions.
 
 use std::fmt;
 use std::future::Future;
@@ -14,10 +14,10 @@ use multiwa_ws_core::session::EventNames;
 use super::Shared;
 use super::registry::{Denied, KeyId};
 
-/// How long a client is asked to stay away from a server that is full.
+/// The `Retry-After` for clients of a server that is full.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A client that asks to be let in. `Debug` hides its key.
+/// An upgrade request of a client. `Debug` hides its key.
 #[derive(Clone, Debug)]
 pub struct ConnectRequest {
     pub(super) request: UpgradeRequest,
@@ -26,39 +26,39 @@ pub struct ConnectRequest {
 }
 
 impl ConnectRequest {
-    /// The key that the client shows.
+    /// The API key that the client sent.
     #[must_use]
     pub fn api_key(&self) -> Option<ApiKey> {
         self.request.api_key()
     }
 
-    /// The origin of the web page that the client is, as a browser states it; other clients state none, or any.
+    /// The origin of the web page, as a browser sends it. Other clients send none, or any value.
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
         self.request.origin()
     }
 
-    /// The address of the client, or of the last proxy before it; `None` when its stream has none.
+    /// The address of the client, or of the last proxy before it. `None` if the stream has no address.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// The address of the client itself: what the [trusted proxies](super::ServerBuilder::trusted_proxies) on its way say, or
-    /// else the one that it has connected from.
+    /// The address of the client itself: the one that the [trusted proxies](super::ServerBuilder::trusted_proxies) name,
+    /// or else the address of the connection.
     #[must_use]
     pub fn client_address(&self) -> Option<IpAddr> {
         self.forwarded.or(self.address.map(|address| address.ip()))
     }
 
-    /// The whole request.
+    /// The complete upgrade request.
     #[must_use]
     pub fn request(&self) -> &UpgradeRequest {
         &self.request
     }
 }
 
-/// What a client that was let in may subscribe to.
+/// The subscriptions that an accepted client may make.
 ///
 /// ```
 /// use multiwa_ws_driver::Permissions;
@@ -75,13 +75,13 @@ pub struct Permissions(Option<Arc<Decide>>);
 type Decide = dyn Fn(&str, &EventNames) -> Result<(), String> + Send + Sync;
 
 impl Permissions {
-    /// Every profile.
+    /// Allows every profile.
     #[must_use]
     pub const fn everything() -> Self {
         Self(None)
     }
 
-    /// These profiles alone.
+    /// Allows these profiles only.
     #[must_use]
     pub fn profiles<P: Into<String>>(profiles: impl IntoIterator<Item = P>) -> Self {
         let profiles: std::collections::BTreeSet<String> = profiles.into_iter().map(Into::into).collect();
@@ -92,8 +92,8 @@ impl Permissions {
         )
     }
 
-    /// What `decide` lets pass: it is asked for each subscription, with the profile and the event names, and answers with a
-    /// text for a person if it refuses. Events that concern every profile reach whoever subscribes to any.
+    /// Calls `decide` for each subscription, with the profile and the event names. To refuse, it returns an error text
+    /// for people. A client that may subscribe to any profile also gets the events that concern all profiles.
     #[must_use]
     pub fn deciding(decide: impl Fn(&str, &EventNames) -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(decide)))
@@ -116,15 +116,15 @@ impl fmt::Debug for Permissions {
     }
 }
 
-/// The application's own decision.
+/// The decision of the application.
 pub(super) type Authorize = dyn Fn(ConnectRequest) -> Decision + Send + Sync;
 pub(super) type Decision = Pin<Box<dyn Future<Output = Result<Permissions, Rejection>> + Send>>;
 
 impl Shared {
-    /// Judges a request by everything but the application's own decision.
+    /// Makes all checks of a request except the decision of the application.
     pub(super) fn screen(&self, now: Instant, request: &UpgradeRequest) -> Result<Option<KeyId>, Rejection> {
         let settings = &self.settings;
-        // First what is cheapest to say: the rate is for storms.
+        // The rate limit is checked first: it is the cheapest check, and its purpose is to limit bursts.
         if let Some(limiter) = &self.limiter {
             limiter.admit(now).map_err(Rejection::unavailable)?;
         }
@@ -134,7 +134,7 @@ impl Shared {
         if !settings.hosts.allow(request.host()) {
             return Err(Rejection::forbidden());
         }
-        // `protocol.md`, Transport. A client without an origin is no browser, and could state any.
+        // `protocol.md`, Transport. A client without an origin is not a browser, and could send any origin.
         if let Some(origin) = request.origin()
             && !settings.origins.is_empty()
             && !settings.origins.iter().any(|allowed| allowed.is(origin))

@@ -1,4 +1,4 @@
-//! How a server is set up.
+//! The configuration of a server.
 
 use std::fmt;
 use std::future::Future;
@@ -28,7 +28,7 @@ use super::{Server, Shared, SlowReader, connection, listener};
 use crate::UnixNet;
 use crate::{Io, Net, ServerTls, Tls};
 
-/// Sets up a [`Server`].
+/// Builds a [`Server`].
 pub struct ServerBuilder<R> {
     settings: Settings,
     keys: Option<Vec<ApiKey>>,
@@ -38,7 +38,7 @@ pub struct ServerBuilder<R> {
     runtime: PhantomData<fn() -> R>,
 }
 
-/// What a server was told at its start.
+/// The settings of a server, which do not change after its start.
 pub(super) struct Settings {
     pub(super) path: String,
     pub(super) origins: Vec<Origin>,
@@ -55,7 +55,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// The frame of an event, with a compressed form beside it if there are connections that can share one.
+    /// Encodes the frame of an event, with a shared compressed form if connections can use one.
     pub(super) fn encode(&self, text: &str) -> SharedMessage {
         let message = SharedMessage::text(text);
         match &self.deflate {
@@ -67,57 +67,57 @@ impl Settings {
     }
 }
 
-/// # Who is let in
+/// # Admission
 impl<R> ServerBuilder<R> {
-    /// The path that clients ask for, `/ws` by default; at any other they get 404. It is compared as it is sent, without
-    /// decoding percent escapes.
+    /// The path of the WebSocket endpoint, `/ws` by default. Requests for other paths get 404. The path is compared as
+    /// sent, without decoding percent escapes.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
         self.settings.path = format!("/{}", path.strip_prefix('/').unwrap_or(path));
         self
     }
 
-    /// The keys that let a client in; without one of them it gets 401. By default every client is let in, with or without
-    /// a key.
+    /// The API keys that the server accepts. A client without one of them gets 401. By default every client is accepted,
+    /// with or without a key.
     ///
-    /// They can be exchanged later: see [`Server::replace_api_keys`].
+    /// The keys can be replaced later: see [`Server::replace_api_keys`].
     #[must_use]
     pub fn api_keys(mut self, keys: impl IntoIterator<Item = ApiKey>) -> Self {
         self.keys.get_or_insert_default().extend(keys);
         self
     }
 
-    /// Lets the pages of `origin` in, and of further origins that are allowed; pages of all others get 403. By default every
-    /// page is let in. Clients that state no origin are no browsers and always pass.
+    /// Accepts web pages of `origin`; call it once for each origin. Pages of all other origins get 403. By default every
+    /// origin is accepted. Clients that send no origin are not browsers, and this check always accepts them.
     #[must_use]
     pub fn allow_origin(mut self, origin: Origin) -> Self {
         self.settings.origins.push(origin);
         self
     }
 
-    /// Answers requests that name `host` (without a port) as this server; others get 403.
+    /// Accepts requests with this host name (without a port) in `Host`; call it once for each name. Other names get 403.
     ///
-    /// By default a server that listens on a loopback address, in whatever form it is written, answers to `localhost` and to
-    /// addresses only, so that no web page can reach it under a name that its owner leads here (DNS rebinding). Any other
-    /// server answers to every name; no web page reaches a Unix socket.
+    /// By default a server on a loopback address (in any notation) accepts only `localhost` and IP addresses. This
+    /// prevents DNS rebinding, where a web page uses a name that its owner has pointed to this server. Any other server
+    /// accepts every name; web pages cannot connect to a Unix socket.
     #[must_use]
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.settings.hosts.listed.push(host.into());
         self
     }
 
-    /// Answers requests whatever name they use for this server.
+    /// Accepts requests with any host name.
     #[must_use]
     pub fn allow_any_host(mut self) -> Self {
         self.settings.hosts.any = true;
         self
     }
 
-    /// Asks `authorize` last, about each client that passed everything else: `Ok(())`, a [`Permissions`] of what it may subscribe to,
-    /// or the response that it gets.
+    /// Calls `authorize` for each client that has passed all other checks. It returns `Ok(())`, the client's
+    /// [`Permissions`], or the response that rejects the client.
     ///
-    /// A decision may take as long as the handshake ([`HandshakeLimits::timeout`]); then the client gets 503. It is dropped
-    /// when the client leaves.
+    /// The decision may take as long as the handshake ([`HandshakeLimits::timeout`]); after that the client gets 503. The
+    /// future is dropped when the client disconnects.
     #[must_use]
     pub fn authorize<F, T>(mut self, authorize: impl Fn(ConnectRequest) -> F + Send + Sync + 'static) -> Self
     where
@@ -134,97 +134,101 @@ impl<R> ServerBuilder<R> {
 
 /// # Limits
 impl<R> ServerBuilder<R> {
-    /// Connections at once, 65,536 by default: as many as one address and port of a proxy can open. Further clients get 503.
+    /// The maximum number of connections, 65,536 by default: as many as a proxy can open from one address to one port.
+    /// Further clients get 503.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections;
         self
     }
 
-    /// Handshake permits: upgrades under way at once, 1,024 by default. That many clients may be slow before others must wait
-    /// to be accepted.
+    /// The number of handshake permits, which is the maximum number of upgrades in progress. 1,024 by default. When all
+    /// permits are held, other clients wait to be accepted.
     #[must_use]
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
-        // With none, nobody could ever connect.
+        // With no permit, no client could connect.
         self.settings.max_handshakes = handshakes.max(1);
         self
     }
 
-    /// The share of the handshake permits that clients of one address can hold, 256 by default, and never more than are left
-    /// for all others. With IPv6, a network of 64 bits counts as one address.
+    /// The maximum share of handshake permits for the clients of one address. It is 256 by default, and never more than
+    /// the number of free permits. With IPv6, a /64 network counts as one address.
     ///
-    /// When an address holds its share, a new client gets the permit of the oldest one from there that has sent no request
-    /// within half a second, and is dropped at once if there is none. So whoever holds sockets without using them keeps
-    /// nobody out. Clients that come through a proxy have its address: see [`trusted_proxies`](Self::trusted_proxies).
-    /// Streams without an address, such as those of a Unix socket, have no share.
+    /// When an address holds its share, a new client takes over the permit of the oldest client from this address that
+    /// has sent no request within half a second. If there is none, the new client is dropped at once. So idle sockets
+    /// cannot keep other clients out. Clients behind a proxy count as the address of the proxy: see
+    /// [`trusted_proxies`](Self::trusted_proxies). Streams without an address, such as those of a Unix socket, have no
+    /// share.
     #[must_use]
     pub fn max_handshakes_per_address(mut self, handshakes: usize) -> Self {
         self.handshakes_per_address = handshakes.max(1);
         self
     }
 
-    /// Trusts these proxies, and further ones, to say whom they speak for: by `X-Forwarded-For`, or by `Forwarded` (RFC 7239)
-    /// in a request without it. By default no proxy is trusted, since every client could claim to be one.
+    /// Trusts the client addresses that these proxies send in `X-Forwarded-For`, or, in a request without it, in
+    /// `Forwarded` (RFC 7239). The proxies are added to those of earlier calls. By default no proxy is trusted, because
+    /// any client can send these headers.
     ///
-    /// A trusted proxy can use every handshake permit. Once it has sent a request, the address that it names counts for the
-    /// [share](Self::max_handshakes_per_address), and a client whose address holds its share gets 503. A proxy is to append to
-    /// its header, or to replace it; one that sends `Forwarded` must remove an `X-Forwarded-For` that a client has sent.
+    /// A trusted proxy can use every handshake permit. When its request has arrived, the address that it names counts for
+    /// the [share](Self::max_handshakes_per_address), and the client gets 503 if that address holds its share. A proxy
+    /// must append to its header or replace it. A proxy that sends `Forwarded` must remove an `X-Forwarded-For` header of
+    /// the client.
     #[must_use]
     pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = TrustedProxy>) -> Self {
         self.settings.trusted_proxies.0.extend(proxies);
         self
     }
 
-    /// How fast clients are let in; by default there is no limit.
+    /// Limits the rate of accepted clients. By default there is no limit.
     #[must_use]
     pub fn connection_rate(mut self, rate: ConnectionRate) -> Self {
         self.rate = Some(rate);
         self
     }
 
-    /// What happens to a client that reads too slowly: it is closed by default. Its queue holds
-    /// [`websocket::Config::max_queued`] bytes, 4 MiB by default; each event counts for 64 bytes more than it has.
+    /// What happens to a client that reads too slowly. By default it is closed. The queue of a client holds
+    /// [`websocket::Config::max_queued`] bytes, 4 MiB by default. Each event counts for its length plus 64 bytes.
     #[must_use]
     pub fn slow_reader(mut self, policy: SlowReader) -> Self {
         self.settings.slow_reader = policy;
         self
     }
 
-    /// Limits of each session.
+    /// The limits of each session.
     ///
-    /// Its policy is the server's business: see [`authorize`](Self::authorize).
+    /// The server sets the subscribe policy itself: see [`authorize`](Self::authorize).
     #[must_use]
     pub fn session(mut self, session: ServerConfig) -> Self {
         self.settings.config.session = session;
         self
     }
 
-    /// Limits and keep-alive of each connection.
+    /// The limits and the keep-alive of each connection.
     #[must_use]
     pub fn websocket(mut self, websocket: websocket::Config) -> Self {
         self.settings.config.websocket = websocket;
         self
     }
 
-    /// Limits of each upgrade. TLS, if there is any, must be done within the same time.
+    /// The limits of each upgrade. Its timeout also limits the TLS handshake.
     #[must_use]
     pub fn handshake(mut self, handshake: HandshakeLimits) -> Self {
         self.settings.config.handshake = handshake;
         self
     }
 
-    /// Compresses for clients that offer `permessage-deflate`; by default nothing is compressed.
+    /// Enables compression for clients that offer `permessage-deflate`. By default compression is off.
     ///
-    /// With [`DeflateConfig::server_no_context_takeover`] each event is compressed once for all of them. Without it each
-    /// connection compresses for itself: better by far, but it costs memory and time for each.
+    /// With [`DeflateConfig::server_no_context_takeover`] each event is compressed once for all clients. Without it each
+    /// connection compresses for itself: the compression ratio is much better, but each connection costs memory and time.
     #[must_use]
     pub fn compression(mut self, deflate: DeflateConfig) -> Self {
         self.settings.deflate = Some(deflate);
         self
     }
 
-    /// Over how long a shutdown spreads its Close frames, 1 s by default and half the shutdown's deadline at most: clients
-    /// that are closed together come back together.
+    /// The time over which a shutdown spreads its Close frames, 1 s by default and at most half of the shutdown's
+    /// deadline. Clients that are closed at the same moment also reconnect at the same moment.
     #[must_use]
     pub fn close_window(mut self, window: Duration) -> Self {
         self.settings.close_window = window;
@@ -233,30 +237,30 @@ impl<R> ServerBuilder<R> {
 }
 
 impl<R> ServerBuilder<R> {
-    /// Speaks TLS on the address or the Unix socket that the server listens on. It must be agreed on within the time of the
-    /// upgrade: see [`HandshakeLimits::timeout`].
+    /// Uses TLS on the address or the Unix socket that the server listens on. The TLS handshake must complete within
+    /// [`HandshakeLimits::timeout`].
     #[must_use]
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// Tells `observe` who comes, who is turned away and who goes. It is called on the tasks of the connections, and is not
-    /// to block.
+    /// Calls `observe` when clients are accepted, rejected and disconnected. It runs on the tasks of the connections and
+    /// must not block.
     #[must_use]
     pub fn observe(mut self, observe: impl Fn(Observed<'_>) + Send + Sync + 'static) -> Self {
         self.settings.observe = Some(Box::new(observe));
         self
     }
 
-    /// A server that listens nowhere: hand it streams by [`Server::serve_stream`].
+    /// Makes a server without a listener. Pass streams to it with [`Server::serve_stream`].
     #[must_use]
     pub fn build(self) -> Server<R> {
         Server { shared: self.into_shared(), address: None, runtime: PhantomData }
     }
 
     pub(super) fn into_shared(mut self) -> Arc<Shared> {
-        // Permissions are asked before a subscription takes effect.
+        // The server asks [`Permissions`] before a subscription takes effect.
         self.settings.config.session.policy = match &self.settings.authorize {
             Some(_) => SubscribePolicy::Ask,
             None => SubscribePolicy::AcceptAll,
@@ -271,20 +275,20 @@ impl<R> ServerBuilder<R> {
 }
 
 impl<R: Net> ServerBuilder<R> {
-    /// A server that listens on `address`; with port 0 on a free one, which [`Server::local_addr`] tells.
+    /// Makes a server that listens on `address`. With port 0 the system selects a free port: see [`Server::local_addr`].
     ///
     /// # Errors
-    /// Those of the operating system, such as an address that is in use; that no runtime runs here.
+    /// The errors of the operating system, for example an address in use, or that no runtime is running.
     pub async fn bind(self, address: SocketAddr) -> io::Result<Server<R>> {
         let start = self.start::<R::TcpStream>();
         self.listen(address, start).await
     }
 
-    /// A server that listens on `address` and speaks over what `secure` makes of each TCP stream, instead of what
-    /// [`tls`](Self::tls) says.
+    /// Makes a server that listens on `address` and serves the streams that `secure` makes of the TCP streams. This
+    /// replaces [`tls`](Self::tls).
     ///
     /// # Errors
-    /// Those of the operating system, such as an address that is in use; that no runtime runs here.
+    /// The errors of the operating system, for example an address in use, or that no runtime is running.
     pub async fn bind_with<S, F>(
         self,
         address: SocketAddr,
@@ -296,7 +300,7 @@ impl<R: Net> ServerBuilder<R> {
         R: Io<S>,
     {
         let start = move |entry, stream, address| {
-            // It is called by a task of the runtime.
+            // A task of the runtime calls this, so a runtime exists.
             let _ = R::spawn(connection::serve::<S, R>(entry, secure(stream), address));
         };
         self.listen(address, start).await
@@ -317,7 +321,7 @@ impl<R: Net> ServerBuilder<R> {
         Ok(server)
     }
 
-    /// Starts the task of a connection, with TLS if that was asked for.
+    /// Returns a function that spawns the task of a connection, with TLS if it is configured.
     fn start<S>(&self) -> impl Fn(Entry, S, Option<SocketAddr>) + Send + Sync + use<S, R>
     where
         S: Unpin + Send + 'static,
@@ -325,7 +329,7 @@ impl<R: Net> ServerBuilder<R> {
     {
         let tls = self.tls.clone();
         move |entry, stream, address| {
-            // It is called by a task of the runtime.
+            // A task of the runtime calls this, so a runtime exists.
             let _ = match &tls {
                 None => R::spawn(Task::<S, R>::new(entry, stream, address)),
                 Some(tls) => {
@@ -339,12 +343,14 @@ impl<R: Net> ServerBuilder<R> {
 
 #[cfg(unix)]
 impl<R: UnixNet> ServerBuilder<R> {
-    /// A server that listens on a Unix socket at `path`. Who may connect is for the permissions of its directory to say.
+    /// Makes a server that listens on a Unix socket at `path`. The permissions of the directory control which users may
+    /// connect.
     ///
-    /// A socket file that a server has left behind is to be removed first, and this one after the server.
+    /// Before the call, remove the socket file that an earlier server has left. The server does not remove its socket
+    /// file either.
     ///
     /// # Errors
-    /// Those of the operating system, such as a path where something is already; that no runtime runs here.
+    /// The errors of the operating system, for example a file that exists at the path, or that no runtime is running.
     pub async fn bind_unix(self, path: impl AsRef<Path>) -> io::Result<Server<R>> {
         let start = self.start::<R::UnixStream>();
         let listener = R::bind_unix(path.as_ref()).await?;
@@ -411,13 +417,13 @@ mod tests {
         }
     }
 
-    /// Bytes that an event takes on a connection that lets compressed forms be shared.
+    /// The number of bytes that an event takes on a connection that can use shared compressed forms.
     fn sent(deflate: Option<DeflateConfig>, text: &str) -> usize {
         let mut builder = ServerBuilder::<()>::default();
         builder.settings.deflate = deflate;
         let deflate = DeflateParameters { server_no_context_takeover: true, ..DeflateParameters::default() };
         let negotiated = Negotiated { deflate: Some(deflate), ..Negotiated::default() };
-        // What it compresses by itself does not shrink.
+        // The connection's own compression is off, so it does not change the size.
         let mut config = WebSocketConfig::default();
         config.compression.level = 0;
         let mut connection = WebSocket::new(Instant::default(), Role::Server, &config, &negotiated, [0; 32]);

@@ -1,4 +1,4 @@
-//! One connection of a server: the task that drives it.
+//! The task of one server connection.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -23,61 +23,61 @@ use crate::buffer::ReadBuffer;
 use crate::transport::{Read, Timer, Transport};
 use crate::{Io, Runtime};
 
-/// While this many bytes wait to be written, or a quarter of what may wait at all, publications stay in the mailbox, where
-/// the policy for slow readers can still choose among them.
+/// While this many bytes, or a quarter of the queue limit, are unwritten, publications stay in the mailbox, where the
+/// policy for slow readers can still drop them.
 const HIGH_WATER: usize = 64 << 10;
 
-/// Reads and batches of publications in a row, before other tasks get a turn: each may take milliseconds when a client
-/// sends as many tiny requests as it can.
+/// How many times the task reads and takes publications before it yields to other tasks. Each round may take milliseconds
+/// when a client sends many small requests.
 const ROUNDS: usize = 8;
 
-/// How long a client is asked to stay away when a decision took too long or failed.
+/// The `Retry-After` for clients whose decision took too long or failed.
 const UNJUDGED_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The task of one connection over a stream, from its upgrade to its end.
 ///
-/// A future of its own making, since it is what an idle connection costs: it holds nothing that is needed for a while only.
+/// It is a hand-written future, to keep idle connections small: state that is needed only temporarily is boxed.
 pub(super) struct Task<S, R: Runtime> {
     connection: Connection,
     peer: Peer,
     transport: Transport<S>,
-    /// The client has ended its side of the stream.
+    /// Whether the client has closed its side of the stream.
     eof: bool,
     buffer: ReadBuffer,
     timer: Timer<R>,
     deciding: Option<Box<Deciding>>,
     permissions: Permissions,
     closing: Option<Box<Closing>>,
-    /// Dropped last: the connection has gone when its stream has.
+    /// It is dropped last, so that the connection leaves the registry after its stream is closed.
     entry: Entry,
 }
 
-/// The application judges a client.
+/// The pending decision of the application on a client.
 struct Deciding {
     decision: Decision,
-    /// When it must have.
+    /// The deadline of the decision.
     by: Instant,
-    /// What the client showed.
+    /// The key of the client.
     key: Option<KeyId>,
 }
 
 /// An order to close.
 struct Closing {
-    /// When to begin; `None` once begun.
+    /// When to start. `None` after the start.
     at: Option<Instant>,
     code: CloseCode,
     reason: &'static str,
 }
 
 enum Step {
-    /// The client asks for the upgrade.
+    /// The upgrade request has arrived.
     Requested,
-    /// The decision on it took too long.
+    /// The decision took too long.
     Overdue,
     Ended(Ended),
 }
 
-/// Runs one connection over what `stream` gives, unless that takes longer than the upgrade may.
+/// Serves one connection over the stream that `stream` returns, unless that takes longer than the handshake timeout.
 pub(super) async fn serve<S: Unpin, R: Io<S>>(
     entry: Entry,
     stream: impl Future<Output = io::Result<S>>,
@@ -93,7 +93,7 @@ pub(super) async fn serve<S: Unpin, R: Io<S>>(
     }
 }
 
-/// What `future` gives; nothing when the server ends the connection first.
+/// Returns the output of `future`, or `None` if the server ends the connection first.
 async fn unless_cut<F: Future>(entry: &Entry, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| match entry.mailbox.take(cx, 0).order {
@@ -143,7 +143,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         }
     }
 
-    /// Judges the client that asks to be let in, or lets the application do so while the client may leave.
+    /// Checks the upgrade request. If the application decides too, starts its decision, while the client may disconnect.
     fn evaluate(&mut self) {
         let Some(request) = self.connection.request() else { return };
         let shared = &self.entry.shared;
@@ -162,7 +162,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         }
     }
 
-    /// Lets the client in or turns it away.
+    /// Accepts or rejects the client.
     fn decide(&mut self, verdict: Result<(Option<KeyId>, Permissions), Rejection>) {
         self.deciding = None;
         let admitted = verdict.and_then(|(key, permissions)| {
@@ -182,7 +182,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         self.entry.open(key)?;
         let now = R::now();
         let acceptance = Acceptance { deflate: self.entry.shared.settings.deflate, ..Acceptance::default() };
-        // Only a deflate setting that is out of its range is refused.
+        // This fails only if a deflate setting is out of range.
         self.connection.accept(now, acceptance, &client_id, wall_clock(now)).map_err(|_| internal_error())?;
         self.connection.release_handshake();
         Ok(())
@@ -192,7 +192,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         let now = R::now();
         let mut status = rejection.status;
         if self.connection.reject(now, rejection).is_err() {
-            // The application made a response that HTTP cannot carry.
+            // The application returned a response that is not valid HTTP.
             let rejection = internal_error();
             status = rejection.status;
             if self.connection.reject(now, &rejection).is_err() {
@@ -207,12 +207,12 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         self.entry.shared.observe(match ended {
             Ended::Closed(closed) => Observed::Closed { peer, closed, dropped: self.entry.mailbox.dropped() },
             Ended::Failed(error) => Observed::Failed { peer, error: Some(error) },
-            // That was told when it was decided.
+            // The rejection was reported when it was decided.
             Ended::Rejected => return,
         });
     }
 
-    /// Does everything that can be done without waiting.
+    /// Makes all progress that is possible without waiting.
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         for _ in 0..ROUNDS {
             let more = self.take_mail(cx);
@@ -221,7 +221,8 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
             if let Some(Event::Ended(ended)) = self.connection.poll_event() {
                 return Poll::Ready(Step::Ended(ended));
             }
-            // Bytes that wait come before deadlines, which hold whatever keeps arriving.
+            // Bytes are read before deadlines are checked. Deadlines are also checked after each read, so a client that
+            // keeps sending cannot delay them.
             if self.poll_input(cx).is_ready() {
                 let now = R::now();
                 let requested = self.handle_input(now);
@@ -242,13 +243,13 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         Poll::Pending
     }
 
-    /// Ready when there are bytes to handle, or the stream has ended just now.
+    /// Ready when there are bytes to process, or the stream has just ended.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.eof {
             return Poll::Pending;
         }
         if !self.buffer.is_empty() {
-            // What follows the request waits for the decision.
+            // Bytes after the request wait for the decision.
             return if self.deciding.is_some() { Poll::Pending } else { Poll::Ready(()) };
         }
         match ready!(self.transport.poll_read::<R>(cx, &mut self.buffer)) {
@@ -262,7 +263,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         Poll::Ready(())
     }
 
-    /// Hands the bytes at hand to the connection, and says whether they made up a request.
+    /// Passes the buffered bytes to the connection, and returns whether they completed a request.
     fn handle_input(&mut self, now: Instant) -> bool {
         if self.eof {
             self.connection.handle_eof(now);
@@ -274,7 +275,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
                 Ok(Some(Event::Requested)) => requested = true,
                 Ok(Some(Event::Session(event))) => self.handle_event(event),
                 Ok(_) => break,
-                // The client is told what it did wrong; what it says besides is of no interest.
+                // The connection sends the error to the client. The rest of the input is discarded.
                 Err(_) => {
                     self.buffer.consume(|input| *input = &mut []);
                     break;
@@ -294,7 +295,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
                             self.handle_event(event);
                         }
                     }
-                    // It was asked for just now, so there is such a ticket.
+                    // The ticket is valid, because the request has just arrived.
                     Err(error) => self.connection.refuse(R::now(), ticket, &error).unwrap_or_default(),
                 }
             }
@@ -306,7 +307,8 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         }
     }
 
-    /// Queues what was published on the connection and follows orders. Returns whether more was published.
+    /// Queues publications on the connection and processes orders. Returns whether more publications are queued in the
+    /// mailbox.
     fn take_mail(&mut self, cx: &Context<'_>) -> bool {
         let mut mail = self.entry.mailbox.take(cx, self.room());
         match mail.order {
@@ -325,7 +327,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
                     mail.more = true;
                     break;
                 }
-                // It does not fit an empty queue, and never will.
+                // It does not fit even in an empty queue.
                 Err(SendError::QueueFull { .. }) => self.entry.mailbox.refuse(self.entry.shared.settings.slow_reader),
                 Err(_) => {
                     self.entry.mailbox.shut();
@@ -338,13 +340,13 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         mail.more
     }
 
-    /// How much more is to be queued on the connection.
+    /// How many more bytes to queue on the connection.
     fn room(&self) -> usize {
         let max_queued = self.entry.shared.settings.config.websocket.max_queued;
         HIGH_WATER.min(max_queued / 4).saturating_sub(self.connection.queued())
     }
 
-    /// What was published before the order to close is delivered before the Close frame.
+    /// Sends the Close frame when it is due, after the earlier publications.
     fn close_when_due(&mut self, more: bool) {
         let Some(closing) = &mut self.closing else { return };
         let now = R::now();
@@ -368,8 +370,8 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         [self.connection.poll_timeout(), deciding, closing].into_iter().flatten().min()
     }
 
-    /// Acts on the deadlines that have come, and says whether a decision is overdue. An order to close is followed with
-    /// the next mail.
+    /// Handles the deadlines that have passed, and returns whether a decision is overdue. The next `take_mail` handles an
+    /// order to close.
     fn handle_deadline(&mut self, now: Instant) -> bool {
         if self.connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.connection.handle_timeout(now);
@@ -418,7 +420,7 @@ mod tests {
         }
     }
 
-    /// A stream whose client has sent its request, and takes everything.
+    /// A stream whose client has sent its request, and reads everything.
     struct Client {
         request: &'static [u8],
         received: Vec<u8>,
@@ -452,7 +454,7 @@ mod tests {
         }
     }
 
-    /// The task of an open connection whose queue holds [`MAX_QUEUED`] bytes.
+    /// The task of an open connection with a queue limit of [`MAX_QUEUED`] bytes.
     fn open(slow_reader: SlowReader) -> Task<Client, Still> {
         let config = websocket::Config { max_queued: MAX_QUEUED, ..websocket::Config::default() };
         let shared = ServerBuilder::<Still>::default().websocket(config).slow_reader(slow_reader).into_shared();
@@ -467,7 +469,7 @@ mod tests {
         assert!(Pin::new(task).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
 
-    /// Leaves an event, whatever the mailbox holds.
+    /// Queues an event, ignoring the limit of the mailbox.
     fn push(task: &Task<Client, Still>, text: &str) {
         let publication = Arc::new(Publication::new(None, "x", SharedMessage::text(text)));
         let mut wakers = Wakers::new();

@@ -1,4 +1,4 @@
-//! Which client a proxy speaks for.
+//! The client address that a proxy forwards.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use multiwa_ws_core::handshake::Headers;
 
-/// A proxy, or a network of proxies, whose word on the addresses of its clients counts.
+/// A proxy, or a network of proxies, that is trusted to send the addresses of its clients.
 ///
 /// ```
 /// use multiwa_ws_driver::TrustedProxy;
@@ -19,7 +19,7 @@ use multiwa_ws_core::handshake::Headers;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedProxy(IpNet);
 
-/// A text that is neither an IP address nor a network.
+/// The text is neither an IP address nor a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write a trusted proxy as an IP address or a network, such as 10.0.0.0/8")]
 pub struct InvalidProxyNetwork;
@@ -33,7 +33,7 @@ impl FromStr for TrustedProxy {
     }
 }
 
-/// The proxies that are trusted.
+/// The trusted proxies.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Proxies(pub(super) Vec<TrustedProxy>);
 
@@ -43,17 +43,17 @@ impl Proxies {
         self.0.iter().any(|TrustedProxy(network)| network.contains(&address))
     }
 
-    /// The client that a request is from which `address` has sent; `None` when it is that one itself.
+    /// Returns the client address of a request that `address` has sent, or `None` if the sender is itself the client.
     ///
-    /// Each proxy appends whom it speaks for. What stands before the word of the last one that is trusted anybody could have
-    /// written.
+    /// Each proxy appends the address of its client. Entries before the one of the last trusted proxy can be forged by
+    /// anyone.
     pub(super) fn client(&self, address: IpAddr, headers: &Headers) -> Option<IpAddr> {
         if !self.trust(address) {
             return None;
         }
         let mut client = None;
         for hop in hops(headers).into_iter().rev() {
-            // An identifier that is no address hides whatever lies behind it.
+            // An identifier that is not an address hides all addresses before it.
             let Some(hop) = hop else { break };
             client = Some(hop);
             if !self.trust(hop) {
@@ -64,7 +64,7 @@ impl Proxies {
     }
 }
 
-/// Whom the proxies on the way spoke for, the last one last: by `X-Forwarded-For`, or else by `Forwarded` (RFC 7239).
+/// The addresses that the proxies forward, the nearest last: from `X-Forwarded-For`, or else from `Forwarded` (RFC 7239).
 fn hops(headers: &Headers) -> Vec<Option<IpAddr>> {
     const DE_FACTO: &str = "X-Forwarded-For";
     let lists = |name: &'static str| headers.get_all(name).map(|list| str::from_utf8(list).unwrap_or_default());
@@ -74,7 +74,7 @@ fn hops(headers: &Headers) -> Vec<Option<IpAddr>> {
     lists("Forwarded").flat_map(|list| unquoted_split(list, ',')).map(forwarded_for).collect()
 }
 
-/// The `for` of an element of `Forwarded` (RFC 7239 section 4).
+/// The `for` parameter of a `Forwarded` element (RFC 7239 section 4).
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let pairs = unquoted_split(element, ';').filter_map(|pair| pair.split_once('='));
     let mut nodes = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
@@ -82,7 +82,7 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     address(node.trim().trim_matches('"'))
 }
 
-/// Splits where a separator stands outside of quotes (RFC 9110 section 5.6.4).
+/// Splits at separators outside quotes (RFC 9110 section 5.6.4).
 fn unquoted_split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c| {
@@ -118,7 +118,7 @@ mod tests {
         for (name, value) in headers {
             fields.append(name, value).unwrap();
         }
-        // Nobody else's word counts.
+        // The headers of any other sender are ignored.
         assert_eq!(proxies.client("192.0.2.9".parse().unwrap(), &fields), None);
         let sender = "::ffff:10.1.2.3".parse().unwrap();
         proxies.client(sender, &fields).map(|client| client.to_string())
@@ -131,10 +131,10 @@ mod tests {
             ("192.0.2.1:4711", Some("192.0.2.1")),
             ("2001:db8:1::1", Some("2001:db8:1::1")),
             ("[2001:db8:1::1]:4711", Some("2001:db8:1::1")),
-            // What a client claims comes before what the proxy saw.
+            // An address that the client sent comes before the one that the proxy saw.
             ("192.0.2.66, 192.0.2.1", Some("192.0.2.1")),
             ("192.0.2.66, 192.0.2.1, 10.9.9.9, 2001:db8::1", Some("192.0.2.1")),
-            // Everything is the own network's.
+            // All addresses belong to trusted proxies.
             ("10.0.0.2, 10.0.0.3", Some("10.0.0.2")),
             ("192.0.2.66, unknown", None),
             ("192.0.2.66, unknown, 10.0.0.2", Some("10.0.0.2")),
@@ -153,7 +153,7 @@ mod tests {
             ("for=192.0.2.1", Some("192.0.2.1")),
             (r#"For="[2001:db8:1::1]:4711";proto=http;by=203.0.113.43"#, Some("2001:db8:1::1")),
             (r#"for=192.0.2.66, proto=https;for="192.0.2.1:80" , for=10.0.0.2"#, Some("192.0.2.1")),
-            // What is quoted separates nothing.
+            // A separator in quotes does not separate.
             (r#"for=192.0.2.1;host="x, for=192.0.2.66""#, Some("192.0.2.1")),
             (r#"for=192.0.2.1;host="\", for=192.0.2.66""#, Some("192.0.2.1")),
             ("for=192.0.2.66, for=_hidden", None),

@@ -14,12 +14,12 @@ use super::{Observed, Shared, within};
 use crate::UnixNet;
 use crate::{Net, Runtime};
 
-/// What listens, of whatever kind.
+/// A listening socket of any kind.
 pub(super) trait Listener: Send + Sync + 'static {
-    /// What it accepts.
+    /// The type of accepted streams.
     type Stream;
 
-    /// Waits for the next connection and says where it comes from, if that is known. Cancel safe.
+    /// Accepts the next connection, and returns the address of the client if it has one. Cancel safe.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<SocketAddr>)>> + Send;
 }
 
@@ -48,12 +48,12 @@ impl<R: UnixNet> Listener for Unix<R> {
     }
 }
 
-/// The pause after the first failure in a row; each further one doubles it.
+/// The pause after the first failure. Each consecutive failure doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// The longest pause: so long a client waits at most once the server can accept again.
+/// The longest pause. It is also the longest that a client waits after the server can accept again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts connections and starts a task for each, until the server goes down.
+/// Accepts connections and starts a task for each, until the server shuts down.
 pub(super) async fn accept<R: Runtime, L: Listener>(
     shared: Arc<Shared>,
     listener: L,
@@ -74,14 +74,14 @@ pub(super) async fn accept<R: Runtime, L: Listener>(
             None => return,
             Some(Ok((stream, address))) => {
                 pause = FIRST_PAUSE;
-                // Without an entry the stream is dropped: nobody else waits for who comes from a crowded address.
+                // Without an entry the stream is dropped. An address that holds its share does not delay other addresses.
                 if let Some(entry) = Entry::new(&shared, R::now(), address.map(|address| address.ip())) {
                     start(entry, stream, address);
                 }
             }
-            // One client that left before it was accepted.
+            // A single client disconnected before it was accepted.
             Some(Err(error)) if is_of_one_client(&error) => {}
-            // Most often too many open files: to try again at once would spin.
+            // The usual cause is too many open files. Retrying at once would be a busy loop.
             Some(Err(error)) => {
                 shared.observe(Observed::AcceptFailed { error: &error });
                 let _ = within::<R, _>(R::now() + pause, shared.registry.going_down()).await;

@@ -1,4 +1,4 @@
-//! What waits for one connection's task: publications, and orders of the server.
+//! The mailbox of a connection's task: publications, and orders of the server.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,19 +14,20 @@ use super::wakers::Wakers;
 use crate::lock;
 use crate::sync::Mutex;
 
-/// What happens to a client that reads more slowly than events are published for it, once its queue is full.
+/// What happens to a client that reads more slowly than events are published, when its queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlowReader {
-    /// It is closed with 1013 and a reason, and can come back: it never misses an event without knowing.
+    /// Close the connection with code 1013 and a reason. The client can reconnect, and knows that it may have missed
+    /// events.
     #[default]
     Close,
-    /// The oldest events that wait are dropped for the new one.
+    /// Drop the oldest queued events to make room for the new one.
     DropOldest,
-    /// The new event is dropped.
+    /// Drop the new event.
     DropNewest,
 }
 
-/// An event as it is sent, once for all its receivers.
+/// An encoded event, shared by all its receivers.
 #[derive(Debug)]
 pub(super) struct Publication {
     pub(super) message: SharedMessage,
@@ -39,7 +40,7 @@ impl Publication {
         Self { message, profile: profile.map(Into::into), name: name.into() }
     }
 
-    /// What it counts for in a queue: its bytes and those of the bookkeeping.
+    /// The size that counts for the queue limit: the bytes of the event and of its bookkeeping.
     fn cost(&self) -> usize {
         self.message.len() + 64
     }
@@ -48,46 +49,45 @@ impl Publication {
 /// An order of the server to the task of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Deliver what waits, then begin the closing handshake; from `at` on.
+    /// From `at` on: deliver the queued publications, then start the closing handshake.
     Close { at: Instant, code: CloseCode, reason: &'static str },
-    /// End at once.
+    /// Abort the connection at once.
     Abort,
 }
 
-/// The place where other tasks leave things for the task of a connection. They wait for its lock at most as long as
-/// somebody moves a few pointers.
+/// The queue from other tasks to the task of a connection. Its lock is held only to move a few pointers.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     contents: Mutex<Contents>,
-    /// Bytes that the task has taken and not yet written: they count for the bound, too.
+    /// Bytes that the task has taken and not yet written. They count for the queue limit too.
     unwritten: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Contents {
     publications: VecDeque<Arc<Publication>>,
-    /// What the publications cost together.
+    /// The total cost of the publications.
     cost: usize,
     dropped: u64,
     order: Option<Order>,
-    /// Nothing more is taken in.
+    /// The mailbox accepts no more publications.
     shut: bool,
-    /// Gone once it was woken, until the task looks here again.
+    /// The waker of the task. It is removed when it is woken, until the task calls `take` again.
     waker: Option<Waker>,
 }
 
-/// What a task finds in its mailbox.
+/// The contents that a task takes from its mailbox.
 #[derive(Debug)]
 pub(super) struct Mail {
     pub(super) publications: VecDeque<Arc<Publication>>,
-    /// More publications wait.
+    /// Whether more publications are queued.
     pub(super) more: bool,
     pub(super) order: Option<Order>,
 }
 
 impl Mailbox {
-    /// Leaves a publication, as far as `max_queued` bytes go, and says whether it was taken in. Whom to wake is added to
-    /// `wakers`, since the caller may hold a lock.
+    /// Queues a publication, up to the limit of `max_queued` bytes, and returns whether it was queued. The waker is added
+    /// to `wakers`, because the caller may hold a lock.
     pub(super) fn push(
         &self,
         publication: &Arc<Publication>,
@@ -115,19 +115,20 @@ impl Mailbox {
         fits
     }
 
-    /// Leaves an order. The harsher or earlier one counts. Whom to wake is added to `wakers`.
+    /// Queues an order. `Abort` replaces `Close`, and an earlier `Close` replaces a later one. The waker is added to
+    /// `wakers`.
     pub(super) fn order(&self, order: Order, wakers: &mut Wakers) {
         let mut contents = lock(&self.contents);
         contents.order(order);
         wakers.add(contents.waker.take());
     }
 
-    /// Takes the order, and publications until they cost `room`; from now on news wake the task.
+    /// Takes the order, and publications up to a total cost of `room`. Registers the task to be woken by the next change.
     pub(super) fn take(&self, cx: &Context<'_>, room: usize) -> Mail {
         let mut replaced = None;
         let mut contents = lock(&self.contents);
         if !contents.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            // A waker is cloned and dropped without the lock: it is foreign code.
+            // The waker is cloned and dropped without the lock, because it is foreign code.
             drop(contents);
             let waker = cx.waker().clone();
             contents = lock(&self.contents);
@@ -147,7 +148,7 @@ impl Mailbox {
         } else {
             contents.publications.drain(..count).collect()
         };
-        // Until `note_unwritten` says what is left of them.
+        // This is an upper bound until `note_unwritten` sets the real value.
         self.unwritten.fetch_add(taken, Ordering::Relaxed);
         let mail = Mail { publications, more: !contents.publications.is_empty(), order: contents.order.take() };
         drop(contents);
@@ -155,7 +156,7 @@ impl Mailbox {
         mail
     }
 
-    /// Puts back what was taken and cannot be queued on the connection yet.
+    /// Puts back publications that the connection cannot queue yet.
     pub(super) fn put_back(&self, mut publications: VecDeque<Arc<Publication>>) {
         let mut contents = lock(&self.contents);
         if contents.shut {
@@ -166,17 +167,17 @@ impl Mailbox {
         contents.publications = publications;
     }
 
-    /// A publication was taken that does not fit the connection's queue even when that is empty.
+    /// Applies the policy to a publication that does not fit even in an empty queue of the connection.
     pub(super) fn refuse(&self, policy: SlowReader) {
         lock(&self.contents).overflow(policy);
     }
 
-    /// How many bytes the connection has yet to write.
+    /// Sets how many bytes the connection has not written yet.
     pub(super) fn note_unwritten(&self, bytes: usize) {
         self.unwritten.store(bytes, Ordering::Relaxed);
     }
 
-    /// Drops what waits and does not match `set`, which the client subscribes to from now on.
+    /// Drops queued publications that do not match `set`, the new subscriptions of the client.
     pub(super) fn retain(&self, set: &SubscriptionSet) {
         let mut contents = lock(&self.contents);
         let Contents { publications, cost, .. } = &mut *contents;
@@ -189,12 +190,12 @@ impl Mailbox {
         });
     }
 
-    /// Drops what waits and takes nothing more in.
+    /// Drops all queued publications and accepts no more.
     pub(super) fn shut(&self) {
         lock(&self.contents).shut();
     }
 
-    /// How many publications were dropped because the client was too slow.
+    /// The number of publications that were dropped because the client was too slow.
     pub(super) fn dropped(&self) -> u64 {
         lock(&self.contents).dropped
     }
@@ -208,7 +209,7 @@ impl Contents {
         true
     }
 
-    /// One publication is not taken in.
+    /// Applies the policy to a publication that does not fit.
     fn overflow(&mut self, policy: SlowReader) {
         self.dropped += 1;
         if policy == SlowReader::Close {
@@ -261,7 +262,7 @@ mod tests {
         }
     }
 
-    /// 100 bytes with its bookkeeping.
+    /// 100 bytes including the bookkeeping.
     fn publication(profile: &str) -> Arc<Publication> {
         Arc::new(Publication::new(Some(profile), "x", SharedMessage::text(&"e".repeat(36))))
     }
@@ -315,7 +316,7 @@ mod tests {
         }
         assert_eq!(profiles(&take(&mailbox, usize::MAX)), ["c", "d"]);
         assert_eq!(mailbox.dropped(), 2);
-        // It could not be taken in if all others went.
+        // It would not fit even in an empty mailbox beside the unwritten bytes.
         assert!(!push(&mailbox, &publication("e"), 250, SlowReader::DropOldest));
     }
 
@@ -353,7 +354,7 @@ mod tests {
         let mut set = SubscriptionSet::default();
         set.add("b", EventNames::every());
         mailbox.retain(&set);
-        // The room of the others is free.
+        // The room of the dropped publications is free again.
         assert!(push(&mailbox, &publication("b"), 200, SlowReader::DropNewest));
         assert_eq!(profiles(&take(&mailbox, usize::MAX)), ["b", "b"]);
     }

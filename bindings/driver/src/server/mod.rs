@@ -1,4 +1,4 @@
-//! A server: it lets clients in, holds their connections and publishes events to them.
+//! A server: it accepts clients, holds their connections and publishes events to them.
 
 mod admission;
 mod builder;
@@ -42,23 +42,23 @@ use connection::Task;
 use rate::Limiter;
 use registry::{Entry, Registry};
 
-/// How long a shutdown waits for tasks that it has aborted. They end at once, unless the application keeps them from running.
+/// How long a shutdown waits for the tasks that it has aborted. They end at once, unless the application blocks them.
 const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A server of the MultiWA WebSocket API on the runtime `R`.
 ///
-/// Each connection is a task of its own. What is published is left in its mailbox, so that a client that does not read delays
-/// nobody; a client that falls too far behind is dealt with as [`SlowReader`] says.
+/// Each connection is a task. Publishing puts events into the mailbox of each connection, so a client that does not read
+/// does not delay other clients. [`SlowReader`] defines how the server handles a client that falls too far behind.
 ///
-/// Dropped, a server stops to listen and its connections end at once, without a closing handshake. [`shutdown`](Self::shutdown)
-/// is the polite way.
+/// Dropping the server stops the listener and aborts all connections, without a closing handshake. Use
+/// [`shutdown`](Self::shutdown) to close them properly.
 pub struct Server<R> {
     shared: Arc<Shared>,
     address: Option<SocketAddr>,
     runtime: PhantomData<fn() -> R>,
 }
 
-/// What a server, its connections and its publishers share.
+/// The state that a server shares with its connections and publishers.
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
@@ -68,44 +68,45 @@ struct Shared {
 }
 
 impl<R> Server<R> {
-    /// Sets up a server.
+    /// Returns a builder for a server.
     #[must_use]
     pub fn builder() -> ServerBuilder<R> {
         ServerBuilder::default()
     }
 
-    /// The address that it listens on; `None` when it was [built](ServerBuilder::build) without one.
+    /// The address that the server listens on. `None` if it was [built](ServerBuilder::build) without a listener.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// A handle to publish events with.
+    /// Returns a handle to publish events.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
         Publisher { shared: self.shared.clone() }
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.registry.open()
     }
 
-    /// Lets clients in with one of `keys` from now on, and with no other key: without any, nobody.
+    /// Replaces the API keys. From now on the server accepts only clients with one of `keys`, and no clients if there are
+    /// none.
     ///
-    /// Connections whose key is not among them are closed with 1008. Returns how many those are.
+    /// Connections with any other key are closed with code 1008. Returns their number.
     pub fn replace_api_keys(&self, keys: impl IntoIterator<Item = ApiKey>) -> usize {
         self.shared.registry.replace_keys(keys.into_iter().collect())
     }
 }
 
 impl<R: Runtime> Server<R> {
-    /// Runs one connection over a stream of the caller's own (TLS, a Unix socket, memory) until its end, as one of this
-    /// server. `address` is where the client comes from, for the decision, for logs and for its
+    /// Serves one connection over a stream that the caller opened (TLS, a Unix socket, memory), until the connection
+    /// ends. `address` is the address of the client. It is used for authorization, for logs and for the
     /// [share of permits](ServerBuilder::max_handshakes_per_address).
     ///
-    /// The future is to be spawned, or awaited; dropped, it drops the stream.
+    /// Spawn or await the future. Dropping it drops the stream.
     pub fn serve_stream<S>(&self, stream: S, address: Option<SocketAddr>) -> impl Future<Output = ()> + Send + use<S, R>
     where
         S: Unpin + Send,
@@ -114,18 +115,19 @@ impl<R: Runtime> Server<R> {
         let entry = Entry::new(&self.shared, R::now(), address.map(|address| address.ip()));
         let task = entry.map(|entry| Task::<S, R>::new(entry, stream, address));
         async {
-            // Without a task the server is going down, or the address holds its share, and the stream is dropped.
+            // Without a task the stream is dropped: the server is shutting down, or the address holds its share of
+            // permits.
             if let Some(task) = task {
                 task.await;
             }
         }
     }
 
-    /// Stops to listen, delivers what was published, and closes every connection with 1001. Waits until all have gone, and
-    /// after `deadline` ends those that have not; returns how many these were.
+    /// Stops the listener, delivers the published events, and closes every connection with code 1001. Waits until all
+    /// connections have ended. After `deadline` it aborts the remaining connections and returns their number.
     ///
-    /// The Close frames are spread over a window: see [`ServerBuilder::close_window`]. When the future is dropped the
-    /// shutdown goes on, but without its deadline.
+    /// The Close frames are spread over a window: see [`ServerBuilder::close_window`]. If the future is dropped the
+    /// shutdown continues, but without the deadline.
     pub async fn shutdown(&self, deadline: Duration) -> usize {
         let registry = &self.shared.registry;
         let now = R::now();
@@ -164,7 +166,7 @@ impl Shared {
     }
 }
 
-/// What `future` gives, if it does so before `deadline`.
+/// Returns the output of `future` if it completes before `deadline`.
 pub(crate) async fn within<R: Runtime, F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut sleep = pin!(R::sleep_until(deadline));

@@ -1,4 +1,4 @@
-//! What a server tells of its connections, for logs and figures.
+//! The events that a server reports about its connections, for logs and metrics.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -6,56 +6,56 @@ use std::net::{IpAddr, SocketAddr};
 use multiwa_ws_core::handshake::RequestError;
 use multiwa_ws_core::websocket::Closed;
 
-/// One connection, as logs name it.
+/// A connection, as identified in logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The number of the connection at this server, from 1.
+    /// The number of the connection at this server, starting at 1.
     pub id: u64,
-    /// Where it comes from; `None` when its stream has no address.
+    /// The address of the client or proxy. `None` if the stream has no address.
     pub address: Option<SocketAddr>,
 }
 
-/// What happened at a server.
+/// An event of a server.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Observed<'a> {
-    /// A client was let in.
+    /// A client was accepted.
     Opened {
-        /// Who.
+        /// The connection.
         peer: &'a Peer,
     },
-    /// A client was turned away.
+    /// A client was rejected.
     Refused {
-        /// Who.
+        /// The connection.
         peer: &'a Peer,
-        /// The HTTP status that it got.
+        /// The HTTP status of the response.
         status: u16,
     },
-    /// A client did not come as far as to be judged.
+    /// The connection ended before the server decided on a request.
     Failed {
-        /// Who.
+        /// The connection.
         peer: &'a Peer,
-        /// What was wrong, unless it or the server just left.
+        /// The error. `None` if the client or the server ended the connection, or TLS failed.
         error: Option<RequestError>,
     },
-    /// A client that was let in has gone.
+    /// The connection of an accepted client ended.
     Closed {
-        /// Who.
+        /// The connection.
         peer: &'a Peer,
-        /// Why.
+        /// Why the connection ended.
         closed: Closed,
-        /// Events that it missed because it read too slowly.
+        /// The number of events that were dropped because the client read too slowly.
         dropped: u64,
     },
-    /// An address holds its share of handshake permits: a client of it that had been silent was cut, or one that came was not
-    /// served.
+    /// An address holds its share of handshake permits. A client of this address that had sent no request was aborted, or
+    /// a new client was dropped.
     ShareHeld {
-        /// Whose share.
+        /// The address.
         address: IpAddr,
     },
-    /// No connection can be accepted now. The server tries again shortly.
+    /// The listener cannot accept connections now. It tries again shortly.
     AcceptFailed {
-        /// Why, such as too many open files.
+        /// The error, for example too many open files.
         error: &'a io::Error,
     },
 }

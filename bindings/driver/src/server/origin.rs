@@ -1,4 +1,4 @@
-//! Which web pages and which host names a server answers to.
+//! The web origins and host names that a server accepts.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,9 +6,10 @@ use std::str::FromStr;
 
 use url::Url;
 
-/// The origin of a web page, `scheme://host[:port]` (RFC 6454): whoever may open a connection from a browser.
+/// The origin of a web page, `scheme://host[:port]` (RFC 6454). The server may accept connections from its pages.
 ///
-/// It is kept as browsers write it: in lower case, international names in their ASCII form, without the scheme's own port.
+/// It is normalized as browsers do: lower case, international names in ASCII form, without the default port of the
+/// scheme.
 ///
 /// ```
 /// use multiwa_ws_driver::Origin;
@@ -20,24 +21,24 @@ use url::Url;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin(String);
 
-/// Why a text is no origin that can be allowed.
+/// Why a text is not an origin that can be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidOrigin {
-    /// There are no wildcards.
+    /// Wildcards are not supported.
     #[error("an origin has no wildcards: list each origin, or none to allow all")]
     Wildcard,
-    /// `null` is what any page can make itself look like.
+    /// Any page can make a browser send the origin `null`.
     #[error("the origin null cannot be told from any other page: serve the page from an origin of its own")]
     Null,
-    /// It is not `scheme://host` or `scheme://host:port`.
+    /// The text is not `scheme://host` or `scheme://host:port`.
     #[error("an origin is written scheme://host or scheme://host:port")]
     Syntax,
 }
 
 impl Origin {
-    /// Whether an `Origin` header says this. What the client sent is compared and never parsed: prefixes, suffixes and
-    /// everything else that only looks like an origin differs.
+    /// Whether an `Origin` header equals this origin. The header is compared as text and never parsed, so prefixes,
+    /// suffixes and similar texts do not match.
     pub(super) fn is(&self, header: &str) -> bool {
         header.eq_ignore_ascii_case(&self.0)
     }
@@ -60,7 +61,7 @@ impl FromStr for Origin {
             && url.username().is_empty()
             && url.password().is_none();
         let host = url.host_str().filter(|host| bare && !host.is_empty()).ok_or(InvalidOrigin::Syntax)?;
-        // `url` knows no origins of schemes such as those of browser extensions and of applications with a web view.
+        // `url` has no origin for some schemes, such as those of browser extensions and of applications with a web view.
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         Ok(Self(format!("{}://{host}{port}", url.scheme())))
     }
@@ -72,19 +73,19 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Which names of this server a request may use. A page of a stranger whose name leads to this machine states the stranger's
-/// name (DNS rebinding).
+/// The host names that requests may use for this server. In DNS rebinding, an attacker points his own name to this
+/// server, and his page then sends that name in `Host`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hosts {
-    /// Names that were listed.
+    /// The names that [`allow_host`](super::ServerBuilder::allow_host) listed.
     pub(super) listed: Vec<String>,
     pub(super) any: bool,
-    /// The server listens on a loopback address.
+    /// Whether the server listens on a loopback address.
     pub(super) on_loopback: bool,
 }
 
 impl Hosts {
-    /// Whether a request for `host`, with or without a port, is answered.
+    /// Whether requests for `host`, with or without a port, are accepted.
     pub(super) fn allow(&self, host: &str) -> bool {
         if self.any || !self.on_loopback && self.listed.is_empty() {
             return true;
@@ -92,7 +93,7 @@ impl Hosts {
         let name = without_port(host);
         let name = name.strip_suffix('.').unwrap_or(name);
         let is = |other: &str| name.eq_ignore_ascii_case(other);
-        // An address is no name that somebody could lead here.
+        // DNS rebinding needs a name, so addresses are safe.
         is_address(name)
             || self.on_loopback && (is("localhost") || has_suffix(name, ".localhost"))
             || self.listed.iter().any(|listed| is(listed))

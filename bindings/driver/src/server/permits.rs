@@ -1,4 +1,4 @@
-//! Handshake permits: how many of the upgrades under way may be those of one address.
+//! Handshake permits: they limit how many upgrades of one address are in progress.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use multiwa_ws_core::Instant;
 
-/// For how long a silent client keeps its permit whoever else comes from its address: time for a TLS handshake and a request
-/// over a slow line.
+/// How long a silent client keeps its permit while other clients of its address arrive. It allows for a TLS handshake and
+/// a request over a slow network.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Who holds how many permits.
+/// The permits that each address holds.
 #[derive(Debug)]
 pub(super) struct Permits {
-    /// The share of one address.
+    /// The maximum share of one address.
     per_address: usize,
     addresses: BTreeMap<IpAddr, Holder>,
 }
@@ -21,20 +21,20 @@ pub(super) struct Permits {
 #[derive(Debug, Default)]
 struct Holder {
     held: usize,
-    /// Those whose request has not arrived yet, the oldest first.
+    /// The clients whose request has not arrived yet, oldest first.
     silent: BTreeSet<(Instant, usize)>,
 }
 
-/// The right to be an upgrade under way.
+/// The permission for one upgrade to be in progress.
 #[derive(Debug)]
 pub(super) struct Permit {
-    /// Whose share it counts for, if anybody's.
+    /// The address whose share it counts for, if any.
     address: Option<IpAddr>,
-    /// Since when it has been held, until the request has arrived.
+    /// When the permit was taken, until the request has arrived.
     silent_since: Option<Instant>,
 }
 
-/// An address holds its share.
+/// The address holds its share of permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ShareHeld;
 
@@ -43,12 +43,12 @@ impl Permits {
         Self { per_address, addresses: BTreeMap::new() }
     }
 
-    /// A permit for the client with this `id`, which has come from `address` and has sent nothing yet. `free` permits are
-    /// left for all.
+    /// Takes a permit for the client with this `id` from `address`, which has sent nothing yet. `free` is the number of
+    /// permits left for all addresses.
     ///
-    /// When the address holds its share the client gets the permit of the oldest one that has been silent for too long, whose
-    /// id is returned too. So sockets that are held idle never shut out those behind the same address that do something, and
-    /// however fast new ones come, each that is let in has time to do it.
+    /// When the address holds its share, the client takes the permit of the oldest client that has been silent longer
+    /// than [`GRACE`], and that client's id is returned too. So idle sockets cannot keep out active clients behind the
+    /// same address. Each client has `GRACE` to send its request, at any rate of new clients.
     pub(super) fn take(
         &mut self,
         now: Instant,
@@ -73,7 +73,7 @@ impl Permits {
         Ok((Permit { address: Some(address), silent_since: Some(now) }, evicted))
     }
 
-    /// The request of a client has arrived, for which a trusted proxy may name another address.
+    /// Called when the request of a client has arrived. `forwarded` is the address that a trusted proxy names.
     pub(super) fn requested(
         &mut self,
         permit: &mut Permit,
@@ -96,7 +96,7 @@ impl Permits {
         Ok(())
     }
 
-    /// The client was let in, or is gone.
+    /// Called when the client was accepted or has disconnected.
     pub(super) fn release(&mut self, permit: &Permit, id: usize) {
         let Some(address) = permit.address else { return };
         let Some(holder) = self.addresses.get_mut(&address) else { return };
@@ -109,13 +109,13 @@ impl Permits {
         }
     }
 
-    /// Nobody holds more permits than are left for all others, so that many addresses together do not hold all of them.
+    /// No address holds more permits than are free for all others, so that a few addresses cannot hold all permits.
     fn holds_share(&self, address: IpAddr, free: usize) -> bool {
         self.addresses.get(&address).is_some_and(|holder| holder.held >= self.per_address.min(free))
     }
 }
 
-/// What counts as one address: with IPv6 the network of 64 bits that a single host is given (RFC 4291 section 2.5.1).
+/// Maps an IPv6 address to its /64 network, which is what a single host usually gets (RFC 4291 section 2.5.1).
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
@@ -135,7 +135,7 @@ mod tests {
         Instant::default() + Duration::from_millis(millis)
     }
 
-    /// Takes permits for clients `ids`, one a millisecond from `from` on, and returns them with whom they evict.
+    /// Takes permits for the clients `ids`, one each millisecond, starting at `start`. Returns the evicted clients.
     fn taken(
         permits: &mut Permits,
         from: &str,
@@ -156,7 +156,7 @@ mod tests {
         for same in ["::ffff:10.0.0.1", "2001:db8::ffff:ffff:ffff:ffff"] {
             assert_eq!(taken(&mut permits, same, 20..21, 0), [Err(ShareHeld)], "{same}");
         }
-        // What has no address has no share.
+        // Clients without an address have no share.
         assert!((30..40).all(|id| permits.take(at(0), id, None, 1_000).is_ok()));
     }
 
@@ -165,7 +165,7 @@ mod tests {
         let mut permits = Permits::new(3);
         assert_eq!(taken(&mut permits, "10.0.0.1", 0..3, 0), [Ok(None); 3]);
         assert_eq!(taken(&mut permits, "10.0.0.1", 3..4, 499), [Err(ShareHeld)]);
-        // One a millisecond, as they came.
+        // They are evicted one each millisecond, in the order of their arrival.
         assert_eq!(taken(&mut permits, "10.0.0.1", 3..7, 500), [Ok(Some(0)), Ok(Some(1)), Ok(Some(2)), Err(ShareHeld)]);
     }
 
@@ -188,7 +188,7 @@ mod tests {
                 free -= 1;
             }
         }
-        // 8, 4 and 2 are held.
+        // The addresses hold 8, 4 and 2.
         assert_eq!(free, 2);
     }
 

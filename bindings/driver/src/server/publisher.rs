@@ -1,4 +1,4 @@
-//! Publishing events to whoever subscribes to them.
+//! The publisher of events.
 
 use std::fmt;
 use std::future::Future;
@@ -10,20 +10,20 @@ use multiwa_ws_core::{Instant, WallClock};
 
 use super::Shared;
 
-/// Publishes events to the clients of a [`Server`](super::Server); cheap to clone, for any thread.
+/// Publishes events to the clients of a [`Server`](super::Server). It is cheap to clone and usable from any thread.
 ///
-/// Each event is encoded once. All clients get the events in the order of the calls, calls from several threads one after
-/// the other. Nothing waits for a client: see [`SlowReader`](super::SlowReader).
+/// Each event is encoded once. All clients get the events in the order of the calls; concurrent calls are serialized.
+/// Publishing does not wait for any client: see [`SlowReader`](super::SlowReader).
 #[derive(Clone)]
 pub struct Publisher {
     pub(super) shared: Arc<Shared>,
 }
 
 impl Publisher {
-    /// Publishes an event that happens now: `data` of `profile`, or of every profile.
+    /// Publishes an event of `profile`, or of all profiles if it is `None`, with the current time.
     ///
-    /// `data` is any value that serializes, or a [`RawJson`](multiwa_ws_core::session::RawJson). The future is ready when it is
-    /// polled first, as long as the server publishes in memory.
+    /// `data` is any value that serializes, or a [`RawJson`](multiwa_ws_core::session::RawJson). Currently the future
+    /// completes at its first poll, because the server publishes in memory.
     ///
     /// ```no_run
     /// # async fn example(publisher: &multiwa_ws_driver::Publisher) -> Result<(), multiwa_ws_driver::PublishError> {
@@ -46,7 +46,7 @@ impl Publisher {
         self.publish_at(name, profile, data, &timestamp)
     }
 
-    /// Publishes an event that happened at `timestamp`, RFC 3339 in UTC. See [`publish`](Self::publish).
+    /// Publishes an event with the time `timestamp`, in RFC 3339 format and UTC. See [`publish`](Self::publish).
     ///
     /// # Errors
     /// [`PublishError`] says why the event was not published.
@@ -57,12 +57,12 @@ impl Publisher {
         data: &T,
         timestamp: &str,
     ) -> impl Future<Output = Result<Published, PublishError>> + Send + use<'p, T> {
-        // The future owns the text and not the data, so that it is `Send` whatever the data is.
+        // The future owns the text but not the data, so it is `Send` for every `T`.
         let text = data.to_json().map(|data| encode_event(name, profile, &data, timestamp));
         async move { Ok(self.deliver(name, profile, &text?)) }
     }
 
-    /// Publishes an event that was received elsewhere as it is, with every member that the protocol does not know.
+    /// Publishes a received event unchanged, including its unknown members.
     ///
     /// # Errors
     /// [`PublishError`] says why the event was not published.
@@ -75,11 +75,11 @@ impl Publisher {
     }
 }
 
-/// An event that was published.
+/// The result of publishing an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
-    /// How many clients of this server it was queued for.
+    /// The number of clients of this server that the event was queued for.
     pub receivers: usize,
 }
 
@@ -87,7 +87,7 @@ pub struct Published {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The data cannot be written as JSON, or is nested too deep.
+    /// The data cannot be serialized as JSON, or is nested too deeply.
     #[error("the data of the event cannot be written as JSON")]
     Data(#[from] serde_json::Error),
 }
@@ -98,11 +98,11 @@ impl fmt::Debug for Publisher {
     }
 }
 
-/// What the calendar says at `now`, the present.
+/// Pairs `now`, the present, with the time of the system clock.
 pub(super) fn wall_clock(now: Instant) -> WallClock {
     let unix_millis = match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-        // A clock that was never set.
+        // The system clock is before 1970.
         Err(_) => 0,
     };
     WallClock::new(now, unix_millis)

@@ -1,4 +1,4 @@
-//! How many connections a second are let in.
+//! The limit of connections per second.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use multiwa_ws_core::Instant;
 use crate::lock;
 use crate::sync::Mutex;
 
-/// How many clients may connect: `burst` at once, and `per_second` in the long run.
+/// The rate limit for upgrade requests: `burst` at once, and `per_second` on average.
 ///
-/// The others get 503 with a `Retry-After` that counts those who were turned away before them, so that clients who lost
-/// their server together do not come back together.
+/// Other clients get 503 with a `Retry-After` that increases with each rejected client, so that clients that were
+/// disconnected together do not all return together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionRate {
-    /// Upgrade requests at once.
+    /// The maximum number of upgrade requests at once.
     pub burst: u32,
-    /// Upgrade requests a second in the long run.
+    /// The average number of upgrade requests per second.
     pub per_second: u32,
 }
 
-/// The longest `Retry-After`: a client that waits longer looks like one that is gone.
+/// The longest `Retry-After`. A client that waits longer would appear to be down.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Keeps a [`ConnectionRate`].
+/// Enforces a [`ConnectionRate`].
 #[derive(Debug)]
 pub(super) struct Limiter {
     rate: ConnectionRate,
@@ -31,9 +31,9 @@ pub(super) struct Limiter {
 
 #[derive(Debug, Default)]
 struct Clients {
-    /// When one would have come after all before it, had they kept exactly to the rate.
+    /// When the next request is due if all requests arrived exactly at the average rate.
     due: Instant,
-    /// When the last one that was turned away was told to come again.
+    /// The time at which the last rejected client was asked to retry.
     turn: Instant,
 }
 
@@ -42,7 +42,7 @@ impl Limiter {
         Self { rate, clients: Mutex::default() }
     }
 
-    /// Lets one in, or says how long it is to stay away.
+    /// Accepts one client, or returns how long it must wait.
     pub(super) fn admit(&self, now: Instant) -> Result<(), Duration> {
         let interval = Duration::from_secs(1) / self.rate.per_second.max(1);
         let mut clients = lock(&self.clients);

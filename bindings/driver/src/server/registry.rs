@@ -1,4 +1,4 @@
-//! Who is connected, and who gets what.
+//! The registry of the connections and their subscriptions.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -21,7 +21,7 @@ use super::{Observed, Shared};
 use crate::lock;
 use crate::sync::Mutex;
 
-/// The connections of a server, those whose upgrade is under way included.
+/// The connections of a server, including those whose upgrade is in progress.
 #[derive(Debug)]
 pub(super) struct Registry {
     state: Mutex<State>,
@@ -31,48 +31,49 @@ pub(super) struct Registry {
 struct State {
     hub: Hub<usize>,
     slots: Slab<Slot>,
-    /// Slots whose upgrade was accepted.
+    /// The number of slots whose upgrade was accepted.
     open: usize,
     permits: Permits,
     keys: Keys,
     going_down: bool,
-    /// Who waits for a connection to go, an upgrade to be done or the server to go down.
+    /// Tasks that wait until a connection ends, an upgrade completes or the server shuts down.
     waiting: Vec<Waker>,
 }
 
 #[derive(Debug)]
 struct Slot {
     mailbox: Arc<Mailbox>,
-    /// What an upgrade under way has, unless another one got it.
+    /// The permit of an upgrade in progress, unless another client took it.
     permit: Option<Permit>,
     open: bool,
-    /// What let the client in.
+    /// The API key of the client.
     key: Option<KeyId>,
 }
 
-/// The keys that let clients in.
+/// The API keys that the server accepts.
 #[derive(Clone, Debug, Default)]
 struct Keys {
-    /// `None` lets everybody in.
+    /// `None` accepts every client.
     known: Option<Arc<[(KeyId, ApiKey)]>>,
     next: u64,
 }
 
-/// Names a key from when it becomes known until it is withdrawn.
+/// Identifies a key from its addition to its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct KeyId(u64);
 
-/// Why a client is not let in.
+/// Why a client is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Denied {
-    /// There are as many connections as there may be, or as many upgrades of this address, or the server is going down.
+    /// The limit of connections or the address's share of permits is used up, the client has lost its permit, or the
+    /// server is shutting down.
     NoRoom,
-    /// It shows no key that is known.
+    /// The client sent no valid key.
     NoKey,
 }
 
 impl Registry {
-    /// An address holds at most `handshakes_per_address` permits.
+    /// An address may hold at most `handshakes_per_address` permits.
     pub(super) fn new(keys: Option<Vec<ApiKey>>, handshakes_per_address: usize) -> Self {
         let mut known = Keys::default();
         if let Some(keys) = keys {
@@ -94,18 +95,18 @@ impl Registry {
         lock(&self.state).open
     }
 
-    /// Completes once there is a handshake permit, with `false` when the server goes down first.
+    /// Waits until a handshake permit is free. Returns `false` if the server shuts down first.
     pub(super) async fn handshake_permit(&self, max_handshakes: usize) -> bool {
         self.wait_until(|state| state.going_down || state.handshakes() < max_handshakes).await;
         !lock(&self.state).going_down
     }
 
-    /// Completes once the server goes down.
+    /// Waits until the server shuts down.
     pub(super) async fn going_down(&self) {
         self.wait_until(|state| state.going_down).await;
     }
 
-    /// Completes once every connection has gone.
+    /// Waits until every connection has ended.
     pub(super) async fn emptied(&self) {
         self.wait_until(|state| state.slots.is_empty()).await;
     }
@@ -115,7 +116,7 @@ impl Registry {
     }
 
     fn poll_until(&self, cx: &Context<'_>, condition: impl Fn(&State) -> bool) -> Poll<()> {
-        // Cloned before the lock is taken, and dropped after it if it is not needed.
+        // The waker is cloned before the lock is taken, and dropped after it is released if it is not needed.
         let mut waker = Some(cx.waker().clone());
         let mut state = lock(&self.state);
         if condition(&state) {
@@ -129,17 +130,16 @@ impl Registry {
         Poll::Pending
     }
 
-    /// Which of the known keys `shown` is; nothing when every client is let in.
+    /// Returns the id of the key `shown`, or `None` if the server accepts every client.
     pub(super) fn check_key(&self, shown: Option<&ApiKey>) -> Result<Option<KeyId>, Denied> {
         let Some(known) = lock(&self.state).keys.known.clone() else { return Ok(None) };
         let shown = shown.ok_or(Denied::NoKey)?;
-        // All are compared, so that the time it takes does not tell which one it is.
+        // All keys are compared, so that the response time does not reveal which one matched.
         let found = known.iter().fold(None, |found, (id, key)| if key == shown { Some(*id) } else { found });
         found.map(Some).ok_or(Denied::NoKey)
     }
 
-    /// Lets in whoever shows one of `keys` from now on, and closes the connections whose key is not among them; returns how
-    /// many.
+    /// Replaces the accepted keys, and closes the connections whose key is not among them. Returns their number.
     pub(super) fn replace_keys(&self, keys: Vec<ApiKey>) -> usize {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.state);
@@ -158,16 +158,16 @@ impl Registry {
         closed
     }
 
-    /// Hands `text` to everybody who subscribes to the event, and says how many they are.
+    /// Queues `text` for all clients that subscribe to the event, and returns their number.
     pub(super) fn publish(&self, shared: &Shared, profile: Option<&str>, name: &str, text: &str) -> usize {
-        // An event for nobody is not encoded, and encoding is done without the lock.
+        // An event without receivers is not encoded. The encoding is done without the lock.
         if lock(&self.state).hub.receivers(profile, name).next().is_none() {
             return 0;
         }
         let publication = Arc::new(Publication::new(profile, name, shared.settings.encode(text)));
         let (max_queued, policy) = (shared.settings.config.websocket.max_queued, shared.settings.slow_reader);
         let mut wakers = Wakers::new();
-        // Under one lock for all receivers, so that all get all events in one order.
+        // One lock for all receivers gives all of them the same order of events.
         let state = lock(&self.state);
         let receivers = state.hub.receivers(profile, name).filter_map(|id| state.slots.get(id));
         let count = receivers.filter(|slot| slot.mailbox.push(&publication, max_queued, policy, &mut wakers)).count();
@@ -176,7 +176,7 @@ impl Registry {
         count
     }
 
-    /// Lets nobody in any more. Open connections are told to close, spread over `window`; others end.
+    /// Stops accepting clients. Open connections get an order to close, spread over `window`; others are aborted.
     pub(super) fn shut_down(&self, now: Instant, window: Duration) {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.state);
@@ -198,7 +198,7 @@ impl Registry {
         wakers.wake();
     }
 
-    /// Ends what is left and returns how many of them were open.
+    /// Aborts all remaining connections and returns how many of them were open.
     pub(super) fn abort(&self) -> usize {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.state);
@@ -215,19 +215,19 @@ impl Registry {
 }
 
 impl State {
-    /// Upgrades under way.
+    /// The number of upgrades in progress.
     fn handshakes(&self) -> usize {
         self.slots.len() - self.open
     }
 
-    /// Permits that are left. One is, for whoever is asked about.
+    /// The number of free permits. It is at least 1: the permit of the client that is being checked.
     fn free_permits(&self, max_handshakes: usize) -> usize {
         max_handshakes.saturating_sub(self.handshakes()).max(1)
     }
 }
 
 impl Keys {
-    /// Keys that stay keep their id.
+    /// Keys that remain keep their id.
     fn replace(&mut self, keys: Vec<ApiKey>) {
         let before = self.known.take().unwrap_or_default();
         let known = keys.into_iter().map(|key| {
@@ -248,7 +248,7 @@ impl Keys {
     }
 }
 
-/// The place of one connection in the registry. Dropped, the connection has gone.
+/// The entry of one connection in the registry. Dropping it removes the connection.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) shared: Arc<Shared>,
@@ -257,10 +257,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// A place for a client from `address` that asks to be let in; none when the server is going down, or the address holds
-    /// its share of permits. Another client may lose its permit to this one.
+    /// Makes an entry for a client from `address` that starts an upgrade. Returns `None` if the server is shutting down,
+    /// or the address holds its share of permits. This client may take the permit of another client.
     pub(super) fn new(shared: &Arc<Shared>, now: Instant, address: Option<IpAddr>) -> Option<Self> {
-        // What a proxy forwards counts for the clients that it speaks for.
+        // Connections of a trusted proxy count for the addresses of its clients.
         let counted = address.filter(|address| !shared.settings.trusted_proxies.trust(*address));
         let mailbox = Arc::new(Mailbox::default());
         let mut wakers = Wakers::new();
@@ -293,7 +293,7 @@ impl Entry {
         entry
     }
 
-    /// The request of the client has arrived; a trusted proxy that has sent it may speak for somebody else.
+    /// Called when the request of the client has arrived. `forwarded` is the address that a trusted proxy names.
     pub(super) fn requested(&self, forwarded: Option<IpAddr>) -> Result<(), Denied> {
         let mut state = lock(&self.shared.registry.state);
         let free = state.free_permits(self.shared.settings.max_handshakes);
@@ -302,14 +302,14 @@ impl Entry {
         permits.requested(permit, self.id, forwarded, free).map_err(|ShareHeld| Denied::NoRoom)
     }
 
-    /// The client is let in, with the key that [`Registry::check_key`] found.
+    /// Accepts the client, with the key that [`Registry::check_key`] found.
     pub(super) fn open(&self, key: Option<KeyId>) -> Result<(), Denied> {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.shared.registry.state);
         if state.going_down || state.open >= self.shared.settings.max_connections {
             return Err(Denied::NoRoom);
         }
-        // It may have been withdrawn while the client was judged.
+        // The key may have been removed while the application decided.
         if state.keys.known.is_some() && !key.is_some_and(|key| state.keys.ids().contains(&key)) {
             return Err(Denied::NoKey);
         }
@@ -325,19 +325,19 @@ impl Entry {
         Ok(())
     }
 
-    /// The client subscribes to `set` from now on, and to nothing else.
+    /// Replaces the subscriptions of the client with `set`.
     ///
-    /// Its acknowledgement is queued and not yet written. What was published before and waits is delivered behind it if the
-    /// client still wants it, and dropped if not (`protocol.md`, Subscriptions: nothing that was published before the `ack`
-    /// of a subscription or after that of its removal is delivered for it).
+    /// The `ack` is queued but not yet written. Queued publications follow it if they match `set`, and are dropped if not
+    /// (`protocol.md`, Subscriptions: an event that was published before the `ack` of a subscription, or after the `ack`
+    /// of its removal, is not delivered for it).
     pub(super) fn subscribe(&self, set: SubscriptionSet) {
         let mut state = lock(&self.shared.registry.state);
-        // With the lock held, no publication comes between the two.
+        // While the lock is held, no publication comes between the two calls.
         self.mailbox.retain(&set);
         state.hub.update(self.id, set);
     }
 
-    /// Nothing that is published from now on is for this client; what waits still is.
+    /// Stops new publications for this client. The queued publications stay.
     pub(super) fn unsubscribe(&self) {
         lock(&self.shared.registry.state).hub.remove(self.id);
     }
@@ -377,7 +377,7 @@ mod tests {
         builder.into_shared()
     }
 
-    /// A waker that does everything that a handle of the server can do, when it wakes and when it is dropped.
+    /// A waker that calls every method of a server handle, when it wakes and when it is dropped.
     struct Hostile {
         shared: Arc<Shared>,
         calls: AtomicUsize,
@@ -389,7 +389,7 @@ mod tests {
         }
 
         fn call_back(&self) {
-            // Not within its own calls.
+            // Skip calls made from within its own calls.
             if self.calls.fetch_add(1, Ordering::Relaxed) > 0 {
                 return;
             }
@@ -420,7 +420,7 @@ mod tests {
     #[test]
     fn f_01_wakers_are_woken_and_dropped_without_a_lock() {
         type Act = fn(&Arc<Shared>);
-        // Whether each wakes a connection, and whoever waits for a change of the server.
+        // Whether each call wakes a connection, and a task that waits for a change of the server.
         let acts: [(&str, Act, [bool; 2]); 5] = [
             ("publish", |shared| _ = shared.registry.publish(shared, Some("p"), "x", "text"), [true, false]),
             ("replace keys", |shared| _ = shared.registry.replace_keys(vec![ApiKey::new("b")]), [true, false]),
@@ -430,7 +430,7 @@ mod tests {
         ];
         for (name, act, wakes) in acts {
             for (waits_for_its_mail, wakes) in [true, false].into_iter().zip(wakes) {
-                // A deadlock must not take the test run with it.
+                // A deadlock must not block the whole test run.
                 let (done, finished) = mpsc::channel();
                 thread::spawn(move || {
                     let shared = shared(ServerBuilder::default());

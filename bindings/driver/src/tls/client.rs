@@ -1,4 +1,4 @@
-//! How a client trusts a server, and shows itself.
+//! The TLS configuration of a client.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,23 +12,24 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use super::pem::{Identity, Pem};
 use super::{ALPN, TlsError, provider_or_default};
 
-/// TLS as a client speaks it: what certificates it trusts, and which one it shows.
+/// The TLS configuration of a client: the certificates that it trusts, and the certificate that it sends.
 ///
-/// A server's certificate is checked against the host that is dialed, and against nothing that the server sends. Cheap to
-/// clone, and good for any number of connections, which share the cache for resumption.
+/// The server's certificate must be valid for the host that is dialed; nothing that the server sends changes this. The
+/// configuration is cheap to clone, and usable for any number of connections, which share the cache for session
+/// resumption.
 ///
 /// ```
 /// use multiwa_ws_driver::ClientTls;
 ///
 /// # let pem = "";
-/// // Trusts the certificates in `pem` and no others, such as one's own authority.
+/// // Trusts only the certificates in `pem`, for example those of a private certificate authority.
 /// let tls = ClientTls::builder().roots_pem(pem).build();
 /// # assert!(tls.is_err());
 /// ```
 #[derive(Clone)]
 pub struct ClientTls(Arc<ClientConfig>);
 
-/// Sets up a [`ClientTls`]. Files are read by [`build`](Self::build).
+/// Builds a [`ClientTls`]. [`build`](Self::build) reads the files.
 #[derive(Clone, Default)]
 #[must_use = "`build` makes settings of it"]
 pub struct ClientTlsBuilder {
@@ -40,19 +41,19 @@ pub struct ClientTlsBuilder {
 }
 
 impl ClientTls {
-    /// Sets up TLS that trusts what the system trusts, unless it is told otherwise.
+    /// Returns a builder. By default it trusts the certificates that the system trusts.
     pub fn builder() -> ClientTlsBuilder {
         ClientTlsBuilder::default()
     }
 
-    /// The settings as `rustls` takes them.
+    /// The configuration for `rustls`.
     #[must_use]
     pub fn config(&self) -> &Arc<ClientConfig> {
         &self.0
     }
 }
 
-/// Settings of the caller's own, taken as they are.
+/// Uses this configuration unchanged.
 impl From<Arc<ClientConfig>> for ClientTls {
     fn from(config: Arc<ClientConfig>) -> Self {
         Self(config)
@@ -60,53 +61,55 @@ impl From<Arc<ClientConfig>> for ClientTls {
 }
 
 impl ClientTlsBuilder {
-    /// Where the cryptography comes from, instead of the crate's features.
+    /// The cryptography provider. By default the crate's features select it.
     pub fn provider(mut self, provider: Arc<CryptoProvider>) -> Self {
         self.provider = Some(provider);
         self
     }
 
-    /// Trusts the certificates in `pem`; may be repeated. What the system trusts does not count then, unless
-    /// [`system_roots`](Self::system_roots) is called too.
+    /// Trusts the certificates in `pem`; may be called repeatedly. The certificates of the system are then not trusted,
+    /// unless [`system_roots`](Self::system_roots) is called too.
     pub fn roots_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.roots.push(Pem::text(pem));
         self
     }
 
-    /// As [`roots_pem`](Self::roots_pem), from a file.
+    /// Like [`roots_pem`](Self::roots_pem), but reads a file.
     pub fn roots_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.roots.push(Pem::File(path.into()));
         self
     }
 
-    /// Trusts what the system trusts, beside roots of one's own.
+    /// Trusts the certificates that the system trusts, in addition to those that were added.
     pub fn system_roots(mut self) -> Self {
         self.system_roots = true;
         self
     }
 
-    /// Shows a certificate to servers that ask for one: the chain, the own certificate first, and the private key.
+    /// Sends a certificate to servers that request one: the chain, starting with the client's certificate, and the
+    /// private key.
     pub fn certificate_pem(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
         self.identity = Some(Identity { chain: Pem::text(chain), key: Pem::text(key) });
         self
     }
 
-    /// As [`certificate_pem`](Self::certificate_pem), from files.
+    /// Like [`certificate_pem`](Self::certificate_pem), but reads files.
     pub fn certificate_files(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.identity = Some(Identity { chain: Pem::File(chain.into()), key: Pem::File(key.into()) });
         self
     }
 
-    /// Accepts every certificate, so that whoever is on the way can read and change everything, the key included. For tests.
+    /// Accepts every certificate. An attacker on the network can then read and change all data, including the API key.
+    /// Use it for tests only.
     pub fn dangerous_accept_any_certificate(mut self) -> Self {
         self.accept_any = true;
         self
     }
 
-    /// The settings.
+    /// Builds the configuration.
     ///
     /// # Errors
-    /// [`TlsError`]: no cryptography, a file or PEM that cannot be read, nothing to trust.
+    /// [`TlsError`]: there is no cryptography provider, a file or PEM cannot be read, or no certificate is trusted.
     pub fn build(self) -> Result<ClientTls, TlsError> {
         let provider = provider_or_default(self.provider.clone())?;
         let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
@@ -134,7 +137,7 @@ impl ClientTlsBuilder {
         }
         if self.system_roots || self.roots.is_empty() {
             let found = rustls_native_certs::load_native_certs();
-            // A certificate or a file that cannot be read is one that is not trusted; the others are.
+            // A certificate or file that cannot be read is not trusted. The others are.
             let (added, _) = roots.add_parsable_certificates(found.certs);
             if added == 0 {
                 let why = found.errors.first().map_or_else(|| "none was found".to_owned(), ToString::to_string);
@@ -151,7 +154,7 @@ impl fmt::Debug for ClientTls {
     }
 }
 
-/// Neither certificates nor keys.
+/// Shows neither certificates nor keys.
 impl fmt::Debug for ClientTlsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTlsBuilder")
@@ -161,7 +164,7 @@ impl fmt::Debug for ClientTlsBuilder {
     }
 }
 
-/// Takes whatever certificate there is; that the server has its key is checked all the same.
+/// Accepts any certificate, but still verifies that the server has the private key.
 #[derive(Debug)]
 struct AcceptAny(WebPkiSupportedAlgorithms);
 

@@ -1,4 +1,4 @@
-//! TLS, by `rustls`: how certificates are trusted and shown. The settings know no runtime.
+//! TLS with `rustls`: the certificates to trust and to send. This module is independent of the runtime.
 
 mod client;
 mod pem;
@@ -13,49 +13,49 @@ use rustls::crypto::CryptoProvider;
 pub use client::{ClientTls, ClientTlsBuilder};
 pub use server::{ServerTls, ServerTlsBuilder};
 
-/// Why TLS cannot be set up as it was asked for.
+/// Why TLS cannot be configured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// Neither a provider nor a feature that brings one.
+    /// There is no provider, and no feature that adds one.
     #[error("TLS has no cryptography: enable the feature tls-ring or tls-aws-lc, or hand in a provider")]
     NoProvider,
-    /// A file with certificates or a key.
+    /// A file with certificates or a key cannot be read.
     #[error("{} cannot be read", .path.display())]
     File {
-        /// Its path.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         error: io::Error,
     },
-    /// Text that is no PEM.
+    /// The text is not valid PEM.
     #[error("the {what} is no valid PEM: {error}")]
     Pem {
-        /// What it should have been.
+        /// The expected content.
         what: &'static str,
-        /// Why it is not.
+        /// The cause.
         error: rustls::pki_types::pem::Error,
     },
-    /// PEM without what is looked for.
+    /// The PEM does not contain the expected item.
     #[error("the PEM has no {0}")]
     Missing(&'static str),
-    /// The system has no certificates that could be trusted, or they cannot be read.
+    /// The system has no trusted certificates, or they cannot be read.
     #[error("the system has no root certificates: {0}")]
     NoSystemRoots(String),
-    /// Certificates and keys that do not go together, or that `rustls` does not support.
+    /// The certificate and the key do not match, or `rustls` does not support them.
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
-    /// Roots that no client can be verified with.
+    /// The roots cannot be used to verify clients.
     #[error(transparent)]
     ClientRoots(#[from] rustls::server::VerifierBuilderError),
 }
 
-/// The protocol to agree on (RFC 7301): the upgrade is one of HTTP/1.1, and a server of HTTP/2 is not to take it for its own.
+/// The protocol to negotiate (RFC 7301). The upgrade is an HTTP/1.1 request, so an HTTP/2 server must not accept it.
 const ALPN: &[u8] = b"http/1.1";
 
-/// The provider that was handed in, or the one of this crate's features; never the default of the process, which belongs to
-/// the program.
+/// Returns the given provider, or the one of the crate's features. The process default is never used, because it belongs
+/// to the program.
 fn provider_or_default(provider: Option<Arc<CryptoProvider>>) -> Result<Arc<CryptoProvider>, TlsError> {
     provider.or_else(featured_provider).ok_or(TlsError::NoProvider)
 }

@@ -9,14 +9,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::TlsError;
 
-/// PEM that is at hand, or in a file that is read when it is needed.
+/// PEM as text, or in a file that is read when it is needed.
 #[derive(Clone)]
 pub(super) enum Pem {
     Text(Vec<u8>),
     File(PathBuf),
 }
 
-/// A certificate chain, the own certificate first, and its private key.
+/// A certificate chain, starting with the end-entity certificate, and its private key.
 #[derive(Clone)]
 pub(super) struct Identity {
     pub(super) chain: Pem,
@@ -65,7 +65,7 @@ impl Identity {
     }
 }
 
-/// `pem` without the byte order mark that some editors put before it, and which would hide the first certificate.
+/// Removes the byte order mark that some editors add, because it would hide the first certificate.
 fn without_mark(pem: &[u8]) -> &[u8] {
     pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem)
 }

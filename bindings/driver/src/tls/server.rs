@@ -1,4 +1,4 @@
-//! How a server shows itself, and trusts clients.
+//! The TLS configuration of a server.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,13 +11,13 @@ use rustls::{RootCertStore, ServerConfig};
 use super::pem::{Identity, Pem};
 use super::{ALPN, TlsError, provider_or_default};
 
-/// TLS as a server speaks it: the certificate that it shows, and which ones clients must have.
+/// The TLS configuration of a server: the certificate that it sends, and the client certificates that it accepts.
 ///
-/// Cheap to clone, and good for any number of connections.
+/// It is cheap to clone, and usable for any number of connections.
 #[derive(Clone)]
 pub struct ServerTls(Arc<ServerConfig>);
 
-/// Sets up a [`ServerTls`]. Files are read by [`build`](Self::build).
+/// Builds a [`ServerTls`]. [`build`](Self::build) reads the files.
 #[derive(Clone)]
 #[must_use = "`build` makes settings of it"]
 pub struct ServerTlsBuilder {
@@ -28,24 +28,25 @@ pub struct ServerTlsBuilder {
 }
 
 impl ServerTls {
-    /// Sets up TLS that shows this certificate: the chain, the server's own one first, and its private key, in PEM.
+    /// Returns a builder with this certificate: the chain, starting with the server's certificate, and its private key,
+    /// in PEM.
     pub fn pem(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> ServerTlsBuilder {
         ServerTlsBuilder::new(Identity { chain: Pem::text(chain), key: Pem::text(key) })
     }
 
-    /// As [`pem`](Self::pem), from files.
+    /// Like [`pem`](Self::pem), but reads files.
     pub fn files(chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> ServerTlsBuilder {
         ServerTlsBuilder::new(Identity { chain: Pem::File(chain.into()), key: Pem::File(key.into()) })
     }
 
-    /// The settings as `rustls` takes them.
+    /// The configuration for `rustls`.
     #[must_use]
     pub fn config(&self) -> &Arc<ServerConfig> {
         &self.0
     }
 }
 
-/// Settings of the caller's own, taken as they are; a certificate that is renewed while the server runs is a resolver in them.
+/// Uses this configuration unchanged. To renew the certificate while the server runs, set a certificate resolver in it.
 impl From<Arc<ServerConfig>> for ServerTls {
     fn from(config: Arc<ServerConfig>) -> Self {
         Self(config)
@@ -57,34 +58,35 @@ impl ServerTlsBuilder {
         Self { provider: None, identity, client_roots: Vec::new(), client_optional: false }
     }
 
-    /// Where the cryptography comes from, instead of the crate's features.
+    /// The cryptography provider. By default the crate's features select it.
     pub fn provider(mut self, provider: Arc<CryptoProvider>) -> Self {
         self.provider = Some(provider);
         self
     }
 
-    /// Lets no client in without a certificate that one of the roots in `pem` has issued; may be repeated.
+    /// Requires client certificates that one of the roots in `pem` has issued; may be called repeatedly.
     pub fn client_roots_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.client_roots.push(Pem::text(pem));
         self
     }
 
-    /// As [`client_roots_pem`](Self::client_roots_pem), from a file.
+    /// Like [`client_roots_pem`](Self::client_roots_pem), but reads a file.
     pub fn client_roots_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.client_roots.push(Pem::File(path.into()));
         self
     }
 
-    /// Lets clients without a certificate in all the same; one that is shown must be good.
+    /// Accepts clients without a certificate too. A certificate that a client sends must still be valid.
     pub fn client_certificate_optional(mut self) -> Self {
         self.client_optional = true;
         self
     }
 
-    /// The settings.
+    /// Builds the configuration.
     ///
     /// # Errors
-    /// [`TlsError`]: no cryptography, a file or PEM that cannot be read, a key of another certificate.
+    /// [`TlsError`]: there is no cryptography provider, a file or PEM cannot be read, or the key does not match the
+    /// certificate.
     pub fn build(self) -> Result<ServerTls, TlsError> {
         let provider = provider_or_default(self.provider.clone())?;
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
@@ -112,7 +114,7 @@ impl fmt::Debug for ServerTls {
     }
 }
 
-/// Neither certificates nor keys.
+/// Shows neither certificates nor keys.
 impl fmt::Debug for ServerTlsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerTlsBuilder").field("client_optional", &self.client_optional).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! A WebSocket over a stream, without the protocol of MultiWA.
+//! A WebSocket connection over a stream, without the MultiWA protocol.
 
 mod read;
 mod split;
@@ -21,17 +21,17 @@ use write::WriteSide;
 
 pub use split::{Reader, Writer};
 
-/// While more bytes than this of answers wait to be written, no further event is handed out: a peer that does not read
-/// its answers is not read from either.
+/// The limit of unwritten answers. Above it no further event is returned, so that a peer that does not read its answers
+/// is not read from either.
 ///
-/// What answers no event does not count. Two peers that both send much would else wait for each other indefinitely.
+/// Other messages do not count. Otherwise two peers that both send much would wait for each other indefinitely.
 const HIGH_WATER: u64 = 256 << 10;
 
-/// A WebSocket connection over the stream `S`, either role, on the runtime `R`.
+/// A WebSocket connection over the stream `S`, in either role, on the runtime `R`.
 ///
-/// [`next`](Self::next) reads, answers pings, keeps the connection alive, writes what is queued before it waits, and
-/// completes the closing handshake. Commands on [`sender`](Self::sender) queue; [`flush`](Self::flush) or `next`
-/// writes. Every method is cancel safe: a future may be dropped at any await, nothing is lost or sent twice.
+/// [`next`](Self::next) reads, answers pings, runs the keep-alive, writes queued bytes before it waits, and completes the
+/// closing handshake. Commands on [`sender`](Self::sender) only queue; [`flush`](Self::flush) or `next` writes. Every
+/// method is cancel safe: a future may be dropped at any await, and nothing is lost or sent twice.
 pub struct WebSocket<S, R: Runtime> {
     read: ReadSide<R>,
     write: WriteSide<S>,
@@ -39,11 +39,11 @@ pub struct WebSocket<S, R: Runtime> {
 }
 
 impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
-    /// Takes over a stream whose upgrade is done and agreed on `negotiated`; `unread` are the bytes that were read
-    /// behind the upgrade.
+    /// Makes a connection from a stream whose upgrade is complete. `negotiated` is the result of the upgrade, and
+    /// `unread` are the bytes that were read after it.
     ///
     /// # Errors
-    /// The operating system gives no random seed.
+    /// The operating system does not provide a random seed.
     pub fn from_upgraded(
         stream: S,
         role: Role,
@@ -71,15 +71,17 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         })
     }
 
-    /// Waits for the next event, lent until the next call, with the commands of the connection to answer it.
+    /// Waits for the next event, which is borrowed until the next call, together with the commands of the connection to
+    /// answer it.
     ///
-    /// It reads on only when no more than 256 KiB of answers wait: what was queued between an event and the next call. A
-    /// peer that does not take its answers is not read from; its silence does not count meanwhile.
+    /// Bytes that are queued between an event and the next call count as answers. While more than 256 KiB of answers are
+    /// unwritten, `next` does not read from the peer, and the keep-alive ignores the peer's silence.
     ///
-    /// `None` after a connection that ended as one of both sides wished; [`closed`](Self::closed) tells how. Cancel safe.
+    /// Returns `None` after the connection has ended without an error; [`closed`](Self::closed) returns how it ended.
+    /// Cancel safe.
     ///
     /// # Errors
-    /// Once, how else it ended.
+    /// How the connection failed. The error is returned once; after it `next` returns `None`.
     pub async fn next(&mut self) -> Result<Option<Received<'_>>, Error> {
         self.answers.finish(self.write.transport.written, self.write.end());
         poll_fn(|cx| self.poll_room(cx)).await;
@@ -99,49 +101,51 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         }
     }
 
-    /// The commands of the connection: they queue, and [`flush`](Self::flush) or [`next`](Self::next) writes.
+    /// The commands of the connection. They only queue; [`flush`](Self::flush) or [`next`](Self::next) writes.
     pub fn sender(&mut self) -> Sender<'_> {
         self.write.machine.sender()
     }
 
-    /// Sends a text message and writes it out, waiting for room when the queue is full. Cancel safe: a dropped future has
-    /// queued the message whole or not at all. Who must know which queues by [`sender`](Self::sender), then flushes.
+    /// Sends a text message and writes it out. When the queue is full it waits for room. Cancel safe: a dropped future
+    /// has queued the whole message or nothing. To know which, queue the message with [`sender`](Self::sender) and then
+    /// flush.
     ///
-    /// What the peer sends meanwhile is read and kept, up to [`Config::max_message_len`] bytes, so that two peers that send
-    /// at the same time do not wait for each other.
+    /// During the wait it reads and keeps up to [`Config::max_message_len`] bytes from the peer, so that two peers that
+    /// send at the same time do not wait for each other.
     ///
     /// # Errors
-    /// [`Error::Send`] when the connection is closing, when it ends before the message was written, or when the message cannot
-    /// fit at all; [`Error::Unread`] when the peer sends more than is kept.
+    /// [`Error::Send`] when the connection is closing, when it ends before the message is written, or when the message
+    /// can never fit in the queue. [`Error::Unread`] when the peer sends more bytes than are kept.
     pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
         self.send(|sender| sender.send_text(text)).await
     }
 
-    /// Sends a binary message and writes it out: see [`send_text`](Self::send_text). Cancel safe as that is.
+    /// Sends a binary message and writes it out. It is cancel safe in the same way as [`send_text`](Self::send_text).
     ///
     /// # Errors
-    /// Those of [`send_text`](Self::send_text).
+    /// The errors of [`send_text`](Self::send_text).
     pub async fn send_binary(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.send(|sender| sender.send_binary(payload)).await
     }
 
-    /// Writes what is queued. What the peer sends meanwhile is kept, as by [`send_text`](Self::send_text). Cancel safe.
+    /// Writes the queued bytes. It keeps bytes from the peer as [`send_text`](Self::send_text) does. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Send`] when the connection ends, or has ended, before all was written; [`next`](Self::next) reports the cause.
-    /// [`Error::Unread`] when the peer sends more than is kept: take events with `next`, which writes as well.
+    /// [`Error::Send`] when the connection ends, or has ended, before everything is written; [`next`](Self::next) returns
+    /// the cause. [`Error::Unread`] when the peer sends more bytes than are kept: take events with `next`, which writes
+    /// too.
     pub async fn flush(&mut self) -> Result<(), Error> {
         let mut waited = false;
         poll_fn(|cx| self.poll_written(cx, &mut waited)).await
     }
 
-    /// Closes the connection and waits for its end. Messages that still arrive are dropped: to see them, call
-    /// `sender().close(..)` and go on with [`next`](Self::next). Cancel safe.
+    /// Closes the connection and waits until it has ended. It discards messages that still arrive. To receive them, call
+    /// `sender().close(..)` and continue with [`next`](Self::next). Cancel safe.
     ///
-    /// It takes as long as what is queued leaves, and at most [`Config::close_timeout`] more.
+    /// It waits until the queue is written, and at most [`Config::close_timeout`] longer.
     ///
     /// # Errors
-    /// [`Error::Send`] when `code` or `reason` may not be sent, or how else the connection ended.
+    /// [`Error::Send`] when `code` or `reason` is not allowed, or the error with which the connection failed.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         match self.write.machine.close(R::now(), code, reason) {
             Ok(()) | Err(SendError::Closed) => {}
@@ -151,25 +155,25 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         Ok(())
     }
 
-    /// How the connection ended, once it has.
+    /// How the connection ended. `None` while it is open.
     #[must_use]
     pub fn closed(&self) -> Option<Closed> {
         self.write.closed
     }
 
-    /// The stream, as it is: for its addresses and options.
+    /// The stream, for example for its addresses and options.
     #[must_use]
     pub fn get_ref(&self) -> &S {
         &self.write.transport.stream
     }
 
-    /// Both sides, for one task that reads and another that writes.
+    /// Splits the connection into two halves, for one task that reads and another that writes.
     #[must_use]
     pub fn split(self) -> (Reader<S, R>, Writer<S, R>) {
         split::halves(self.read, self.write)
     }
 
-    /// Queues by `command`, once there is room for it, and writes.
+    /// Runs `command` to queue a message, when there is room for it, and writes the queue.
     async fn send(&mut self, command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>) -> Result<(), Error> {
         let (mut queued, mut waited) = (false, false);
         poll_fn(|cx| {
@@ -188,19 +192,19 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         .await
     }
 
-    /// Ready when nothing is left to write; `waited` says whether that took time.
+    /// Ready when everything is written. Sets `waited` if it had to wait.
     fn poll_written(&mut self, cx: &mut Context<'_>, waited: &mut bool) -> Poll<Result<(), Error>> {
         while self.write.poll_write::<R>(cx).is_pending() {
             *waited = true;
             ready!(self.poll_wait(cx))?;
         }
-        // The peer may wait with the last of its own, and nobody knows when the caller reads.
+        // The peer may be blocked while it writes its last bytes, and the caller may read much later.
         while *waited && self.read.poll_ahead(cx, &mut self.write).is_ready() {}
         Poll::Ready(self.write.written())
     }
 
-    /// While the caller waits for the stream to take bytes: keeps what arrives and keeps time. Ready when something has
-    /// changed, with an error when the wait cannot end.
+    /// Called while the stream accepts no bytes: reads ahead and handles deadlines. Ready when something has changed, or
+    /// with an error when the wait cannot end.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Self { read, write, .. } = self;
         read.resume(write);
@@ -213,10 +217,10 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         read.poll_deadline(cx, write).map(Ok)
     }
 
-    /// Ready once few enough answers wait. The deadline of a closing handshake is kept meanwhile.
+    /// Ready when the unwritten answers are below the limit. Handles the deadline of a closing handshake.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Self { read, write, answers } = self;
-        // After the peer's Close frame no event can follow that needs room.
+        // After the peer's Close frame no more events that need answers follow.
         let is_short = |write: &WriteSide<S>| {
             matches!(write.machine.state(), State::Open | State::Closing)
                 && answers.waiting(write.transport.written) > HIGH_WATER
@@ -236,26 +240,26 @@ impl<S, R: Runtime> fmt::Debug for WebSocket<S, R> {
     }
 }
 
-/// How many of the queued bytes answer events: those queued between an event and the next call.
+/// Counts the unwritten answers: bytes that are queued between an event and the next call.
 ///
-/// Positions count the bytes sent since the connection began.
+/// Positions count the bytes sent since the start of the connection.
 #[derive(Default)]
 struct Answers {
-    /// Where the answers to the latest event begin, until the caller asks for the next one.
+    /// The start of the answers to the last event, until the caller requests the next one.
     start: Option<u64>,
-    /// Where the latest answer ends.
+    /// The end of the last answers.
     end: u64,
-    /// Bytes of answers before there, of which some may have been written since.
+    /// The number of bytes of answers before `end`. Some of them may be written already.
     len: u64,
 }
 
 impl Answers {
-    /// What is queued from now on, at `end`, answers an event.
+    /// Starts to count answers. `end` is the current end of the queue.
     fn begin(&mut self, end: u64) {
         self.start = Some(end);
     }
 
-    /// The caller asks for the next event, with `written` bytes of `end` written.
+    /// Stops counting, when the caller requests the next event. `written` bytes of `end` are written.
     fn finish(&mut self, written: u64, end: u64) {
         if let Some(start) = self.start.take() {
             self.len = self.waiting(written) + end.saturating_sub(start);
@@ -263,7 +267,7 @@ impl Answers {
         }
     }
 
-    /// At most how many bytes of answers wait, once `written` bytes were written.
+    /// The maximum number of unwritten bytes of answers after `written` bytes are written.
     fn waiting(&self, written: u64) -> u64 {
         self.len.min(self.end.saturating_sub(written))
     }

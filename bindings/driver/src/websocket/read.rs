@@ -1,4 +1,4 @@
-//! The reading side of a connection: what arrives, and the deadlines.
+//! The reading side of a connection: input and deadlines.
 
 use std::ops::ControlFlow;
 use std::task::{Context, Poll, ready};
@@ -11,21 +11,21 @@ use crate::buffer::ReadBuffer;
 use crate::transport::{Read, Timer};
 use crate::{Io, Runtime};
 
-/// What only the reader touches.
+/// The state that only the reader uses.
 pub(super) struct ReadSide<R: Runtime> {
     buffer: ReadBuffer,
-    /// Where an event is lent from that does not lie whole in `buffer`.
+    /// The payload of an event that does not lie in one piece in `buffer`.
     message: MessageBuffer,
-    /// When the bytes in `buffer` were read.
+    /// The time at which the bytes in `buffer` were read.
     now: Instant,
     timer: Timer<R>,
-    /// Bytes that are kept at most while the caller waits to write.
+    /// The limit of bytes that are read ahead while the caller waits to write.
     max_ahead: usize,
-    /// How the stream ended, behind what is in `buffer`.
+    /// How the stream ended, after the bytes in `buffer`.
     end: Option<Read>,
-    /// Whether bytes were read since the caller asked for an event.
+    /// Whether bytes were read since the caller requested an event.
     pub(super) has_read: bool,
-    /// Whether the state machine was told that we do not read.
+    /// Whether reading is paused in the state machine.
     is_paused: bool,
 }
 
@@ -43,22 +43,22 @@ impl<R: Runtime> ReadSide<R> {
         }
     }
 
-    /// The next event of the bytes at hand.
+    /// Returns the next event of the buffered bytes.
     pub(super) fn take_event<S>(&mut self, write: &mut WriteSide<S>) -> Option<Event<'_>> {
         write.note_queued();
         let (mut input, unread) = self.buffer.unread();
-        // A violation is reported with the end of the connection, once the peer was told.
+        // A violation is reported when the connection has ended, after the Close frame was sent to the peer.
         let event = write.machine.handle_input_apart(self.now, &mut input, &mut self.message).ok().flatten();
         unread.leave(input.len());
         if event.is_some() {
-            // While the caller has the event nobody reads, and the peer's silence means nothing.
+            // While the caller handles the event nothing is read, so the keep-alive must ignore the peer's silence.
             write.machine.reading_paused(self.now);
             self.is_paused = true;
         }
         event
     }
 
-    /// Writes, reads and keeps time until something new came of it: break when the connection is over.
+    /// Writes, reads and handles deadlines until something has changed. Breaks when the connection has ended.
     pub(super) fn poll_progress<S: Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -73,8 +73,8 @@ impl<R: Runtime> ReadSide<R> {
         if write.is_closed::<R>(cx) {
             return Poll::Ready(ControlFlow::Break(()));
         }
-        // Bytes that wait in the stream come before deadlines: while nobody read, they could not arrive. Once read, or while the
-        // connection closes, deadlines hold whatever keeps arriving.
+        // Bytes in the stream are processed before deadlines, because they could not arrive while the caller did not
+        // read. After a read, and while the connection closes, deadlines are handled even if more bytes keep arriving.
         if self.has_read || !write.machine.is_open() {
             let _ = self.poll_deadline(cx, write);
             if write.is_closed::<R>(cx) {
@@ -94,7 +94,7 @@ impl<R: Runtime> ReadSide<R> {
         self.poll_deadline(cx, write).map(ControlFlow::Continue)
     }
 
-    /// Reads what arrives behind what is at hand, while there is room for it. Ready when something arrived.
+    /// Reads more bytes after the buffered ones, while there is room. Ready when bytes or the end of the stream arrived.
     pub(super) fn poll_ahead<S: Unpin>(&mut self, cx: &mut Context<'_>, write: &mut WriteSide<S>) -> Poll<()>
     where
         R: Io<S>,
@@ -112,12 +112,12 @@ impl<R: Runtime> ReadSide<R> {
         Poll::Ready(())
     }
 
-    /// Whether no more may be read ahead.
+    /// Whether the limit of bytes that are read ahead is reached.
     pub(super) fn is_full(&self) -> bool {
         self.buffer.len() >= self.max_ahead
     }
 
-    /// The caller reads again.
+    /// Called when the caller reads again.
     pub(super) fn resume<S>(&mut self, write: &mut WriteSide<S>) {
         if std::mem::take(&mut self.is_paused) {
             write.machine.reading_resumed(R::now());

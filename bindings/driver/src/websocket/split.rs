@@ -1,4 +1,4 @@
-//! The two halves of a connection, for two tasks.
+//! The two halves of a split connection, for two tasks.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,22 +16,22 @@ use super::write::WriteSide;
 use crate::sync::{Mutex, lock};
 use crate::{Error, Io, Runtime};
 
-/// The reading side of a [`WebSocket`](super::WebSocket) that was split.
+/// The reading half of a split [`WebSocket`](super::WebSocket).
 ///
-/// It keeps the connection alive and completes the closing handshake, so it is to be read until its end.
+/// It runs the keep-alive and completes the closing handshake, so read it until the connection has ended.
 pub struct Reader<S, R: Runtime> {
     read: ReadSide<R>,
     shared: Arc<Shared<S>>,
 }
 
-/// The sending side of a [`WebSocket`](super::WebSocket) that was split.
+/// The writing half of a split [`WebSocket`](super::WebSocket).
 pub struct Writer<S, R: Runtime> {
     shared: Arc<Shared<S>>,
     runtime: PhantomData<fn() -> R>,
 }
 
-/// What both halves use. The stream is polled under the lock: it is the halves' own and cannot reach them. Tasks are woken without
-/// it.
+/// The state that both halves share. The stream is polled under the lock; this cannot deadlock, because the stream has no
+/// access to the halves. Wakers are called without the lock.
 struct Shared<S> {
     write: Mutex<WriteSide<S>>,
     wakers: Arc<Wakers>,
@@ -43,10 +43,11 @@ pub(super) fn halves<S, R: Runtime>(read: ReadSide<R>, write: WriteSide<S>) -> (
 }
 
 impl<S: Unpin, R: Io<S>> Reader<S, R> {
-    /// Waits for the next event, lent until the next call: see [`WebSocket::next`](super::WebSocket::next). Cancel safe.
+    /// Waits for the next event, which is borrowed until the next call: see [`WebSocket::next`](super::WebSocket::next).
+    /// Cancel safe.
     ///
     /// # Errors
-    /// Those of [`WebSocket::next`](super::WebSocket::next).
+    /// The errors of [`WebSocket::next`](super::WebSocket::next).
     pub async fn next(&mut self) -> Result<Option<Event<'_>>, Error> {
         let shared = &self.shared;
         let mut read = &mut self.read;
@@ -67,7 +68,7 @@ impl<S: Unpin, R: Io<S>> Reader<S, R> {
 }
 
 impl<S, R: Runtime> Reader<S, R> {
-    /// How the connection ended, once it has.
+    /// How the connection ended. `None` while it is open.
     #[must_use]
     pub fn closed(&self) -> Option<Closed> {
         lock(&self.shared.write).closed
@@ -75,17 +76,18 @@ impl<S, R: Runtime> Reader<S, R> {
 }
 
 impl<S: Unpin, R: Io<S>> Writer<S, R> {
-    /// Queues by `command`, for [`flush`](Self::flush) to write. Other halves wait while it runs, so it is to be short.
+    /// Queues messages with `command`; [`flush`](Self::flush) writes them. `command` blocks the [`Reader`], so it must be
+    /// short.
     pub fn feed<T>(&mut self, command: impl FnOnce(&mut Sender<'_>) -> T) -> T {
         self.shared.act(Half::Writer, |write| command(&mut write.machine.sender()))
     }
 
-    /// Sends a text message and writes it out, waiting for room when the queue is full. Cancel safe: see
+    /// Sends a text message and writes it out. When the queue is full it waits for room. Cancel safe: see
     /// [`WebSocket::send_text`](super::WebSocket::send_text).
     ///
     /// # Errors
-    /// [`Error::Send`] when the connection is closing, when it ends before the message was written, or when the message cannot
-    /// fit at all.
+    /// [`Error::Send`] when the connection is closing, when it ends before the message is written, or when the message
+    /// can never fit in the queue.
     pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
         self.send(|sender| sender.send_text(text)).await
     }
@@ -93,15 +95,16 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
     /// Sends a binary message and writes it out: see [`send_text`](Self::send_text). Cancel safe.
     ///
     /// # Errors
-    /// Those of [`send_text`](Self::send_text).
+    /// The errors of [`send_text`](Self::send_text).
     pub async fn send_binary(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.send(|sender| sender.send_binary(payload)).await
     }
 
-    /// Writes what is queued, whether the reader is being polled or not. Cancel safe.
+    /// Writes the queued bytes. The reader need not be polled. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Send`] when the connection ends, or has ended, before all was written; the [`Reader`] reports the cause.
+    /// [`Error::Send`] when the connection ends, or has ended, before everything is written; the [`Reader`] returns the
+    /// cause.
     pub async fn flush(&mut self) -> Result<(), Error> {
         poll_fn(|cx| {
             self.shared.poll(cx, Half::Writer, |cx, write| write.poll_write::<R>(cx).map(|()| write.written()))
@@ -109,14 +112,14 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
         .await
     }
 
-    /// Starts the closing handshake and writes the Close frame; the [`Reader`] sees the connection to its end. Cancel safe: it
-    /// goes on if the future is dropped, and the frame is sent once.
+    /// Starts the closing handshake and writes the Close frame. The [`Reader`] completes the handshake. Cancel safe: if
+    /// the future is dropped the handshake continues, and the frame is sent once.
     ///
     /// # Errors
-    /// [`Error::Send`] when the connection is closing already, or when `code` or `reason` may not be sent.
+    /// [`Error::Send`] when the connection is already closing, or when `code` or `reason` is not allowed.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.feed(|sender| sender.close(R::now(), code, reason))?;
-        // However it ends, it is closed then.
+        // An error is ignored, because the connection is closed in that case too.
         let _ = self.flush().await;
         Ok(())
     }
@@ -154,7 +157,7 @@ impl<S, R: Runtime> fmt::Debug for Writer<S, R> {
 }
 
 impl<S> Shared<S> {
-    /// Polls for one half. A stream wakes only the last task that polled it, so both are woken through a waker of theirs.
+    /// Polls for one half. A stream keeps only the waker of its last poll, so it gets a waker that wakes both halves.
     fn poll<T>(
         &self,
         cx: &Context<'_>,
@@ -166,7 +169,8 @@ impl<S> Shared<S> {
         self.act(half, |write| poll(&mut Context::from_waker(&both), write))
     }
 
-    /// Lets one half act. The other one may wait for what has changed: a deadline, or the end.
+    /// Runs an action of one half. If it changes the state, the other half is woken: it may wait for a deadline or for
+    /// the end.
     fn act<T>(&self, half: Half, act: impl FnOnce(&mut WriteSide<S>) -> T) -> T {
         let mut write = lock(&self.write);
         let before = write.machine.state();
@@ -200,7 +204,7 @@ impl Half {
     }
 }
 
-/// The tasks of the halves that wait.
+/// The wakers of the halves that wait.
 #[derive(Default)]
 struct Wakers {
     reader: Mutex<Option<Waker>>,
@@ -218,7 +222,7 @@ impl Wakers {
     fn set(&self, half: Half, waker: &Waker) {
         let known = lock(self.slot(half)).as_ref().is_some_and(|known| known.will_wake(waker));
         if !known {
-            // To clone and to drop a waker is code of the runtime's, which is not run under a lock.
+            // Cloning and dropping a waker runs code of the runtime, so this happens without the lock.
             let waker = Some(waker.clone());
             let replaced = std::mem::replace(&mut *lock(self.slot(half)), waker);
             drop(replaced);

@@ -1,4 +1,4 @@
-//! The connection itself with its stream, and what writing needs.
+//! The connection with its stream, and the writing side.
 
 use std::task::{Context, Poll};
 
@@ -9,14 +9,15 @@ use crate::error::verdict;
 use crate::transport::{Read, Transport};
 use crate::{Error, Io};
 
-/// The connection with its stream: what both sides touch.
+/// The connection with its stream, which both sides use.
 pub(super) struct WriteSide<S> {
     pub(super) machine: WebSocket,
     pub(super) transport: Transport<S>,
     pub(super) closed: Option<Closed>,
-    /// The furthest that [`end`](Self::end) came: a connection that ends drops what is queued.
+    /// The highest value of [`end`](Self::end) so far. `end` decreases when a connection ends, because that drops the
+    /// queue.
     furthest: u64,
-    /// Whether the end was reported.
+    /// Whether the end of the connection was reported.
     reported: bool,
 }
 
@@ -25,35 +26,35 @@ impl<S> WriteSide<S> {
         Self { machine, transport, closed: None, furthest: 0, reported: false }
     }
 
-    /// Bytes written or queued so far.
+    /// The number of bytes written and queued so far.
     pub(super) fn end(&self) -> u64 {
         self.transport.written + self.machine.queued() as u64
     }
 
-    /// Queues by `command`; `None` when there is no room for it yet.
+    /// Runs `command` to queue a message. Returns `None` if there is no room for it yet.
     pub(super) fn try_send(
         &mut self,
         command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>,
     ) -> Option<Result<(), Error>> {
         match command(&mut self.machine.sender()) {
-            // An empty queue that has no room will never have any.
+            // A message that does not fit in an empty queue never fits.
             Err(SendError::QueueFull { queued, .. }) if queued > 0 => None,
             result => Some(result.map_err(Error::from)),
         }
     }
 
-    /// Notes what is queued, before anything that may end the connection.
+    /// Records how much is queued. Call this before anything that may end the connection.
     pub(super) fn note_queued(&mut self) {
         self.furthest = self.furthest.max(self.end());
     }
 
-    /// Whether all that was ever queued was written, now that nothing is left to write.
+    /// Returns an error unless all queued bytes were written. Call this when nothing is left to write.
     pub(super) fn written(&self) -> Result<(), Error> {
         let is_short = self.transport.written < self.furthest || self.transport.unflushed;
         if is_short { Err(SendError::Closed.into()) } else { Ok(()) }
     }
 
-    /// Reports to the machine how the stream was read.
+    /// Passes the result of a read to the state machine.
     pub(super) fn machine_reads(&mut self, now: Instant, read: Read) {
         match read {
             Read::Bytes => {}
@@ -62,7 +63,7 @@ impl<S> WriteSide<S> {
         }
     }
 
-    /// What the end was, the first time; nothing to report afterwards.
+    /// Returns how the connection ended, on the first call. Later calls return `Ok`.
     pub(super) fn verdict(&mut self) -> Result<(), Error> {
         match self.closed {
             Some(closed) if !std::mem::replace(&mut self.reported, true) => {
@@ -74,22 +75,22 @@ impl<S> WriteSide<S> {
 }
 
 impl<S: Unpin> WriteSide<S> {
-    /// Writes what is queued. Ready when nothing is left.
+    /// Writes the queued bytes. Ready when nothing is left.
     pub(super) fn poll_write<R: Io<S>>(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.note_queued();
-        // What a connection that has ended did not write it never will.
+        // After the connection has ended nothing more is written.
         if self.machine.state() == State::Closed {
             return Poll::Ready(());
         }
         self.transport.poll_write::<R>(cx, &mut self.machine)
     }
 
-    /// Whether the connection has ended; notes how.
+    /// Whether the connection has ended. Stores how it ended.
     pub(super) fn is_closed<R: Io<S>>(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(Event::Closed(closed)) = self.machine.poll_event() {
             self.closed = Some(closed);
-            // A server waits for the client to end the stream (RFC 6455 section 7.1.1), which must not depend on when
-            // the caller drops it.
+            // A server waits for the client to close the stream (RFC 6455 section 7.1.1). So close it now, not when the
+            // caller drops the connection.
             self.transport.shut_down::<R>(cx);
         }
         self.closed.is_some()
