@@ -16,11 +16,4 @@ pub mod smol;
 
 #[cfg(feature = "async-std")]
 pub use async_std::*;
-pub use multiwa_ws_driver::common::*;
-pub use multiwa_ws_driver::{
-    BuildError, Cause, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
-    ConnectorError, Destination, Disconnect, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy,
-    InvalidProxyNetwork, InvalidUrl, KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy, PublishError,
-    Published, Publisher, QueueConfig, RedirectError, Request, RequestError, ServerTls, ServerTlsBuilder, SlowReader,
-    Status, Target, TlsError, TrustedProxy, Update, WebSocketConfig, core, rustls,
-};
+pub use multiwa_ws_driver::binding::*;

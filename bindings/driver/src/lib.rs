@@ -54,6 +54,18 @@ pub mod common {
     };
 }
 
+/// The names that every asynchronous binding has at its root.
+pub mod binding {
+    pub use crate::common::*;
+    pub use crate::{
+        BuildError, Cause, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
+        ConnectorError, Destination, Disconnect, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy,
+        InvalidProxyNetwork, InvalidUrl, KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy,
+        PublishError, Published, Publisher, QueueConfig, RedirectError, Request, RequestError, ServerTls,
+        ServerTlsBuilder, SlowReader, Status, Target, TlsError, TrustedProxy, Update, WebSocketConfig, core, rustls,
+    };
+}
+
 use sync::lock;
 
 /// Takes a random seed for a state machine from the operating system.
