@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use multiwa_ws_benches::corpus::{Keys, Reader, Script, WANTED, Wire, event, text};
+use multiwa_ws_benches::corpus::{EVENT, Keys, Reader, Script, WANTED, Wire, event, text};
 use multiwa_ws_benches::memory::Source;
 use multiwa_ws_benches::ours::{BATCH, Glance, decoder, encoder, subscriber};
 use multiwa_ws_benches::random::Random;
@@ -13,7 +13,7 @@ use multiwa_ws_core::frame::{FrameDecoder, FrameRules, apply_mask, from_utf8};
 use multiwa_ws_core::handshake::{Acceptance, ClientHandshake, ClientRequest, HandshakeLimits, ServerHandshake};
 use multiwa_ws_core::hub::Hub;
 use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope, EventNames, SubscriptionSet};
-use multiwa_ws_core::websocket::{Config, DeflateParameters, Negotiated, Role, WebSocket};
+use multiwa_ws_core::websocket::{Config, DeflateParameters, Negotiated, Role, SharedMessage, WebSocket};
 
 const NOW: Instant = Instant::from_nanos(1);
 
@@ -116,7 +116,6 @@ fn session(c: &mut Criterion) {
 fn hub(c: &mut Criterion) {
     let mut group = c.benchmark_group("hub");
     let event_text = event(Keys::First, WANTED, 300, &mut Random::new(1));
-    let event = Envelope::parse(&event_text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
     for (receivers, connections) in [(1, 1), (1, 10_000), (100, 10_000), (10_000, 10_000)] {
         let mut hub = Hub::new();
         for id in 0..connections {
@@ -127,7 +126,12 @@ fn hub(c: &mut Criterion) {
         }
         group.throughput(Throughput::Elements(receivers as u64));
         group.bench_function(format!("publish to {receivers} of {connections}"), |b| {
-            b.iter(|| hub.publish(black_box(&event), |id, message| _ = black_box((id, message.len()))));
+            b.iter(|| {
+                let message = SharedMessage::text(black_box(&event_text));
+                for id in hub.receivers(Some(WANTED), EVENT) {
+                    black_box((id, message.len()));
+                }
+            });
         });
     }
     group.finish();

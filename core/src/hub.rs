@@ -1,4 +1,4 @@
-//! Fan-out: finds the connections that receive an event, and encodes the event once for all of them.
+//! Fan-out: finds the connections that receive an event.
 
 mod small_map;
 
@@ -6,8 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use self::small_map::SmallMap;
-use crate::session::{Event, EventNames, SubscriptionSet};
-use crate::websocket::SharedMessage;
+use crate::session::{EventNames, SubscriptionSet};
 
 /// The subscriptions of all connections of a server, indexed by profile and event name.
 ///
@@ -16,11 +15,11 @@ use crate::websocket::SharedMessage;
 ///
 /// - Getters: [`len`](Self::len), [`is_empty`](Self::is_empty), [`receivers`](Self::receivers).
 /// - Commands: [`update`](Self::update) when the set of a connection has changed, [`remove`](Self::remove) when the
-///   connection has ended, [`publish`](Self::publish).
+///   connection has ended.
 ///
-/// Events are delivered in the order of the calls, and a subscription is active from one `update` to the next. Queue
-/// the `ack` of a change together with its `update`, without a `publish` in between: then the order of `protocol.md`,
-/// Subscriptions and filtering, holds.
+/// To publish an event, encode it once as a [`SharedMessage`](crate::websocket::SharedMessage) and send that to each of
+/// the receivers. A subscription is active from one `update` to the next. Queue the `ack` of a change together with its
+/// `update`, and publish nothing in between: then the order of `protocol.md`, Subscriptions and filtering, holds.
 ///
 /// ```
 /// use multiwa_ws_core::hub::Hub;
@@ -90,21 +89,6 @@ impl<K: Ord + Copy> Hub<K> {
     /// Removes the connection `id`, which has ended or has no subscription any more.
     pub fn remove(&mut self, id: K) {
         self.update(id, SubscriptionSet::default());
-    }
-
-    /// Encodes `event` once, passes it to `deliver` for each receiver, and returns the number of receivers. An event
-    /// without receivers is not encoded.
-    pub fn publish(&self, event: &Event<'_>, mut deliver: impl FnMut(K, &SharedMessage)) -> usize {
-        let name = event.name();
-        let profile = event.profile_id();
-        let mut message = None;
-        let mut delivered = 0;
-        for id in self.receivers(profile.as_deref(), &name) {
-            let message = message.get_or_insert_with(|| SharedMessage::text(event.as_str()));
-            deliver(id, message);
-            delivered += 1;
-        }
-        delivered
     }
 
     fn join(&mut self, id: K, profile: &Arc<str>, names: &EventNames) {
@@ -242,21 +226,6 @@ mod tests {
                 assert_eq!(found, expected, "{profile:?} {name}");
             }
         }
-    }
-
-    #[test]
-    fn an_event_is_encoded_once_and_delivered_to_each_receiver() {
-        let mut hub = Hub::new();
-        for id in 1..=3 {
-            hub.update(id, set(&[(if id < 3 { "a" } else { "b" }, &["x"])]));
-        }
-        let text = r#"{"type":"event","payload":{"event":"x","profileId":"a","data":1}}"#;
-        let event = crate::session::Envelope::parse(text, 8).unwrap().into_event().unwrap();
-        let mut delivered = Vec::new();
-        let count = hub.publish(&event, |id, message| delivered.push((id, core::ptr::from_ref(message))));
-        assert_eq!((count, delivered.len()), (2, 2));
-        assert_eq!((delivered[0].0, delivered[1].0), (1, 2));
-        assert_eq!(delivered[0].1, delivered[1].1);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use multiwa_ws_core::hub::Hub;
-use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope, EventNames, SubscriptionSet};
-use multiwa_ws_core::websocket::WebSocket;
+use multiwa_ws_core::session::{EventNames, SubscriptionSet};
+use multiwa_ws_core::websocket::{SharedMessage, WebSocket};
 
 use super::{Curve, Plot, Point};
 use crate::corpus::{EVENT, Keys, Reader, WANTED, event};
@@ -78,13 +78,14 @@ fn publisher(hub: Hub<usize>, receivers: usize, sockets: Rc<RefCell<Vec<WebSocke
     let text = event(Keys::First, WANTED, 300, &mut Random::new(1));
     let sink = Sink::default();
     Box::new(move || {
-        let event =
-            Envelope::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Envelope::into_event).expect("it is an event");
+        let message = SharedMessage::text(&text);
         let mut sockets = sockets.borrow_mut();
-        let delivered = hub.publish(&event, |id, message| {
-            sockets[id].sender().send_shared(message).expect("there is room");
+        let mut delivered = 0;
+        for id in hub.receivers(Some(WANTED), EVENT) {
+            sockets[id].sender().send_shared(&message).expect("there is room");
             write(&mut sockets[id], &sink);
-        });
+            delivered += 1;
+        }
         assert_eq!(delivered, receivers);
         sink.taken()
     })
