@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use multiwa_ws_core::Instant;
+use multiwa_ws_core::{Instant, KeepAlive};
 use multiwa_ws_core::client::{Client, Config as ClientConfig, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ServerHandshake};
 use multiwa_ws_core::session::{ClientEvent, EventNames};
@@ -65,7 +65,7 @@ fn socket_with(reader: Reader, compression: Compression, negotiated: &Negotiated
         Reader::Client => Role::Client,
     };
     // The longest messages, in the growth plots, exceed the default limit.
-    let config = Config { max_message_len: 64 << 20, compression, ..Config::default() };
+    let config = Config::new().max_message_len(64 << 20).compression(compression);
     WebSocket::new(Instant::default(), role, &config, negotiated, SEED)
 }
 
@@ -131,7 +131,7 @@ fn compressing(reader: Reader, terms: Terms) -> WebSocket {
         server_max_window_bits: terms.window_bits,
         ..DeflateParameters::default()
     };
-    let compression = Compression { level: terms.level, ..Compression::default() };
+    let compression = Compression::new().level(terms.level);
     socket_with(reader, compression, &Negotiated { deflate: Some(deflate), ..Negotiated::default() })
 }
 
@@ -201,10 +201,7 @@ pub fn router(wire: &Wire, buffer_len: usize) -> Run {
 /// A client that is connected and subscribes to every event of [`WANTED`].
 pub fn subscriber() -> Client {
     let now = Instant::from_nanos(1);
-    let config = ClientConfig {
-        websocket: Config { max_message_len: 64 << 20, ..ClientConfig::default().websocket },
-        ..ClientConfig::default()
-    };
+    let config = ClientConfig::new().websocket(Config::new().keep_alive(KeepAlive::OFF).max_message_len(64 << 20));
     let mut client = Client::new(config, SEED);
     client.commands().subscribe(now, WANTED, &EventNames::every()).expect("nothing is in the way");
     client.connect(now).expect("it is idle");

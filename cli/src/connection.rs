@@ -54,17 +54,16 @@ impl Connection {
 
     /// The builder of the client.
     pub(crate) fn client(&self, reconnect: ReconnectConfig) -> Result<ClientBuilder, End> {
-        let mut builder = Client::builder(self.url.as_str()).session(ClientConfig {
-            connect_timeout: self.timeout,
-            upgrade_timeout: self.timeout,
-            ack_timeout: Some(self.timeout),
-            request_timeout: self.timeout,
+        let session = ClientConfig::new()
+            .connect_timeout(self.timeout)
+            .upgrade_timeout(self.timeout)
+            .ack_timeout(self.timeout)
+            .request_timeout(self.timeout)
             // As many as the subscriptions that a server allows by default: each one is a request, and the program sends
             // no others.
-            max_requests: 256,
-            reconnect,
-            ..ClientConfig::default()
-        });
+            .max_requests(256)
+            .reconnect(reconnect);
+        let mut builder = Client::builder(self.url.as_str()).session(session);
         if let Some(key) = &self.api_key {
             builder = builder.api_key(key.expose());
         }

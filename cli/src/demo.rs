@@ -67,7 +67,7 @@ impl Demo {
     async fn run(&mut self, args: &Args, server: &Server, key: &str) -> Result<(), End> {
         let url = url("ws", server)?;
         note(&format!("server and client talk at {url}"));
-        let reconnect = ReconnectConfig { enabled: false, ..ReconnectConfig::default() };
+        let reconnect = ReconnectConfig::new().enabled(false);
         let mut builder = Client::builder(url).api_key(key).reconnect(reconnect);
         for profile in PROFILES {
             builder = builder.subscribe(profile, ["*"]);

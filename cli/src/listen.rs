@@ -61,11 +61,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<(), End> {
     let mut interrupts = Interrupts::new()?;
     let server = args.connection.endpoint()?;
-    let reconnect = ReconnectConfig {
-        enabled: !args.no_reconnect,
-        max_attempts: args.max_attempts.map(NonZeroU32::get),
-        ..ReconnectConfig::default()
-    };
+    let reconnect =
+        ReconnectConfig::new().enabled(!args.no_reconnect).max_attempts(args.max_attempts.map(NonZeroU32::get));
     let mut builder = args.connection.client(reconnect)?;
     for profile in &args.profiles {
         builder = builder.subscribe(profile, &args.events);

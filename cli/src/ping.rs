@@ -33,7 +33,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Result<(), End> {
     let mut interrupts = Interrupts::new()?;
-    let builder = args.connection.client(ReconnectConfig { enabled: false, ..ReconnectConfig::default() })?;
+    let builder = args.connection.client(ReconnectConfig::new().enabled(false))?;
     let (client, updates) = tokio::select! {
         connected = builder.connect() => connected?,
         signal = interrupts.next() => return End::after_closing(Err(End::Signaled(signal)), false),

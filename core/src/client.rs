@@ -17,21 +17,48 @@ use crate::{Instant, KeepAlive};
 /// The configuration of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct Config {
+    pub(crate) session: ClientConfig,
+    pub(crate) websocket: websocket::Config,
+    pub(crate) handshake: HandshakeLimits,
+}
+
+impl Config {
+    /// The defaults, which each setter documents.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            session: ClientConfig::new(),
+            websocket: websocket::Config::new().keep_alive(KeepAlive::OFF),
+            handshake: HandshakeLimits::new(),
+        }
+    }
+
     /// Deadlines, reconnection and limits of the session.
-    pub session: ClientConfig,
-    /// Limits of each connection. WebSocket pings are off by default: the protocol has a `ping` of its own.
-    pub websocket: websocket::Config,
+    #[must_use]
+    pub const fn session(mut self, config: ClientConfig) -> Self {
+        self.session = config;
+        self
+    }
+
+    /// Limits of each connection. The default has no WebSocket pings ([`KeepAlive::OFF`]), since the protocol has a
+    /// `ping` of its own; [`websocket::Config::new`] has them.
+    #[must_use]
+    pub const fn websocket(mut self, config: websocket::Config) -> Self {
+        self.websocket = config;
+        self
+    }
+
     /// Limits of the upgrade.
-    pub handshake: HandshakeLimits,
+    #[must_use]
+    pub const fn handshake(mut self, limits: HandshakeLimits) -> Self {
+        self.handshake = limits;
+        self
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            session: ClientConfig::default(),
-            websocket: websocket::Config { keep_alive: KeepAlive::OFF, ..websocket::Config::default() },
-            handshake: HandshakeLimits::default(),
-        }
+        Self::new()
     }
 }
 

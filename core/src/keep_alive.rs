@@ -7,25 +7,55 @@ use crate::Instant;
 /// When a ping is sent to a silent peer, and when its connection counts as lost (`protocol.md`, Keep-alive).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
+    pub(crate) interval: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl KeepAlive {
+    /// No pings: for a connection whose application has its own keep-alive.
+    pub const OFF: Self = Self { interval: None, timeout: None };
+
+    /// The defaults, which each setter documents.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { interval: Some(Duration::from_secs(30)), timeout: Some(Duration::from_secs(10)) }
+    }
+
     /// How long the peer may be silent before a ping is sent, 30 s by default. With `None`, no ping is sent.
-    pub interval: Option<Duration>,
+    #[must_use]
+    pub fn interval(mut self, silence: impl Into<Option<Duration>>) -> Self {
+        self.interval = silence.into();
+        self
+    }
+
     /// How long the peer may be silent after that ping was written, 10 s by default. With `None`, the wait has no
     /// limit.
     ///
     /// When the ping is written, the operating system may still hold earlier bytes, 256 KiB at most. The wait is longer
     /// by the time that the line needs for them, and is 60 s at most. While bytes that wait before the ping are being
     /// written, the peer counts as alive.
-    pub timeout: Option<Duration>,
-}
+    #[must_use]
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
 
-impl KeepAlive {
-    /// No pings: for a connection whose application has its own keep-alive.
-    pub const OFF: Self = Self { interval: None, timeout: None };
+    /// The value of [`interval`](Self::interval).
+    #[must_use]
+    pub const fn get_interval(&self) -> Option<Duration> {
+        self.interval
+    }
+
+    /// The value of [`timeout`](Self::timeout).
+    #[must_use]
+    pub const fn get_timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
 }
 
 impl Default for KeepAlive {
     fn default() -> Self {
-        Self { interval: Some(Duration::from_secs(30)), timeout: Some(Duration::from_secs(10)) }
+        Self::new()
     }
 }
 
@@ -337,7 +367,7 @@ mod tests {
         liveness.ping_queued(at(30));
         liveness.ping_written(at(30));
         assert_eq!(liveness.deadline(), Some(at(90)));
-        let patient = KeepAlive { timeout: Some(Duration::from_secs(100)), ..KeepAlive::default() };
+        let patient = KeepAlive::new().timeout(Duration::from_secs(100));
         let mut liveness = Liveness { config: patient, ..liveness };
         assert_eq!(liveness.deadline(), Some(at(130)));
         // After 30 s the earlier rate no longer counts.

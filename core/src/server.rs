@@ -13,14 +13,46 @@ use crate::websocket::{self, Closed, ProtocolError, Role, SendError, Sender, Sha
 use crate::{Instant, WallClock, peer};
 
 /// The configuration of a [`Connection`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config {
+    pub(crate) session: ServerConfig,
+    pub(crate) websocket: websocket::Config,
+    pub(crate) handshake: HandshakeLimits,
+}
+
+impl Config {
+    /// The defaults, which each setter documents.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { session: ServerConfig::new(), websocket: websocket::Config::new(), handshake: HandshakeLimits::new() }
+    }
+
     /// Limits of the session, and who decides on subscriptions.
-    pub session: ServerConfig,
+    #[must_use]
+    pub const fn session(mut self, config: ServerConfig) -> Self {
+        self.session = config;
+        self
+    }
+
     /// Limits and keep-alive of the connection.
-    pub websocket: websocket::Config,
+    #[must_use]
+    pub const fn websocket(mut self, config: websocket::Config) -> Self {
+        self.websocket = config;
+        self
+    }
+
     /// Limits of the upgrade.
-    pub handshake: HandshakeLimits,
+    #[must_use]
+    pub const fn handshake(mut self, limits: HandshakeLimits) -> Self {
+        self.handshake = limits;
+        self
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// The server's side of one connection to a client, without I/O.

@@ -7,7 +7,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, Config, Failure, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ResponseError, ServerHandshake};
 use multiwa_ws_core::session::{
-    ClientConfig, ClientEvent, ClientState, CloseCause, DisconnectReason, EventNames, LifecycleEvent,
+    ClientConfig, ClientEvent, ClientState, CloseCause, DisconnectReason, EventNames, LifecycleEvent, ReconnectConfig,
 };
 
 const NOW: Instant = Instant::from_nanos(7);
@@ -64,9 +64,8 @@ fn closing_queues_the_close_frame_before_the_command_returns() {
 
 #[test]
 fn a_client_that_gives_up_at_a_binary_message_tells_the_server_why() {
-    let mut config = Config::default();
-    config.session.reconnect.enabled = false;
-    let mut client = open_with(config);
+    let session = ClientConfig::new().reconnect(ReconnectConfig::new().enabled(false));
+    let mut client = open_with(Config::new().session(session));
     let events = receive(&mut client, &mut [0x82, 0]);
     let [ClientEvent::Lifecycle(LifecycleEvent::Closed(CloseCause::Lost(reason)))] = events[..] else {
         panic!("{events:?}")
@@ -151,8 +150,8 @@ fn a_redirect_asks_for_another_transport_within_the_same_attempt() {
 #[test]
 fn redirects_are_limited_in_each_attempt() {
     for limit in [0, 1, 3] {
-        let session = ClientConfig { max_redirects: limit, ..ClientConfig::default() };
-        let mut client = Client::new(Config { session, ..Config::default() }, [1; 32]);
+        let session = ClientConfig::new().max_redirects(limit);
+        let mut client = Client::new(Config::new().session(session), [1; 32]);
         client.connect(NOW).unwrap();
         for attempt in 1..=2 {
             assert_eq!(client.poll_action(), Some(TransportAction::Connect { attempt }));
@@ -310,11 +309,8 @@ fn what_no_byte_brings_is_returned_by_poll_event() {
 
 #[test]
 fn each_way_to_get_no_valid_answer_to_the_upgrade_is_told_apart() {
-    let config = Config {
-        // The session has a longer timeout, so that the upgrade times out first.
-        handshake: HandshakeLimits { timeout: Duration::from_secs(5), ..HandshakeLimits::default() },
-        ..Config::default()
-    };
+    // The session has a longer timeout, so that the upgrade times out first.
+    let config = Config::new().handshake(HandshakeLimits::new().timeout(Duration::from_secs(5)));
     let after = |act: fn(&mut Client)| {
         let mut client = upgrading(config.clone());
         let _ = written(&mut client);

@@ -4,8 +4,8 @@
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, Rejection, RequestError};
 use multiwa_ws_core::server::{Config, Connection, Ended, Event};
-use multiwa_ws_core::session::{ServerEvent, SubscribePolicy};
-use multiwa_ws_core::websocket::{Cause, SendError, SharedMessage};
+use multiwa_ws_core::session::{ServerConfig, ServerEvent, SubscribePolicy};
+use multiwa_ws_core::websocket::{self, Cause, SendError, SharedMessage};
 use multiwa_ws_core::{Instant, WallClock};
 
 const NOW: Instant = Instant::from_nanos(7);
@@ -58,11 +58,9 @@ fn a_binary_message_closes_the_connection_with_1003() {
 
 #[test]
 fn a_decision_whose_answer_is_one_too_many_closes_the_connection_at_once() {
-    let mut config = Config::default();
-    config.session.policy = SubscribePolicy::Ask;
     // There is room for the request, but not for the answer as long as the client has not read the earlier messages.
-    config.session.max_queued_bytes = 200;
-    config.websocket.max_queued = 0;
+    let session = ServerConfig::new().policy(SubscribePolicy::Ask).max_queued_bytes(200);
+    let config = Config::new().session(session).websocket(websocket::Config::new().max_queued(0));
     for allow in [true, false] {
         let mut connection = open(&config);
         let mut request = masked(r#"{"type":"subscribe","payload":{"profileId":"p","events":["*"]}}"#);

@@ -22,7 +22,7 @@ fn config() -> ClientConfig {
 
 /// A client that pings only when told to.
 fn quiet() -> ClientConfig {
-    ClientConfig { keep_alive: KeepAlive::OFF, ..config() }
+    config().keep_alive(KeepAlive::OFF)
 }
 
 fn outcomes(events: Vec<ClientEvent<'static>>) -> Vec<RequestOutcome<'static>> {
@@ -91,7 +91,7 @@ fn a_greeting_is_not_waited_for_once_another_message_came() {
 
 #[test]
 fn a_greeting_need_not_be_waited_for() {
-    let mut kit = Kit::new(ClientConfig { ack_timeout: None, ..config() });
+    let mut kit = Kit::new(config().ack_timeout(None));
     kit.client.connect(kit.now).unwrap();
     kit.client.opened(kit.now, NO_SETS);
     assert_eq!(kit.client.state(), ClientState::Ready);
@@ -137,7 +137,7 @@ fn ready_follows_a_time_out_and_tells_it() {
 
 #[test]
 fn a_refusal_after_the_time_out_is_not_told_again() {
-    let mut kit = Kit::new(ClientConfig { request_timeout: seconds(1), ..quiet() });
+    let mut kit = Kit::new(quiet().request_timeout(seconds(1)));
     kit.client.connect(kit.now).unwrap();
     kit.subscribe("a", &["x"]);
     kit.greet(NO_SETS);
@@ -342,7 +342,7 @@ fn sec_ap_05_events_that_no_active_subscription_asked_for_are_dropped_and_counte
 
 #[test]
 fn sec_ap_05_a_displaced_profile_leaks_nothing() {
-    let mut kit = Kit::open(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() }, NO_SETS);
+    let mut kit = Kit::open(quiet().second_profile(SecondProfile::Displace), NO_SETS);
     kit.subscribe("a", &["x"]);
     kit.settle();
     kit.subscribe("b", &["x"]);
@@ -404,7 +404,7 @@ fn two_profiles_wanted_before_a_server_without_sets_answers_leave_the_first() {
 
 #[test]
 fn two_profiles_wanted_before_a_server_without_sets_answers_leave_the_last_when_so_chosen() {
-    let mut kit = Kit::new(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() });
+    let mut kit = Kit::new(quiet().second_profile(SecondProfile::Displace));
     kit.subscribe("b", &["x"]);
     kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
@@ -416,7 +416,7 @@ fn two_profiles_wanted_before_a_server_without_sets_answers_leave_the_last_when_
 
 #[test]
 fn a_refused_change_leaves_what_was_wanted() {
-    let mut kit = Kit::open(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() }, NO_SETS);
+    let mut kit = Kit::open(quiet().second_profile(SecondProfile::Displace), NO_SETS);
     kit.subscribe("a", &["x"]);
     kit.settle();
     kit.subscribe("b", &["x"]);
@@ -428,7 +428,7 @@ fn a_refused_change_leaves_what_was_wanted() {
 
 #[test]
 fn an_unsubscribe_ends_every_subscription_of_a_server_without_sets() {
-    let mut kit = Kit::open(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() }, NO_SETS);
+    let mut kit = Kit::open(quiet().second_profile(SecondProfile::Displace), NO_SETS);
     kit.subscribe("a", &["x"]);
     kit.settle();
     kit.subscribe("b", &["x"]);
@@ -468,8 +468,8 @@ fn an_event_proves_a_subscription_whose_ack_never_came() {
 
 #[test]
 fn a_refused_command_has_changed_nothing() {
-    let subscriptions = SubscriptionLimits { max_subscriptions: 1, ..SubscriptionLimits::default() };
-    let mut kit = Kit::new(ClientConfig { max_requests: 1, subscriptions, ..quiet() });
+    let subscriptions = SubscriptionLimits::new().max_subscriptions(1);
+    let mut kit = Kit::new(quiet().max_requests(1).subscriptions(subscriptions));
     let every = EventNames::every();
     let none = std::iter::empty::<&str>().collect::<EventNames>();
     assert_eq!(kit.client.ping(kit.now), Err(CommandError::NotConnected));
@@ -497,7 +497,7 @@ fn a_refused_command_has_changed_nothing() {
 
 #[test]
 fn desired_subscriptions_are_limited_at_the_limit_and_not_one_before() {
-    let mut kit = Kit::new(ClientConfig { max_requests: 1_000, ..quiet() });
+    let mut kit = Kit::new(quiet().max_requests(1_000));
     for index in 0..256 {
         kit.subscribe(&format!("p{index}"), &["x"]);
     }
@@ -638,7 +638,7 @@ fn a_pause_that_outlives_its_connection_counts_on_the_next_from_its_start() {
 
 #[test]
 fn keep_alive_runs_before_the_greeting() {
-    let mut kit = Kit::new(ClientConfig { ack_timeout: Some(seconds(100)), ..config() });
+    let mut kit = Kit::new(config().ack_timeout(seconds(100)));
     kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
     kit.client.opened(kit.now, NO_SETS);
@@ -663,8 +663,8 @@ fn requests_time_out_even_while_nobody_reads() {
 fn keep_alive_can_be_set_and_switched_off() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     assert_eq!(kit.client.poll_timeout(), None);
-    let keep_alive = KeepAlive { interval: Some(seconds(1)), timeout: Some(seconds(2)) };
-    kit = Kit::open(ClientConfig { keep_alive, ..config() }, NO_SETS);
+    let keep_alive = KeepAlive::new().interval(seconds(1)).timeout(seconds(2));
+    kit = Kit::open(config().keep_alive(keep_alive), NO_SETS);
     kit.pass(seconds(3));
     assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::PongTimeout));
 }
@@ -787,7 +787,7 @@ fn f_12_every_subscription_that_there_may_be_can_be_asked_for_before_a_connectio
     kit.greet(SETS);
     // As many as the limit of unanswered requests allows.
     let first = kit.sent();
-    assert_eq!(first.len(), config().max_requests);
+    assert_eq!(first.len(), 64);
     for request in &first {
         assert!(kit.answer(request, "ack", &json!({})));
     }
@@ -797,7 +797,7 @@ fn f_12_every_subscription_that_there_may_be_can_be_asked_for_before_a_connectio
 
 #[test]
 fn f_12_a_subscription_that_waits_for_its_turn_is_not_late() {
-    let mut kit = Kit::open(ClientConfig { max_requests: 1, ..quiet() }, SETS);
+    let mut kit = Kit::open(quiet().max_requests(1), SETS);
     kit.subscribe("a", &["x"]);
     kit.subscribe("b", &["x"]);
     let first = kit.sent().remove(0);

@@ -103,8 +103,8 @@ struct Model {
 
 impl Model {
     fn new(second_profile: SecondProfile, max_attempts: Option<u32>, seed: u8) -> Self {
-        let reconnect = ReconnectConfig { max_attempts, ..ReconnectConfig::default() };
-        let config = ClientConfig { second_profile, reconnect, max_requests: 8, ..ClientConfig::default() };
+        let reconnect = ReconnectConfig::new().max_attempts(max_attempts);
+        let config = ClientConfig::new().second_profile(second_profile).reconnect(reconnect).max_requests(8);
         let client = ClientSession::new(config, [seed; 32]);
         Self {
             client,
@@ -296,7 +296,7 @@ proptest! {
             }
             while let Some(action) = model.client.poll_action() {
                 if let Action::Connect { .. } = action {
-                    let config = ServerConfig { subscription_sets: sets, ..ServerConfig::default() };
+                    let config = ServerConfig::new().subscription_sets(sets);
                     let opened = ServerSession::new(model.now, config, "c", WallClock::new(model.now, 0));
                     model.client.opened(model.now, opened.features());
                     server = Some(opened);

@@ -14,7 +14,7 @@ use serde_json::json;
 use session_kit::{Kit, NO_SETS, SETS, seconds};
 
 fn quiet() -> ClientConfig {
-    ClientConfig { keep_alive: KeepAlive::OFF, ..ClientConfig::default() }
+    ClientConfig::new().keep_alive(KeepAlive::OFF)
 }
 
 fn profiles(sent: &[serde_json::Value]) -> Vec<&str> {
@@ -193,8 +193,8 @@ fn endings_that_are_not_tried_again_close_the_client() {
 
 #[test]
 fn attempts_can_be_limited_or_switched_off() {
-    let reconnect = ReconnectConfig { max_attempts: Some(3), ..ReconnectConfig::default() };
-    let mut kit = Kit::new(ClientConfig { reconnect, ..quiet() });
+    let reconnect = ReconnectConfig::new().max_attempts(3);
+    let mut kit = Kit::new(quiet().reconnect(reconnect));
     kit.client.connect(kit.now).unwrap();
     for _ in 0..2 {
         kit.client.lost(kit.now, DisconnectReason::Io);
@@ -203,8 +203,8 @@ fn attempts_can_be_limited_or_switched_off() {
     kit.client.lost(kit.now, DisconnectReason::Io);
     assert_eq!(kit.client.state(), ClientState::Closed);
 
-    let reconnect = ReconnectConfig { enabled: false, ..ReconnectConfig::default() };
-    let mut kit = Kit::open(ClientConfig { reconnect, ..quiet() }, NO_SETS);
+    let reconnect = ReconnectConfig::new().enabled(false);
+    let mut kit = Kit::open(quiet().reconnect(reconnect), NO_SETS);
     kit.client.lost(kit.now, DisconnectReason::Io);
     assert_eq!(kit.client.state(), ClientState::Closed);
 }
@@ -410,7 +410,7 @@ fn a_profile_that_was_held_back_and_then_had_is_no_failure() {
 
 #[test]
 fn a_server_that_lost_its_sets_gets_the_last_profile_when_so_chosen() {
-    let mut kit = Kit::open(ClientConfig { second_profile: SecondProfile::Displace, ..quiet() }, SETS);
+    let mut kit = Kit::open(quiet().second_profile(SecondProfile::Displace), SETS);
     for profile in ["b", "c", "a"] {
         kit.subscribe(profile, &["x"]);
     }

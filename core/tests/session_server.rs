@@ -225,7 +225,7 @@ fn unsubscribe_clears_everything_or_one_profile() {
 
 #[test]
 fn a_server_without_sets_takes_every_subscribe_as_plain() {
-    let mut server = open(ServerConfig { subscription_sets: false, ..ServerConfig::default() });
+    let mut server = open(ServerConfig::new().subscription_sets(false));
     assert_eq!(server.features().header_value(), None);
     subscribe(&mut server, &json!({"profileId": "a", "events": ["x"]}));
     let answer = subscribe(&mut server, &json!({"profileId": "b", "events": ["x"], "mode": "add"}));
@@ -269,8 +269,8 @@ fn sec_ap_03_names_are_limited_at_the_limit() {
 #[test]
 fn sec_ap_03_all_names_of_a_connection_are_limited_together() {
     // Four subscriptions with a profile of two bytes and an event of one byte. 32 bytes are added for each name.
-    let subscriptions = SubscriptionLimits { max_total_bytes: 4 * (34 + 33), ..SubscriptionLimits::default() };
-    let mut server = open(ServerConfig { subscriptions, ..ServerConfig::default() });
+    let subscriptions = SubscriptionLimits::new().max_total_bytes(4 * (34 + 33));
+    let mut server = open(ServerConfig::new().subscriptions(subscriptions));
     for profile in ["p0", "p1", "p2", "p3"] {
         let answer = subscribe(&mut server, &json!({"profileId": profile, "events": ["x"], "mode": "add"}));
         assert_eq!(answer["type"], "ack");
@@ -292,13 +292,8 @@ fn sec_ap_03_all_names_of_a_connection_are_limited_together() {
 
 #[test]
 fn limits_can_be_set() {
-    let subscriptions = SubscriptionLimits {
-        max_subscriptions: 1,
-        max_event_names: 1,
-        max_name_bytes: 1,
-        ..SubscriptionLimits::default()
-    };
-    let mut server = open(ServerConfig { subscriptions, ..ServerConfig::default() });
+    let subscriptions = SubscriptionLimits::new().max_subscriptions(1).max_event_names(1).max_name_bytes(1);
+    let mut server = open(ServerConfig::new().subscriptions(subscriptions));
     assert_eq!(subscribe(&mut server, &json!({"profileId": "p", "events": ["x"], "mode": "add"}))["type"], "ack");
     for payload in [
         json!({"profileId": "pp", "events": ["x"]}),
@@ -311,8 +306,8 @@ fn limits_can_be_set() {
 
 #[test]
 fn the_request_rate_is_limited_when_configured() {
-    let request_rate = Some(RequestRate { burst: 3, per_second: 2 });
-    let mut server = open(ServerConfig { request_rate, ..ServerConfig::default() });
+    let request_rate = Some(RequestRate::new(3, 2));
+    let mut server = open(ServerConfig::new().request_rate(request_rate));
     let mut at = |millis: u64| {
         server.handle_message(NOW + Duration::from_millis(millis), r#"{"type":"ping","requestId":1}"#);
         let answer: Value = serde_json::from_str(&reply(&mut server)).unwrap();
@@ -356,7 +351,7 @@ fn a_binary_message_is_closed_with_1003() {
 
 #[test]
 fn sec_ap_01_replies_that_are_not_read_are_bounded() {
-    let mut server = open(ServerConfig { max_queued_bytes: 1_000, ..ServerConfig::default() });
+    let mut server = open(ServerConfig::new().max_queued_bytes(1_000));
     let mut answered = 0;
     while server.poll_action().is_none() {
         server.handle_message(NOW, r#"{"type":"ping"}"#);
@@ -366,7 +361,7 @@ fn sec_ap_01_replies_that_are_not_read_are_bounded() {
     assert_eq!(answered, 1_000 / r#"{"type":"pong","payload":{"timestamp":"2026-02-05T10:00:00.000Z"}}"#.len() + 1);
     assert_eq!(server.poll_message(), None);
     // A client that reads can send any number of requests.
-    let mut server = open(ServerConfig { max_queued_bytes: 1_000, ..ServerConfig::default() });
+    let mut server = open(ServerConfig::new().max_queued_bytes(1_000));
     for _ in 0..1_000 {
         ask(&mut server, r#"{"type":"ping"}"#);
     }
@@ -375,7 +370,7 @@ fn sec_ap_01_replies_that_are_not_read_are_bounded() {
 
 #[test]
 fn an_application_can_decide_on_each_subscription() {
-    let mut server = open(ServerConfig { policy: SubscribePolicy::Ask, ..ServerConfig::default() });
+    let mut server = open(ServerConfig::new().policy(SubscribePolicy::Ask));
     let request = |server: &mut ServerSession, id: u8| -> Ticket {
         let text =
             json!({"type": "subscribe", "payload": {"profileId": "p", "events": ["x"]}, "requestId": id}).to_string();
@@ -401,7 +396,7 @@ fn an_application_can_decide_on_each_subscription() {
 
 #[test]
 fn decisions_that_are_owed_are_bounded() {
-    let mut server = open(ServerConfig { policy: SubscribePolicy::Ask, ..ServerConfig::default() });
+    let mut server = open(ServerConfig::new().policy(SubscribePolicy::Ask));
     let text = r#"{"type":"subscribe","payload":{"profileId":"p","events":["x"],"mode":"add"}}"#;
     for _ in 0..16 {
         assert!(matches!(server.handle_message(NOW, text), Some(ServerEvent::SubscribeRequested { .. })));
@@ -409,7 +404,7 @@ fn decisions_that_are_owed_are_bounded() {
     let refused = Some(ServerEvent::Refused { code: ErrorCode::LimitExceeded });
     assert_eq!(server.handle_message(NOW, text), refused);
 
-    let config = ServerConfig { policy: SubscribePolicy::Ask, max_queued_bytes: 400, ..ServerConfig::default() };
+    let config = ServerConfig::new().policy(SubscribePolicy::Ask).max_queued_bytes(400);
     let mut server = open(config);
     let long = format!(r#"{{"type":"subscribe","payload":{{"profileId":"p","events":["{}"]}}}}"#, "x".repeat(200));
     let Some(ServerEvent::SubscribeRequested { ticket, .. }) = server.handle_message(NOW, &long) else { panic!() };
@@ -423,8 +418,8 @@ fn decisions_that_are_owed_are_bounded() {
 
 #[test]
 fn an_accepted_subscription_is_held_to_the_limit_once_more() {
-    let subscriptions = SubscriptionLimits { max_subscriptions: 1, ..SubscriptionLimits::default() };
-    let mut server = open(ServerConfig { policy: SubscribePolicy::Ask, subscriptions, ..ServerConfig::default() });
+    let subscriptions = SubscriptionLimits::new().max_subscriptions(1);
+    let mut server = open(ServerConfig::new().policy(SubscribePolicy::Ask).subscriptions(subscriptions));
     let tickets = ["a", "b"].map(|profile| {
         let text =
             json!({"type": "subscribe", "payload": {"profileId": profile, "events": ["x"], "mode": "add"}}).to_string();
@@ -457,7 +452,7 @@ fn a_request_that_takes_effect_ends_earlier_ones_that_it_overrides_and_nobody_de
         answers
     };
     let answer = |id: &str, kind: &str| (id.to_owned(), kind.to_owned());
-    let config = ServerConfig { policy: SubscribePolicy::Ask, ..ServerConfig::default() };
+    let config = ServerConfig::new().policy(SubscribePolicy::Ask);
 
     let mut server = open(config);
     let [a, b] = ["a", "b"].map(|profile| ask(&mut server, profile, "add"));

@@ -24,29 +24,27 @@ const MAX_MESSAGE_LEN: usize = 32 << 20;
 /// slow.
 #[must_use]
 pub fn options() -> WebSocketConfig {
-    let connection = Config {
-        max_message_len: MAX_MESSAGE_LEN,
+    let connection = Config::new()
+        .max_message_len(MAX_MESSAGE_LEN)
         // The queue holds an echo and the message that waits before it.
-        max_queued: 2 * MAX_MESSAGE_LEN,
-        message_timeout: None,
-        keep_alive: KeepAlive::OFF,
-        compression: Compression { threshold: 0, ..Compression::default() },
-        ..Config::default()
-    };
-    WebSocketConfig { connection, ..WebSocketConfig::default() }
+        .max_queued(2 * MAX_MESSAGE_LEN)
+        .message_timeout(None)
+        .keep_alive(KeepAlive::OFF)
+        .compression(Compression::new().threshold(0));
+    WebSocketConfig::new().connection(connection)
 }
 
 /// The extensions that the server accepts for every client.
 #[must_use]
 pub fn acceptance() -> Acceptance {
-    Acceptance { deflate: Some(DeflateConfig::default()), ..Acceptance::default() }
+    Acceptance::new().deflate(DeflateConfig::default())
 }
 
 /// The request of the client. Its offer lets the server limit the client's window, as cases 13.3 to 13.7 do, and
 /// require no context takeover of the client, as case 13.2 does.
 #[must_use]
 pub fn request(host: &str, target: &str) -> ClientRequest {
-    let deflate = DeflateOffer { client_no_context_takeover: true, ..DeflateOffer::default() };
+    let deflate = DeflateOffer::new().client_no_context_takeover(true);
     ClientRequest { deflate: Some(deflate), ..ClientRequest::new(host, target) }
 }
 

@@ -12,7 +12,7 @@ use multiwa_ws_core::session::{
     ClientConfig, ClientEvent, ClientState, DisconnectReason, Envelope, EventNames, LifecycleEvent, ReconnectConfig,
     ServerEvent,
 };
-use multiwa_ws_core::{Instant, KeepAlive, WallClock, server};
+use multiwa_ws_core::{Instant, KeepAlive, WallClock, server, websocket};
 
 const PROFILES: [&str; 3] = ["a", "b", "c"];
 
@@ -41,8 +41,8 @@ struct World {
 impl World {
     fn new() -> Self {
         // Without a keep-alive nothing but the session itself is on the wire.
-        let session = ClientConfig { keep_alive: KeepAlive::OFF, ..ClientConfig::default() };
-        let mut client = Client::new(Config { session, ..Config::default() }, [5; 32]);
+        let session = ClientConfig::new().keep_alive(KeepAlive::OFF);
+        let mut client = Client::new(Config::new().session(session), [5; 32]);
         let now = Instant::from_nanos(1);
         for profile in PROFILES {
             client.commands().subscribe(now, profile, &EventNames::every()).unwrap();
@@ -204,9 +204,7 @@ fn take_unit(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
 }
 
 fn quiet() -> server::Config {
-    let mut config = server::Config::default();
-    config.websocket.keep_alive = KeepAlive::OFF;
-    config
+    server::Config::new().websocket(websocket::Config::new().keep_alive(KeepAlive::OFF))
 }
 
 /// The units of a session that nothing cuts.
@@ -238,7 +236,7 @@ fn after_each_of_10_000_losses_every_subscription_is_active_exactly_once() {
         // Every fifth whole session lasts long enough to count as stable; then attempts are counted anew.
         let stable = cut == units && reason % (5 * (units + 1)) == units;
         if stable {
-            world.now += ReconnectConfig::default().stable_after;
+            world.now += Duration::from_secs(60);
         }
         world.cut();
         longest = longest.max(world.back_off());

@@ -13,7 +13,8 @@ use multiwa_ws_tokio::{Client, ConnectionRate, Observed, Server, Update, Updates
 const CLIENTS: usize = 2_000;
 
 /// How many a second the server lets in once it is back, and how many at once.
-const RATE: ConnectionRate = ConnectionRate { burst: 100, per_second: 500 };
+const BURST: u32 = 100;
+const PER_SECOND: u32 = 500;
 
 /// Far more than it takes.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -42,11 +43,7 @@ async fn start(address: SocketAddr, rate: Option<ConnectionRate>) -> (Server, At
 }
 
 async fn connect(url: &str) -> (Client, Updates) {
-    let reconnect = ReconnectConfig {
-        initial: Duration::from_millis(500),
-        max: Duration::from_secs(2),
-        ..ReconnectConfig::default()
-    };
+    let reconnect = ReconnectConfig::new().initial(Duration::from_millis(500)).max(Duration::from_secs(2));
     Client::builder(url).reconnect(reconnect).subscribe("p", ["*"]).connect().await.unwrap()
 }
 
@@ -79,7 +76,7 @@ async fn two_thousand_clients_come_back_subscribed_at_the_rate_that_the_server_s
         drop(server);
 
         let begun = Instant::now();
-        let (server, attempts) = start(address, Some(RATE)).await;
+        let (server, attempts) = start(address, Some(ConnectionRate::new(BURST, PER_SECOND))).await;
         join_all(clients.iter_mut().map(|(_, updates)| ready_again(updates))).await;
         let took = begun.elapsed();
         assert_eq!(server.connections(), CLIENTS);
@@ -93,7 +90,7 @@ async fn two_thousand_clients_come_back_subscribed_at_the_rate_that_the_server_s
         let let_in: Vec<_> = attempts.iter().filter(|(_, let_in)| *let_in).map(|(at, _)| *at).collect();
         // What is seen late was let in earlier still, so a busy machine makes no false alarm.
         for (number, at) in (1_u32..).zip(&let_in) {
-            let allowed = f64::from(RATE.burst) + (at.as_secs_f64() * f64::from(RATE.per_second)).ceil();
+            let allowed = f64::from(BURST) + (at.as_secs_f64() * f64::from(PER_SECOND)).ceil();
             assert!(f64::from(number) <= allowed, "{number} were let in within {at:?}");
         }
         let turned_away = attempts.len() - let_in.len();

@@ -59,13 +59,13 @@ fn peer(role: Role, config: &Config) -> WebSocket {
 
 /// A peer that compresses whatever it is told to send, and well.
 fn sender(role: Role, parameters: DeflateParameters) -> WebSocket {
-    let compression = Compression { threshold: 0, level: 6 };
-    peer_with(role, &Config { max_queued: usize::MAX, compression, ..Config::default() }, parameters)
+    let compression = Compression::new().threshold(0).level(6);
+    peer_with(role, &Config::new().max_queued(usize::MAX).compression(compression), parameters)
 }
 
 /// Limits of a receiver whose messages have at most `max_message_len` bytes.
 fn limited(max_message_len: usize) -> Config {
-    Config { max_message_len, ..Config::default() }
+    Config::new().max_message_len(max_message_len)
 }
 
 fn drain(from: &mut WebSocket) -> Vec<u8> {
@@ -252,7 +252,7 @@ fn granted(offer: &str) -> Result<Option<String>, RequestError> {
         ("Sec-WebSocket-Extensions", offer),
     ];
     let request = UpgradeRequest::from_http("GET", "/ws", headers)?;
-    let acceptance = Acceptance { deflate: Some(DeflateConfig::default()), ..Acceptance::default() };
+    let acceptance = Acceptance::new().deflate(DeflateConfig::default());
     let upgraded = request.accept(&acceptance).unwrap();
     let header = upgraded.headers.get_str("Sec-WebSocket-Extensions").map(Into::into);
     assert_eq!(header.is_some(), upgraded.negotiated.deflate.is_some());
@@ -328,7 +328,7 @@ fn sec_pd_02_a_server_declines_every_offer_with_a_bad_window() {
 
 #[test]
 fn sec_pd_02_a_client_fails_the_handshake_at_every_bad_window() {
-    let all = DeflateOffer { server_max_window_bits: Some(12), client_max_window_bits: Some(12), ..offer() };
+    let all = offer().server_max_window_bits(12).client_max_window_bits(12);
     for name in ["server_max_window_bits", "client_max_window_bits"] {
         for offer in [offer(), all] {
             for value in NO_WINDOW {
@@ -348,7 +348,7 @@ fn sec_pd_02_a_client_fails_the_handshake_at_every_bad_window() {
     // Larger than what was offered, or not offered at all.
     let larger = "permessage-deflate; server_max_window_bits=13";
     assert_eq!(evaluated(Some(all), larger), Err(DeflateError::NotAsOffered.into()));
-    let fixed = DeflateOffer { client_max_window_bits: None, ..offer() };
+    let fixed = offer().client_max_window_bits(None);
     let unoffered = "permessage-deflate; client_max_window_bits=10";
     assert_eq!(evaluated(Some(fixed), unoffered), Err(DeflateError::NotAsOffered.into()));
     assert_eq!(evaluated(None, "permessage-deflate"), Err(ResponseError::UnofferedExtension));
@@ -652,8 +652,8 @@ fn sec_ap_01_messages_that_do_not_compress_stay_within_the_queue_whatever_the_wi
                     client_max_window_bits: bits,
                     ..DeflateParameters::default()
                 };
-                let compression = Compression { threshold: 0, level };
-                let config = Config { max_queued: MAX_QUEUED, compression, ..Config::default() };
+                let compression = Compression::new().threshold(0).level(level);
+                let config = Config::new().max_queued(MAX_QUEUED).compression(compression);
                 let mut ws = peer_with(role, &config, parameters);
                 let mut payload = noise(MAX_QUEUED);
                 // The longest that is taken at all, and then small ones until the queue is full.

@@ -90,7 +90,7 @@ fn sec_fr_01_a_length_near_the_end_of_any_integer_is_refused_without_allocation(
 
 #[test]
 fn sec_fr_01_the_longest_lengths_overflow_nothing_when_every_limit_is_off() {
-    let config = Config { max_message_len: usize::MAX, max_frame_len: u64::MAX, ..untimed() };
+    let config = untimed().max_message_len(usize::MAX).max_frame_len(u64::MAX);
     for role in ROLES {
         for below in 1..=14 {
             let mut ws = websocket(role, &config);
@@ -108,7 +108,7 @@ fn sec_fr_01_the_longest_lengths_overflow_nothing_when_every_limit_is_off() {
 #[test]
 fn sec_fr_02_a_declared_length_allocates_little_and_arriving_bytes_no_more_than_twice_their_own() {
     const LEN: usize = 16 << 20;
-    let config = Config { max_message_len: LEN, ..untimed() };
+    let config = untimed().max_message_len(LEN);
     for role in ROLES {
         for kind in [TEXT, BINARY] {
             let mut ws = websocket(role, &config);

@@ -29,11 +29,7 @@ mod support {
 
     /// A server that takes heads of a few mebibytes.
     pub(crate) fn roomy() -> ServerHandshake {
-        let limits = HandshakeLimits {
-            max_head_bytes: 4 * MEBIBYTE,
-            max_request_line_bytes: 4 * MEBIBYTE,
-            ..HandshakeLimits::default()
-        };
+        let limits = HandshakeLimits::new().max_head_bytes(4 * MEBIBYTE).max_request_line_bytes(4 * MEBIBYTE);
         ServerHandshake::new(NOW, limits)
     }
 
@@ -178,7 +174,7 @@ fn sec_hs_04_hostile_extensions_are_read_in_linear_time() {
             continue;
         };
         assert!(accepted);
-        let acceptance = Acceptance { deflate: Some(DeflateConfig::default()), ..Acceptance::default() };
+        let acceptance = Acceptance::new().deflate(DeflateConfig::default());
         assert!(request.accept(&acceptance).is_ok());
     }
 }
@@ -295,7 +291,7 @@ fn sec_hs_08_what_the_caller_supplies_cannot_break_a_line() {
         assert_eq!(new(encoded), Ok(()));
 
         let request = evaluated("Sec-WebSocket-Protocol: a\r\n").unwrap();
-        let choice = Acceptance { subprotocol: Some(bad.into()), ..Acceptance::default() };
+        let choice = Acceptance::new().subprotocol(bad.into());
         assert_eq!(request.accept(&choice), Err(DecisionError::SubprotocolNotOffered));
         let rejection = Rejection::json(400, bad, bad);
         assert!(rejection.body.iter().all(|byte| !matches!(byte, b'\r' | b'\n' | 0)), "{rejection:?}");
@@ -391,7 +387,7 @@ fn sec_hs_13_interim_responses_come_first_but_not_for_ever() {
 
 #[test]
 fn sec_hs_13_a_huge_error_body_is_cut_at_its_limit() {
-    let limit = HandshakeLimits::default().max_body_bytes;
+    let limit = HandshakeLimits::default().get_max_body_bytes();
     for framing in ["", "Content-Length: 1048576\r\n", "Content-Length: 18446744073709551615\r\n"] {
         for (size, complete) in [(limit - 1, None), (limit, None), (limit + 1, Some(false)), (MEBIBYTE, Some(false))] {
             let (mut client, _) = client();

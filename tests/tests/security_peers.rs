@@ -7,11 +7,11 @@ use std::cell::Cell;
 use std::cmp::Ordering;
 
 use multiwa_ws_core::client::{self, Client};
-use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
+use multiwa_ws_core::handshake::{Acceptance, ClientRequest, Headers};
 use multiwa_ws_core::hub::Hub;
 use multiwa_ws_core::server::{self, Connection};
 use multiwa_ws_core::session::{
-    CommandError, ErrorCode, EventNames, ServerConfig, ServerEvent, ServerSession, SubscriptionLimits, SubscriptionSet,
+    CommandError, ErrorCode, EventNames, ServerConfig, ServerEvent, ServerSession, SubscriptionSet,
 };
 use multiwa_ws_core::websocket::{self, MessageKind, Negotiated, Role, SendError, SharedMessage, WebSocket};
 use multiwa_ws_core::{Instant, WallClock};
@@ -23,6 +23,11 @@ use wire::{FIN, TEXT, frame_to, frames_from};
 mod wire;
 
 const NOW: Instant = Instant::from_nanos(0);
+
+/// The default limits of subscriptions.
+const MAX_SUBSCRIPTIONS: usize = 256;
+const MAX_EVENT_NAMES: usize = 1_024;
+const MAX_NAME_BYTES: usize = 256;
 
 const REQUEST: &[u8] = b"GET /ws?apiKey=s3cret HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                          Cookie: session=s3cret\r\nX-API-Key: s3cret\r\nAuthorization: Bearer s3cret\r\n\
@@ -63,11 +68,9 @@ fn say(connection: &mut Connection, text: &str) -> Option<server::Event> {
 
 #[test]
 fn sec_ap_01_a_reader_that_stops_holds_no_more_than_the_queues() {
-    let config = server::Config {
-        websocket: websocket::Config { max_queued: 64 << 10, ..websocket::Config::default() },
-        session: ServerConfig { max_queued_bytes: 64 << 10, ..ServerConfig::default() },
-        ..server::Config::default()
-    };
+    let config = server::Config::new()
+        .websocket(websocket::Config::new().max_queued(64 << 10))
+        .session(ServerConfig::new().max_queued_bytes(64 << 10));
     let event = SharedMessage::text(&"e".repeat(1000));
     let id = "i".repeat(1000);
     let info = allocation_counter::measure(|| {
@@ -132,10 +135,9 @@ fn sec_ap_02_hostile_json_is_judged_in_linear_time_and_little_memory() {
 
 #[test]
 fn sec_ap_03_names_are_limited_wherever_they_stand() {
-    let longest = SubscriptionLimits::default().max_name_bytes;
     let mut server = ServerSession::new(NOW, ServerConfig::default(), "c", clock());
     let mut say = |text: &str| server.handle_message(NOW, text);
-    for (length, refused) in [(longest, false), (longest + 1, true)] {
+    for (length, refused) in [(MAX_NAME_BYTES, false), (MAX_NAME_BYTES + 1, true)] {
         let name = "n".repeat(length);
         for text in [
             format!(r#"{{"type":"subscribe","payload":{{"profileId":"{name}","events":["*"]}}}}"#),
@@ -151,14 +153,13 @@ fn sec_ap_03_names_are_limited_wherever_they_stand() {
 
 #[test]
 fn sec_ap_03_all_names_of_a_connection_hold_little_memory_however_short_they_are() {
-    let limits = SubscriptionLimits::default();
-    for length in [3, limits.max_name_bytes] {
-        let names: Vec<_> = (0..limits.max_event_names).map(|name| format!("\"{name:0length$x}\"")).collect();
+    for length in [3, MAX_NAME_BYTES] {
+        let names: Vec<_> = (0..MAX_EVENT_NAMES).map(|name| format!("\"{name:0length$x}\"")).collect();
         let names = names.join(",");
         let subscribe = |profile| {
             format!(r#"{{"type":"subscribe","payload":{{"profileId":"{profile}","events":[{names}],"mode":"add"}}}}"#)
         };
-        let texts: Vec<_> = (0..limits.max_subscriptions).map(subscribe).collect();
+        let texts: Vec<_> = (0..MAX_SUBSCRIPTIONS).map(subscribe).collect();
         let mut server = ServerSession::new(NOW, ServerConfig::default(), "c", clock());
         server.message_sent();
         let mut refused = 0;
@@ -203,10 +204,9 @@ impl PartialOrd for Counted {
 
 #[test]
 fn sec_ap_03_a_small_change_of_a_full_set_costs_the_hub_what_has_changed() {
-    let limits = SubscriptionLimits::default();
-    let names: EventNames = (0..limits.max_event_names).map(|name| name.to_string()).collect();
+    let names: EventNames = (0..MAX_EVENT_NAMES).map(|name| name.to_string()).collect();
     let mut set = SubscriptionSet::default();
-    for profile in 0..limits.max_subscriptions {
+    for profile in 0..MAX_SUBSCRIPTIONS {
         set.add(profile.to_string(), names.clone());
     }
     let mut hub = Hub::new();
@@ -233,10 +233,7 @@ fn sec_ap_03_a_small_change_of_a_full_set_costs_the_hub_what_has_changed() {
 
 #[test]
 fn sec_ap_05_no_event_overtakes_the_ack_of_its_subscription() {
-    let config = server::Config {
-        websocket: websocket::Config { max_queued: 1000, ..websocket::Config::default() },
-        ..server::Config::default()
-    };
+    let config = server::Config::new().websocket(websocket::Config::new().max_queued(1000));
     let mut connection = connection(&config);
     let filler = SharedMessage::text(&"f".repeat(950));
     connection.publish(&filler).unwrap();
@@ -288,8 +285,9 @@ fn sec_ap_08_debug_output_shows_no_secret_of_the_upgrade_nor_what_was_said() {
         server.handle_input(NOW, &mut input).unwrap();
         shown.push(format!("{server:?} {server:#?}"));
     }
-    let mut acceptance = Acceptance::default();
-    acceptance.headers.append("Set-Cookie", "session=s3cret").unwrap();
+    let mut headers = Headers::new();
+    headers.append("Set-Cookie", "session=s3cret").unwrap();
+    let acceptance = Acceptance::new().headers(headers);
     shown.push(format!("{acceptance:?}"));
     server.accept(NOW, acceptance, "client-1", clock()).unwrap();
     // A QR code is the key to an account.

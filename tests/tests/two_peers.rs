@@ -6,12 +6,12 @@ use std::time::Duration;
 use multiwa_ws_core::client::Config;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::Rejection;
-use multiwa_ws_core::server::Ended;
+use multiwa_ws_core::server::{self, Ended};
 use multiwa_ws_core::session::{
     ClientConfig, ClientState, CloseCause, DisconnectReason, EventNames, LifecycleEvent, SecondProfile, ServerConfig,
     ServerEvent,
 };
-use multiwa_ws_core::websocket::Cause;
+use multiwa_ws_core::websocket::{self, Cause};
 use multiwa_ws_tests::link::{FailureKind, Faults};
 use multiwa_ws_tests::simulator::{Door, Heard, Outcome, World, deadlines};
 
@@ -290,9 +290,9 @@ fn a_closed_client_ends_both_sides_cleanly() {
 #[test]
 fn a_second_profile_displaces_the_first_where_the_server_holds_one_and_the_application_wants_it() {
     let mut world = World::new(14);
-    world.config.session = ServerConfig { subscription_sets: false, ..ServerConfig::default() };
-    let session = ClientConfig { second_profile: SecondProfile::Displace, ..ClientConfig::default() };
-    connect(&mut world, Config { session, ..Config::default() }, &["a"]);
+    world.config = server::Config::new().session(ServerConfig::new().subscription_sets(false));
+    let session = ClientConfig::new().second_profile(SecondProfile::Displace);
+    connect(&mut world, Config::new().session(session), &["a"]);
     let now = world.now();
     world.node(0).unwrap().client.commands().subscribe(now, "b", &EventNames::every()).unwrap();
     // Published before the server knows of it.
@@ -313,7 +313,7 @@ fn a_second_profile_displaces_the_first_where_the_server_holds_one_and_the_appli
 #[test]
 fn a_second_profile_is_refused_where_the_server_holds_one_and_nothing_was_said() {
     let mut world = World::new(15);
-    world.config.session = ServerConfig { subscription_sets: false, ..ServerConfig::default() };
+    world.config = server::Config::new().session(ServerConfig::new().subscription_sets(false));
     connect(&mut world, Config::default(), &["a", "b"]);
     assert_eq!(subscribed(&mut world, 0), ["a"]);
     let heard = &world.node(0).unwrap().heard;
@@ -323,7 +323,7 @@ fn a_second_profile_is_refused_where_the_server_holds_one_and_nothing_was_said()
 #[test]
 fn a_client_that_does_not_read_is_closed_and_the_others_do_not_wait_for_it() {
     let mut world = World::new(16);
-    world.config.websocket.max_queued = 4_096;
+    world.config = server::Config::new().websocket(websocket::Config::new().max_queued(4_096));
     world.faults.capacity = 1_024;
     let slow = connect(&mut world, Config::default(), &["a"]);
     let quick = connect(&mut world, Config::default(), &["a"]);

@@ -124,7 +124,7 @@ fn a_quiet_connection_is_kept_alive_by_pings() {
 
 #[test]
 fn without_keep_alive_a_quiet_connection_has_no_deadline() {
-    let config = Config { keep_alive: KeepAlive::OFF, ..Config::default() };
+    let config = Config::new().keep_alive(KeepAlive::OFF);
     let mut pair = Pair::new(1, &config, &Negotiated::default(), &Faults::default());
     pair.settle().unwrap();
     assert_eq!(pair.next_due(), None);
@@ -132,7 +132,7 @@ fn without_keep_alive_a_quiet_connection_has_no_deadline() {
 
 #[test]
 fn a_violation_is_answered_and_its_reason_arrives_although_the_other_end_goes_on_sending() {
-    let config = Config { max_message_len: 100, ..Config::default() };
+    let config = Config::new().max_message_len(100);
     for seed in 0..10 {
         let mut pair = Pair::new(seed, &config, &Negotiated::default(), &rough());
         pair.server.socket.send_text(&"x".repeat(101)).unwrap();

@@ -17,7 +17,7 @@ use crate::random::Random;
 
 /// Without keep-alive pings, like all other contestants.
 fn config() -> Config {
-    Config { keep_alive: KeepAlive::OFF, ..Config::default() }
+    Config::new().keep_alive(KeepAlive::OFF)
 }
 
 pub(super) fn tokio(listener: TcpListener) -> io::Result<()> {
@@ -79,8 +79,8 @@ pub(super) fn broadcast(event: &str, ready: Ready, mut orders: Orders) -> io::Re
 /// The whole server. It publishes an event of 300 B to each of the given number of profiles.
 pub(super) fn idle(mut orders: Orders, deflate: bool, tls: bool) -> io::Result<()> {
     // Each connection has a timer, as by default. The interval is long, because no client here answers a ping.
-    let keep_alive = KeepAlive { interval: Some(Duration::from_secs(3600)), timeout: None };
-    let mut builder = Server::builder().websocket(Config { keep_alive, ..Config::default() });
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(3600)).timeout(None);
+    let mut builder = Server::builder().websocket(Config::new().keep_alive(keep_alive));
     let mut certificate = String::new();
     if deflate {
         builder = builder.compression(DeflateConfig::default());

@@ -27,7 +27,7 @@ fn returns(test: impl FnOnce() + Send + 'static) {
 
 fn at_once() -> ReconnectConfig {
     let soon = Duration::from_millis(1);
-    ReconnectConfig { initial: soon, max: soon, ..ReconnectConfig::default() }
+    ReconnectConfig::new().initial(soon).max(soon)
 }
 
 async fn a_provider_asks<R: Net>() {

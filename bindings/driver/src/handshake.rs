@@ -16,12 +16,38 @@ use crate::transport::{Read, Timer, Transport};
 use crate::{Io, Runtime, WebSocket, seed};
 
 /// The configuration of a [`WebSocket`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct WebSocketConfig {
+    pub(crate) connection: Config,
+    pub(crate) handshake: HandshakeLimits,
+}
+
+impl WebSocketConfig {
+    /// The defaults, which each setter documents.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { connection: Config::new(), handshake: HandshakeLimits::new() }
+    }
+
     /// Limits, keep-alive and compression of the connection.
-    pub connection: Config,
+    #[must_use]
+    pub const fn connection(mut self, config: Config) -> Self {
+        self.connection = config;
+        self
+    }
+
     /// Limits of the upgrade.
-    pub handshake: HandshakeLimits,
+    #[must_use]
+    pub const fn handshake(mut self, limits: HandshakeLimits) -> Self {
+        self.handshake = limits;
+        self
+    }
+}
+
+impl Default for WebSocketConfig {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<S: Unpin, R: Io<S>> WebSocket<S, R> {

@@ -48,8 +48,7 @@ struct Driven {
 impl Driven {
     fn new(events: usize, overflow: Overflow) -> Self {
         let session = ClientSession::new(ClientConfig::default(), [7; 32]);
-        let (driver, client, updates) =
-            Driver::new(session, QueueConfig { events, overflow, ..QueueConfig::default() });
+        let (driver, client, updates) = Driver::new(session, QueueConfig::new().events(events).overflow(overflow));
         let calls = Arc::new(Calls::default());
         Self { driver, client, updates, waker: Waker::from(calls.clone()), calls }
     }

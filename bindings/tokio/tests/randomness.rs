@@ -86,7 +86,7 @@ impl Connector for OneStream {
 async fn client() -> (String, [u8; 4], String, Duration) {
     let (tap, written, far) = tapped();
     let hour = Duration::from_secs(3_600);
-    let reconnect = ReconnectConfig { initial: hour, max: hour, ..ReconnectConfig::default() };
+    let reconnect = ReconnectConfig::new().initial(hour).max(hour);
     let builder = Client::builder("").reconnect(reconnect).subscribe("p", ["e"]);
     let (client, _updates) = builder.start_with(OneStream(Some(tap))).unwrap();
     let (mut server, ..) =

@@ -151,7 +151,7 @@ impl Subscriber for Curious {
 /// A client that is told an event, drops one, and closes.
 async fn curious(asked: Curious) {
     let server = Server::builder().bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let queue = QueueConfig { events: 1, overflow: Overflow::DropNewest, ..QueueConfig::default() };
+    let queue = QueueConfig::new().events(1).overflow(Overflow::DropNewest);
     let builder = Client::builder(format!("ws://{}/ws", server.local_addr().unwrap())).queue(queue);
     let (client, mut updates) = builder.start().unwrap();
     asked.0.set(client.clone()).unwrap();

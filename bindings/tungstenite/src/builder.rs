@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use multiwa_ws_core::client as core;
 use multiwa_ws_core::session::{ClientConfig, ClientSession, EventNames, ReconnectConfig};
+use multiwa_ws_core::websocket;
 use multiwa_ws_driver::drive::Driver;
 use multiwa_ws_driver::{
     BuildError, CONNECT_DEADLINE, ClientTls, Clock, ConnectorError, Destination, KeyPlacement, Proxy, QueueConfig,
@@ -35,7 +35,8 @@ pub struct ClientBuilder {
     route: Route,
     tls: Option<ClientTls>,
     subscriptions: Vec<(String, EventNames)>,
-    config: core::Config,
+    session: ClientConfig,
+    websocket: websocket::Config,
     queue: QueueConfig,
     connect_deadline: Option<Duration>,
 }
@@ -74,7 +75,8 @@ impl ClientBuilder {
             route: Route::Direct,
             tls: None,
             subscriptions: Vec::new(),
-            config: core::Config::default(),
+            session: ClientConfig::new(),
+            websocket: websocket::Config::new(),
             queue: QueueConfig::default(),
             connect_deadline: Some(CONNECT_DEADLINE),
         }
@@ -92,28 +94,29 @@ impl ClientBuilder {
     /// Where the request contains the key. By default it is in the query.
     #[must_use]
     pub fn key_placement(mut self, placement: KeyPlacement) -> Self {
-        self.request.key_placement = placement;
+        self.request = self.request.key_placement(placement);
         self
     }
 
     /// Sets the `Origin` header. By default it is not sent.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.request.origin = Some(origin.into());
+        let origin: String = origin.into();
+        self.request = self.request.origin(origin);
         self
     }
 
     /// Adds a header to the upgrade request.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.request.headers.push((name.into(), value.into()));
+        self.request = self.request.header(name, value);
         self
     }
 
     /// Offers a subprotocol, in order of preference. `tungstenite` fails the upgrade if the server chooses none.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
-        self.request.subprotocols.push(name.into());
+        self.request = self.request.subprotocol(name);
         self
     }
 
@@ -155,7 +158,7 @@ impl ClientBuilder {
     /// [`Target::redirected`](crate::Target::redirected).
     #[must_use]
     pub fn max_redirects(mut self, redirects: u8) -> Self {
-        self.config.session.max_redirects = redirects;
+        self.session = self.session.max_redirects(redirects);
         self
     }
 
@@ -173,23 +176,22 @@ impl ClientBuilder {
     /// Sets when the client reconnects after a lost connection.
     #[must_use]
     pub fn reconnect(mut self, reconnect: ReconnectConfig) -> Self {
-        self.config.session.reconnect = reconnect;
+        self.session = self.session.reconnect(reconnect);
         self
     }
 
     /// Sets the deadlines and limits of the session.
     #[must_use]
     pub fn session(mut self, session: ClientConfig) -> Self {
-        self.config.session = session;
+        self.session = session;
         self
     }
 
-    /// Sets all settings of the core's client. Of the WebSocket settings, only the length of a message and of a frame,
-    /// the bytes that wait to be sent, and the close timeout take effect with `tungstenite`. The settings of the upgrade
-    /// have no effect.
+    /// Sets the limits of each connection. Only the length of a message and of a frame, the bytes that wait to be sent,
+    /// and the close timeout take effect with `tungstenite`.
     #[must_use]
-    pub fn config(mut self, config: core::Config) -> Self {
-        self.config = config;
+    pub fn websocket(mut self, websocket: websocket::Config) -> Self {
+        self.websocket = websocket;
         self
     }
 
@@ -221,7 +223,7 @@ impl ClientBuilder {
             Where::To(destination) => Source::Fixed(Box::new(request.target(destination)?)),
             Where::Asked(provider) => Source::Provided(provider.clone(), request),
         };
-        let timeout = self.config.session.connect_timeout;
+        let timeout = self.session.get_connect_timeout();
         let reach = Reach::new(source, self.route.clone(), self.tls.take(), timeout)?;
         self.start_with(reach)
     }
@@ -249,14 +251,14 @@ impl ClientBuilder {
     pub fn start_with<C: Connector>(self, connector: C) -> Result<(Client, Updates), BuildError> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(io::Error::from)?;
-        let mut session = ClientSession::new(self.config.session, seed);
+        let mut session = ClientSession::new(self.session, seed);
         for (profile, events) in &self.subscriptions {
             session.subscribe(Std::now(), profile, events)?;
         }
         // A new session always starts to connect at the first call.
         let _ = session.connect(Std::now());
         let (driver, client, updates) = Driver::new::<Std>(session, self.queue);
-        let worker = Worker::new(driver, connector, self.config.websocket)?;
+        let worker = Worker::new(driver, connector, self.websocket)?;
         thread::Builder::new().name("multiwa-ws client".to_owned()).spawn(move || worker.run())?;
         Ok((Client::new(client), Updates::new(updates)))
     }
@@ -267,7 +269,8 @@ impl fmt::Debug for ClientBuilder {
         f.debug_struct("ClientBuilder")
             .field("request", &self.request)
             .field("tls", &self.tls)
-            .field("config", &self.config)
+            .field("session", &self.session)
+            .field("websocket", &self.websocket)
             .field("queue", &self.queue)
             .field("connect_deadline", &self.connect_deadline)
             .finish_non_exhaustive()

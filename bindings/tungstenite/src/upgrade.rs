@@ -149,14 +149,14 @@ fn append(http: &mut HeaderMap, headers: &Headers) -> Result<(), Error> {
 /// The limits that `tungstenite` supports. It has none for the fragments of a message and for the duration of a message.
 fn socket_config(limits: &websocket::Config) -> WebSocketConfig {
     // `tungstenite` panics unless `max_write_buffer_size` is larger than `write_buffer_size`.
-    let max_queued = limits.max_queued.max(1);
-    let max_frame = usize::try_from(limits.max_frame_len).unwrap_or(usize::MAX);
+    let max_queued = limits.get_max_queued().max(1);
+    let max_frame = usize::try_from(limits.get_max_frame_len()).unwrap_or(usize::MAX);
     WebSocketConfig::default()
         // The buffer stays allocated, and grows with a message.
         .read_buffer_size(8 * 1024)
         .write_buffer_size(max_queued.min(16 * 1024) - 1)
         .max_write_buffer_size(max_queued)
-        .max_message_size(Some(limits.max_message_len))
+        .max_message_size(Some(limits.get_max_message_len()))
         // It reserves the length that a frame header declares, so a frame must not be longer than the longest message.
-        .max_frame_size(Some(max_frame.min(limits.max_message_len)))
+        .max_frame_size(Some(max_frame.min(limits.get_max_message_len())))
 }

@@ -287,7 +287,7 @@ impl<C: Connector> Pump<C> {
     fn upgraded(&mut self, client: &Handle, upgraded: Upgraded<C::Stream>) {
         match upgraded {
             Upgraded::Open { socket, features } => {
-                self.link = Link::Open(Connection::new(socket, self.limits.close_timeout));
+                self.link = Link::Open(Connection::new(socket, self.limits.get_close_timeout()));
                 let now = Std::now();
                 let mut turn = client.lock();
                 let (session, inbox) = turn.sides();

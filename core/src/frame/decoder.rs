@@ -17,12 +17,9 @@ pub enum MaskRule {
 /// The rules that a header must satisfy, in addition to the rules of RFC 6455 for every frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameRules {
-    /// Whether frames must be masked.
-    pub mask: MaskRule,
-    /// The bits that negotiated extensions use on the first frame of a data message.
-    pub reserved: ReservedBits,
-    /// The longest payload of one frame, in bytes.
-    pub max_payload_len: u64,
+    pub(crate) mask: MaskRule,
+    pub(crate) reserved: ReservedBits,
+    pub(crate) max_payload_len: u64,
 }
 
 impl FrameRules {
@@ -36,6 +33,27 @@ impl FrameRules {
     #[must_use]
     pub const fn for_client() -> Self {
         Self { mask: MaskRule::Forbidden, reserved: ReservedBits::NONE, max_payload_len: u64::MAX }
+    }
+
+    /// Whether frames must be masked.
+    #[must_use]
+    pub const fn mask(mut self, mask: MaskRule) -> Self {
+        self.mask = mask;
+        self
+    }
+
+    /// The bits that negotiated extensions use on the first frame of a data message.
+    #[must_use]
+    pub const fn reserved(mut self, reserved: ReservedBits) -> Self {
+        self.reserved = reserved;
+        self
+    }
+
+    /// The longest payload of one frame, in bytes.
+    #[must_use]
+    pub const fn max_payload_len(mut self, bytes: u64) -> Self {
+        self.max_payload_len = bytes;
+        self
     }
 }
 
@@ -293,7 +311,7 @@ mod tests {
 
     /// Decodes `chunks`, joins the parts of each frame, and checks that their offsets have no gaps.
     fn decode<'c>(mask: MaskRule, chunks: impl Iterator<Item = &'c [u8]>) -> Result<Vec<Frame>, FrameError> {
-        let mut decoder = FrameDecoder::new(FrameRules { mask, ..FrameRules::for_client() });
+        let mut decoder = FrameDecoder::new(FrameRules::for_client().mask(mask));
         let mut frames: Vec<Frame> = Vec::new();
         for chunk in chunks {
             let mut bytes = chunk.to_vec();

@@ -310,7 +310,7 @@ mod tests {
                 assert_eq!(parse(&[0x80 | bits | opcode]), Err(FrameError::ReservedBits));
             }
         }
-        let rules = FrameRules { reserved: ReservedBits::RSV1, ..FrameRules::for_client() };
+        let rules = FrameRules::for_client().reserved(ReservedBits::RSV1);
         assert!(FrameHeader::parse(&[0xC1, 0], &rules).is_ok());
         assert!(FrameHeader::parse(&[0x42, 0], &rules).is_ok());
         for first in [0xC0, 0xC8, 0xC9, 0xCA, 0xE1, 0xD1] {
@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_frame_at_the_limit_passes_and_one_byte_more_does_not() {
-        let rules = FrameRules { max_payload_len: 300, ..FrameRules::for_client() };
+        let rules = FrameRules::for_client().max_payload_len(300);
         assert!(FrameHeader::parse(&[0x82, 126, 0x01, 0x2C], &rules).is_ok());
         assert_eq!(FrameHeader::parse(&[0x82, 126, 0x01, 0x2D], &rules), Err(FrameError::TooLarge));
     }

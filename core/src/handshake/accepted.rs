@@ -9,12 +9,38 @@ use crate::websocket::Negotiated;
 /// A server's choices when it accepts an upgrade. The default adds nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acceptance {
-    /// One of the subprotocols that the client offered, or none (RFC 6455 section 4.2.2 item 5).
-    pub subprotocol: Option<String>,
+    pub(crate) subprotocol: Option<String>,
+    pub(crate) headers: Headers,
+    pub(crate) deflate: Option<DeflateConfig>,
+}
+
+impl Acceptance {
+    /// The defaults, which each setter documents.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One of the subprotocols that the client offered; none by default (RFC 6455 section 4.2.2 item 5).
+    #[must_use]
+    pub fn subprotocol(mut self, subprotocol: impl Into<Option<String>>) -> Self {
+        self.subprotocol = subprotocol.into();
+        self
+    }
+
     /// Further headers of the 101 response, such as `X-MultiWA-Features` (`protocol.md`, Subscriptions).
-    pub headers: Headers,
-    /// Compress with this configuration if the client offers it (RFC 7692).
-    pub deflate: Option<DeflateConfig>,
+    #[must_use]
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Compress with this configuration if the client offers it (RFC 7692). By default nothing is compressed.
+    #[must_use]
+    pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
+        self.deflate = deflate.into();
+        self
+    }
 }
 
 /// The content of the 101 response, for both sides.

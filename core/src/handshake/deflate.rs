@@ -20,28 +20,60 @@ const LARGEST_WINDOW: u8 = 15;
 /// windows, and contexts are kept unless the server's answer excludes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateOffer {
-    /// Require the server to clear its window after each message (RFC 7692 section 7.1.1.1). The server must agree or
-    /// decline the offer.
-    pub server_no_context_takeover: bool,
-    /// Clear our window after each message, independent of the server's answer (section 7.1.1.2).
-    pub client_no_context_takeover: bool,
-    /// Require that the server's window has at most this many bits, 8 to 15 (section 7.1.2.1). The server must agree or
-    /// decline the offer.
-    pub server_max_window_bits: Option<u8>,
-    /// Our window has at most this many bits, 8 to 15, and the server may require fewer (section 7.1.2.2).
-    ///
-    /// With 15 the parameter is sent without a value. With `None` it is not sent, and the server cannot limit our window.
-    pub client_max_window_bits: Option<u8>,
+    pub(crate) server_no_context_takeover: bool,
+    pub(crate) client_no_context_takeover: bool,
+    pub(crate) server_max_window_bits: Option<u8>,
+    pub(crate) client_max_window_bits: Option<u8>,
 }
 
-impl Default for DeflateOffer {
-    fn default() -> Self {
+impl DeflateOffer {
+    /// The defaults, which each setter documents.
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             server_no_context_takeover: false,
             client_no_context_takeover: false,
             server_max_window_bits: None,
             client_max_window_bits: Some(LARGEST_WINDOW),
         }
+    }
+
+    /// Require the server to clear its window after each message (RFC 7692 section 7.1.1.1), off by default. The server
+    /// must agree or decline the offer.
+    #[must_use]
+    pub const fn server_no_context_takeover(mut self, enabled: bool) -> Self {
+        self.server_no_context_takeover = enabled;
+        self
+    }
+
+    /// Clear our window after each message, independent of the server's answer (section 7.1.1.2), off by default.
+    #[must_use]
+    pub const fn client_no_context_takeover(mut self, enabled: bool) -> Self {
+        self.client_no_context_takeover = enabled;
+        self
+    }
+
+    /// Require that the server's window has at most this many bits, 8 to 15 (section 7.1.2.1). By default nothing is
+    /// required. The server must agree or decline the offer.
+    #[must_use]
+    pub fn server_max_window_bits(mut self, bits: impl Into<Option<u8>>) -> Self {
+        self.server_max_window_bits = bits.into();
+        self
+    }
+
+    /// Our window has at most this many bits, 8 to 15, and the server may require fewer (section 7.1.2.2). Default 15.
+    ///
+    /// With 15 the parameter is sent without a value. With `None` it is not sent, and the server cannot limit our window.
+    #[must_use]
+    pub fn client_max_window_bits(mut self, bits: impl Into<Option<u8>>) -> Self {
+        self.client_max_window_bits = bits.into();
+        self
+    }
+}
+
+impl Default for DeflateOffer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -50,26 +82,65 @@ impl Default for DeflateOffer {
 /// The default accepts every valid offer, keeps contexts and uses windows of 32 KiB, unless the client offers less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// Clear our window after each message, even if the client did not require it (RFC 7692 section 7.1.1.1).
-    pub server_no_context_takeover: bool,
-    /// Require the client to clear its window after each message (section 7.1.1.2).
-    pub client_no_context_takeover: bool,
-    /// The largest number of bits of our window, 8 to 15 (section 7.1.2.1).
-    pub server_max_window_bits: u8,
-    /// The largest number of bits of the client's window, 8 to 15 (section 7.1.2.2).
-    ///
-    /// Below 15, an offer that does not allow the server to limit the client's window is declined.
-    pub client_max_window_bits: u8,
+    pub(crate) server_no_context_takeover: bool,
+    pub(crate) client_no_context_takeover: bool,
+    pub(crate) server_max_window_bits: u8,
+    pub(crate) client_max_window_bits: u8,
 }
 
-impl Default for DeflateConfig {
-    fn default() -> Self {
+impl DeflateConfig {
+    /// The defaults, which each setter documents.
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             server_no_context_takeover: false,
             client_no_context_takeover: false,
             server_max_window_bits: LARGEST_WINDOW,
             client_max_window_bits: LARGEST_WINDOW,
         }
+    }
+
+    /// Clear our window after each message, even if the client did not require it (RFC 7692 section 7.1.1.1), off by
+    /// default.
+    #[must_use]
+    pub const fn server_no_context_takeover(mut self, enabled: bool) -> Self {
+        self.server_no_context_takeover = enabled;
+        self
+    }
+
+    /// Require the client to clear its window after each message (section 7.1.1.2), off by default.
+    #[must_use]
+    pub const fn client_no_context_takeover(mut self, enabled: bool) -> Self {
+        self.client_no_context_takeover = enabled;
+        self
+    }
+
+    /// The largest number of bits of our window, 8 to 15 (section 7.1.2.1). Default 15.
+    #[must_use]
+    pub const fn server_max_window_bits(mut self, bits: u8) -> Self {
+        self.server_max_window_bits = bits;
+        self
+    }
+
+    /// The largest number of bits of the client's window, 8 to 15 (section 7.1.2.2). Default 15.
+    ///
+    /// Below 15, an offer that does not allow the server to limit the client's window is declined.
+    #[must_use]
+    pub const fn client_max_window_bits(mut self, bits: u8) -> Self {
+        self.client_max_window_bits = bits;
+        self
+    }
+
+    /// The value of [`server_no_context_takeover`](Self::server_no_context_takeover).
+    #[must_use]
+    pub const fn get_server_no_context_takeover(&self) -> bool {
+        self.server_no_context_takeover
+    }
+}
+
+impl Default for DeflateConfig {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -325,9 +396,8 @@ mod tests {
 
     #[test]
     fn rfc_7692_section_7_1_offers_are_answered_as_the_text_says() {
-        let small = DeflateConfig { server_max_window_bits: 10, client_max_window_bits: 11, ..config() };
-        let forgetful =
-            DeflateConfig { server_no_context_takeover: true, client_no_context_takeover: true, ..config() };
+        let small = config().server_max_window_bits(10).client_max_window_bits(11);
+        let forgetful = config().server_no_context_takeover(true).client_no_context_takeover(true);
         for (config, offered, expected) in [
             // Section 7.1.2.2: a bare offer must not be answered with client_max_window_bits.
             (config(), "permessage-deflate", Some("permessage-deflate")),
@@ -441,13 +511,8 @@ mod tests {
     #[test]
     fn rfc_7692_section_7_1_answers_are_judged_as_the_text_says() {
         use DeflateError::{InvalidValue, NotAsOffered, RepeatedParameter, UnknownParameter};
-        let bare = DeflateOffer { client_max_window_bits: None, ..offer() };
-        let strict = DeflateOffer {
-            server_no_context_takeover: true,
-            server_max_window_bits: Some(10),
-            client_max_window_bits: Some(12),
-            ..offer()
-        };
+        let bare = offer().client_max_window_bits(None);
+        let strict = offer().server_no_context_takeover(true).server_max_window_bits(10).client_max_window_bits(12);
         let agreed = DeflateParameters::default();
         for (offer, answered, expected) in [
             (offer(), "permessage-deflate", Ok(agreed)),
@@ -523,12 +588,11 @@ mod tests {
         for server_max_window_bits in windows() {
             for client_max_window_bits in windows() {
                 for flags in 0..4 {
-                    let offer = DeflateOffer {
-                        server_no_context_takeover: flags & 1 > 0,
-                        client_no_context_takeover: flags & 2 > 0,
-                        server_max_window_bits,
-                        client_max_window_bits,
-                    };
+                    let offer = DeflateOffer::new()
+                        .server_no_context_takeover(flags & 1 > 0)
+                        .client_no_context_takeover(flags & 2 > 0)
+                        .server_max_window_bits(server_max_window_bits)
+                        .client_max_window_bits(client_max_window_bits);
                     let header = offer.to_header();
                     let (parameters, answer) =
                         choose([header.as_bytes()].into_iter(), Some(&config())).unwrap().unwrap();
@@ -541,10 +605,10 @@ mod tests {
     #[test]
     fn a_window_outside_8_to_15_is_no_valid_wish() {
         for (bits, valid) in [(7, false), (8, true), (15, true), (16, false)] {
-            assert_eq!(DeflateConfig { server_max_window_bits: bits, ..config() }.is_valid(), valid);
-            assert_eq!(DeflateConfig { client_max_window_bits: bits, ..config() }.is_valid(), valid);
-            assert_eq!(DeflateOffer { server_max_window_bits: Some(bits), ..offer() }.is_valid(), valid);
-            assert_eq!(DeflateOffer { client_max_window_bits: Some(bits), ..offer() }.is_valid(), valid);
+            assert_eq!(config().server_max_window_bits(bits).is_valid(), valid);
+            assert_eq!(config().client_max_window_bits(bits).is_valid(), valid);
+            assert_eq!(offer().server_max_window_bits(bits).is_valid(), valid);
+            assert_eq!(offer().client_max_window_bits(bits).is_valid(), valid);
         }
     }
 }

@@ -238,8 +238,8 @@ mod tests {
     #[test]
     fn the_bytes_of_a_head_are_limited() {
         let text = head(5);
-        let exact = HandshakeLimits { max_head_bytes: text.len(), ..limits() };
-        let short = HandshakeLimits { max_head_bytes: text.len() - 1, ..limits() };
+        let exact = limits().max_head_bytes(text.len());
+        let short = limits().max_head_bytes(text.len() - 1);
         for size in [1, 16, text.len()] {
             assert_eq!(feed(exact, &text, size).0, Ok(true));
             assert_eq!(feed(short, &text, size).0, Err(ReadError::Head(HeadError::TooLong)));
@@ -249,8 +249,8 @@ mod tests {
     #[test]
     fn the_start_line_is_limited() {
         let text = head(0);
-        let exact = HandshakeLimits { max_request_line_bytes: 14, ..limits() };
-        let short = HandshakeLimits { max_request_line_bytes: 13, ..limits() };
+        let exact = limits().max_request_line_bytes(14);
+        let short = limits().max_request_line_bytes(13);
         assert_eq!(feed(exact, &text, 1).0, Ok(true));
         assert_eq!(feed(short, &text, 1).0, Err(ReadError::StartLineTooLong));
     }

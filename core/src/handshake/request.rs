@@ -395,19 +395,19 @@ mod tests {
         )
         .unwrap();
         assert_eq!(request.subprotocols().collect::<Vec<_>>(), ["a", "b", "c"]);
-        let choice = Acceptance { subprotocol: Some("c".into()), ..Acceptance::default() };
+        let choice = Acceptance::new().subprotocol("c".to_owned());
         let upgraded = request.accept(&choice).unwrap();
         assert_eq!(upgraded.headers.get_str("Sec-WebSocket-Protocol"), Some("c"));
         assert_eq!((upgraded.subprotocol.as_deref(), upgraded.negotiated), (Some("c"), Negotiated::default()));
-        let choice = Acceptance { subprotocol: Some("A".into()), ..Acceptance::default() };
+        let choice = Acceptance::new().subprotocol("A".to_owned());
         assert_eq!(request.accept(&choice), Err(DecisionError::SubprotocolNotOffered));
 
-        let choice = Acceptance { deflate: Some(DeflateConfig::default()), ..Acceptance::default() };
+        let choice = Acceptance::new().deflate(DeflateConfig::default());
         let upgraded = request.accept(&choice).unwrap();
         assert_eq!(upgraded.headers.get_str("Sec-WebSocket-Extensions"), Some("permessage-deflate"));
         assert!(upgraded.negotiated.deflate.is_some());
-        let small = DeflateConfig { server_max_window_bits: 7, ..DeflateConfig::default() };
-        let choice = Acceptance { deflate: Some(small), ..Acceptance::default() };
+        let small = DeflateConfig::new().server_max_window_bits(7);
+        let choice = Acceptance::new().deflate(small);
         assert_eq!(request.accept(&choice), Err(DecisionError::WindowBits));
     }
 

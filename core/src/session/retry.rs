@@ -232,8 +232,7 @@ mod tests {
     #[test]
     fn a_configuration_can_ask_for_more_after_1000_and_1008() {
         for (code, normal, policy) in [(1000, true, false), (1008, false, true)] {
-            let config =
-                ReconnectConfig { after_normal_close: normal, after_policy_violation: policy, ..Default::default() };
+            let config = ReconnectConfig::new().after_normal_close(normal).after_policy_violation(policy);
             let mut backoff = backoff(config);
             assert!(backoff.after(DisconnectReason::ClosedByPeer { code: Some(code) }, Duration::ZERO).is_some());
             assert!(
@@ -280,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_count_starts_again_only_after_a_stable_time() {
-        let mut backoff = backoff(ReconnectConfig { max_attempts: Some(2), ..Default::default() });
+        let mut backoff = backoff(ReconnectConfig::new().max_attempts(2));
         backoff.attempt();
         assert!(backoff.after(DisconnectReason::Io, Duration::from_secs(59)).is_some());
         assert_eq!(backoff.attempt(), 2);
@@ -293,7 +292,7 @@ mod tests {
 
     #[test]
     fn no_configuration_makes_a_busy_loop() {
-        let zero = ReconnectConfig { initial: Duration::ZERO, factor: 0, max: Duration::ZERO, ..Default::default() };
+        let zero = ReconnectConfig::new().initial(Duration::ZERO).factor(0).max(Duration::ZERO);
         assert_eq!(backoff(zero).after(DisconnectReason::Io, Duration::ZERO), Some(Duration::from_millis(1)));
     }
 

@@ -11,18 +11,50 @@ pub const EVERY_EVENT: &str = "*";
 /// The limits of subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscriptionLimits {
+    pub(crate) max_subscriptions: usize,
+    pub(crate) max_event_names: usize,
+    pub(crate) max_name_bytes: usize,
+    pub(crate) max_total_bytes: usize,
+}
+
+impl SubscriptionLimits {
+    /// The defaults, which each setter documents.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { max_subscriptions: 256, max_event_names: 1_024, max_name_bytes: 256, max_total_bytes: 1024 * 1024 }
+    }
+
     /// How many subscriptions one connection may have, 256 by default. They are found by a binary search, so a large
     /// number costs only memory.
-    pub max_subscriptions: usize,
+    #[must_use]
+    pub const fn max_subscriptions(mut self, subscriptions: usize) -> Self {
+        self.max_subscriptions = subscriptions;
+        self
+    }
+
     /// How many different event names one subscription may have, 1,024 by default. Far fewer events exist. Together
     /// with the next limit, it bounds a subscription to 256 KiB.
-    pub max_event_names: usize,
+    #[must_use]
+    pub const fn max_event_names(mut self, names: usize) -> Self {
+        self.max_event_names = names;
+        self
+    }
+
     /// The longest name of an event or a profile in bytes, 256 by default. Identifiers are far shorter.
-    pub max_name_bytes: usize,
+    #[must_use]
+    pub const fn max_name_bytes(mut self, bytes: usize) -> Self {
+        self.max_name_bytes = bytes;
+        self
+    }
+
     /// The total size of all profile names and event names of one connection in bytes, 1 MiB by default. The limits
     /// above alone would allow 64 MiB. Each name counts its length plus 32 bytes for its overhead in memory; otherwise
     /// a million short names would fit. HPACK counts its entries in the same way (RFC 7541 section 4.1).
-    pub max_total_bytes: usize,
+    #[must_use]
+    pub const fn max_total_bytes(mut self, bytes: usize) -> Self {
+        self.max_total_bytes = bytes;
+        self
+    }
 }
 
 /// The overhead that a name counts in addition to its bytes.
@@ -30,7 +62,7 @@ const NAME_OVERHEAD: usize = 32;
 
 impl Default for SubscriptionLimits {
     fn default() -> Self {
-        Self { max_subscriptions: 256, max_event_names: 1_024, max_name_bytes: 256, max_total_bytes: 1024 * 1024 }
+        Self::new()
     }
 }
 
@@ -405,8 +437,8 @@ mod tests {
     fn all_names_together_hold_to_the_limit_and_break_one_past_it() {
         // Two subscriptions of a profile of one byte and an event of three.
         let exact = 2 * (1 + 32 + 3 + 32);
-        let limits = SubscriptionLimits { max_total_bytes: exact, ..SubscriptionLimits::default() };
-        let tight = SubscriptionLimits { max_total_bytes: exact - 1, ..limits };
+        let limits = SubscriptionLimits::new().max_total_bytes(exact);
+        let tight = limits.max_total_bytes(exact - 1);
         let mut set = SubscriptionSet::default();
         set.add("a", names(&["xyz"]));
         assert_eq!(set.check_room("b", &names(&["xyz"]), &limits), Ok(()));

@@ -57,11 +57,9 @@ impl Incoming {
             Role::Server => FrameRules::for_server(),
         };
         Self {
-            decoder: FrameDecoder::new(FrameRules {
-                reserved: negotiated.reserved_bits(),
-                max_payload_len: config.max_frame_len,
-                ..rules
-            }),
+            decoder: FrameDecoder::new(
+                rules.reserved(negotiated.reserved_bits()).max_payload_len(config.max_frame_len),
+            ),
             max_message_len: config.max_message_len,
             // A message has at least one frame.
             max_fragments: config.max_fragments.max(1),

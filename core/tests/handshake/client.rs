@@ -349,7 +349,7 @@ fn what_cannot_be_sent_is_refused_to_the_caller() {
         request.headers.append(name, "x").unwrap();
         assert_eq!(new(request), Err(InvalidRequest::ReservedHeader(name.into())));
     }
-    let offer = DeflateOffer { server_max_window_bits: Some(16), ..DeflateOffer::default() };
+    let offer = DeflateOffer::new().server_max_window_bits(16);
     assert_eq!(new(ClientRequest { deflate: Some(offer), ..request() }), Err(InvalidRequest::WindowBits));
 }
 

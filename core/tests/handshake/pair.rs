@@ -1,8 +1,8 @@
 //! Our client and our server against each other.
 
 use multiwa_ws_core::handshake::{
-    Acceptance, Answer, ClientHandshake, ClientRequest, DeflateConfig, DeflateOffer, HandshakeLimits, Rejection,
-    Response, ServerHandshake, Upgraded,
+    Acceptance, Answer, ClientHandshake, ClientRequest, DeflateConfig, DeflateOffer, HandshakeLimits, Headers,
+    Rejection, Response, ServerHandshake, Upgraded,
 };
 
 use crate::support::{NOW, SEED, sent_by_client, sent_by_server};
@@ -44,15 +44,15 @@ fn meet(
 fn both_sides_agree_about_what_was_negotiated() {
     let request = ClientRequest {
         subprotocols: vec!["chat".into(), "superchat".into()],
-        deflate: Some(DeflateOffer { server_max_window_bits: Some(11), ..DeflateOffer::default() }),
+        deflate: Some(DeflateOffer::new().server_max_window_bits(11)),
         ..ClientRequest::new("gateway:3001", "/ws?apiKey=k")
     };
-    let mut acceptance = Acceptance {
-        subprotocol: Some("superchat".into()),
-        deflate: Some(DeflateConfig { client_max_window_bits: 12, ..DeflateConfig::default() }),
-        ..Acceptance::default()
-    };
-    acceptance.headers.append("X-MultiWA-Features", "subscription-sets").unwrap();
+    let mut headers = Headers::new();
+    headers.append("X-MultiWA-Features", "subscription-sets").unwrap();
+    let acceptance = Acceptance::new()
+        .subprotocol("superchat".to_owned())
+        .headers(headers)
+        .deflate(DeflateConfig::new().client_max_window_bits(12));
     for size in (1..400).step_by(7) {
         let decide = |server: &mut ServerHandshake| server.accept(NOW, &acceptance).unwrap();
         let (answer, mut server) = meet(&request, decide, size, b"\x81\x02{}");

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::{
-    Acceptance, ApiKey, DecisionError, DeflateConfig, HandshakeLimits, HeadError, Rejection, RequestError,
+    Acceptance, ApiKey, DecisionError, DeflateConfig, HandshakeLimits, HeadError, Headers, Rejection, RequestError,
     ServerHandshake, ServerPhase,
 };
 
@@ -75,9 +75,9 @@ fn refused(request: &str, error: RequestError, status: &str) {
 #[test]
 fn rfc_6455_section_4_2_2_the_example_is_answered() {
     let mut server = deciding();
-    let mut acceptance = Acceptance::default();
-    acceptance.headers.append("X-MultiWA-Features", "subscription-sets").unwrap();
-    server.accept(NOW, &acceptance).unwrap();
+    let mut headers = Headers::new();
+    headers.append("X-MultiWA-Features", "subscription-sets").unwrap();
+    server.accept(NOW, &Acceptance::new().headers(headers)).unwrap();
     assert_eq!(
         sent_by_server(&server),
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -200,7 +200,7 @@ fn rfc_7692_section_5_offers_in_several_headers_are_tried_in_order() {
          Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=10, permessage-deflate\r\n",
     );
     let (_, _, mut server) = serve(&[request.as_bytes()], limits());
-    server.accept(NOW, &Acceptance { deflate: Some(DeflateConfig::default()), ..Acceptance::default() }).unwrap();
+    server.accept(NOW, &Acceptance::new().deflate(DeflateConfig::default())).unwrap();
     let accepted = server.poll_accepted().unwrap();
     let deflate = accepted.upgraded.negotiated.deflate.unwrap();
     assert_eq!((deflate.client_max_window_bits, deflate.server_max_window_bits), (10, 15));
@@ -278,7 +278,7 @@ fn a_decision_is_taken_once_and_in_time() {
 #[test]
 fn a_refused_decision_changes_nothing() {
     let mut server = deciding();
-    let unoffered = Acceptance { subprotocol: Some("chat".into()), ..Acceptance::default() };
+    let unoffered = Acceptance::new().subprotocol("chat".to_owned());
     assert_eq!(server.accept(NOW, &unoffered), Err(DecisionError::SubprotocolNotOffered));
     assert_eq!(server.reject(NOW, &Rejection::json(200, "ok", "ok")), Err(DecisionError::Status));
     assert_eq!((server.state(), sent_by_server(&server).as_str()), (ServerPhase::Deciding, ""));

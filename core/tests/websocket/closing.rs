@@ -246,7 +246,7 @@ twins! {
     fn a_closing_handshake_ends_at_its_deadline_in_each_state(role: Role) {
         for state in live_states().filter(|state| *state != State::Open) {
             let (mut endpoint, cause, code, clean) = reach(state, role);
-            let deadline = endpoint.now + Config::default().close_timeout;
+            let deadline = endpoint.now + Config::default().get_close_timeout();
             assert_eq!(endpoint.ws.poll_timeout(), Some(deadline), "{state:?}");
             endpoint.now = Instant::from_nanos(deadline.as_nanos() - 1);
             endpoint.ws.handle_timeout(endpoint.now);
@@ -315,7 +315,7 @@ twins! {
     }
 
     fn a_close_timeout_without_length_ends_the_connection_at_once(role: Role) {
-        let mut endpoint = Endpoint::with(role, &Config { close_timeout: Duration::ZERO, ..untimed() });
+        let mut endpoint = Endpoint::with(role, &untimed().close_timeout(Duration::ZERO));
         endpoint.close(1000);
         assert_eq!(endpoint.ws.poll_timeout(), Some(endpoint.now));
         endpoint.pass(0);

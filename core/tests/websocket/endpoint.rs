@@ -43,7 +43,7 @@ impl Heard {
 
 /// A configuration without timers, for tests that do not test timers.
 pub(crate) fn untimed() -> Config {
-    Config { keep_alive: KeepAlive::OFF, message_timeout: None, ..Config::default() }
+    Config::new().keep_alive(KeepAlive::OFF).message_timeout(None)
 }
 
 pub(crate) struct Endpoint {

@@ -89,7 +89,7 @@ twins! {
     }
 
     fn bytes_that_keep_arriving_extend_the_wait_for_a_pong(role: Role) {
-        let mut endpoint = Endpoint::with(role, &Config { message_timeout: None, ..Config::default() });
+        let mut endpoint = Endpoint::with(role, &Config::new().message_timeout(None));
         sleep(&mut endpoint);
         endpoint.feed(&header_to(role, FIN | BINARY, 100));
         for _ in 0..99 {
@@ -165,7 +165,7 @@ twins! {
     }
 
     fn a_closing_connection_is_not_pinged(role: Role) {
-        let mut endpoint = Endpoint::with(role, &Config { close_timeout: seconds(1000), ..Config::default() });
+        let mut endpoint = Endpoint::with(role, &Config::new().close_timeout(seconds(1000)));
         endpoint.close(1000);
         endpoint.flush();
         assert_eq!(sleep(&mut endpoint), Some(seconds(1000)));
@@ -174,10 +174,10 @@ twins! {
     }
 
     fn without_an_interval_there_is_no_ping_and_without_a_timeout_no_loss(role: Role) {
-        let config = |keep_alive| Config { keep_alive, ..Config::default() };
-        let mut endpoint = Endpoint::with(role, &config(KeepAlive { interval: None, timeout: Some(seconds(10)) }));
+        let config = |keep_alive| Config::new().keep_alive(keep_alive);
+        let mut endpoint = Endpoint::with(role, &config(KeepAlive::new().interval(None).timeout(seconds(10))));
         assert_eq!(sleep(&mut endpoint), None);
-        let mut endpoint = Endpoint::with(role, &config(KeepAlive { interval: Some(seconds(30)), timeout: None }));
+        let mut endpoint = Endpoint::with(role, &config(KeepAlive::new().interval(seconds(30)).timeout(None)));
         assert_eq!(sleep(&mut endpoint), Some(seconds(30)));
         assert_eq!(endpoint.sent().len(), 1);
         assert_eq!(sleep(&mut endpoint), None);
@@ -202,8 +202,8 @@ twins! {
             for timeout in periods {
                 for message_timeout in periods {
                     for close_timeout in periods.into_iter().flatten() {
-                        let keep_alive = KeepAlive { interval, timeout };
-                        let config = Config { keep_alive, message_timeout, close_timeout, ..Config::default() };
+                        let keep_alive = KeepAlive::new().interval(interval).timeout(timeout);
+                        let config = Config::new().keep_alive(keep_alive).message_timeout(message_timeout).close_timeout(close_timeout);
                         let mut endpoint = Endpoint::with(role, &config);
                         endpoint.feed(&frame_to(role, TEXT, b"under way"));
                         let mut steps = 0;

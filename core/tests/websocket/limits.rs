@@ -25,7 +25,7 @@ const HEADER: usize = 14;
 
 twins! {
     fn a_message_at_the_limit_passes_and_one_byte_more_does_not(role: Role) {
-        let config = Config { max_message_len: 300, ..untimed() };
+        let config = untimed().max_message_len(300);
         let (at, past) = (&[b'x'; 300][..], &[b'x'; 301][..]);
         for kind in [TEXT, BINARY] {
             let heard = if kind == TEXT { Heard::Text("x".repeat(300)) } else { Heard::Binary(at.into()) };
@@ -47,20 +47,20 @@ twins! {
     }
 
     fn a_message_limit_of_nothing_lets_empty_messages_pass(role: Role) {
-        let config = Config { max_message_len: 0, ..untimed() };
+        let config = untimed().max_message_len(0);
         assert_eq!(hears(role, &config, &[(FIN | TEXT, b""), (TEXT, b""), (FIN, b"")]), [Heard::text(""), Heard::text("")]);
         assert_eq!(hears(role, &config, &[(FIN | TEXT, b"x")]), [failed(ProtocolError::MessageTooLarge)]);
         assert_eq!(hears(role, &config, &[(TEXT, b""), (FIN, b"x")]), [failed(ProtocolError::MessageTooLarge)]);
     }
 
     fn the_limit_for_one_message_is_whole_again_for_the_next(role: Role) {
-        let config = Config { max_message_len: 3, max_fragments: 2, ..untimed() };
+        let config = untimed().max_message_len(3).max_fragments(2);
         let frames: [(u8, &[u8]); 4] = [(TEXT, b"a"), (FIN, b"bc"), (TEXT, b"de"), (FIN, b"f")];
         assert_eq!(hears(role, &config, &frames), [Heard::text("abc"), Heard::text("def")]);
     }
 
     fn a_message_over_the_limit_is_refused_at_the_header_that_announces_it(role: Role) {
-        let config = Config { max_message_len: 1000, ..untimed() };
+        let config = untimed().max_message_len(1000);
         let mut endpoint = Endpoint::with(role, &config);
         assert_eq!(endpoint.feed(&header_to(role, FIN | BINARY, 1001)), [failed(ProtocolError::MessageTooLarge)]);
         assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1009, ""))]);
@@ -70,7 +70,7 @@ twins! {
     }
 
     fn a_frame_at_the_limit_passes_and_one_byte_more_does_not(role: Role) {
-        let config = Config { max_frame_len: 300, ..untimed() };
+        let config = untimed().max_frame_len(300);
         assert_eq!(hears(role, &config, &[(FIN | BINARY, &[1; 300])]), [Heard::Binary(vec![1; 300])]);
         assert_eq!(hears(role, &config, &[(BINARY, &[1; 300]), (FIN, &[1; 300])]), [Heard::Binary(vec![1; 600])]);
         assert_eq!(hears(role, &config, &[(FIN | BINARY, &[1; 301])]), [failed(FrameError::TooLarge)]);
@@ -81,7 +81,7 @@ twins! {
     }
 
     fn as_many_fragments_as_the_limit_pass_and_one_more_does_not(role: Role) {
-        let config = Config { max_fragments: 3, ..untimed() };
+        let config = untimed().max_fragments(3);
         for piece in [&b""[..], b"x"] {
             let heard = Heard::Binary(piece.repeat(3));
             assert_eq!(hears(role, &config, &[(BINARY, piece), (CONTINUATION, piece), (FIN, piece)]), [heard]);
@@ -101,7 +101,7 @@ twins! {
     fn f_14_a_message_of_65_537_fragments_passes_the_default_limit(role: Role) {
         // The original Autobahn suite splits its cases 9.3.1 and 9.4.1 in this way: continuations of 64 bytes after a
         // text or binary frame.
-        let config = Config { max_message_len: 5 << 20, ..untimed() };
+        let config = untimed().max_message_len(5 << 20);
         for (kind, heard) in [
             (TEXT, Heard::Text("x".repeat(65_537 * 64))),
             (BINARY, Heard::Binary(vec![b'x'; 65_537 * 64])),
@@ -115,7 +115,7 @@ twins! {
 
     fn whole_messages_pass_when_fragments_are_not_wanted_at_all(role: Role) {
         for max_fragments in [0, 1] {
-            let config = Config { max_fragments, ..untimed() };
+            let config = untimed().max_fragments(max_fragments);
             assert_eq!(hears(role, &config, &[(FIN | TEXT, b"whole")]), [Heard::text("whole")]);
             let refused = [failed(ProtocolError::TooManyFragments)];
             assert_eq!(hears(role, &config, &[(TEXT, b""), (FIN, b"")]), refused);
@@ -131,7 +131,7 @@ twins! {
             |endpoint, payload| endpoint.ws.sender().send_shared(&SharedMessage::binary(payload)),
             |endpoint, payload| endpoint.ws.sender().send_fragment(Message::Binary(payload), true),
         ];
-        let config = Config { max_queued: 1000 + HEADER, ..untimed() };
+        let config = untimed().max_queued(1000 + HEADER);
         for send in sends {
             let mut endpoint = Endpoint::with(role, &config);
             let refused = Err(SendError::QueueFull { queued: 0, limit: 1000 + HEADER });
@@ -150,7 +150,7 @@ twins! {
     }
 
     fn a_refused_fragment_leaves_the_message_under_way_as_it_was(role: Role) {
-        let mut endpoint = Endpoint::with(role, &Config { max_queued: 100, ..untimed() });
+        let mut endpoint = Endpoint::with(role, &untimed().max_queued(100));
         let mut out = endpoint.ws.sender();
         assert!(out.send_fragment(Message::Text(&"x".repeat(100)), false).is_err());
         out.send_text("no message is under way").unwrap();
@@ -165,7 +165,7 @@ twins! {
     }
 
     fn pings_and_pongs_of_the_application_count_for_the_queue(role: Role) {
-        let mut endpoint = Endpoint::with(role, &Config { max_queued: 50, ..untimed() });
+        let mut endpoint = Endpoint::with(role, &untimed().max_queued(50));
         let mut out = endpoint.ws.sender();
         out.ping(&[1; 36]).unwrap();
         assert!(matches!(out.ping(b""), Err(SendError::QueueFull { .. })));
@@ -175,7 +175,7 @@ twins! {
 
     fn a_close_and_the_answer_to_a_ping_fit_into_a_full_queue(role: Role) {
         let full = || {
-            let mut endpoint = Endpoint::with(role, &Config { max_queued: 20, ..untimed() });
+            let mut endpoint = Endpoint::with(role, &untimed().max_queued(20));
             endpoint.ws.send_text("123456").unwrap();
             assert!(endpoint.ws.send_text("").is_err());
             endpoint
@@ -209,8 +209,8 @@ twins! {
 
     fn a_peer_that_never_reads_makes_us_queue_one_ping(role: Role) {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        let keep_alive = KeepAlive { interval: seconds(1), timeout: seconds(1) };
-        let mut endpoint = Endpoint::with(role, &Config { keep_alive, ..untimed() });
+        let keep_alive = KeepAlive::new().interval(seconds(1)).timeout(seconds(1));
+        let mut endpoint = Endpoint::with(role, &untimed().keep_alive(keep_alive));
         for _ in 0..10_000 {
             endpoint.pass(1);
             endpoint.feed(&frame_to(role, FIN | PONG, b""));
@@ -223,7 +223,7 @@ twins! {
     }
 
     fn a_message_that_is_never_completed_is_refused_at_its_deadline(role: Role) {
-        let config = Config { message_timeout: Some(Duration::from_secs(60)), keep_alive: KeepAlive::OFF, ..untimed() };
+        let config = untimed().message_timeout(Duration::from_secs(60)).keep_alive(KeepAlive::OFF);
         for beginning in [frame_to(role, TEXT, b"for ev"), frame_to(role, FIN | TEXT, b"for ever")[..9].to_vec()] {
             let mut endpoint = Endpoint::with(role, &config);
             assert_eq!(endpoint.ws.poll_timeout(), None);
@@ -245,7 +245,7 @@ twins! {
     }
 
     fn traffic_does_not_move_the_deadline_of_a_message_and_its_end_lifts_it(role: Role) {
-        let config = Config { message_timeout: Some(Duration::from_secs(60)), keep_alive: KeepAlive::OFF, ..untimed() };
+        let config = untimed().message_timeout(Duration::from_secs(60)).keep_alive(KeepAlive::OFF);
         let mut endpoint = Endpoint::with(role, &config);
         endpoint.feed(&frame_to(role, TEXT, b""));
         let deadline = endpoint.ws.poll_timeout();
@@ -262,7 +262,7 @@ twins! {
     }
 
     fn time_in_which_we_do_not_read_does_not_count_for_a_message(role: Role) {
-        let config = Config { message_timeout: Some(Duration::from_secs(60)), keep_alive: KeepAlive::OFF, ..untimed() };
+        let config = untimed().message_timeout(Duration::from_secs(60)).keep_alive(KeepAlive::OFF);
         let mut endpoint = Endpoint::with(role, &config);
         endpoint.feed(&frame_to(role, TEXT, b""));
         endpoint.pass(50);
@@ -278,7 +278,7 @@ twins! {
     }
 
     fn of_a_pause_only_what_lies_after_the_start_of_a_message_is_added_to_its_deadline(role: Role) {
-        let config = Config { message_timeout: Some(Duration::from_secs(60)), keep_alive: KeepAlive::OFF, ..untimed() };
+        let config = untimed().message_timeout(Duration::from_secs(60)).keep_alive(KeepAlive::OFF);
         let mut endpoint = Endpoint::with(role, &config);
         endpoint.ws.reading_paused(endpoint.now);
         endpoint.pass(1000);

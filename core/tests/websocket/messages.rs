@@ -1,7 +1,7 @@
 //! Sections 5.1 to 5.4, 5.6 and 8.1: which data frames are accepted, joined to messages, or refused.
 
 use multiwa_ws_core::frame::{FrameError, ReservedBits};
-use multiwa_ws_core::websocket::{Config, Event, Negotiated, ProtocolError, Role, State};
+use multiwa_ws_core::websocket::{Event, Negotiated, ProtocolError, Role, State};
 
 use crate::endpoint::{Endpoint, Heard, heard_in_any_split, untimed};
 use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, TEXT, close_body, frame_to, header_to};
@@ -166,7 +166,7 @@ twins! {
     }
 
     fn rfc6455_5_4_a_continuation_of_nothing_is_that_error_whatever_its_length(role: Role) {
-        let config = Config { max_message_len: 3, ..untimed() };
+        let config = untimed().max_message_len(3);
         let bytes = frame_to(role, FIN | CONTINUATION, b"long");
         let (heard, _) = heard_in_any_split(|| Endpoint::with(role, &config), &bytes);
         assert_eq!(heard, [Heard::Failed(ProtocolError::UnexpectedContinuation)]);

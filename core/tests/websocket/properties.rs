@@ -18,16 +18,14 @@ fn any_role() -> impl Strategy<Value = Role> {
 /// Limits that are small enough for the tests to exceed.
 fn small_limits() -> Config {
     let seconds = |seconds| Some(Duration::from_secs(seconds));
-    Config {
-        max_message_len: 300,
-        max_frame_len: 250,
-        max_fragments: 4,
-        max_queued: 2000,
-        message_timeout: seconds(20),
-        close_timeout: Duration::from_secs(5),
-        keep_alive: KeepAlive { interval: seconds(8), timeout: seconds(3) },
-        ..Config::default()
-    }
+    Config::new()
+        .max_message_len(300)
+        .max_frame_len(250)
+        .max_fragments(4)
+        .max_queued(2000)
+        .message_timeout(seconds(20))
+        .close_timeout(Duration::from_secs(5))
+        .keep_alive(KeepAlive::new().interval(seconds(8)).timeout(seconds(3)))
 }
 
 /// The first byte of a frame, usually of one that is valid somewhere.
@@ -196,7 +194,7 @@ fn apply(endpoint: &mut Endpoint, op: &Op, heard: &mut Vec<Heard>) {
     }
     let (after, left) = (endpoint.ws.state(), endpoint.ws.sender().queued());
     assert!(before <= after, "{before:?} to {after:?} by {op:?}");
-    assert!(left <= small_limits().max_queued + PAST_THE_LIMIT, "{left} bytes queued after {op:?}");
+    assert!(left <= small_limits().get_max_queued() + PAST_THE_LIMIT, "{left} bytes queued after {op:?}");
     if sent.is_err() {
         assert_eq!((left, after), (queued, before), "{op:?} was refused with {sent:?}");
     }
@@ -254,7 +252,7 @@ proptest! {
         // After any operations, a close ends the connection in time.
         let _ = endpoint.ws.close(endpoint.now, CloseCode::NORMAL, "");
         if endpoint.ws.state() != State::Closed {
-            let latest = endpoint.now + small_limits().close_timeout;
+            let latest = endpoint.now + small_limits().get_close_timeout();
             prop_assert!(endpoint.ws.poll_timeout().is_some_and(|deadline| deadline <= latest));
             endpoint.flush();
             while endpoint.closed().is_none() {
@@ -286,7 +284,7 @@ proptest! {
         messages in prop::collection::vec((any_payload(), 1..4usize), 0..20),
         writes in prop::collection::vec(1..100usize, 1..20),
     ) {
-        let config = Config { max_queued: 1 << 20, ..Config::default() };
+        let config = Config::new().max_queued(1 << 20);
         let other = if role == Role::Client { Role::Server } else { Role::Client };
         let (mut from, mut to) = (Endpoint::with(role, &config), Endpoint::with(other, &config));
         let mut expected = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{Config, Message, Role, SendError, SharedMessage};
+use multiwa_ws_core::websocket::{Message, Role, SendError, SharedMessage};
 
 use crate::endpoint::{Endpoint, untimed};
 use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frames_from};
@@ -176,7 +176,7 @@ twins! {
     }
 
     fn a_closed_connection_says_so_whatever_else_is_wrong(role: Role) {
-        let mut endpoint = Endpoint::with(role, &Config { max_queued: 100, ..untimed() });
+        let mut endpoint = Endpoint::with(role, &untimed().max_queued(100));
         endpoint.ws.sender().send_fragment(Message::Text("a"), false).unwrap();
         endpoint.feed(&close_to(role, 1000, ""));
         let now = endpoint.now;

@@ -41,7 +41,7 @@ pub(crate) struct Driven {
 /// A client that waits for the `ack` of its connection.
 pub(crate) fn opened(events: usize) -> (Driven, Client<Still>, Updates<Still>) {
     let session = ClientSession::new(ClientConfig::default(), [7; 32]);
-    let queue = QueueConfig { events, overflow: Overflow::Wait, ..QueueConfig::default() };
+    let queue = QueueConfig::new().events(events).overflow(Overflow::Wait);
     let (driver, client, updates) = Driver::new(session, queue);
     {
         let mut turn = driver.turn(Waker::noop());

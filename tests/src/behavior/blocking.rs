@@ -20,8 +20,11 @@ impl ClientBinding for Blocking {
 
     fn start(&self, setup: &ClientSetup) -> Outcome<Box<dyn Client>> {
         let keys = KeyRing::new(setup);
-        let mut builder =
-            ClientBuilder::with_provider(move |_| Ok(keys.next())).config(setup.config.clone()).queue(queue(setup));
+        let mut builder = ClientBuilder::with_provider(move |_| Ok(keys.next()))
+            .session(setup.session)
+            .reconnect(setup.reconnect)
+            .websocket(setup.websocket.clone())
+            .queue(queue(setup));
         if let Some(tls) = &setup.tls {
             builder = builder.tls(tls.clone());
         }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use multiwa_ws_core::client::Config;
 use multiwa_ws_core::session::{
-    ClientState, CloseCause, DisconnectReason, Envelope, Event, Gap, JsonError, LifecycleEvent, ReconnectConfig,
-    SubscriptionSet,
+    ClientConfig, ClientState, CloseCause, DisconnectReason, Envelope, Event, Gap, JsonError, LifecycleEvent,
+    ReconnectConfig, SubscriptionSet,
 };
+use multiwa_ws_core::{KeepAlive, websocket};
 use multiwa_ws_driver::ClientTls;
 
 use super::{Failure, NEVER, Outcome, same};
@@ -32,8 +32,12 @@ pub struct ClientSetup {
     pub keys: Vec<String>,
     /// The initial subscriptions: profiles with their events.
     pub subscriptions: Vec<(String, Vec<String>)>,
-    /// The settings of core.
-    pub config: Config,
+    /// Deadlines and limits of the session. It reconnects as the next field says.
+    pub session: ClientConfig,
+    /// When the client reconnects.
+    pub reconnect: ReconnectConfig,
+    /// Limits of each connection.
+    pub websocket: websocket::Config,
     /// The number of unread events that the client holds.
     pub capacity: usize,
     /// The policy for more unread events.
@@ -62,23 +66,19 @@ impl ClientSetup {
     /// so that they hide no fault.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        let mut config = Config::default();
-        config.session.connect_timeout = NEVER;
-        config.session.upgrade_timeout = NEVER;
-        config.session.ack_timeout = Some(NEVER);
-        config.session.request_timeout = NEVER;
-        config.session.close_timeout = NEVER;
-        config.websocket.close_timeout = NEVER;
-        config.session.reconnect = ReconnectConfig {
-            initial: Duration::from_millis(1),
-            max: Duration::from_millis(50),
-            ..ReconnectConfig::default()
-        };
+        let session = ClientConfig::new()
+            .connect_timeout(NEVER)
+            .upgrade_timeout(NEVER)
+            .ack_timeout(NEVER)
+            .request_timeout(NEVER)
+            .close_timeout(NEVER);
         Self {
             url: url.into(),
             keys: Vec::new(),
             subscriptions: Vec::new(),
-            config,
+            session,
+            reconnect: ReconnectConfig::new().initial(Duration::from_millis(1)).max(Duration::from_millis(50)),
+            websocket: websocket::Config::new().keep_alive(KeepAlive::OFF).close_timeout(NEVER),
             capacity: 1024,
             overflow: Overflow::Wait,
             compression: false,

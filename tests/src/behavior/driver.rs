@@ -90,7 +90,9 @@ impl<R: Executor> ClientBinding for Driver<R> {
     fn start(&self, setup: &ClientSetup) -> Outcome<Box<dyn Client>> {
         let keys = KeyRing::new(setup);
         let mut builder = ClientBuilder::<R>::with_provider(move |_| ready(Ok(keys.next())))
-            .config(setup.config.clone())
+            .session(setup.session)
+            .reconnect(setup.reconnect)
+            .websocket(setup.websocket.clone())
             .queue(queue(setup));
         if setup.compression {
             builder = builder.compression(DeflateOffer::default());
@@ -114,7 +116,7 @@ pub(super) fn queue(setup: &ClientSetup) -> QueueConfig {
         Overflow::DropNewest => multiwa_ws_driver::Overflow::DropNewest,
         Overflow::Close => multiwa_ws_driver::Overflow::Close,
     };
-    QueueConfig { events: setup.capacity, overflow, ..QueueConfig::default() }
+    QueueConfig::new().events(setup.capacity).overflow(overflow)
 }
 
 /// The destination of the client, with the next key for each attempt. Later attempts use the last key.

@@ -71,7 +71,7 @@ impl PeerKind {
         match self {
             Self::Ours(binding) => {
                 let mut ours = ServerSetup { keys: setup.keys.clone(), ..ServerSetup::default() };
-                ours.session.subscription_sets = setup.sets;
+                ours.session = ours.session.subscription_sets(setup.sets);
                 ours.compression = setup.compression;
                 ours.tls = setup.tls.as_ref().map(Certificates::server).transpose()?;
                 let server = binding.start(&ours)?;

@@ -66,7 +66,7 @@ impl Default for ServerSetup {
             origin: None,
             session: ServerConfig::default(),
             handshake: HandshakeLimits::default(),
-            websocket: websocket::Config { close_timeout: NEVER, ..websocket::Config::default() },
+            websocket: websocket::Config::new().close_timeout(NEVER),
             slow_reader: SlowReader::Close,
             compression: false,
             tls: None,

@@ -102,7 +102,7 @@ impl Command {
             Self::Ping(payload) | Self::Pong(payload) if payload.len() > 125 => return Err(SendError::ControlTooLong),
             _ => {}
         }
-        let limit = limits.config.max_queued;
+        let limit = limits.config.get_max_queued();
         if before.queued + self.payload().len() + 14 > limit {
             return Err(SendError::QueueFull { queued: before.queued, limit });
         }

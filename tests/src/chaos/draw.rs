@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use multiwa_ws_core::session::{RequestRate, SecondProfile, SubscribePolicy};
+use multiwa_ws_core::session::{
+    ClientConfig, ReconnectConfig, RequestRate, SecondProfile, ServerConfig, SubscribePolicy, SubscriptionLimits,
+};
 use multiwa_ws_core::websocket::{Compression, Config, DeflateParameters, Negotiated};
 use multiwa_ws_core::{KeepAlive, client, server};
 
@@ -37,27 +39,29 @@ pub(super) fn bytes(random: &mut Random, length: usize) -> Vec<u8> {
 /// The limits of one end of a connection: usually such that the connection survives, sometimes at the edge of what
 /// works.
 pub(super) fn config(random: &mut Random) -> Config {
-    let compression = Compression { threshold: random.pick([0, 64, 1_000]), level: random.pick([0, 1, 6]) };
+    let compression = Compression::new().threshold(random.pick([0, 64, 1_000])).level(random.pick([0, 1, 6]));
     if random.happens(700_000) {
         let max_queued = random.pick([2_000, 100_000, 4 << 20]);
-        return Config { max_queued, keep_alive: keep_alive(random, millis(30_000)), compression, ..Config::default() };
+        return Config::new()
+            .max_queued(max_queued)
+            .keep_alive(keep_alive(random, millis(30_000)))
+            .compression(compression);
     }
-    Config {
-        max_message_len: random.pick([0, 1, 125, 2_000, 65_535, 1 << 20]),
+    Config::new()
+        .max_message_len(random.pick([0, 1, 125, 2_000, 65_535, 1 << 20]))
         // A control frame must fit.
-        max_frame_len: random.pick([125, 126, 2_000, 65_536, 64 << 20]),
-        max_fragments: random.pick([0, 1, 2, 5, 1 << 20]),
-        max_queued: random.pick([0, 200, 2_000, 100_000]),
-        message_timeout: random.pick([None, Some(millis(1)), Some(millis(60_000))]),
-        close_timeout: random.pick([millis(0), millis(1), millis(5_000)]),
-        keep_alive: keep_alive(random, millis(1)),
-        compression,
-    }
+        .max_frame_len(random.pick([125, 126, 2_000, 65_536, 64 << 20]))
+        .max_fragments(random.pick([0, 1, 2, 5, 1 << 20]))
+        .max_queued(random.pick([0, 200, 2_000, 100_000]))
+        .message_timeout(random.pick([None, Some(millis(1)), Some(millis(60_000))]))
+        .close_timeout(random.pick([millis(0), millis(1), millis(5_000)]))
+        .keep_alive(keep_alive(random, millis(1)))
+        .compression(compression)
 }
 
 fn keep_alive(random: &mut Random, interval: Duration) -> KeepAlive {
     let timeout = random.pick([None, Some(interval / 3), Some(millis(10_000))]);
-    KeepAlive { interval: random.pick([None, Some(interval), Some(millis(30_000))]), timeout }
+    KeepAlive::new().interval(random.pick([None, Some(interval), Some(millis(30_000))])).timeout(timeout)
 }
 
 pub(super) fn negotiated(random: &mut Random) -> Negotiated {
@@ -72,35 +76,37 @@ pub(super) fn negotiated(random: &mut Random) -> Negotiated {
 
 /// A client with short or long timeouts. It always detects the end of its server.
 pub(super) fn client(random: &mut Random) -> client::Config {
-    let mut config = client::Config::default();
-    let session = &mut config.session;
-    session.connect_timeout = random.pick([millis(100), millis(10_000), millis(10_000)]);
-    session.upgrade_timeout = random.pick([millis(500), millis(10_000), millis(10_000)]);
-    session.ack_timeout = random.pick([None, Some(millis(10)), Some(millis(10_000))]);
-    session.request_timeout = random.pick([millis(10), millis(1_000), millis(10_000), millis(10_000)]);
-    session.close_timeout = random.pick([millis(0), millis(5_000)]);
-    session.second_profile = random.pick([SecondProfile::Refuse, SecondProfile::Displace]);
-    session.max_requests = random.pick([1, 3, 64]);
-    session.subscriptions.max_subscriptions = random.pick([1, 3, 256]);
-    session.reconnect.after_normal_close = random.happens(500_000);
-    session.reconnect.after_policy_violation = random.happens(500_000);
-    config.websocket.max_queued = random.pick([400, 4 << 20]);
-    config
+    let session = ClientConfig::new()
+        .connect_timeout(random.pick([millis(100), millis(10_000), millis(10_000)]))
+        .upgrade_timeout(random.pick([millis(500), millis(10_000), millis(10_000)]))
+        .ack_timeout(random.pick([None, Some(millis(10)), Some(millis(10_000))]))
+        .request_timeout(random.pick([millis(10), millis(1_000), millis(10_000), millis(10_000)]))
+        .close_timeout(random.pick([millis(0), millis(5_000)]))
+        .second_profile(random.pick([SecondProfile::Refuse, SecondProfile::Displace]))
+        .max_requests(random.pick([1, 3, 64]))
+        .subscriptions(SubscriptionLimits::new().max_subscriptions(random.pick([1, 3, 256])))
+        .reconnect(
+            ReconnectConfig::new()
+                .after_normal_close(random.happens(500_000))
+                .after_policy_violation(random.happens(500_000)),
+        );
+    let websocket = Config::new().keep_alive(KeepAlive::OFF).max_queued(random.pick([400, 4 << 20]));
+    client::Config::new().session(session).websocket(websocket)
 }
 
 /// A server with or without the extensions to the source document.
 pub(super) fn server(random: &mut Random) -> server::Config {
-    let mut config = server::Config::default();
-    let session = &mut config.session;
-    session.subscription_sets = random.happens(700_000);
-    session.policy = random.pick([SubscribePolicy::AcceptAll, SubscribePolicy::AcceptAll, SubscribePolicy::Ask]);
-    session.subscriptions.max_subscriptions = random.pick([1, 3, 256]);
-    session.max_undecided = random.pick([1, 16]);
-    session.max_queued_bytes = random.pick([300, 4 << 20]);
-    session.request_rate = random.pick([None, None, Some(RequestRate { burst: 3, per_second: 1 })]);
-    config.websocket.max_queued = random.pick([400, 4_000, 4 << 20]);
-    config.websocket.close_timeout = random.pick([millis(0), millis(5_000)]);
-    config
+    let session = ServerConfig::new()
+        .subscription_sets(random.happens(700_000))
+        .policy(random.pick([SubscribePolicy::AcceptAll, SubscribePolicy::AcceptAll, SubscribePolicy::Ask]))
+        .subscriptions(SubscriptionLimits::new().max_subscriptions(random.pick([1, 3, 256])))
+        .max_undecided(random.pick([1, 16]))
+        .max_queued_bytes(random.pick([300, 4 << 20]))
+        .request_rate(random.pick([None, None, Some(RequestRate::new(3, 1))]));
+    let websocket = Config::new()
+        .max_queued(random.pick([400, 4_000, 4 << 20]))
+        .close_timeout(random.pick([millis(0), millis(5_000)]));
+    server::Config::new().session(session).websocket(websocket)
 }
 
 /// The faults of a transport. Most transports only delay and split.

@@ -105,7 +105,7 @@ impl Ledger {
         let sent = self.expected.iter().map(|sent| sent.frames).find(|frames| frames.count > 0);
         let frames = sent.or(self.under_way.as_ref().map(|message| message.frames)).unwrap_or_default();
         let expected = match error {
-            ProtocolError::MessageTimeout => limits.config.message_timeout.is_some(),
+            ProtocolError::MessageTimeout => limits.config.get_message_timeout().is_some(),
             error => limits.allow(error, frames),
         };
         Broken::unless(expected, || format!("accused of {error:?} after {frames:?}"))
@@ -138,13 +138,14 @@ impl Limits {
     /// The limit that such a message certainly exceeds.
     fn broken_by(&self, frames: Frames) -> Option<ProtocolError> {
         let longest = u64::try_from(frames.longest).unwrap_or(u64::MAX);
-        if frames.len > self.config.max_message_len {
+        if frames.len > self.config.get_max_message_len() {
             return Some(ProtocolError::MessageTooLarge);
         }
-        if frames.count > self.config.max_fragments.max(1) {
+        if frames.count > self.config.get_max_fragments().max(1) {
             return Some(ProtocolError::TooManyFragments);
         }
-        (!self.compresses && longest > self.config.max_frame_len).then_some(ProtocolError::Frame(FrameError::TooLarge))
+        (!self.compresses && longest > self.config.get_max_frame_len())
+            .then_some(ProtocolError::Frame(FrameError::TooLarge))
     }
 
     /// Whether the message may be refused with `error`.
@@ -153,9 +154,9 @@ impl Limits {
         let slack = if self.compresses { 64 + frames.longest / 100 } else { 0 };
         let longest = u64::try_from(frames.longest + slack).unwrap_or(u64::MAX);
         match error {
-            ProtocolError::MessageTooLarge => frames.len > self.config.max_message_len,
-            ProtocolError::TooManyFragments => frames.count > self.config.max_fragments.max(1),
-            ProtocolError::Frame(FrameError::TooLarge) => longest > self.config.max_frame_len,
+            ProtocolError::MessageTooLarge => frames.len > self.config.get_max_message_len(),
+            ProtocolError::TooManyFragments => frames.count > self.config.get_max_fragments().max(1),
+            ProtocolError::Frame(FrameError::TooLarge) => longest > self.config.get_max_frame_len(),
             _ => false,
         }
     }

@@ -263,7 +263,7 @@ impl Sockets {
             side.checked += 1;
             transcript.record(now, who(role), shown(said));
             if !reads.is_corrupted() {
-                let pings = other.limits.config.keep_alive.interval.is_some();
+                let pings = other.limits.config.get_keep_alive().get_interval().is_some();
                 let answers = (!writes.is_corrupted()).then_some(&mut side.ledger);
                 other.ledger.heard(said, &side.limits, answers, pings)?;
             }
@@ -277,7 +277,9 @@ impl Sockets {
         }
         let config = &side.limits.config;
         let queued = end.socket.queued();
-        Broken::unless(queued <= config.max_queued.saturating_add(SLACK), || format!("{queued} bytes are queued"))?;
+        Broken::unless(queued <= config.get_max_queued().saturating_add(SLACK), || {
+            format!("{queued} bytes are queued")
+        })?;
 
         let state = end.socket.state();
         Broken::unless(side.state <= state, || format!("{:?} became {state:?}", side.state))?;
@@ -286,7 +288,7 @@ impl Sockets {
         let timeout = end.socket.poll_timeout();
         let lends = end.socket.poll_transmit(&mut [&[][..]]) > 0;
         let consistent = match state {
-            State::Open => side.paused || !watches(config.keep_alive) || timeout.is_some(),
+            State::Open => side.paused || !watches(config.get_keep_alive()) || timeout.is_some(),
             State::Closed => timeout.is_none() && !lends && queued == 0,
             // An end that has begun always completes.
             _ => timeout.is_some(),
@@ -349,7 +351,7 @@ fn connect(random: &mut Random) -> (Pair, Side, Side) {
 
 /// Whether an open connection always has a deadline.
 fn watches(keep_alive: KeepAlive) -> bool {
-    keep_alive.interval.is_some() && keep_alive.timeout.is_some()
+    keep_alive.get_interval().is_some() && keep_alive.get_timeout().is_some()
 }
 
 fn who(role: Role) -> &'static str {

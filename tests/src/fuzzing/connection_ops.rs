@@ -115,21 +115,19 @@ impl Run {
             server_max_window_bits: 8 + deflate.bits % 8,
             client_max_window_bits: 8 + deflate.bits % 8,
         });
-        let compression = workload.deflate.map_or(Compression::default(), |deflate| Compression {
-            threshold: deflate.threshold.into(),
-            level: deflate.level % 10,
+        let compression = workload.deflate.map_or(Compression::default(), |deflate| {
+            Compression::new().threshold(deflate.threshold.into()).level(deflate.level % 10)
         });
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        let config = Config {
-            max_message_len: 3_000,
-            max_frame_len: 2_000,
-            max_fragments: 4,
-            max_queued: MAX_QUEUED,
-            message_timeout: seconds(20),
-            close_timeout: CLOSE_TIMEOUT,
-            keep_alive: KeepAlive { interval: seconds(8), timeout: seconds(3) },
-            compression,
-        };
+        let config = Config::new()
+            .max_message_len(3_000)
+            .max_frame_len(2_000)
+            .max_fragments(4)
+            .max_queued(MAX_QUEUED)
+            .message_timeout(seconds(20))
+            .close_timeout(CLOSE_TIMEOUT)
+            .keep_alive(KeepAlive::new().interval(seconds(8)).timeout(seconds(3)))
+            .compression(compression);
         let negotiated = Negotiated { deflate, ..Negotiated::default() };
         let now = Instant::from_nanos(1_000_000_000);
         Self {

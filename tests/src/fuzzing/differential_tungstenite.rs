@@ -10,7 +10,7 @@ use std::io;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{Config, Negotiated, ProtocolError, Role, WebSocket};
+use multiwa_ws_core::websocket::{Negotiated, ProtocolError, Role, WebSocket};
 use tungstenite::protocol::{self, WebSocketConfig};
 use tungstenite::{Error, Message};
 
@@ -98,7 +98,7 @@ struct Theirs {
 }
 
 fn ours(role: Role, pieces: &[&[u8]]) -> Decision {
-    let config = Config { max_message_len: LIMIT, max_frame_len: LIMIT as u64, ..without_limits() };
+    let config = without_limits().max_message_len(LIMIT).max_frame_len(LIMIT as u64);
     let now = Instant::default();
     let mut ws = WebSocket::new(now, role, &config, &Negotiated::default(), [9; 32]);
     let mut heard = Vec::new();

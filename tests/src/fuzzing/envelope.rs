@@ -102,19 +102,20 @@ fn write_again(message: &Envelope<'_>) {
 
 /// A server answers every message once, with its `requestId`. A client does not panic.
 fn sessions(text: &str, message: &Envelope<'_>) {
-    let config = ServerConfig { max_depth: 128, ..ServerConfig::default() };
+    const MAX_ID: usize = 8 << 10;
+    let config = ServerConfig::new().max_depth(128).max_request_id_bytes(MAX_ID);
     let mut server = ServerSession::new(NOW, config, "c", WallClock::new(NOW, 0));
     server.message_sent();
     let event = server.handle_message(NOW, text);
     assert!(event.is_some());
     let Some(answer) = server.poll_message().map(str::to_owned) else { panic!("no answer to {text}") };
     let Ok(answer) = Envelope::parse(&answer, 128) else { panic!("{answer} is not JSON") };
-    let echo = message.request_id().filter(|id| id.len() <= config.max_request_id_bytes);
+    let echo = message.request_id().filter(|id| id.len() <= MAX_ID);
     assert_eq!(answer.request_id(), echo, "{event:?}");
     server.message_sent();
     assert_eq!(server.poll_message(), None, "a second answer to {text}");
 
-    let mut client = ClientSession::new(ClientConfig { max_depth: 128, ..ClientConfig::default() }, [7; 32]);
+    let mut client = ClientSession::new(ClientConfig::new().max_depth(128), [7; 32]);
     assert_eq!(client.connect(NOW), Ok(()));
     client.opened(NOW, Features { subscription_sets: true });
     for _ in 0..2 {

@@ -30,7 +30,7 @@ fn frames(from: Role, options: ParseOptions, pieces: &[&[u8]], expected: &Parsed
         Role::Server => FrameRules::for_client(),
     };
     let reserved = if options.rsv1_allowed { ReservedBits::RSV1 } else { ReservedBits::NONE };
-    let mut decoder = FrameDecoder::new(FrameRules { reserved, ..rules });
+    let mut decoder = FrameDecoder::new(rules.reserved(reserved));
     let mut decoded = Vec::new();
     let mut taken = 0;
     let mut failed = None;

@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
         // The handshake must also end at its deadline and at the end of the stream.
         Ok(None) => {
             let (mut late, ..) = dial(flags, &[bytes]);
-            assert!(!matches!(late.handle_timeout(NOW + limits.timeout), Ok(None)));
+            assert!(!matches!(late.handle_timeout(NOW + limits.get_timeout()), Ok(None)));
             assert!(!matches!(client.handle_eof(NOW), Ok(None)));
         }
         Ok(Some(Answer::Upgraded(upgraded))) => {
@@ -38,7 +38,7 @@ pub fn run(data: &[u8]) {
         Ok(Some(Answer::Refused(refusal))) => {
             // An undefined status is a refusal too (RFC 9110 section 15). An interim status is not.
             assert!(!(100..=199).contains(&refusal.status), "{}", refusal.status);
-            assert!(refusal.body.len() <= limits.max_body_bytes);
+            assert!(refusal.body.len() <= limits.get_max_body_bytes());
             let _ = (refusal.text(), refusal.retry_after(), refusal.location(), refusal.versions().count());
         }
         Err(error) => assert_eq!(client.handle_eof(NOW), Err(error)),
@@ -49,7 +49,7 @@ fn limits(flags: u8) -> HandshakeLimits {
     if flags & 4 == 0 {
         return HandshakeLimits::default();
     }
-    HandshakeLimits { max_head_bytes: 300, max_header_fields: 8, max_body_bytes: 10, ..HandshakeLimits::default() }
+    HandshakeLimits::new().max_head_bytes(300).max_header_fields(8).max_body_bytes(10)
 }
 
 fn subprotocols(flags: u8) -> Vec<String> {
@@ -76,7 +76,11 @@ fn dial(flags: u8, pieces: &[&[u8]]) -> (ClientHandshake, Outcome, usize) {
         if let Ok(Some(Answer::Upgraded(_))) = outcome {
             left += input.len();
         }
-        assert!(client.buffered_bytes() <= 2 * limits(flags).max_head_bytes, "{} bytes held", client.buffered_bytes());
+        assert!(
+            client.buffered_bytes() <= 2 * limits(flags).get_max_head_bytes(),
+            "{} bytes held",
+            client.buffered_bytes()
+        );
     }
     (client, outcome, left)
 }

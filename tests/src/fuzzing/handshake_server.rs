@@ -32,12 +32,7 @@ pub fn run(data: &[u8]) {
 
 fn limits(small: bool) -> HandshakeLimits {
     if small {
-        HandshakeLimits {
-            max_head_bytes: 300,
-            max_request_line_bytes: 60,
-            max_header_fields: 8,
-            ..HandshakeLimits::default()
-        }
+        HandshakeLimits::new().max_head_bytes(300).max_request_line_bytes(60).max_header_fields(8)
     } else {
         HandshakeLimits::default()
     }
@@ -59,7 +54,7 @@ fn serve(limits: HandshakeLimits, pieces: &[&[u8]]) -> (ServerHandshake, Outcome
             assert_eq!(server.handle_input(NOW, &mut input).err(), outcome.clone().err());
         }
         left += input.len();
-        assert!(server.buffered_bytes() <= 2 * limits.max_head_bytes, "{} bytes held", server.buffered_bytes());
+        assert!(server.buffered_bytes() <= 2 * limits.get_max_head_bytes(), "{} bytes held", server.buffered_bytes());
     }
     (server, outcome, left)
 }
@@ -72,17 +67,15 @@ fn accept(server: &mut ServerHandshake, request: &UpgradeRequest, flags: u8, hea
     let _ = (request.path(), request.query_pairs().count(), request.host(), request.origin(), request.api_key());
 
     let offered = request.subprotocols().next().map(str::to_owned);
-    let acceptance = Acceptance {
-        subprotocol: offered.filter(|_| flags & 4 != 0),
-        deflate: (flags & 2 != 0).then(DeflateConfig::default),
-        ..Acceptance::default()
-    };
+    let chosen = offered.filter(|_| flags & 4 != 0);
+    let acceptance =
+        Acceptance::new().subprotocol(chosen.clone()).deflate((flags & 2 != 0).then(DeflateConfig::default));
     if let Err(error) = server.accept(NOW, &acceptance) {
         panic!("{error} for {acceptance:?}");
     }
     let Some(accepted) = server.poll_accepted() else { panic!("nothing to take over") };
     assert!(server.poll_accepted().is_none(), "handed over twice");
-    assert_eq!(accepted.upgraded.subprotocol, acceptance.subprotocol);
+    assert_eq!(accepted.upgraded.subprotocol, chosen);
 
     let response = String::from_utf8_lossy(&accepted.unsent).into_owned();
     assert!(response.starts_with("HTTP/1.1 101 ") && response.ends_with("\r\n\r\n"), "{response:?}");
@@ -94,7 +87,7 @@ fn accept(server: &mut ServerHandshake, request: &UpgradeRequest, flags: u8, hea
     };
     let key = request.headers().get_str("Sec-WebSocket-Key").unwrap_or_default();
     assert_eq!(value("Sec-WebSocket-Accept"), Some(accept_value(key)));
-    assert_eq!(value("Sec-WebSocket-Protocol"), acceptance.subprotocol);
+    assert_eq!(value("Sec-WebSocket-Protocol"), chosen);
     let extensions = value("Sec-WebSocket-Extensions");
     assert_eq!(extensions.is_some(), accepted.upgraded.negotiated.deflate.is_some());
     if let Some(deflate) = accepted.upgraded.negotiated.deflate {
@@ -135,6 +128,6 @@ fn refuse(server: &mut ServerHandshake, error: RequestError, limits: HandshakeLi
 
     assert!(server.poll_shutdown());
     server.shutdown_done();
-    let _ = server.handle_timeout(NOW + limits.timeout + Duration::from_nanos(1));
+    let _ = server.handle_timeout(NOW + limits.get_timeout() + Duration::from_nanos(1));
     assert!(server.is_closed() && server.poll_timeout().is_none());
 }

@@ -10,7 +10,7 @@ use miniz_oxide::inflate::core::inflate_flags::{
 };
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::websocket::{Config, DeflateParameters, Negotiated, ProtocolError, Role, WebSocket};
+use multiwa_ws_core::websocket::{DeflateParameters, Negotiated, ProtocolError, Role, WebSocket};
 
 use super::pieces::{configured, cut};
 use super::websocket::{Heard, hear, message, without_limits};
@@ -57,7 +57,7 @@ fn receiver(role: Role, bits: u8, no_context_takeover: bool) -> WebSocket {
         server_max_window_bits: bits,
         client_max_window_bits: bits,
     };
-    let config = Config { max_message_len: LIMIT, ..without_limits() };
+    let config = without_limits().max_message_len(LIMIT);
     let negotiated = Negotiated { deflate: Some(deflate), ..Negotiated::default() };
     WebSocket::new(Instant::default(), role, &config, &negotiated, [3; 32])
 }

@@ -13,8 +13,8 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{self, Client, TransportAction};
 use multiwa_ws_core::handshake::{ClientRequest, DeflateOffer};
 use multiwa_ws_core::session::{
-    ClientEvent, ClientState, DisconnectReason, EventNames, LifecycleEvent, RawJson, RequestId, SecondProfile,
-    encode_event,
+    ClientConfig, ClientEvent, ClientState, DisconnectReason, EventNames, LifecycleEvent, RawJson, RequestId,
+    SecondProfile, encode_event,
 };
 use multiwa_ws_core::websocket::SharedMessage;
 
@@ -87,10 +87,8 @@ struct World<'w> {
 
 impl<'w> World<'w> {
     fn new(workload: &'w Workload) -> Self {
-        let mut config = client::Config::default();
-        if workload.displace {
-            config.session.second_profile = SecondProfile::Displace;
-        }
+        let rule = if workload.displace { SecondProfile::Displace } else { SecondProfile::Refuse };
+        let config = client::Config::new().session(ClientConfig::new().second_profile(rule));
         Self {
             workload,
             now: Instant::from_nanos(1_000_000_000),

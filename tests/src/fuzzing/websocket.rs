@@ -44,13 +44,7 @@ pub(super) fn message(kind: Kind, data: Vec<u8>) -> Heard {
 
 /// Limits that no input reaches, and no keep-alive.
 pub(super) fn without_limits() -> Config {
-    Config {
-        max_message_len: usize::MAX,
-        max_frame_len: u64::MAX,
-        max_fragments: u32::MAX,
-        keep_alive: KeepAlive::OFF,
-        ..Config::default()
-    }
+    Config::new().max_message_len(usize::MAX).max_frame_len(u64::MAX).max_fragments(u32::MAX).keep_alive(KeepAlive::OFF)
 }
 
 /// The role whose peer is `role`.

@@ -4,10 +4,9 @@
 //! processes are stopped. A peer that is stopped for longer than the wait for its pong may be reported as dead. So most
 //! stops are short. Only an end whose peer sends no pings is stopped for longer.
 
-use multiwa_ws_core::client;
-use multiwa_ws_core::session::{ClientState, EventNames, LifecycleEvent};
+use multiwa_ws_core::session::{ClientConfig, ClientState, EventNames, LifecycleEvent};
 use multiwa_ws_core::websocket::{Config, Negotiated, Role};
-use multiwa_ws_core::{Instant, KeepAlive};
+use multiwa_ws_core::{Instant, KeepAlive, client, server};
 
 use super::{Broken, Heard, Pair, World};
 use crate::link::{FailureKind, Faults};
@@ -219,7 +218,7 @@ impl SocketRun {
         let pinger = random.pick([None, Some(Role::Client), Some(Role::Server)]);
         let config = |role| {
             let keep_alive = keep_alive(pinger, role);
-            Config { keep_alive, max_message_len: BACKLOG, max_queued: BACKLOG + 1_000, ..Config::default() }
+            Config::new().keep_alive(keep_alive).max_message_len(BACKLOG).max_queued(BACKLOG + 1_000)
         };
         let configs = [&config(Role::Client), &config(Role::Server)];
         let line = line(&mut random, lines);
@@ -284,11 +283,11 @@ impl PeerRun {
         let mut world = World::new(random.up_to(u64::MAX));
         world.faults = line(&mut random, lines);
         let capacity = world.faults.capacity;
-        world.config.websocket.keep_alive = keep_alive(pinger, Role::Server);
-        let mut config = client::Config::default();
-        config.session.keep_alive = keep_alive(pinger, Role::Client);
-        config.websocket.max_message_len = BACKLOG * 2;
-        let client = world.add_client(config);
+        let websocket = Config::new().keep_alive(keep_alive(pinger, Role::Server));
+        world.config = server::Config::new().websocket(websocket);
+        let session = ClientConfig::new().keep_alive(keep_alive(pinger, Role::Client));
+        let websocket = Config::new().keep_alive(KeepAlive::OFF).max_message_len(BACKLOG * 2);
+        let client = world.add_client(client::Config::new().session(session).websocket(websocket));
         let now = world.now();
         let node = world.node(client)?;
         let asked = node.client.commands().subscribe(now, "a", &EventNames::every());

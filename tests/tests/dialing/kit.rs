@@ -50,13 +50,13 @@ pub(crate) async fn failure<R: Net>(builder: ClientBuilder<R>) -> (DisconnectRea
 
 /// One attempt and no other.
 pub(crate) fn once() -> ReconnectConfig {
-    ReconnectConfig { enabled: false, ..ReconnectConfig::default() }
+    ReconnectConfig::new().enabled(false)
 }
 
 /// As many attempts as it takes, soon.
 pub(crate) fn at_once() -> ReconnectConfig {
     let soon = Duration::from_millis(1);
-    ReconnectConfig { initial: soon, max: soon, after_policy_violation: true, ..ReconnectConfig::default() }
+    ReconnectConfig::new().initial(soon).max(soon).after_policy_violation(true)
 }
 
 /// The head of an HTTP message, its empty line included.

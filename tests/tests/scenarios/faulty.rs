@@ -83,7 +83,7 @@ fn first_then_serve(
 
 pub(crate) fn no_upgrade(client: &dyn ClientBinding) -> Outcome<&'static str> {
     against(first_then_serve(Incoming::ignore), |server| {
-        let mut client = start_with(client, server, |setup| setup.config.session.upgrade_timeout = SHORT)?;
+        let mut client = start_with(client, server, |setup| setup.session = setup.session.upgrade_timeout(SHORT))?;
         same(client.reason()?, DisconnectReason::UpgradeTimeout)?;
         client.connected()?;
         Ok("given up at its deadline, and tried again")
@@ -92,8 +92,8 @@ pub(crate) fn no_upgrade(client: &dyn ClientBinding) -> Outcome<&'static str> {
 
 pub(crate) fn silence(client: &dyn ClientBinding) -> Outcome<&'static str> {
     against(first_then_serve(|incoming| incoming.welcome()?.ignore()), |server| {
-        let keep_alive = KeepAlive { interval: Some(SHORT), timeout: Some(SHORT) };
-        let mut client = start_with(client, server, |setup| setup.config.session.keep_alive = keep_alive)?;
+        let keep_alive = KeepAlive::new().interval(SHORT).timeout(SHORT);
+        let mut client = start_with(client, server, |setup| setup.session = setup.session.keep_alive(keep_alive))?;
         client.connected()?;
         // What is not answered stays desired.
         same(client.subscribe("p", &["*"])?, Answer::ConnectionLost)?;
@@ -106,7 +106,7 @@ pub(crate) fn silence(client: &dyn ClientBinding) -> Outcome<&'static str> {
 pub(crate) fn no_ack(client: &dyn ClientBinding) -> Outcome<&'static str> {
     let script = |_, incoming: Incoming| incoming.upgrade(None)?.serve();
     against(script, |server| {
-        let mut client = start_with(client, server, |setup| setup.config.session.ack_timeout = Some(SHORT))?;
+        let mut client = start_with(client, server, |setup| setup.session = setup.session.ack_timeout(SHORT))?;
         client.find(|told| matches!(told, Told::Lifecycle(LifecycleEvent::AckMissing)).then_some(()))?;
         client.connected()?;
         client.subscribed("p", &["*"])?;
@@ -118,9 +118,9 @@ pub(crate) fn no_answer(client: &dyn ClientBinding) -> Outcome<&'static str> {
     let script = |_, incoming: Incoming| incoming.welcome()?.ignore();
     against(script, |server| {
         let client = start_with(client, server, |setup| {
-            setup.config.session.request_timeout = SHORT;
+            setup.session = setup.session.request_timeout(SHORT);
             // For the end, which this server ignores as well.
-            setup.config.session.close_timeout = SHORT;
+            setup.session = setup.session.close_timeout(SHORT);
         })?;
         client.connected()?;
         same(client.subscribe("p", &["*"])?, Answer::TimedOut)?;
@@ -132,7 +132,7 @@ pub(crate) fn no_answer(client: &dyn ClientBinding) -> Outcome<&'static str> {
 pub(crate) fn no_close_back(client: &dyn ClientBinding) -> Outcome<&'static str> {
     let script = |_, incoming: Incoming| incoming.welcome()?.ignore();
     against(script, |server| {
-        let mut client = start_with(client, server, |setup| setup.config.session.close_timeout = SHORT)?;
+        let mut client = start_with(client, server, |setup| setup.session = setup.session.close_timeout(SHORT))?;
         client.connected()?;
         client.close()?;
         same(client.end()?, CloseCause::Application)?;
@@ -371,8 +371,7 @@ pub(crate) fn close_for_now(client: &dyn ClientBinding) -> Outcome<&'static str>
         let body = code.map(u16::to_be_bytes);
         against(closing(body.as_ref().map_or(&[], |body| &body[..])), |server| {
             let mut client = start_with(client, server, |setup| {
-                let reconnect = setup.config.session.reconnect;
-                setup.config.session.reconnect = ReconnectConfig { max_attempts: Some(2), ..reconnect };
+                setup.reconnect = setup.reconnect.max_attempts(2);
             })?;
             client.connected()?;
             client.subscribe("p", &["*"])?;

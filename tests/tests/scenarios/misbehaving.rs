@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::handshake::HandshakeLimits;
 use multiwa_ws_core::websocket::Cause;
 use multiwa_ws_tests::behavior::raw::{KitClient, RawClient, Refused, open};
 use multiwa_ws_tests::behavior::server::{Left, Server, ServerBinding, ServerSetup, SlowReader};
@@ -78,7 +79,7 @@ pub(crate) fn half_close(server: &dyn ServerBinding) -> Outcome<&'static str> {
 
 pub(crate) fn no_request(server: &dyn ServerBinding) -> Outcome<&'static str> {
     let mut setup = ServerSetup::default();
-    setup.handshake.timeout = SHORT;
+    setup.handshake = HandshakeLimits::new().timeout(SHORT);
     let server = server.start(&setup)?;
     let mut stream = open(server.address())?;
     stream.write_all(b"GET /ws HTTP/1.1\r\n")?;
@@ -90,7 +91,8 @@ pub(crate) fn no_request(server: &dyn ServerBinding) -> Outcome<&'static str> {
 
 pub(crate) fn silence(server: &dyn ServerBinding) -> Outcome<&'static str> {
     let mut setup = ServerSetup::default();
-    setup.websocket.keep_alive = KeepAlive { interval: Some(SHORT), timeout: Some(SHORT) };
+    let keep_alive = KeepAlive::new().interval(SHORT).timeout(SHORT);
+    setup.websocket = setup.websocket.keep_alive(keep_alive);
     let server = server.start(&setup)?;
     let mut client = KitClient::enter(&server.url())?;
     // `tungstenite` answers a ping only while it reads.
@@ -106,7 +108,7 @@ const EVENTS: usize = 400;
 /// Publishes events that the one does not read, each once the other has read the one before.
 fn outrun(server: &dyn ServerBinding, slow_reader: SlowReader) -> Outcome<(Scene, Vec<usize>)> {
     let mut setup = ServerSetup { slow_reader, ..ServerSetup::default() };
-    setup.websocket.max_queued = 1 << 18;
+    setup.websocket = setup.websocket.max_queued(1 << 18);
     let mut scene = Scene::with(server, &setup)?;
     let body = "x".repeat(1 << 16);
     let mut receivers = Vec::new();

@@ -49,7 +49,7 @@ pub(crate) fn f_02_notices_and_events_come_in_the_order_of_the_wire(
             let mut setup = ClientSetup::new(server.url());
             setup.subscriptions.push(("p".to_owned(), vec!["*".to_owned()]));
             if subscribes_first {
-                setup.config.session.ack_timeout = None;
+                setup.session = setup.session.ack_timeout(None);
             }
             let mut client = client.start(&setup)?;
             same(sequence(&mut *client)?, SEQUENCE)

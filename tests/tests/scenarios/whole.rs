@@ -128,7 +128,7 @@ pub(crate) fn second_profile_refused(client: &dyn ClientBinding, peer: PeerKind)
 }
 
 pub(crate) fn second_profile_displaces(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
-    let displace = |setup: &mut ClientSetup| setup.config.session.second_profile = SecondProfile::Displace;
+    let displace = |setup: &mut ClientSetup| setup.session = setup.session.second_profile(SecondProfile::Displace);
     let (mut client, mut server) = start_with(client, peer, &without_sets(), displace)?;
     client.subscribed("p", &["*"])?;
     client.subscribed("q", &["*"])?;
@@ -251,7 +251,7 @@ pub(crate) fn close(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'sta
 pub(crate) fn key_rotation(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
     let rotate = |setup: &mut ClientSetup| {
         setup.keys = vec!["old".to_owned(), "new".to_owned()];
-        setup.config.session.reconnect.after_policy_violation = true;
+        setup.reconnect = setup.reconnect.after_policy_violation(true);
     };
     let (mut client, mut server) = start_with(client, peer, &PeerSetup::with_key("old"), rotate)?;
     client.subscribed("p", &["*"])?;

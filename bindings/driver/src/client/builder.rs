@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use multiwa_ws_core::client as core;
-use multiwa_ws_core::handshake::{DeflateOffer, InvalidHeader, InvalidRequest};
+use multiwa_ws_core::handshake::{DeflateOffer, HandshakeLimits, InvalidHeader, InvalidRequest};
 #[cfg(unix)]
 use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames, ReconnectConfig};
+use multiwa_ws_core::{KeepAlive, websocket};
 
 use super::connector::{Connector, ConnectorError};
 #[cfg(unix)]
@@ -37,7 +38,9 @@ pub struct ClientBuilder<R> {
     route: Route,
     tls: Option<ClientTls>,
     subscriptions: Vec<(String, EventNames)>,
-    config: core::Config,
+    session: ClientConfig,
+    websocket: websocket::Config,
+    handshake: HandshakeLimits,
     queue: QueueConfig,
     connect_deadline: Option<Duration>,
     runtime: PhantomData<fn() -> R>,
@@ -111,7 +114,10 @@ impl<R: Net> ClientBuilder<R> {
             route: Route::Direct,
             tls: None,
             subscriptions: Vec::new(),
-            config: core::Config::default(),
+            session: ClientConfig::new(),
+            // The session has a `ping` of its own.
+            websocket: websocket::Config::new().keep_alive(KeepAlive::OFF),
+            handshake: HandshakeLimits::new(),
             queue: QueueConfig::default(),
             connect_deadline: Some(CONNECT_DEADLINE),
             runtime: PhantomData,
@@ -130,28 +136,29 @@ impl<R: Net> ClientBuilder<R> {
     /// The part of the upgrade request that carries the key. By default this is the query.
     #[must_use]
     pub fn key_placement(mut self, placement: KeyPlacement) -> Self {
-        self.request.key_placement = placement;
+        self.request = self.request.key_placement(placement);
         self
     }
 
     /// The origin of the web page on whose behalf the client acts. By default none is sent.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.request.origin = Some(origin.into());
+        let origin: String = origin.into();
+        self.request = self.request.origin(origin);
         self
     }
 
     /// Adds a header to the upgrade request.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.request.headers.push((name.into(), value.into()));
+        self.request = self.request.header(name, value);
         self
     }
 
     /// Offers a subprotocol. Add the preferred one first.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
-        self.request.subprotocols.push(name.into());
+        self.request = self.request.subprotocol(name);
         self
     }
 
@@ -184,7 +191,7 @@ impl<R: Net> ClientBuilder<R> {
     /// [`Target::redirected`](super::Target::redirected).
     #[must_use]
     pub fn max_redirects(mut self, redirects: u8) -> Self {
-        self.config.session.max_redirects = redirects;
+        self.session = self.session.max_redirects(redirects);
         self
     }
 
@@ -201,28 +208,36 @@ impl<R: Net> ClientBuilder<R> {
     /// Offers `permessage-deflate`. By default it is not offered.
     #[must_use]
     pub fn compression(mut self, offer: DeflateOffer) -> Self {
-        self.request.deflate = Some(offer);
+        self.request = self.request.deflate(offer);
         self
     }
 
     /// When the client reconnects after a lost connection.
     #[must_use]
     pub fn reconnect(mut self, reconnect: ReconnectConfig) -> Self {
-        self.config.session.reconnect = reconnect;
+        self.session = self.session.reconnect(reconnect);
         self
     }
 
     /// Deadlines and limits of the session.
     #[must_use]
     pub fn session(mut self, session: ClientConfig) -> Self {
-        self.config.session = session;
+        self.session = session;
         self
     }
 
-    /// Every setting of the core's client.
+    /// The limits of each connection. By default they are those of [`websocket::Config::new`] without its WebSocket
+    /// pings ([`KeepAlive::OFF`]), because the session has a `ping` of its own.
     #[must_use]
-    pub fn config(mut self, config: core::Config) -> Self {
-        self.config = config;
+    pub fn websocket(mut self, websocket: websocket::Config) -> Self {
+        self.websocket = websocket;
+        self
+    }
+
+    /// The limits of each upgrade.
+    #[must_use]
+    pub fn handshake(mut self, handshake: HandshakeLimits) -> Self {
+        self.handshake = handshake;
         self
     }
 
@@ -305,7 +320,8 @@ impl<R: Net> ClientBuilder<R> {
         C: Connector,
         I: Io<C::Stream>,
     {
-        let mut client = core::Client::new(self.config, seed()?);
+        let config = core::Config::new().session(self.session).websocket(self.websocket).handshake(self.handshake);
+        let mut client = core::Client::new(config, seed()?);
         for (profile, events) in &self.subscriptions {
             client.commands().subscribe(R::now(), profile, events)?;
         }
@@ -342,7 +358,7 @@ impl<R> ClientBuilder<R> {
     /// The maximum duration of a connection attempt.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.config.session.connect_timeout = timeout;
+        self.session = self.session.connect_timeout(timeout);
         self
     }
 }
@@ -352,7 +368,9 @@ impl<R> fmt::Debug for ClientBuilder<R> {
         f.debug_struct("ClientBuilder")
             .field("request", &self.request)
             .field("tls", &self.tls)
-            .field("config", &self.config)
+            .field("session", &self.session)
+            .field("websocket", &self.websocket)
+            .field("handshake", &self.handshake)
             .field("queue", &self.queue)
             .field("connect_deadline", &self.connect_deadline)
             .finish_non_exhaustive()

@@ -26,18 +26,44 @@ pub enum Overflow {
 /// The limits of the queue of updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueConfig {
+    events: usize,
+    bytes: usize,
+    overflow: Overflow,
+}
+
+impl QueueConfig {
+    /// The defaults, which each setter documents.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { events: 1024, bytes: 4 << 20, overflow: Overflow::Wait }
+    }
+
     /// The maximum number of events, 1,024 by default: some seconds of a busy server. The minimum is 1.
-    pub events: usize,
+    #[must_use]
+    pub const fn events(mut self, events: usize) -> Self {
+        self.events = events;
+        self
+    }
+
     /// The maximum number of bytes, 4 MiB by default: several messages of the maximum default length. The queue counts as
     /// full only when it has reached this limit, so a longer message still fits in an empty queue.
-    pub bytes: usize,
+    #[must_use]
+    pub const fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
     /// What happens when the queue is full.
-    pub overflow: Overflow,
+    #[must_use]
+    pub const fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
 }
 
 impl Default for QueueConfig {
     fn default() -> Self {
-        Self { events: 1024, bytes: 4 << 20, overflow: Overflow::default() }
+        Self::new()
     }
 }
 
@@ -243,7 +269,7 @@ mod tests {
     }
 
     fn queue(events: usize, overflow: Overflow) -> Queue {
-        Queue::new(QueueConfig { events, overflow, ..QueueConfig::default() })
+        Queue::new(QueueConfig::new().events(events).overflow(overflow))
     }
 
     fn filled(overflow: Overflow) -> (Queue, bool) {
@@ -282,13 +308,13 @@ mod tests {
     fn a_queue_is_full_at_its_bytes_and_not_before() {
         let one = text("1").len();
         for (bytes, full) in [(2 * one + 1, false), (2 * one, true), (2 * one - 1, true)] {
-            let mut queue = Queue::new(QueueConfig { bytes, ..QueueConfig::default() });
+            let mut queue = Queue::new(QueueConfig::new().bytes(bytes));
             assert!(!push(&mut queue, "1") && !queue.must_wait());
             assert!(!push(&mut queue, "2"));
             assert_eq!(queue.must_wait(), full, "{bytes} bytes");
         }
         // An empty queue accepts any message.
-        let mut queue = Queue::new(QueueConfig { bytes: 0, overflow: Overflow::DropOldest, ..QueueConfig::default() });
+        let mut queue = Queue::new(QueueConfig::new().bytes(0).overflow(Overflow::DropOldest));
         assert!(!push(&mut queue, "1") && !push(&mut queue, "2"));
         assert_eq!((drain(&mut queue), queue.dropped()), (vec!["2".to_owned()], 1));
     }

@@ -37,19 +37,55 @@ impl std::fmt::Debug for Destination {
 /// The settings that all upgrade requests of a client share.
 #[derive(Clone, Default)]
 pub struct RequestSettings {
-    /// The part of the request that carries the key.
-    pub key_placement: KeyPlacement,
-    /// The origin of the web page on whose behalf the client acts.
-    pub origin: Option<String>,
-    /// The subprotocols to offer, the preferred one first.
-    pub subprotocols: Vec<String>,
-    /// Additional headers.
-    pub headers: Vec<(String, String)>,
-    /// The compression to offer.
-    pub deflate: Option<DeflateOffer>,
+    key_placement: KeyPlacement,
+    origin: Option<String>,
+    subprotocols: Vec<String>,
+    headers: Vec<(String, String)>,
+    deflate: Option<DeflateOffer>,
 }
 
 impl RequestSettings {
+    /// The defaults, which each setter documents.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The part of the request that carries the key. By default this is the query.
+    #[must_use]
+    pub fn key_placement(mut self, placement: KeyPlacement) -> Self {
+        self.key_placement = placement;
+        self
+    }
+
+    /// The origin of the web page on whose behalf the client acts. By default none is sent.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<Option<String>>) -> Self {
+        self.origin = origin.into();
+        self
+    }
+
+    /// Offers a subprotocol. Add the preferred one first.
+    #[must_use]
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        self.subprotocols.push(name.into());
+        self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The compression to offer. By default none is offered.
+    #[must_use]
+    pub fn deflate(mut self, offer: impl Into<Option<DeflateOffer>>) -> Self {
+        self.deflate = offer.into();
+        self
+    }
+
     /// Builds the upgrade request for `destination`.
     ///
     /// # Errors
@@ -174,11 +210,8 @@ mod tests {
     fn settings() -> RequestSettings {
         let headers =
             [("Authorization", "Bearer s3cret"), ("Cookie", "a=s3cret"), ("X-Auth-Token", "s3cret"), ("X-A", "b")];
-        RequestSettings {
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-            subprotocols: vec!["chat".to_owned()],
-            ..RequestSettings::default()
-        }
+        let settings = RequestSettings::new().subprotocol("chat");
+        headers.into_iter().fold(settings, |settings, (name, value)| settings.header(name, value))
     }
 
     fn target(url: &str) -> Target {

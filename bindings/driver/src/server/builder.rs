@@ -45,7 +45,9 @@ pub(super) struct Settings {
     pub(super) hosts: Hosts,
     pub(super) authorize: Option<Box<Authorize>>,
     pub(super) observe: Option<Box<Observe>>,
-    pub(super) config: Config,
+    pub(super) session: ServerConfig,
+    pub(super) websocket: websocket::Config,
+    pub(super) handshake: HandshakeLimits,
     pub(super) deflate: Option<DeflateConfig>,
     pub(super) slow_reader: SlowReader,
     pub(super) max_connections: usize,
@@ -55,12 +57,17 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// The settings of a connection.
+    pub(super) fn config(&self) -> Config {
+        Config::new().session(self.session).websocket(self.websocket.clone()).handshake(self.handshake)
+    }
+
     /// Encodes the frame of an event, with a shared compressed form if connections can use one.
     pub(super) fn encode(&self, text: &str) -> SharedMessage {
         let message = SharedMessage::text(text);
         match &self.deflate {
-            Some(deflate) if deflate.server_no_context_takeover => {
-                message.compressed(self.config.websocket.compression.level)
+            Some(deflate) if deflate.get_server_no_context_takeover() => {
+                message.compressed(self.websocket.get_compression().get_level())
             }
             _ => message,
         }
@@ -199,21 +206,21 @@ impl<R> ServerBuilder<R> {
     /// The server sets the subscribe policy itself: see [`authorize`](Self::authorize).
     #[must_use]
     pub fn session(mut self, session: ServerConfig) -> Self {
-        self.settings.config.session = session;
+        self.settings.session = session;
         self
     }
 
     /// The limits and the keep-alive of each connection.
     #[must_use]
     pub fn websocket(mut self, websocket: websocket::Config) -> Self {
-        self.settings.config.websocket = websocket;
+        self.settings.websocket = websocket;
         self
     }
 
     /// The limits of each upgrade. Its timeout also limits the TLS handshake.
     #[must_use]
     pub fn handshake(mut self, handshake: HandshakeLimits) -> Self {
-        self.settings.config.handshake = handshake;
+        self.settings.handshake = handshake;
         self
     }
 
@@ -261,10 +268,11 @@ impl<R> ServerBuilder<R> {
 
     pub(super) fn into_shared(mut self) -> Arc<Shared> {
         // The server asks [`Permissions`] before a subscription takes effect.
-        self.settings.config.session.policy = match &self.settings.authorize {
+        let policy = match &self.settings.authorize {
             Some(_) => SubscribePolicy::Ask,
             None => SubscribePolicy::AcceptAll,
         };
+        self.settings.session = self.settings.session.policy(policy);
         Arc::new(Shared {
             settings: self.settings,
             registry: Registry::new(self.keys, self.handshakes_per_address),
@@ -369,7 +377,9 @@ impl<R> Default for ServerBuilder<R> {
                 hosts: Hosts::default(),
                 authorize: None,
                 observe: None,
-                config: Config::default(),
+                session: ServerConfig::new(),
+                websocket: websocket::Config::new(),
+                handshake: HandshakeLimits::new(),
                 deflate: None,
                 slow_reader: SlowReader::default(),
                 max_connections: 65_536,
@@ -388,7 +398,7 @@ impl<R> Default for ServerBuilder<R> {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("path", &self.path).field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Settings").field("path", &self.path).field("config", &self.config()).finish_non_exhaustive()
     }
 }
 
@@ -401,14 +411,16 @@ impl<R> fmt::Debug for ServerBuilder<R> {
 #[cfg(test)]
 mod tests {
     use multiwa_ws_core::Instant;
-    use multiwa_ws_core::websocket::{Config as WebSocketConfig, DeflateParameters, Negotiated, Role, WebSocket};
+    use multiwa_ws_core::websocket::{
+        Compression, Config as WebSocketConfig, DeflateParameters, Negotiated, Role, WebSocket,
+    };
 
     use super::*;
 
     #[test]
     fn what_is_written_about_a_builder_names_its_path_and_limits_and_no_key() {
         let keys = ["s3cret", "0ther"].map(ApiKey::new);
-        let websocket = WebSocketConfig { max_queued: 123_456, ..WebSocketConfig::default() };
+        let websocket = WebSocketConfig::new().max_queued(123_456);
         let builder = ServerBuilder::<()>::default().path("/events").websocket(websocket).api_keys(keys);
         for written in [format!("{builder:?}"), format!("{builder:#?}")] {
             assert!(written.starts_with("ServerBuilder"), "{written}");
@@ -424,8 +436,7 @@ mod tests {
         let deflate = DeflateParameters { server_no_context_takeover: true, ..DeflateParameters::default() };
         let negotiated = Negotiated { deflate: Some(deflate), ..Negotiated::default() };
         // The connection's own compression is off, so it does not change the size.
-        let mut config = WebSocketConfig::default();
-        config.compression.level = 0;
+        let config = WebSocketConfig::new().compression(Compression::new().level(0));
         let mut connection = WebSocket::new(Instant::default(), Role::Server, &config, &negotiated, [0; 32]);
         connection.sender().send_shared(&builder.settings.encode(text)).unwrap();
         connection.queued()
@@ -434,8 +445,8 @@ mod tests {
     #[test]
     fn an_event_is_compressed_once_for_all_where_no_connection_keeps_a_context() {
         let text = "event ".repeat(100);
-        let takeover = DeflateConfig { server_no_context_takeover: false, ..DeflateConfig::default() };
-        let alone = DeflateConfig { server_no_context_takeover: true, ..DeflateConfig::default() };
+        let takeover = DeflateConfig::new().server_no_context_takeover(false);
+        let alone = DeflateConfig::new().server_no_context_takeover(true);
         assert!(sent(Some(alone), &text) < text.len() / 10);
         assert!(sent(Some(takeover), &text) > text.len());
         assert!(sent(None, &text) > text.len());

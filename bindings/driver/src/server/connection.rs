@@ -83,7 +83,7 @@ pub(super) async fn serve<S: Unpin, R: Io<S>>(
     stream: impl Future<Output = io::Result<S>>,
     address: Option<SocketAddr>,
 ) {
-    let deadline = R::now() + entry.shared.settings.config.handshake.timeout;
+    let deadline = R::now() + entry.shared.settings.handshake.get_timeout();
     match within::<R, _>(deadline, unless_cut(&entry, stream)).await.flatten() {
         Some(Ok(stream)) => Task::<S, R>::new(entry, stream, address).await,
         Some(Err(_)) | None => {
@@ -130,7 +130,7 @@ impl<S: Unpin, R: Io<S>> Future for Task<S, R> {
 impl<S: Unpin, R: Io<S>> Task<S, R> {
     pub(super) fn new(entry: Entry, stream: S, address: Option<SocketAddr>) -> Self {
         Self {
-            connection: Connection::new(R::now(), &entry.shared.settings.config),
+            connection: Connection::new(R::now(), &entry.shared.settings.config()),
             peer: entry.shared.next_peer(address),
             transport: Transport::new(stream),
             eof: false,
@@ -155,7 +155,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         match (permitted.and_then(|()| shared.screen(now, request)), &shared.settings.authorize) {
             (Ok(key), Some(authorize)) => {
                 let decision = authorize(ConnectRequest { request: request.clone(), address, forwarded });
-                let by = now + shared.settings.config.handshake.timeout;
+                let by = now + shared.settings.handshake.get_timeout();
                 self.deciding = Some(Box::new(Deciding { decision, by, key }));
             }
             (screened, _) => self.decide(screened.map(|key| (key, Permissions::everything()))),
@@ -181,7 +181,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         let client_id = format!("{:032x}", u128::from_ne_bytes(id));
         self.entry.open(key)?;
         let now = R::now();
-        let acceptance = Acceptance { deflate: self.entry.shared.settings.deflate, ..Acceptance::default() };
+        let acceptance = Acceptance::new().deflate(self.entry.shared.settings.deflate);
         // This fails only if a deflate setting is out of range.
         self.connection.accept(now, acceptance, &client_id, wall_clock(now)).map_err(|_| internal_error())?;
         self.connection.release_handshake();
@@ -342,7 +342,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
 
     /// How many more bytes to queue on the connection.
     fn room(&self) -> usize {
-        let max_queued = self.entry.shared.settings.config.websocket.max_queued;
+        let max_queued = self.entry.shared.settings.websocket.get_max_queued();
         HIGH_WATER.min(max_queued / 4).saturating_sub(self.connection.queued())
     }
 
@@ -456,7 +456,7 @@ mod tests {
 
     /// The task of an open connection with a queue limit of [`MAX_QUEUED`] bytes.
     fn open(slow_reader: SlowReader) -> Task<Client, Still> {
-        let config = websocket::Config { max_queued: MAX_QUEUED, ..websocket::Config::default() };
+        let config = websocket::Config::new().max_queued(MAX_QUEUED);
         let shared = ServerBuilder::<Still>::default().websocket(config).slow_reader(slow_reader).into_shared();
         let entry = Entry::new(&shared, Still::now(), None).unwrap();
         let mut task = Task::new(entry, Client { request: REQUEST, received: Vec::new() }, None);

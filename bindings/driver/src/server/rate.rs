@@ -13,10 +13,16 @@ use crate::sync::Mutex;
 /// disconnected together do not all return together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionRate {
-    /// The maximum number of upgrade requests at once.
-    pub burst: u32,
-    /// The average number of upgrade requests per second.
-    pub per_second: u32,
+    burst: u32,
+    per_second: u32,
+}
+
+impl ConnectionRate {
+    /// A limit of `burst` upgrade requests at once, and of `per_second` upgrade requests per second on average.
+    #[must_use]
+    pub const fn new(burst: u32, per_second: u32) -> Self {
+        Self { burst, per_second }
+    }
 }
 
 /// The longest `Retry-After`. A client that waits longer would appear to be down.
@@ -65,7 +71,7 @@ mod tests {
 
     #[test]
     fn sec_ap_12_a_burst_is_let_in_and_then_one_an_interval() {
-        let limiter = Limiter::new(ConnectionRate { burst: 3, per_second: 10 });
+        let limiter = Limiter::new(ConnectionRate::new(3, 10));
         let admitted = |now| (0..50).filter(|_| limiter.admit(now).is_ok()).count();
         assert_eq!(admitted(at(0)), 3);
         assert_eq!(admitted(at(99)), 0);
@@ -75,7 +81,7 @@ mod tests {
 
     #[test]
     fn sec_ap_12_those_who_are_turned_away_are_told_to_come_one_after_the_other() {
-        let limiter = Limiter::new(ConnectionRate { burst: 1, per_second: 1 });
+        let limiter = Limiter::new(ConnectionRate::new(1, 1));
         assert_eq!(limiter.admit(at(0)), Ok(()));
         for seconds in 2..=60 {
             assert_eq!(limiter.admit(at(0)), Err(Duration::from_secs(seconds)));

@@ -165,7 +165,7 @@ impl Registry {
             return 0;
         }
         let publication = Arc::new(Publication::new(profile, name, shared.settings.encode(text)));
-        let (max_queued, policy) = (shared.settings.config.websocket.max_queued, shared.settings.slow_reader);
+        let (max_queued, policy) = (shared.settings.websocket.get_max_queued(), shared.settings.slow_reader);
         let mut wakers = Wakers::new();
         // One lock for all receivers gives all of them the same order of events.
         let state = lock(&self.state);

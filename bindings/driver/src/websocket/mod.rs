@@ -65,7 +65,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         let now = R::now();
         let machine = core::WebSocket::new(now, role, config, negotiated, seed);
         Ok(Self {
-            read: ReadSide::new(now, buffer, config.max_message_len),
+            read: ReadSide::new(now, buffer, config.get_max_message_len()),
             write: WriteSide::new(machine, transport),
             answers: Answers::default(),
         })

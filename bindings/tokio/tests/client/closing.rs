@@ -38,7 +38,7 @@ async fn a_server_that_reads_nothing_is_left_at_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_never_stops_sending_is_left_at_the_deadline() {
     for events in [1, 1 << 20] {
-        let builder = builder().queue(QueueConfig { events, ..QueueConfig::default() });
+        let builder = builder().queue(QueueConfig::new().events(events));
         let (client, _updates, mut server) = subscribed(builder, 1 << 16).await;
         let flood = tokio::spawn(async move {
             // It looks away from what it is sent, so it sends on after a Close frame.
@@ -55,7 +55,7 @@ async fn a_server_that_never_stops_sending_is_left_at_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn an_application_that_reads_nothing_does_not_keep_the_servers_answer_from_being_heard() {
-    let builder = builder().queue(QueueConfig { events: 1, ..QueueConfig::default() });
+    let builder = builder().queue(QueueConfig::new().events(1));
     let (client, _updates, mut server) = subscribed(builder, 1 << 16).await;
     for n in 0..3 {
         publish(&mut server, n).await;

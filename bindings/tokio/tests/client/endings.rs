@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use multiwa_ws_core::client::Config;
+use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::session::{ClientState, CloseCause};
+use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause};
+use multiwa_ws_core::websocket;
 use multiwa_ws_tokio::RequestError;
 use tokio::io::{AsyncRead, AsyncWrite, duplex};
 use tokio::time::{Instant, sleep};
@@ -34,10 +35,10 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut config = Config::default();
-    config.session.close_timeout = DEADLINE;
-    config.websocket.close_timeout = DEADLINE;
-    let (client, mut updates, mut peer) = connected_over(builder().config(config), streams).await;
+    let builder = builder()
+        .session(ClientConfig::new().close_timeout(DEADLINE))
+        .websocket(websocket::Config::new().keep_alive(KeepAlive::OFF).close_timeout(DEADLINE));
+    let (client, mut updates, mut peer) = connected_over(builder, streams).await;
     let mut requests: Vec<_> = (0..PINGS).map(|_| tokio::spawn(client.ping())).collect();
     requests.push(tokio::spawn(client.subscribe("p", ["e"])));
     let watcher = client.clone();

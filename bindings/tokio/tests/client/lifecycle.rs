@@ -119,7 +119,7 @@ async fn a_refused_key_ends_the_client_and_says_what_the_server_said() {
 async fn a_server_that_is_not_there_ends_a_client_that_does_not_reconnect() {
     let (listener, url) = listen().await;
     drop(listener);
-    let once = ReconnectConfig { enabled: false, ..ReconnectConfig::default() };
+    let once = ReconnectConfig::new().enabled(false);
     let Err(BuildError::Connect(error)) = within(Client::builder(&url).reconnect(once).connect()).await else {
         panic!("connected to nothing")
     };

@@ -14,10 +14,8 @@ use crate::support::{accept, acknowledge, answer, builder, listen, member, next_
 #[tokio::test]
 async fn a_full_queue_that_waits_loses_nothing() {
     let (listener, url) = listen().await;
-    let (connected, mut server) = tokio::join!(
-        Client::builder(&url).queue(QueueConfig { events: 4, ..QueueConfig::default() }).connect(),
-        accept(&listener)
-    );
+    let (connected, mut server) =
+        tokio::join!(Client::builder(&url).queue(QueueConfig::new().events(4)).connect(), accept(&listener));
     let (client, mut updates) = connected.unwrap();
     let (subscribed, _) = within(async { tokio::join!(client.subscribe("p", ["e"]), acknowledge(&mut server)) }).await;
     subscribed.unwrap();
@@ -33,10 +31,8 @@ async fn a_full_queue_that_waits_loses_nothing() {
 #[tokio::test]
 async fn updates_that_nobody_takes_any_more_hold_up_no_request() {
     let (listener, url) = listen().await;
-    let (connected, mut server) = tokio::join!(
-        Client::builder(&url).queue(QueueConfig { events: 1, ..QueueConfig::default() }).connect(),
-        accept(&listener)
-    );
+    let (connected, mut server) =
+        tokio::join!(Client::builder(&url).queue(QueueConfig::new().events(1)).connect(), accept(&listener));
     let (client, updates) = connected.unwrap();
     let (subscribed, _) = within(async { tokio::join!(client.subscribe("p", ["e"]), acknowledge(&mut server)) }).await;
     subscribed.unwrap();
@@ -55,12 +51,10 @@ async fn updates_that_nobody_takes_any_more_hold_up_no_request() {
 
 #[tokio::test(start_paused = true)]
 async fn while_a_full_queue_waits_requests_fail_and_the_silence_is_not_the_servers() {
-    let session = ClientConfig {
-        request_timeout: Duration::from_secs(10),
-        keep_alive: KeepAlive { interval: Some(Duration::from_secs(30)), ..KeepAlive::default() },
-        ..ClientConfig::default()
-    };
-    let builder = builder().session(session).queue(QueueConfig { events: 2, ..QueueConfig::default() });
+    let session = ClientConfig::new()
+        .request_timeout(Duration::from_secs(10))
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(30)));
+    let builder = builder().session(session).queue(QueueConfig::new().events(2));
     let (client, mut updates, mut server) = subscribed(builder, 1 << 16).await;
     // A server that answers at once all the time.
     let serve = tokio::spawn(async move {
@@ -94,7 +88,7 @@ async fn while_a_full_queue_waits_requests_fail_and_the_silence_is_not_the_serve
 
 #[tokio::test(start_paused = true)]
 async fn after_a_pause_a_server_that_is_silent_is_lost_after_the_usual_wait() {
-    let builder = builder().queue(QueueConfig { events: 1, ..QueueConfig::default() });
+    let builder = builder().queue(QueueConfig::new().events(1));
     let (client, mut updates, mut server) = subscribed(builder, 1 << 16).await;
     publish(&mut server, 0).await;
     sleep(Duration::from_secs(3600)).await;
@@ -140,7 +134,7 @@ async fn f_09_a_request_on_the_task_that_leaves_updates_unread_fails_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn f_09_a_request_fails_at_once_when_nobody_has_ever_taken_an_update() {
-    let builder = builder().queue(QueueConfig { events: 2, ..QueueConfig::default() });
+    let builder = builder().queue(QueueConfig::new().events(2));
     let (client, _updates, server) = subscribed(builder, 1 << 16).await;
     tokio::spawn(publish_then_answer(server, 3));
     sleep(Duration::from_secs(1)).await;
@@ -151,7 +145,7 @@ async fn f_09_a_request_fails_at_once_when_nobody_has_ever_taken_an_update() {
 
 #[tokio::test(start_paused = true)]
 async fn f_09_a_request_that_waits_already_fails_when_the_queue_is_full() {
-    let builder = builder().queue(QueueConfig { events: 2, ..QueueConfig::default() });
+    let builder = builder().queue(QueueConfig::new().events(2));
     let (client, _updates, server) = subscribed(builder, 1 << 16).await;
     let started = Instant::now();
     let publishing = tokio::spawn(async move {
@@ -165,7 +159,7 @@ async fn f_09_a_request_that_waits_already_fails_when_the_queue_is_full() {
 
 #[tokio::test(start_paused = true)]
 async fn f_09_updates_and_a_request_can_be_awaited_together_on_one_task() {
-    let builder = builder().queue(QueueConfig { events: 1, ..QueueConfig::default() });
+    let builder = builder().queue(QueueConfig::new().events(1));
     let (client, mut updates, server) = subscribed(builder, 1 << 16).await;
     tokio::spawn(publish_then_answer(server, 100));
     sleep(Duration::from_secs(1)).await;
@@ -184,7 +178,7 @@ async fn f_09_updates_and_a_request_can_be_awaited_together_on_one_task() {
 
 #[tokio::test(start_paused = true)]
 async fn f_09_a_reader_on_another_task_may_take_its_time() {
-    let builder = builder().queue(QueueConfig { events: 1, ..QueueConfig::default() });
+    let builder = builder().queue(QueueConfig::new().events(1));
     let (client, mut updates, server) = subscribed(builder, 1 << 16).await;
     tokio::spawn(publish_then_answer(server, 5));
     tokio::spawn(async move {
@@ -198,7 +192,7 @@ async fn f_09_a_reader_on_another_task_may_take_its_time() {
 
 #[tokio::test(start_paused = true)]
 async fn f_09_a_request_that_times_out_behind_unread_updates_says_so() {
-    let builder = builder().queue(QueueConfig { events: 1, ..QueueConfig::default() });
+    let builder = builder().queue(QueueConfig::new().events(1));
     let (client, mut updates, server) = subscribed(builder, 1 << 16).await;
     tokio::spawn(publish_then_answer(server, 5));
     tokio::spawn(async move {

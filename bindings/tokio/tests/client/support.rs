@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
-use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
+use multiwa_ws_core::handshake::{Acceptance, ClientRequest, Headers};
 use multiwa_ws_core::session::{DisconnectReason, Features, ReconnectConfig};
 use multiwa_ws_core::websocket::{Config, Event};
 use multiwa_ws_tokio::{Client, ClientBuilder, Connector, ConnectorError, Updates, WebSocket, WebSocketConfig};
@@ -34,12 +34,12 @@ pub(crate) async fn accept(listener: &TcpListener) -> Socket {
 /// The same over any stream. The server is patient: it asks for no sign of life.
 pub(crate) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocket<S> {
     let decide = |_: &_| {
-        let mut acceptance = Acceptance::default();
-        acceptance.headers.append(Features::HEADER, "subscription-sets").unwrap();
-        Ok(acceptance)
+        let mut headers = Headers::new();
+        headers.append(Features::HEADER, "subscription-sets").unwrap();
+        Ok(Acceptance::new().headers(headers))
     };
-    let connection = Config { keep_alive: KeepAlive::OFF, ..Config::default() };
-    let options = WebSocketConfig { connection, ..WebSocketConfig::default() };
+    let connection = Config::new().keep_alive(KeepAlive::OFF);
+    let options = WebSocketConfig::new().connection(connection);
     let (mut socket, ..) = WebSocket::accept(stream, &options, decide).await.unwrap();
     socket.send_text(r#"{"type":"ack","payload":{"clientId":"c"}}"#).await.unwrap();
     socket
@@ -87,7 +87,7 @@ pub(crate) async fn next_data(updates: &mut Updates) -> String {
 }
 
 pub(crate) fn at_once() -> ReconnectConfig {
-    ReconnectConfig { initial: Duration::from_millis(1), max: Duration::from_millis(1), ..ReconnectConfig::default() }
+    ReconnectConfig::new().initial(Duration::from_millis(1)).max(Duration::from_millis(1))
 }
 
 /// A builder for clients that do not dial by themselves.

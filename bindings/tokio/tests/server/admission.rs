@@ -94,7 +94,7 @@ async fn f_21_every_form_of_a_loopback_address_is_one() {
 
 #[tokio::test]
 async fn sec_hs_12_a_client_that_sends_no_request_is_cut() {
-    let handshake = HandshakeLimits { timeout: Duration::from_millis(100), ..HandshakeLimits::default() };
+    let handshake = HandshakeLimits::new().timeout(Duration::from_millis(100));
     let (_server, address) = start(Server::builder().handshake(handshake).max_handshakes(1)).await;
     let mut silent = TcpStream::connect(address).await.unwrap();
     silent.write_all(b"GET /ws").await.unwrap();
@@ -189,7 +189,7 @@ async fn a_response_that_http_cannot_carry_becomes_a_500() {
 
 #[tokio::test]
 async fn a_decision_that_takes_too_long_is_a_503() {
-    let handshake = HandshakeLimits { timeout: Duration::from_millis(100), ..HandshakeLimits::default() };
+    let handshake = HandshakeLimits::new().timeout(Duration::from_millis(100));
     let authorize = |_| std::future::pending::<Result<(), Rejection>>();
     let (_server, address) = start(Server::builder().handshake(handshake).authorize(authorize)).await;
     assert_refused(Client::connect_with(address, |_| {}).await, 503, "unavailable");
@@ -248,7 +248,7 @@ async fn a_full_server_and_one_that_is_stormed_say_when_to_come_back() {
     wait_until(|| server.connections() == 0).await;
     Client::connect(address).await;
 
-    let rate = ConnectionRate { burst: 2, per_second: 1 };
+    let rate = ConnectionRate::new(2, 1);
     let (_server, address) = start(Server::builder().connection_rate(rate)).await;
     let mut waits = Vec::new();
     for _ in 0..4 {

@@ -84,7 +84,7 @@ async fn an_event_from_elsewhere_is_published_as_it_is() {
 #[tokio::test]
 async fn events_are_compressed_for_those_who_ask_for_it() {
     for server_no_context_takeover in [true, false] {
-        let deflate = DeflateConfig { server_no_context_takeover, ..DeflateConfig::default() };
+        let deflate = DeflateConfig::new().server_no_context_takeover(server_no_context_takeover);
         let (server, address) = start(Server::builder().compression(deflate)).await;
         let mut plain = Client::connect(address).await;
         let offer = |request: &mut ClientRequest| request.deflate = Some(DeflateOffer::default());
@@ -256,7 +256,7 @@ async fn sec_ap_01_the_oldest_events_can_be_dropped_instead() {
 
 /// So little that a few events fill it.
 fn narrow(policy: SlowReader) -> ServerBuilder {
-    let websocket = websocket::Config { max_queued: 16 << 10, ..websocket::Config::default() };
+    let websocket = websocket::Config::new().max_queued(16 << 10);
     Server::builder().websocket(websocket).slow_reader(policy)
 }
 

@@ -187,7 +187,7 @@ async fn a_shutdown_is_over_even_if_a_stream_is_never_driven() {
 async fn a_stream_that_cannot_be_secured_is_dropped() {
     let fail = |_| ready(Err::<TcpStream, _>(io::ErrorKind::InvalidData.into()));
     let stall = |_| pending::<io::Result<TcpStream>>();
-    let handshake = HandshakeLimits { timeout: Duration::from_millis(100), ..HandshakeLimits::default() };
+    let handshake = HandshakeLimits::new().timeout(Duration::from_millis(100));
     let any_port = "127.0.0.1:0".parse().unwrap();
     let failing = Server::builder().bind_with(any_port, fail).await.unwrap();
     let stalling = Server::builder().handshake(handshake).bind_with(any_port, stall).await.unwrap();

@@ -59,10 +59,7 @@ async fn client(server: &Server, rate: u32) -> WebSocket<Line<DuplexStream>> {
 /// A client at the end of such a line, subscribed to everything of `p`.
 async fn client_over<S: AsyncRead + AsyncWrite + Unpin>(stream: S, rate: u32) -> WebSocket<Line<S>> {
     let line = Line { stream, rate, next: Box::pin(sleep_until(Instant::now())) };
-    let options = WebSocketConfig {
-        connection: Config { max_message_len: 8 << 20, ..Config::default() },
-        ..WebSocketConfig::default()
-    };
+    let options = WebSocketConfig::new().connection(Config::new().max_message_len(8 << 20));
     let (mut client, _) = WebSocket::connect(line, ClientRequest::new("localhost", "/ws"), &options).await.unwrap();
     text(&mut client).await;
     client.send_text(r#"{"type":"subscribe","payload":{"profileId":"p","events":["*"]}}"#).await.unwrap();

@@ -4,20 +4,20 @@
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
-use multiwa_ws_core::websocket::{Cause, Message, Received, SendError, Sender};
+use multiwa_ws_core::websocket::{Cause, Compression, Config, Message, Received, SendError, Sender};
 use multiwa_ws_tokio::{Error, Reader, WebSocket, WebSocketConfig, Writer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::choppy::{self, Choppy, below};
 use crate::persist::{persist, unless_waits};
-use crate::support::{Owned, connect_compressed_over, connect_over, drain, pattern, quiet, within};
+use crate::support::{Owned, connect_compressed_over, connect_over, drain, pattern, quiet_connection, within};
 
 const SEEDS: u64 = 30;
 
 /// A client and a server that compress every message when the seed is odd.
-async fn pair(seed: u64, mut options: WebSocketConfig) -> (WebSocket<Choppy>, WebSocket<Choppy>) {
-    options.connection.compression.threshold = 0;
+async fn pair(seed: u64, connection: Config) -> (WebSocket<Choppy>, WebSocket<Choppy>) {
+    let options = WebSocketConfig::new().connection(connection.compression(Compression::new().threshold(0)));
     match seed % 2 {
         0 => connect_over(choppy::pair(seed), &options).await,
         _ => connect_compressed_over(choppy::pair(seed), &options).await,
@@ -67,7 +67,7 @@ async fn answer(socket: &mut WebSocket<Choppy>) -> Result<bool, Error> {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_next_loses_no_message_and_no_answer() {
     for seed in 0..SEEDS {
-        let (mut client, mut server) = pair(seed, quiet()).await;
+        let (mut client, mut server) = pair(seed, quiet_connection()).await;
         let (mut client_random, mut server_random) = sources(seed);
         for message in messages() {
             send(&mut client.sender(), &message);
@@ -90,7 +90,7 @@ async fn a_dropped_next_loses_no_message_and_no_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_flush_loses_nothing_and_sends_nothing_twice() {
     for seed in 0..SEEDS {
-        let (mut client, mut server) = pair(seed, quiet()).await;
+        let (mut client, mut server) = pair(seed, quiet_connection()).await;
         let (mut random, _) = sources(seed);
         let talk = async {
             for message in messages() {
@@ -112,9 +112,8 @@ async fn a_dropped_send_has_queued_its_message_whole_or_not_at_all() {
     let mut abandoned = 0;
     for seed in 0..SEEDS {
         // Room for a few messages only, so that sends wait for room as well as for the stream.
-        let mut options = quiet();
-        options.connection.max_queued = 3000;
-        let (mut client, mut server) = pair(seed, options).await;
+        let connection = quiet_connection().max_queued(3000);
+        let (mut client, mut server) = pair(seed, connection).await;
         let (mut random, _) = sources(seed);
         let message = |number: u8| Owned::Binary([pattern(usize::from(number) * 10), vec![number]].concat());
         let mut sent = Vec::new();
@@ -145,7 +144,7 @@ async fn a_dropped_send_has_queued_its_message_whole_or_not_at_all() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_close_goes_on_and_sends_one_close_frame() {
     for seed in 0..SEEDS {
-        let (client, server) = pair(seed, quiet()).await;
+        let (client, server) = pair(seed, quiet_connection()).await;
         let (mut closing, mut other) = if seed % 4 < 2 { (client, server) } else { (server, client) };
         let (mut random, mut other_random) = sources(seed);
         closing.sender().send_binary(&pattern(5000)).unwrap();
@@ -170,7 +169,7 @@ async fn a_dropped_close_goes_on_and_sends_one_close_frame() {
 #[tokio::test(start_paused = true)]
 async fn dropped_futures_of_a_split_connection_lose_nothing_either_way() {
     for seed in 0..SEEDS {
-        let (client, server) = pair(seed, quiet()).await;
+        let (client, server) = pair(seed, quiet_connection()).await;
         let (client_random, server_random) = sources(seed);
         let talk = |socket: WebSocket<Choppy>, random: ChaCha8Rng| async move {
             let (reader, writer) = socket.split();
@@ -215,7 +214,7 @@ async fn a_dropped_upgrade_drops_its_stream_and_the_other_side_learns_of_it() {
     for seed in 0..SEEDS {
         for waits in 1..10 {
             let (client, server) = choppy::pair(seed);
-            let options = quiet();
+            let options = WebSocketConfig::new().connection(quiet_connection());
             let connect = WebSocket::connect(client, ClientRequest::new("server", "/ws"), &options);
             let accept = WebSocket::accept(server, &options, |_| Ok(Acceptance::default()));
             // One side is dropped at a wait, if it gets there; a connection that the other side has made ends at once.
@@ -239,9 +238,8 @@ async fn a_dropped_upgrade_drops_its_stream_and_the_other_side_learns_of_it() {
 #[tokio::test(start_paused = true)]
 async fn the_dropped_sends_of_a_writer_have_queued_their_messages_whole_or_not_at_all() {
     for seed in 0..SEEDS {
-        let mut options = quiet();
-        options.connection.max_queued = 3000;
-        let (client, mut server) = pair(seed, options).await;
+        let connection = quiet_connection().max_queued(3000);
+        let (client, mut server) = pair(seed, connection).await;
         let (mut reader, mut writer) = client.split();
         let (mut random, _) = sources(seed);
         let message = |number: usize| format!("{number} {}", "ü".repeat(number * 5));

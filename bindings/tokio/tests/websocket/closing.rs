@@ -9,13 +9,13 @@ use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::{CloseCode, FrameError};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
 use multiwa_ws_core::websocket::{Cause, Negotiated, ProtocolError, Role, SendError};
-use multiwa_ws_tokio::{Error, WebSocket};
+use multiwa_ws_tokio::{Error, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::raw;
-use crate::support::{Owned, connect_over, drain, in_memory, next, pattern, quiet, tcp, within};
+use crate::support::{Owned, connect_over, drain, in_memory, next, pattern, quiet, quiet_connection, tcp, within};
 
 fn close_frame(code: CloseCode, reason: &str) -> Owned {
     Owned::Close(Some((code, reason.to_owned())))
@@ -249,10 +249,10 @@ async fn a_peer_that_breaks_a_rule_and_never_hangs_up_is_left_at_the_deadline() 
 
 /// A server whose client sends `first` and then `rest` for ever, with more to read at each time, and its deadlines at 100 ms.
 fn flooded(first: &[u8], rest: &[u8]) -> WebSocket<Torrent> {
-    let mut config = quiet().connection;
-    config.close_timeout = Duration::from_millis(100);
-    config.message_timeout = Some(Duration::from_millis(100));
-    config.max_fragments = u32::MAX;
+    let config = quiet_connection()
+        .close_timeout(Duration::from_millis(100))
+        .message_timeout(Duration::from_millis(100))
+        .max_fragments(u32::MAX);
     let torrent = Torrent { rest: rest.repeat(1000), ends: Instant::now() + Duration::from_secs(5) };
     WebSocket::from_upgraded(torrent, Role::Server, &config, &Negotiated::default(), first).unwrap()
 }
@@ -319,7 +319,7 @@ async fn a_stream_that_has_ended_is_not_asked_again_while_the_last_bytes_cannot_
     let close = raw::masked_frame(0x88, &1000_u16.to_be_bytes());
     let started = Instant::now();
     let mut server =
-        WebSocket::from_upgraded(stuck, Role::Server, &quiet().connection, &Negotiated::default(), &close).unwrap();
+        WebSocket::from_upgraded(stuck, Role::Server, &quiet_connection(), &Negotiated::default(), &close).unwrap();
     while within(server.next()).await.unwrap().is_some() {}
     let closed = server.closed().unwrap();
     assert_eq!((closed.cause, closed.clean, started.elapsed().as_secs()), (Cause::Peer, false, 5));
@@ -354,9 +354,8 @@ impl AsyncWrite for Stuck {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_answers_no_ping_is_given_up() {
-    let mut options = quiet();
-    options.connection.keep_alive =
-        KeepAlive { interval: Some(Duration::from_secs(7)), timeout: Some(Duration::from_secs(2)) };
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(7)).timeout(Duration::from_secs(2));
+    let options = WebSocketConfig::new().connection(quiet_connection().keep_alive(keep_alive));
     let (_client, mut server) = connect_over(duplex(4096), &options).await;
     let started = Instant::now();
     let error = within(server.next()).await.unwrap_err();
@@ -366,9 +365,8 @@ async fn a_peer_that_answers_no_ping_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn two_idle_peers_keep_each_other_alive() {
-    let mut options = quiet();
-    options.connection.keep_alive =
-        KeepAlive { interval: Some(Duration::from_secs(7)), timeout: Some(Duration::from_secs(2)) };
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(7)).timeout(Duration::from_secs(2));
+    let options = WebSocketConfig::new().connection(quiet_connection().keep_alive(keep_alive));
     let (mut client, mut server) = connect_over(duplex(4096), &options).await;
     let both = async { tokio::join!(drain_pings(&mut client), drain_pings(&mut server)) };
     assert!(tokio::time::timeout(Duration::from_secs(3600), both).await.is_err());

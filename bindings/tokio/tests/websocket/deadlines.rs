@@ -6,20 +6,17 @@ use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::handshake::{Acceptance, Rejection};
-use multiwa_ws_core::websocket::{Negotiated, Role};
+use multiwa_ws_core::websocket::{Config, Negotiated, Role};
 use multiwa_ws_tokio::{Error, HandshakeError, WebSocket, WebSocketConfig};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{connect_over, large, pattern, quiet, within};
+use crate::support::{connect_over, large_connection, pattern, quiet, quiet_connection, within};
 
 /// Pings after 2 s of silence, and gives up 1 s later.
-fn quick() -> WebSocketConfig {
-    let mut options = large();
-    options.connection.keep_alive =
-        KeepAlive { interval: Some(Duration::from_secs(2)), timeout: Some(Duration::from_secs(1)) };
-    options.connection.close_timeout = Duration::from_secs(2);
-    options
+fn quick() -> Config {
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(2)).timeout(Duration::from_secs(1));
+    large_connection().keep_alive(keep_alive).close_timeout(Duration::from_secs(2))
 }
 
 /// A stream of a process that is stopped for a while: it reads nothing meanwhile, and at first afterwards says that nothing has
@@ -67,9 +64,9 @@ async fn f_06_a_pong_that_arrived_while_the_process_was_stopped_is_read_before_t
     // Pinged at 2 s and to be given up at 3 s.
     let (from, to) = (start + Duration::from_millis(2010), start + Duration::from_secs(3));
     let near = Stopped { stream: near, from, to, has_resumed: false };
-    let (config, negotiated) = (quick().connection, Negotiated::default());
+    let (config, negotiated) = (quick(), Negotiated::default());
     let mut client: WebSocket<_> = WebSocket::from_upgraded(near, Role::Client, &config, &negotiated, b"").unwrap();
-    let config = quiet().connection;
+    let config = quiet_connection();
     let mut server: WebSocket<_> = WebSocket::from_upgraded(far, Role::Server, &config, &negotiated, b"").unwrap();
     tokio::spawn(async move {
         while let Ok(Some(_)) = server.next().await {
@@ -153,7 +150,7 @@ async fn f_17_no_two_connections_share_their_masking_keys() {
         let (mut client, server) = connect_over(duplex(4096), &quiet()).await;
         client.send_text("the same text of both").await.unwrap();
         let (near, mut far) = duplex(4096);
-        let (config, negotiated) = (quiet().connection, Negotiated::default());
+        let (config, negotiated) = (quiet_connection(), Negotiated::default());
         let mut other: WebSocket<_> = WebSocket::from_upgraded(near, Role::Client, &config, &negotiated, b"").unwrap();
         other.send_text("the same text of both").await.unwrap();
         let mut wire = [0; 27];

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::lines::{narrow_tcp, secure};
 use crate::raw;
-use crate::support::{large, pattern, within};
+use crate::support::{large_connection, pattern, within};
 
 /// More than any of these streams holds on its way.
 static PAYLOAD: LazyLock<Vec<u8>> = LazyLock::new(|| pattern(2 << 20));
@@ -200,14 +200,12 @@ impl Case {
     }
 
     fn config(self) -> Config {
-        let mut config = large().connection;
         let (interval, answer) = match self.transport {
             Transport::Memory => (Duration::from_secs(2), Duration::from_secs(1)),
             Transport::Tcp | Transport::Tls => (Duration::from_secs(1), Duration::from_millis(500)),
         };
-        config.keep_alive = KeepAlive { interval: Some(interval), timeout: Some(answer) };
-        config.close_timeout = answer;
-        config
+        let keep_alive = KeepAlive::new().interval(interval).timeout(answer);
+        large_connection().keep_alive(keep_alive).close_timeout(answer)
     }
 
     /// After this long every future has ended. It is virtual time in memory; only a failing case takes so much of a real one.
@@ -431,7 +429,7 @@ fn is_verdict(result: &Result<(), Error>, cause: Cause) -> bool {
 async fn a_flush_after_the_end_reports_what_was_dropped() {
     let connect = || {
         let (near, far) = duplex(1024);
-        let (near, config): (Stream, _) = (Box::new(near), large().connection);
+        let (near, config): (Stream, _) = (Box::new(near), large_connection());
         let near = WebSocket::from_upgraded(near, Role::Client, &config, &Negotiated::default(), b"").unwrap();
         (near, far)
     };

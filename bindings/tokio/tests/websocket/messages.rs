@@ -5,11 +5,12 @@ use std::time::Duration;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Message, Received};
-use multiwa_ws_tokio::{Error, WebSocket};
+use multiwa_ws_tokio::{Error, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncRead, AsyncWrite, BufStream, duplex};
 
 use crate::support::{
-    Owned, connect_compressed_over, connect_over, drain, echo, in_memory, large, next, pattern, quiet, tcp, within,
+    Owned, connect_compressed_over, connect_over, drain, echo, in_memory, large, large_connection, next, pattern,
+    quiet, tcp, within,
 };
 
 #[tokio::test(start_paused = true)]
@@ -90,9 +91,8 @@ async fn a_stream_that_buffers_what_it_is_given_is_flushed() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_read_its_answers_is_not_read_from_either() {
     const COUNT: usize = 4096;
-    let mut options = large();
-    options.connection.keep_alive =
-        KeepAlive { interval: Some(Duration::from_secs(10)), timeout: Some(Duration::from_secs(5)) };
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(10)).timeout(Duration::from_secs(5));
+    let options = WebSocketConfig::new().connection(large_connection().keep_alive(keep_alive));
     let (client, mut server) = connect_over(duplex(1 << 16), &options).await;
     let (mut reader, mut writer) = client.split();
     let payload = pattern(1024);
@@ -175,8 +175,7 @@ async fn f_10_two_peers_that_send_at_the_same_time_do_not_wait_for_each_other() 
 
 #[tokio::test(start_paused = true)]
 async fn f_10_a_send_whose_peer_sends_more_than_is_kept_says_so_and_loses_nothing() {
-    let mut options = large();
-    options.connection.max_message_len = 1 << 16;
+    let options = WebSocketConfig::new().connection(large_connection().max_message_len(1 << 16));
     let (mut client, server) = connect_over(duplex(1 << 10), &options).await;
     // It sends, and does not read.
     let (mut reader, mut writer) = server.split();

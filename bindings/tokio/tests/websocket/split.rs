@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Cause, Event, Negotiated, Role, SendError};
-use multiwa_ws_tokio::{Error, Reader, WebSocket, Writer};
+use multiwa_ws_tokio::{Error, Reader, WebSocket, WebSocketConfig, Writer};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::time::Instant;
 
-use crate::support::{Owned, connect_over, drain, in_memory, large, next, pattern, quiet, tcp, within};
+use crate::support::{
+    Owned, connect_over, drain, in_memory, large, next, pattern, quiet, quiet_connection, tcp, within,
+};
 
 const COUNT: u32 = 500;
 
@@ -133,7 +135,7 @@ async fn a_close_by_the_writer_ends_a_reader_that_waits_at_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_fails_ends_a_reader_that_waits() {
-    let (config, negotiated) = (quiet().connection, Negotiated::default());
+    let (config, negotiated) = (quiet_connection(), Negotiated::default());
     let server: WebSocket<_> = WebSocket::from_upgraded(Torn, Role::Server, &config, &negotiated, b"").unwrap();
     let (mut reader, mut writer) = server.split();
     let reading = tokio::spawn(async move { reader.next().await.map(|_| ()) });
@@ -182,8 +184,7 @@ async fn the_writer_learns_that_the_peer_has_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_waits_for_room_goes_on_when_the_peer_reads() {
-    let mut options = quiet();
-    options.connection.max_queued = 1000;
+    let options = WebSocketConfig::new().connection(quiet_connection().max_queued(1000));
     let (mut client, server) = connect_over(duplex(64), &options).await;
     let (mut reader, mut writer) = server.split();
     tokio::spawn(async move { while let Ok(Some(_)) = reader.next().await {} });
@@ -203,8 +204,7 @@ async fn a_writer_that_waits_for_room_goes_on_when_the_peer_reads() {
 
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_waits_for_room_is_told_when_the_connection_ends() {
-    let mut options = quiet();
-    options.connection.max_queued = 1000;
+    let options = WebSocketConfig::new().connection(quiet_connection().max_queued(1000));
     let (client, server) = connect_over(duplex(64), &options).await;
     let (mut reader, mut writer): (Reader<DuplexStream>, _) = server.split();
     let reading = tokio::spawn(async move { drain_reader(&mut reader).await });

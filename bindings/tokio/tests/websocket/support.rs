@@ -82,19 +82,21 @@ pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSock
 }
 
 /// No keep-alive, so that a paused clock moves only when everything waits for ever.
-pub(crate) fn quiet() -> WebSocketConfig {
-    WebSocketConfig {
-        connection: Config { keep_alive: KeepAlive::OFF, ..Config::default() },
-        ..WebSocketConfig::default()
-    }
+pub(crate) fn quiet_connection() -> Config {
+    Config::new().keep_alive(KeepAlive::OFF)
 }
 
-/// [`quiet`], and messages of many MiB.
+/// [`quiet_connection`], and messages of many MiB.
+pub(crate) fn large_connection() -> Config {
+    quiet_connection().max_message_len(16 << 20).max_queued(32 << 20)
+}
+
+pub(crate) fn quiet() -> WebSocketConfig {
+    WebSocketConfig::new().connection(quiet_connection())
+}
+
 pub(crate) fn large() -> WebSocketConfig {
-    let mut options = quiet();
-    options.connection.max_message_len = 16 << 20;
-    options.connection.max_queued = 32 << 20;
-    options
+    WebSocketConfig::new().connection(large_connection())
 }
 
 /// A client and a server, connected by `streams`.
@@ -111,7 +113,7 @@ pub(crate) async fn connect_compressed_over<S: AsyncRead + AsyncWrite + Unpin>(
     options: &WebSocketConfig,
 ) -> (WebSocket<S>, WebSocket<S>) {
     let request = ClientRequest { deflate: Some(DeflateOffer::default()), ..ClientRequest::new("server", "/ws") };
-    let acceptance = Acceptance { deflate: Some(DeflateConfig::default()), ..Acceptance::default() };
+    let acceptance = Acceptance::new().deflate(DeflateConfig::default());
     upgrade(streams, options, request, &acceptance).await
 }
 

@@ -5,13 +5,15 @@ use std::time::Duration;
 use multiwa_ws_core::handshake::{
     Acceptance, ApiKey, ClientRequest, HandshakeLimits, Rejection, RequestError, ResponseError, UpgradeRequest,
 };
-use multiwa_ws_core::websocket::{Negotiated, Role};
+use multiwa_ws_core::websocket::{Compression, Negotiated, Role};
 use multiwa_ws_tokio::{HandshakeError, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;
 
 use crate::raw;
-use crate::support::{Owned, connect_compressed_over, connect_over, in_memory, next, quiet, tcp, within};
+use crate::support::{
+    Owned, connect_compressed_over, connect_over, in_memory, next, quiet, quiet_connection, tcp, within,
+};
 
 fn grant() -> Acceptance {
     Acceptance::default()
@@ -25,7 +27,7 @@ async fn both_sides_learn_what_was_asked_for_and_what_was_agreed() {
     request.subprotocols = vec!["one".into(), "two".into()];
     let decide = |asked: &UpgradeRequest| {
         assert_eq!((asked.host(), asked.path()), ("server:1", "/path"));
-        Ok(Acceptance { subprotocol: Some("two".into()), ..grant() })
+        Ok(grant().subprotocol("two".to_owned()))
     };
     let options = quiet();
     let (client, server) = within(async {
@@ -126,10 +128,7 @@ async fn a_server_that_hangs_up_without_an_answer_is_noticed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_says_nothing_is_given_up_at_the_deadline() {
-    let options = WebSocketConfig {
-        handshake: HandshakeLimits { timeout: Duration::from_secs(3), ..HandshakeLimits::default() },
-        ..quiet()
-    };
+    let options = quiet().handshake(HandshakeLimits::new().timeout(Duration::from_secs(3)));
     let started = Instant::now();
     let (client, _server) = duplex(4096);
     let result = within(WebSocket::connect(client, ClientRequest::new("server", "/ws"), &options)).await;
@@ -210,7 +209,7 @@ async fn a_stream_that_was_upgraded_elsewhere_begins_with_what_was_read_behind()
     let (stream, mut peer) = duplex(4096);
     let mut unread = raw::masked_frame(0x81, b"before");
     let last = unread.pop().unwrap();
-    let config = quiet().connection;
+    let config = quiet_connection();
     let mut server: WebSocket<_> =
         WebSocket::from_upgraded(stream, Role::Server, &config, &Negotiated::default(), &unread).unwrap();
     peer.write_all(&[last]).await.unwrap();
@@ -219,8 +218,8 @@ async fn a_stream_that_was_upgraded_elsewhere_begins_with_what_was_read_behind()
 
 #[tokio::test(start_paused = true)]
 async fn compression_is_used_once_both_agreed_on_it() {
-    let mut options = quiet();
-    options.connection.compression.threshold = 0;
+    let compression = Compression::new().threshold(0);
+    let options = WebSocketConfig::new().connection(quiet_connection().compression(compression));
     let (plain, _server) = in_memory(1 << 16, &options).await;
     let (packed, mut server) = connect_compressed_over(duplex(1 << 16), &options).await;
     let text = "again and ".repeat(1000);

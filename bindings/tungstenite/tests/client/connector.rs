@@ -46,8 +46,7 @@ fn dial(listener: &Listener) -> impl Fn() -> (TcpStream, ClientRequest) + Send +
 fn a_connector_that_hangs_holds_up_neither_the_client_nor_more_than_one_thread() {
     let (entered, entering) = channel();
     let (_let_go, wait): (Sender<()>, Receiver<()>) = channel();
-    let config =
-        ClientConfig { connect_timeout: Duration::from_millis(20), reconnect: at_once(), ..ClientConfig::default() };
+    let config = ClientConfig::new().connect_timeout(Duration::from_millis(20)).reconnect(at_once());
     let connector = Told(move |attempt| -> Result<(TcpStream, ClientRequest), ConnectorError> {
         entered.send(attempt).unwrap();
         let _ = wait.recv();
@@ -66,8 +65,7 @@ fn what_a_connector_brings_too_late_is_dropped_and_the_attempt_of_the_time_is_ma
     let listener = listen();
     let dial = dial(&listener);
     let (let_go, wait): (Sender<()>, Receiver<()>) = channel();
-    let config =
-        ClientConfig { connect_timeout: Duration::from_millis(20), reconnect: at_once(), ..ClientConfig::default() };
+    let config = ClientConfig::new().connect_timeout(Duration::from_millis(20)).reconnect(at_once());
     let connector = Told(move |attempt| {
         if attempt == 1 {
             let _ = wait.recv();
@@ -173,7 +171,7 @@ fn gated() -> (Client, multiwa_ws_tungstenite::Updates, Peer, Arc<Gate>) {
         let (stream, request) = dial();
         Ok((Gated { stream, gate: at.clone() }, request))
     });
-    let queue = QueueConfig { events: 1, ..QueueConfig::default() };
+    let queue = QueueConfig::new().events(1);
     let builder = Client::builder("").reconnect(never()).queue(queue).subscribe("p", ["e"]);
     let (client, updates) = builder.start_with(connector).unwrap();
     let mut peer = listener.accept();

@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::{ApiKey, Rejection};
-use multiwa_ws_core::session::{
-    ClientConfig, ClientState, CloseCause, DisconnectReason, LifecycleEvent, RawJson, ReconnectConfig,
-};
+use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, DisconnectReason, LifecycleEvent, RawJson};
 use multiwa_ws_tokio::{Server, ServerTls};
 use multiwa_ws_tungstenite::{
     BuildError, Client, ClientTls, ConnectError, ConnectorError, Destination, Update, Updates,
@@ -116,7 +114,7 @@ fn a_key_that_was_exchanged_is_used_from_the_next_attempt_on() {
     let key = Arc::new(Mutex::new("old"));
     let provided = key.clone();
     let builder = Client::builder_with(move |_| Ok(Destination::new(&url).api_key(*provided.lock().unwrap())));
-    let reconnect = ReconnectConfig { after_policy_violation: true, ..at_once() };
+    let reconnect = at_once().after_policy_violation(true);
     let (client, mut updates) = builder.reconnect(reconnect).connect().unwrap();
     client.subscribe("p", ["*"]).unwrap();
 
@@ -209,8 +207,7 @@ fn a_proxy_leads_to_the_server() {
 #[test]
 fn a_proxy_that_says_nothing_is_left_at_the_deadline() {
     let proxy = listen();
-    let config =
-        ClientConfig { connect_timeout: Duration::from_millis(50), reconnect: never(), ..ClientConfig::default() };
+    let config = ClientConfig::new().connect_timeout(Duration::from_millis(50)).reconnect(never());
     let builder = Client::builder("ws://h/ws").proxy(format!("http://{}", proxy.address).parse().unwrap());
     let builder = builder.session(config);
     let connecting = call(move || builder.connect());

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use multiwa_ws_core::client::Config;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::Rejection;
-use multiwa_ws_core::session::{
-    ClientConfig, ClientState, CloseCause, DisconnectReason, LifecycleEvent, ReconnectConfig,
-};
+use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, DisconnectReason, LifecycleEvent};
+use multiwa_ws_core::websocket;
 use multiwa_ws_tungstenite::{BuildError, Client, ConnectError, Update};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -15,11 +13,9 @@ use tokio::net::TcpStream;
 use crate::peer::{Peer, at_once, call, find, listen, never, next, number, runtime, soon, wait_until, write_raw};
 
 /// A client that was connected once and then does not reconnect, and its peer.
-fn once(adapt: impl FnOnce(&mut ClientConfig)) -> (Client, multiwa_ws_tungstenite::Updates, Peer) {
+fn once(config: ClientConfig) -> (Client, multiwa_ws_tungstenite::Updates, Peer) {
     let listener = listen();
-    let mut config = ClientConfig { reconnect: never(), ..ClientConfig::default() };
-    adapt(&mut config);
-    let builder = Client::builder(&listener.url).session(config);
+    let builder = Client::builder(&listener.url).session(config).reconnect(never());
     let connecting = call(move || builder.connect().unwrap());
     let peer = listener.accept();
     let (client, updates) = connecting.returned();
@@ -99,7 +95,7 @@ fn what_has_no_meaning_is_closed_with_the_code_that_says_so() {
         (vec![0x81, 0x81, 1, 2, 3, 4, b'a'], 1002),
         (vec![0x88, 1, 3], 1002),
     ] {
-        let (client, _updates, mut peer) = once(|_| {});
+        let (client, _updates, mut peer) = once(ClientConfig::new());
         let writing = &bytes;
         peer.write_raw(writing);
         assert_eq!(peer.close_code(), Some(code), "{:x?}", &bytes[..2]);
@@ -111,7 +107,7 @@ fn what_has_no_meaning_is_closed_with_the_code_that_says_so() {
 
 #[test]
 fn a_message_at_the_limit_is_taken() {
-    let (client, mut updates, peer) = once(|_| {});
+    let (client, mut updates, peer) = once(ClientConfig::new());
     let mut text = br#"{"type":"other","payload":{"a":""#.to_vec();
     text.resize((1 << 20) - 3, b'a');
     text.extend_from_slice(br#""}}"#);
@@ -131,7 +127,7 @@ fn a_message_at_the_limit_is_taken() {
 
 #[test]
 fn bytes_of_a_message_that_is_not_whole_yet_are_a_sign_of_life() {
-    let (client, _updates, peer) = once(|_| {});
+    let (client, _updates, peer) = once(ClientConfig::new());
     let frame = text_frame(&[b'a'; 1000]);
     let (begin, rest) = frame.split_at(500);
     std::thread::sleep(Duration::from_millis(20));
@@ -146,7 +142,7 @@ fn bytes_of_a_message_that_is_not_whole_yet_are_a_sign_of_life() {
 #[test]
 fn a_close_returns_whatever_the_server_does() {
     // Silent after the upgrade: the Close frame is never answered.
-    let (client, mut updates, peer) = once(|config| config.close_timeout = Duration::from_millis(50));
+    let (client, mut updates, peer) = once(ClientConfig::new().close_timeout(Duration::from_millis(50)));
     let closing = client.clone();
     call(move || closing.close()).returned();
     assert_eq!(client.closed(), CloseCause::Application);
@@ -163,7 +159,7 @@ fn a_close_returns_whatever_the_server_does() {
 
     // Away, and waited for.
     let address = listen().address;
-    let reconnect = ReconnectConfig { initial: Duration::from_secs(3600), max: Duration::from_secs(3600), ..at_once() };
+    let reconnect = at_once().initial(Duration::from_secs(3600)).max(Duration::from_secs(3600));
     let (client, _updates) = Client::builder(format!("ws://{address}/ws")).reconnect(reconnect).start().unwrap();
     wait_until(|| client.state() == ClientState::Backoff);
     call(move || client.close()).returned();
@@ -171,7 +167,7 @@ fn a_close_returns_whatever_the_server_does() {
 
 #[test]
 fn a_server_that_answers_the_close_frame_and_keeps_the_stream_open_is_not_waited_for_for_ever() {
-    let (client, _updates, peer) = once(|config| config.close_timeout = Duration::from_millis(50));
+    let (client, _updates, peer) = once(ClientConfig::new().close_timeout(Duration::from_millis(50)));
     let closing = call(move || client.close());
     // A Close frame in answer, and no end.
     peer.write_raw(&[0x88, 2, 0x03, 0xe8]);
@@ -181,10 +177,8 @@ fn a_server_that_answers_the_close_frame_and_keeps_the_stream_open_is_not_waited
 #[test]
 fn a_server_that_is_closed_for_a_violation_is_not_waited_for_for_ever() {
     let listener = listen();
-    let mut config = Config::default();
-    config.session.reconnect = never();
-    config.websocket.close_timeout = Duration::from_millis(50);
-    let builder = Client::builder(&listener.url).config(config);
+    let websocket = websocket::Config::new().close_timeout(Duration::from_millis(50));
+    let builder = Client::builder(&listener.url).reconnect(never()).websocket(websocket);
     let connecting = call(move || builder.connect().unwrap());
     let peer = listener.accept();
     let (client, _updates) = connecting.returned();
@@ -198,8 +192,7 @@ fn a_server_that_is_closed_for_a_violation_is_not_waited_for_for_ever() {
 #[test]
 fn an_upgrade_that_is_not_answered_ends_with_its_deadline() {
     let listener = listen();
-    let config =
-        ClientConfig { upgrade_timeout: Duration::from_millis(50), reconnect: never(), ..ClientConfig::default() };
+    let config = ClientConfig::new().upgrade_timeout(Duration::from_millis(50)).reconnect(never());
     let (client, _updates) = Client::builder(&listener.url).session(config).start().unwrap();
     let silent = listener.accept_tcp();
     assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(DisconnectReason::UpgradeTimeout));

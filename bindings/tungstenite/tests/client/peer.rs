@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use multiwa_ws_core::handshake::{Acceptance, Rejection};
+use multiwa_ws_core::handshake::{Acceptance, Headers, Rejection};
 use multiwa_ws_core::session::{Envelope, Features, ReconnectConfig};
 use multiwa_ws_core::websocket::Event;
 use multiwa_ws_tokio::{HandshakeError, Publisher, Server, ServerBuilder, WebSocket, WebSocketConfig};
@@ -100,11 +100,11 @@ pub(crate) fn find<T>(updates: &mut Updates, desired: impl Fn(&Update<'_>) -> Op
 }
 
 pub(crate) fn at_once() -> ReconnectConfig {
-    ReconnectConfig { initial: Duration::from_millis(1), max: Duration::from_millis(1), ..ReconnectConfig::default() }
+    ReconnectConfig::new().initial(Duration::from_millis(1)).max(Duration::from_millis(1))
 }
 
 pub(crate) fn never() -> ReconnectConfig {
-    ReconnectConfig { enabled: false, ..ReconnectConfig::default() }
+    ReconnectConfig::new().enabled(false)
 }
 
 /// Where scripted peers are dialed.
@@ -142,9 +142,9 @@ impl Listener {
     /// A peer, unless the client has left.
     pub(crate) fn try_greet(&self, stream: TcpStream) -> Option<Peer> {
         let decide = |_: &_| {
-            let mut acceptance = Acceptance::default();
-            acceptance.headers.append(Features::HEADER, "subscription-sets").unwrap();
-            Ok(acceptance)
+            let mut headers = Headers::new();
+            headers.append(Features::HEADER, "subscription-sets").unwrap();
+            Ok(Acceptance::new().headers(headers))
         };
         let (socket, ..) = soon(WebSocket::accept(stream, &WebSocketConfig::default(), decide)).ok()?;
         let mut peer = Peer { socket };

@@ -105,7 +105,7 @@ fn a_slow_application_is_treated_as_it_chose() {
     let (server, url) = serve(Server::builder());
     let flooded = |overflow| {
         let (client, updates) = Client::builder(&url)
-            .queue(QueueConfig { events: 3, overflow, ..QueueConfig::default() })
+            .queue(QueueConfig::new().events(3).overflow(overflow))
             .subscribe("p", ["*"])
             .connect()
             .unwrap();
@@ -138,11 +138,8 @@ fn a_slow_application_is_treated_as_it_chose() {
 #[test]
 fn a_client_whose_queue_is_full_closes_as_promptly_as_another() {
     let (server, url) = serve(Server::builder());
-    let (client, updates) = Client::builder(&url)
-        .queue(QueueConfig { events: 2, ..QueueConfig::default() })
-        .subscribe("p", ["*"])
-        .connect()
-        .unwrap();
+    let (client, updates) =
+        Client::builder(&url).queue(QueueConfig::new().events(2)).subscribe("p", ["*"]).connect().unwrap();
     for number in 0..1000 {
         publish(&server.publisher(), "p", number);
     }

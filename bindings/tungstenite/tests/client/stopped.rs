@@ -89,9 +89,8 @@ fn f_06_a_pong_that_came_while_the_process_was_stopped_counts() {
     stream.set_nonblocking(true).unwrap();
     let stop = Arc::new(Stop::default());
     let stream = Stopping { stream: TcpStream::from_std(stream), stop: stop.clone() };
-    let keep_alive =
-        KeepAlive { interval: Some(Duration::from_millis(200)), timeout: Some(Duration::from_millis(400)) };
-    let session = ClientConfig { keep_alive, ..ClientConfig::default() };
+    let keep_alive = KeepAlive::new().interval(Duration::from_millis(200)).timeout(Duration::from_millis(400));
+    let session = ClientConfig::new().keep_alive(keep_alive);
     let builder = Client::builder("").session(session).reconnect(never());
     let (client, _updates) = builder.start_with(OneStream(Some(stream))).unwrap();
     let mut peer = listener.accept();

@@ -92,7 +92,7 @@ fn dropping_every_handle_closes_the_connection() {
 #[test]
 fn a_request_ends_in_time_when_it_is_not_answered_and_at_once_when_the_connection_is_lost() {
     let listener = listen();
-    let config = ClientConfig { request_timeout: Duration::from_millis(50), ..ClientConfig::default() };
+    let config = ClientConfig::new().request_timeout(Duration::from_millis(50));
     let builder = Client::builder(&listener.url).session(config);
     let connecting = call(move || builder.connect().unwrap());
     let mut peer = listener.accept();
@@ -148,8 +148,7 @@ fn a_server_that_refuses_a_request_is_quoted() {
 #[test]
 fn f_09_a_request_on_the_thread_that_leaves_updates_unread_fails_at_once_and_on_another_it_waits() {
     let (server, url) = serve(Server::builder());
-    let builder =
-        Client::builder(&url).subscribe("p", ["*"]).queue(QueueConfig { events: 2, ..QueueConfig::default() });
+    let builder = Client::builder(&url).subscribe("p", ["*"]).queue(QueueConfig::new().events(2));
     let (client, mut updates) = builder.connect().unwrap();
     let publish = |count: usize| (0..count).for_each(|number| assert_eq!(publish(&server.publisher(), "p", number), 1));
     publish(5);

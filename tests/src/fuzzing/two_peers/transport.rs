@@ -7,6 +7,7 @@ use arbitrary::Arbitrary;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, DeflateConfig, Rejection, RequestError};
 use multiwa_ws_core::server::{Config, Connection, Event, PeerError};
+use multiwa_ws_core::session::ServerConfig;
 use multiwa_ws_core::websocket::ProtocolError;
 use multiwa_ws_core::{Instant, WallClock};
 
@@ -57,8 +58,7 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(now: Instant, seed: u64, plan: LinkPlan, server_plan: ServerPlan) -> Self {
-        let mut config = Config::default();
-        config.session.subscription_sets = !server_plan.without_sets;
+        let config = Config::new().session(ServerConfig::new().subscription_sets(!server_plan.without_sets));
         Self {
             up: Link::new(seed, plan.faults(plan.up_fails)),
             down: Link::new(!seed, plan.faults(plan.down_fails)),
@@ -159,11 +159,8 @@ impl Transport {
             let rejection = Rejection::unavailable(Duration::from_secs(1));
             return assert_eq!(self.server.reject(now, &rejection), Ok(()));
         }
-        let deflate = DeflateConfig {
-            server_no_context_takeover: self.server_plan.server_no_context_takeover,
-            ..DeflateConfig::default()
-        };
-        let acceptance = Acceptance { deflate: self.server_plan.deflate.then_some(deflate), ..Acceptance::default() };
+        let deflate = DeflateConfig::new().server_no_context_takeover(self.server_plan.server_no_context_takeover);
+        let acceptance = Acceptance::new().deflate(self.server_plan.deflate.then_some(deflate));
         assert_eq!(self.server.accept(now, acceptance, "c", WallClock::new(now, 0)), Ok(()));
     }
 
