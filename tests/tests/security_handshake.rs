@@ -291,7 +291,7 @@ fn sec_hs_08_what_the_caller_supplies_cannot_break_a_line() {
         assert_eq!(new(encoded), Ok(()));
 
         let request = evaluated("Sec-WebSocket-Protocol: a\r\n").unwrap();
-        let choice = Acceptance::new().subprotocol(bad.into());
+        let choice = Acceptance::new().subprotocol(bad.to_owned());
         assert_eq!(request.accept(&choice), Err(DecisionError::SubprotocolNotOffered));
         let rejection = Rejection::json(400, bad, bad);
         assert!(rejection.body.iter().all(|byte| !matches!(byte, b'\r' | b'\n' | 0)), "{rejection:?}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
-use multiwa_ws_core::session::{ClientState, CloseCause, DisconnectReason, LifecycleEvent, ReconnectConfig};
+use multiwa_ws_core::session::{ClientState, CloseCause, DisconnectReason, LifecycleEvent};
 use multiwa_ws_tests::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Overflow, Told};
 use multiwa_ws_tests::behavior::scripted::{Incoming, Link, Scripted, against};
 use multiwa_ws_tests::behavior::{Outcome, ensure, same, wait_for};

@@ -78,8 +78,8 @@ pub(crate) fn half_close(server: &dyn ServerBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn no_request(server: &dyn ServerBinding) -> Outcome<&'static str> {
-    let mut setup = ServerSetup::default();
-    setup.handshake = HandshakeLimits::new().timeout(SHORT);
+    let handshake = HandshakeLimits::new().timeout(SHORT);
+    let setup = ServerSetup { handshake, ..ServerSetup::default() };
     let server = server.start(&setup)?;
     let mut stream = open(server.address())?;
     stream.write_all(b"GET /ws HTTP/1.1\r\n")?;

@@ -120,7 +120,7 @@ async fn f_08_an_answer_to_an_upgrade_is_timed_from_the_decision() {
 #[tokio::test(start_paused = true)]
 async fn f_05_a_peer_that_takes_its_bytes_slowly_is_alive() {
     let (near, mut far) = duplex(4096);
-    let (config, negotiated) = (multiwa_ws_core::websocket::Config::default(), Negotiated::default());
+    let (config, negotiated) = (Config::default(), Negotiated::default());
     let mut server: WebSocket<_> = WebSocket::from_upgraded(near, Role::Server, &config, &negotiated, b"").unwrap();
     let reading = tokio::spawn(async move {
         // 64 KiB a second, and an answer to every ping, as a browser gives it.
