@@ -1,7 +1,7 @@
 //! Attacks on `permessage-deflate`, each by the id of its row in the list of security cases.
 //!
-//! Which codec is under test follows from the features of core: `zlib-rs` with `std`, `miniz_oxide` without. The suite of the
-//! same name in `core/tests` is this file again, so that testing core alone, without features, covers the other one.
+//! Which codec is under test follows from the features of core: `zlib-rs` with `std`, `miniz_oxide` without. Tests of the whole
+//! workspace use the first one. Tests of core alone, without features, use the other one.
 
 #![cfg(test)]
 
@@ -17,11 +17,9 @@ use multiwa_ws_core::websocket::{
     WebSocket,
 };
 
-use wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, RSV1, TEXT, close_body, frame_to, frames_from, header_to};
-
-#[expect(dead_code, reason = "the suite `websocket` uses all of it")]
-#[path = "../../core/tests/websocket/wire.rs"]
-mod wire;
+use multiwa_ws_testkit::wire::{
+    BINARY, CLOSE, CONTINUATION, FIN, PING, RSV1, TEXT, close_body, frame_to, frames_from, header_to,
+};
 
 const NOW: Instant = Instant::from_nanos(0);
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -125,7 +123,7 @@ fn take_error(ws: &mut WebSocket, bytes: &mut [u8]) -> Option<ProtocolError> {
 #[track_caller]
 fn assert_fails_with(ws: &mut WebSocket, role: Role, code: u16) {
     assert_eq!(ws.state(), State::Failing);
-    let sent: Vec<_> = frames_from(role, &drain(ws)).into_iter().map(|frame| (frame.first, frame.payload)).collect();
+    let sent: Vec<_> = frames_from(role, &drain(ws)).into_iter().map(|frame| (frame.first(), frame.payload)).collect();
     assert_eq!(sent, [(FIN | CLOSE, close_body(code, ""))]);
 }
 
@@ -608,7 +606,7 @@ fn sec_pd_09_the_length_of_an_uncompressed_message_tells_nothing_of_its_content(
         let mut ws = sender(role, DeflateParameters::default());
         ws.sender().send_uncompressed(Message::Text(secret)).unwrap();
         let frames = frames_from(role, &drain(&mut ws));
-        assert_eq!((frames[0].first, &frames[0].payload[..]), (FIN | TEXT, secret.as_bytes()));
+        assert_eq!((frames[0].first(), &frames[0].payload[..]), (FIN | TEXT, secret.as_bytes()));
         ws.send_text(secret).unwrap();
         let mut unprimed = sender(role, DeflateParameters::default());
         unprimed.send_text(secret).unwrap();

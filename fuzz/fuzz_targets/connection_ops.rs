@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| multiwa_ws_tests::fuzzing::connection_ops::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| multiwa_ws_testkit::fuzzing::connection_ops::run(data));

@@ -81,7 +81,7 @@ pub enum Arrival {
 /// - State: [`in_flight`](Self::in_flight), [`corrupted`](Self::corrupted), [`has_failed`](Self::has_failed).
 ///
 /// ```
-/// use multiwa_ws_tests::link::{Arrival, Faults, Link};
+/// use multiwa_ws_testkit::link::{Arrival, Faults, Link};
 ///
 /// let mut link = Link::new(1, Faults { delay: 5..=5, ..Faults::default() });
 /// assert_eq!(link.send(0, b"hello"), 5);

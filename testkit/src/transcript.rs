@@ -11,7 +11,7 @@ use sha1_smol::Sha1;
 /// memory. If the digests of two runs are equal, the runs were the same.
 ///
 /// ```
-/// use multiwa_ws_tests::transcript::Transcript;
+/// use multiwa_ws_testkit::transcript::Transcript;
 ///
 /// let mut transcript = Transcript::new(100);
 /// transcript.record(1_500, "client", "Opened");

@@ -1,146 +1,171 @@
-//! Frames as RFC 6455 section 5.2 defines them, written and read without the code under test.
+//! Frames of RFC 6455 section 5.2 by the first byte of their header, written and read with [`reference`](mod@crate::reference).
 
 use multiwa_ws_core::websocket::Role;
 
-pub(crate) const FIN: u8 = 0x80;
-pub(crate) const RSV1: u8 = 0x40;
-pub(crate) const CONTINUATION: u8 = 0x0;
-pub(crate) const TEXT: u8 = 0x1;
-pub(crate) const BINARY: u8 = 0x2;
-pub(crate) const CLOSE: u8 = 0x8;
-pub(crate) const PING: u8 = 0x9;
-pub(crate) const PONG: u8 = 0xA;
+use crate::contract::{ContractViolation, ensure};
+use crate::reference::{self, Frame, LengthField, Outcome, ParseOptions, Parsed, RawFrame, parse};
+
+/// The last frame of a message.
+pub const FIN: u8 = 0x80;
+/// The first reserved bit: a compressed message.
+pub const RSV1: u8 = 0x40;
+/// The opcode of the later frames of a message.
+pub const CONTINUATION: u8 = 0x0;
+/// The opcode of a text message.
+pub const TEXT: u8 = 0x1;
+/// The opcode of a binary message.
+pub const BINARY: u8 = 0x2;
+/// The opcode of a Close frame.
+pub const CLOSE: u8 = 0x8;
+/// The opcode of a Ping.
+pub const PING: u8 = 0x9;
+/// The opcode of a Pong.
+pub const PONG: u8 = 0xA;
 
 /// The masking key of every frame that [`frame_to`] writes for a server.
-pub(crate) const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
+pub const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
-/// A frame as an endpoint of `role` receives it; `first` is its first byte, such as `FIN | TEXT`.
-pub(crate) fn frame_to(role: Role, first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = header_to(role, first, payload.len() as u64);
-    match role {
-        Role::Client => bytes.extend_from_slice(payload),
-        Role::Server => bytes.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key)),
-    }
-    bytes
+/// A frame as an endpoint of `role` receives it. `first` is its first byte, for example `FIN | TEXT`.
+#[must_use]
+pub fn frame_to(role: Role, first: u8, payload: &[u8]) -> Vec<u8> {
+    raw(role, first, payload).encode()
 }
 
 /// Only the header of such a frame.
-pub(crate) fn header_to(role: Role, first: u8, len: u64) -> Vec<u8> {
-    let mask_bit = if role == Role::Server { 0x80 } else { 0 };
-    let [.., high, low] = len.to_be_bytes();
-    let mut bytes = vec![first];
-    match len {
-        0..=125 => bytes.push(mask_bit | low),
-        126..=0xFFFF => bytes.extend([mask_bit | 126, high, low]),
-        _ => {
-            bytes.push(mask_bit | 127);
-            bytes.extend(len.to_be_bytes());
-        }
-    }
-    if role == Role::Server {
-        bytes.extend_from_slice(&KEY);
-    }
-    bytes
+#[must_use]
+pub fn header_to(role: Role, first: u8, len: u64) -> Vec<u8> {
+    raw(role, first, b"").length_field(LengthField::shortest(len)).encode()
 }
 
 /// A Close frame as an endpoint of `role` receives it.
-pub(crate) fn close_to(role: Role, code: u16, reason: &str) -> Vec<u8> {
+#[must_use]
+pub fn close_to(role: Role, code: u16, reason: &str) -> Vec<u8> {
     frame_to(role, FIN | CLOSE, &close_body(code, reason))
 }
 
-pub(crate) fn close_body(code: u16, reason: &str) -> Vec<u8> {
+/// The payload of a Close frame.
+#[must_use]
+pub fn close_body(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes()[..], reason.as_bytes()].concat()
 }
 
-/// A frame that an endpoint sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
-    /// FIN, the reserved bits and the opcode.
-    pub(crate) first: u8,
-    pub(crate) mask: Option<[u8; 4]>,
-    /// Unmasked.
-    pub(crate) payload: Vec<u8>,
+/// Reads the bytes that an endpoint of `role` sent without an extension, up to the end or to an incomplete frame.
+///
+/// # Panics
+/// Those of [`check_output`].
+#[must_use]
+#[track_caller]
+pub fn frames_from(role: Role, bytes: &[u8]) -> Vec<Frame> {
+    check_output(role, bytes, ParseOptions::default()).frames
 }
 
-/// Reads the bytes that an endpoint of `role` sent, up to the end or to an incomplete frame. Panics on anything that
-/// RFC 6455 forbids it to send.
-pub(crate) fn frames_from(role: Role, bytes: &[u8]) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    let mut rest = bytes;
-    while let Some((frame, len)) = read_frame(role, rest) {
-        rest = &rest[len..];
-        frames.push(frame);
+/// Parses the bytes that an endpoint of `role` sent.
+///
+/// # Panics
+/// The bytes break a rule of RFC 6455, or something follows a Close frame.
+#[track_caller]
+#[expect(clippy::panic, reason = "the verdict of a harness is a panic")]
+pub fn check_output(role: Role, bytes: &[u8], options: ParseOptions) -> Parsed {
+    check_frames(sender(role), bytes, options.rsv1_allowed).unwrap_or_else(|broken| panic!("{broken}: {bytes:02x?}"))
+}
+
+/// `role` as a sender of the reference parser.
+#[must_use]
+pub fn sender(role: Role) -> reference::Role {
+    match role {
+        Role::Client => reference::Role::Client,
+        Role::Server => reference::Role::Server,
     }
-    check_sequence(&frames, rest);
-    frames
 }
 
-fn read_frame(role: Role, bytes: &[u8]) -> Option<(Frame, usize)> {
-    let (&first, &second) = (bytes.first()?, bytes.get(1)?);
-    let masked = second & 0x80 != 0;
-    assert_eq!(masked, role == Role::Client, "5.1: a client masks, a server does not");
-    assert_eq!(first & 0x70, 0, "5.2: no extension was negotiated");
-    let number = |range: std::ops::Range<usize>| {
-        bytes.get(range).map(|field| field.iter().fold(0u64, |number, &byte| number << 8 | u64::from(byte)))
-    };
-    let (len, mut at) = match second & 0x7F {
-        126 => (number(2..4)?, 4),
-        127 => (number(2..10)?, 10),
-        len => (u64::from(len), 2),
-    };
-    let shortest = if len < 126 {
-        2
-    } else if len < 0x1_0000 {
-        4
-    } else {
-        10
-    };
-    assert_eq!(at, shortest, "5.2: the shortest length field");
-    let mut mask = None;
-    if masked {
-        mask = Some(bytes.get(at..at + 4)?.try_into().unwrap());
-        at += 4;
-    }
-    let end = at + usize::try_from(len).unwrap();
-    let key: [u8; 4] = mask.unwrap_or_default();
-    let payload = bytes.get(at..end)?.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
-    Some((Frame { first, mask, payload }, end))
+fn raw(role: Role, first: u8, payload: &[u8]) -> RawFrame {
+    let frame = RawFrame::new(first, payload).rsv(first >> 4);
+    let frame = if first & FIN == 0 { frame.not_final() } else { frame };
+    if role == Role::Server { frame.masked(KEY) } else { frame }
 }
 
-fn check_sequence(frames: &[Frame], rest: &[u8]) {
-    let mut message: Option<(u8, Vec<u8>)> = None;
-    for (at, frame) in frames.iter().enumerate() {
-        let fin = frame.first & FIN != 0;
-        match frame.first & 0x0F {
-            CONTINUATION => {
-                message.as_mut().expect("5.4: a continuation continues something").1.extend_from_slice(&frame.payload);
-            }
-            opcode @ (TEXT | BINARY) => {
-                assert!(message.is_none(), "5.4: messages are not interleaved");
-                message = Some((opcode, frame.payload.clone()));
-            }
-            opcode @ (CLOSE | PING | PONG) => {
-                assert!(fin && frame.payload.len() <= 125, "5.5: control frames are whole and short");
-                if opcode == CLOSE {
-                    assert!(at + 1 == frames.len() && rest.is_empty(), "5.5.1: nothing is sent after Close");
-                    check_close(&frame.payload);
-                }
-                continue;
-            }
-            opcode => panic!("5.2: opcode {opcode} is reserved"),
+/// Checks everything that a peer wrote after the upgrade against the RFC, and that nothing follows its Close frame.
+pub(crate) fn check_frames(
+    sender: reference::Role,
+    written: &[u8],
+    compresses: bool,
+) -> Result<Parsed, ContractViolation> {
+    let parsed = parse(sender, written, ParseOptions { rsv1_allowed: compresses });
+    match &parsed.outcome {
+        Outcome::Incomplete => {}
+        // RFC 6455 section 5.5.1: nothing is sent after a Close frame.
+        Outcome::Closed { .. } => {
+            let behind = written.len() - parsed.consumed;
+            ensure(behind == 0, || format!("{behind} bytes behind the Close frame of the {sender:?}"))?;
         }
-        if fin {
-            let (opcode, payload) = message.take().unwrap();
-            assert!(opcode == BINARY || String::from_utf8(payload).is_ok(), "5.6: text is UTF-8");
+        Outcome::Violation { rule, proven_by } => {
+            let text = format!("the {sender:?} broke {rule:?} ({}) at byte {proven_by} of its frames", rule.section());
+            return Err(ContractViolation(text));
         }
     }
+    Ok(parsed)
 }
 
-fn check_close(body: &[u8]) {
-    if body.is_empty() {
-        return;
+/// Like [`check_frames`], for everything that a peer wrote since the transport was opened. Skips the bytes before the
+/// frames, and skips a response that opens no connection.
+pub(crate) fn check_transport(
+    sender: reference::Role,
+    written: &[u8],
+    compresses: bool,
+) -> Result<(), ContractViolation> {
+    const END: &[u8] = b"\r\n\r\n";
+    if sender == reference::Role::Server && !written.starts_with(b"HTTP/1.1 101 ") {
+        return Ok(());
     }
-    let code = u16::from_be_bytes([body[0], body[1]]);
-    assert!(matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999), "7.4: {code} must not be sent");
-    assert!(std::str::from_utf8(&body[2..]).is_ok(), "5.5.1: the reason is UTF-8");
+    let Some(head) = written.windows(END.len()).position(|window| window == END) else { return Ok(()) };
+    let frames = written.get(head + END.len()..).unwrap_or_default();
+    check_frames(sender, frames, compresses).map(|_| ())
+}
+
+/// Whether `bytes` begin with a complete frame, valid or not (RFC 6455 section 5.2).
+pub(crate) fn begins_with_frame(bytes: &[u8]) -> bool {
+    let [_, second, rest @ ..] = bytes else { return false };
+    let (extended, length) = match second & 0x7F {
+        126 => (2, rest.first_chunk().map(|length| u64::from(u16::from_be_bytes(*length)))),
+        127 => (8, rest.first_chunk().map(|length| u64::from_be_bytes(*length))),
+        length => (0, Some(u64::from(length))),
+    };
+    let masking_key = if second & 0x80 == 0 { 0 } else { 4 };
+    let payload = rest.len().saturating_sub(extended + masking_key);
+    length.is_some_and(|length| rest.len() >= extended + masking_key && length <= payload as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> Vec<u8> {
+        RawFrame::text("a").encode()
+    }
+
+    #[test]
+    fn nothing_may_follow_a_close_frame() {
+        let close = RawFrame::close(1000, "").encode();
+        let good = [text(), close.clone()].concat();
+        assert!(check_frames(reference::Role::Server, &good, false).is_ok());
+        let bad = [text(), close, text()].concat();
+        let broken = check_frames(reference::Role::Server, &bad, false).unwrap_err();
+        assert_eq!(broken.0, "3 bytes behind the Close frame of the Server");
+    }
+
+    #[test]
+    fn a_broken_rule_is_found_behind_the_head_of_the_upgrade() {
+        let written = [b"GET /ws HTTP/1.1\r\nHost: h\r\n\r\n".to_vec(), text()].concat();
+        let broken = check_transport(reference::Role::Client, &written, false).unwrap_err();
+        assert!(broken.0.contains("ClientMustMask"), "{broken}");
+        let written = [b"HTTP/1.1 101 \r\n\r\n".to_vec(), RawFrame::text("a").rsv(4).encode()].concat();
+        assert!(check_transport(reference::Role::Server, &written, false).is_err());
+        assert!(check_transport(reference::Role::Server, &written, true).is_ok());
+    }
+
+    #[test]
+    fn a_refused_upgrade_has_no_frames() {
+        assert!(check_transport(reference::Role::Server, b"HTTP/1.1 401 \r\n\r\nno frame", false).is_ok());
+        assert!(check_transport(reference::Role::Client, b"GET /ws HT", false).is_ok());
+    }
 }

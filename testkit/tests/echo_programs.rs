@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Event, Received};
-use multiwa_ws_tests::echo::{acceptance, options, request};
-use multiwa_ws_tests::process::Program;
+use multiwa_ws_testkit::echo::{acceptance, options, request};
+use multiwa_ws_testkit::process::Program;
 use multiwa_ws_tokio::WebSocket;
 use tokio::net::{TcpListener, TcpStream};
 

@@ -136,7 +136,7 @@ def select(cases: list[str], options: argparse.Namespace) -> list[str]:
 
 
 def build_programs() -> Path:
-    package = ["--package", "multiwa-ws-tests", "--bin", "echo-server", "--bin", "echo-client"]
+    package = ["--package", "multiwa-ws-testkit", "--bin", "echo-server", "--bin", "echo-client"]
     subprocess.run(["cargo", "build", "--quiet", "--release", *package], cwd=ROOT, check=True)
     return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
 

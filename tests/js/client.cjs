@@ -2,7 +2,7 @@
 //
 //     node client.cjs URL ['NAME: VALUE'...]
 //
-// It says and takes one JSON object a line: see tests/src/behavior/programs.rs.
+// It says and takes one JSON object a line: see testkit/src/behavior/programs.rs.
 'use strict';
 
 const { createInterface } = require('node:readline');

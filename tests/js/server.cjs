@@ -3,7 +3,7 @@
 //
 //     node server.cjs '{"keys":["KEY"],"compression":false,"tls":null}'
 //
-// It says and takes one JSON object a line: see tests/src/behavior/programs.rs.
+// It says and takes one JSON object a line: see testkit/src/behavior/programs.rs.
 'use strict';
 
 const http = require('node:http');

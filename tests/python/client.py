@@ -2,7 +2,7 @@
 
     python client.py URL ['NAME: VALUE'...]
 
-It says and takes one JSON object a line: see tests/src/behavior/programs.rs.
+It says and takes one JSON object a line: see testkit/src/behavior/programs.rs.
 """
 
 from __future__ import annotations

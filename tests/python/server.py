@@ -3,7 +3,7 @@ before, an error has no code, and events of an earlier profile leak when their n
 
     python server.py '{"keys":["KEY"],"compression":false,"tls":null}'
 
-It says and takes one JSON object a line: see tests/src/behavior/programs.rs.
+It says and takes one JSON object a line: see testkit/src/behavior/programs.rs.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ use multiwa_ws_core::handshake::{
     Acceptance, Answer, ClientHandshake, ClientRequest, HandshakeLimits, ServerHandshake,
 };
 use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role, WebSocket};
-use multiwa_ws_tests::fuzzing::differential_tungstenite::{Agreement, OURS_ALONE, compare};
-use multiwa_ws_tests::reference::{LengthField, RawFrame, Rule};
+use multiwa_ws_testkit::fuzzing::differential_tungstenite::{Agreement, OURS_ALONE, compare};
+use multiwa_ws_testkit::reference::{LengthField, RawFrame, Rule};
 use proptest::prelude::*;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::client::ClientHandshake as TheirClient;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use multiwa_ws_tests::fuzzing::{Run, TARGETS};
+use multiwa_ws_testkit::fuzzing::{Run, TARGETS};
 
 fn fuzz(inside: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(inside)

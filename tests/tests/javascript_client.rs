@@ -2,7 +2,7 @@
 
 #![cfg(test)]
 
-use multiwa_ws_tests::process::workspace_root;
+use multiwa_ws_testkit::process::workspace_root;
 use sha1_smol::Sha1;
 
 /// SHA-1 of the code in section 8.5 of the source document, as its author published it, with a final line break.

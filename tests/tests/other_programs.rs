@@ -8,8 +8,8 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use libtest_mimic::Arguments;
-use multiwa_ws_tests::behavior::report::{external_trial, run};
-use multiwa_ws_tests::process::{Line, Program, Stream, cargo_binary, cargo_example, workspace_root};
+use multiwa_ws_testkit::behavior::report::{external_trial, run};
+use multiwa_ws_testkit::process::{Line, Program, Stream, cargo_binary, cargo_example, workspace_root};
 
 /// Longer than any of these steps takes, however busy the machine is.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -10,17 +10,11 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::{CloseCode, FrameError, InvalidClose};
 use multiwa_ws_core::websocket::{Config, Negotiated, ProtocolError, Role, SendError, State, WebSocket};
 
-use endpoint::{Endpoint, Heard, heard_in_any_split, untimed};
-use wire::{
+use multiwa_ws_testkit::endpoint::{Endpoint, events_in_any_split, untimed};
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_testkit::wire::{
     BINARY, CLOSE, CONTINUATION, FIN, KEY, PING, PONG, TEXT, close_body, close_to, frame_to, frames_from, header_to,
 };
-
-#[expect(dead_code, reason = "the suite `websocket` uses all of it")]
-#[path = "../../core/tests/websocket/endpoint.rs"]
-mod endpoint;
-#[expect(dead_code, reason = "the suite `websocket` uses all of it")]
-#[path = "../../core/tests/websocket/wire.rs"]
-mod wire;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 const KIB: u64 = 1 << 10;
@@ -186,8 +180,8 @@ fn sec_fr_04_a_fragmented_message_that_never_ends_is_cut_off_however_lively_it_i
         }
         endpoint.pass(1);
         assert_eq!(endpoint.ws.state(), State::Failing);
-        assert_eq!(endpoint.feed(b""), [Heard::Failed(ProtocolError::MessageTimeout)]);
-        assert_eq!(endpoint.told().last(), Some(&(FIN | CLOSE, close_body(1008, ""))));
+        assert_eq!(endpoint.feed(b""), [OwnedEvent::Failed(ProtocolError::MessageTimeout)]);
+        assert_eq!(endpoint.sent_parts().last(), Some(&(FIN | CLOSE, close_body(1008, ""))));
     }
 }
 
@@ -214,8 +208,8 @@ fn sec_fr_05_malformed_frames_fail_the_connection_with_1002_and_deliver_nothing(
             cases.push((long_header(role, FIN | control, 1), FrameError::ControlTooLong.into()));
         }
         for (bytes, error) in cases {
-            let (heard, sent) = heard_in_any_split(|| Endpoint::new(role), &bytes);
-            assert_eq!(heard, [Heard::Failed(error)], "{bytes:x?}");
+            let (events, sent) = events_in_any_split(|| Endpoint::new(role), &bytes);
+            assert_eq!(events, [OwnedEvent::Failed(error)], "{bytes:x?}");
             assert_eq!(sent, [(FIN | CLOSE, close_body(1002, ""))]);
         }
     }
@@ -227,13 +221,13 @@ fn sec_fr_06_a_server_refuses_unmasked_frames_and_a_client_masked_ones() {
         [(Role::Server, Role::Client, FrameError::Unmasked), (Role::Client, Role::Server, FrameError::Masked)]
     {
         for first in [FIN | TEXT, BINARY, FIN | PING, FIN | PONG, FIN | CLOSE] {
-            let (heard, sent) = heard_in_any_split(|| Endpoint::new(role), &frame_to(sender_of, first, b""));
-            assert_eq!(heard, [Heard::Failed(error.into())]);
+            let (events, sent) = events_in_any_split(|| Endpoint::new(role), &frame_to(sender_of, first, b""));
+            assert_eq!(events, [OwnedEvent::Failed(error.into())]);
             assert_eq!(sent, [(FIN | CLOSE, close_body(1002, ""))]);
         }
         // The second byte already shows it.
         let mut endpoint = Endpoint::new(role);
-        assert_eq!(endpoint.feed(&frame_to(sender_of, FIN | TEXT, b"abc")[..2]), [Heard::Failed(error.into())]);
+        assert_eq!(endpoint.feed(&frame_to(sender_of, FIN | TEXT, b"abc")[..2]), [OwnedEvent::Failed(error.into())]);
     }
 }
 
@@ -248,7 +242,7 @@ fn sec_fr_07_a_masking_key_is_drawn_for_each_frame_of_each_kind_and_never_reused
         client.flush();
     }
     client.close(1000);
-    let keys: Vec<[u8; 4]> = client.sent().iter().map(|frame| frame.mask.unwrap()).collect();
+    let keys: Vec<[u8; 4]> = client.sent().iter().map(|frame| frame.masking_key.unwrap()).collect();
     assert_eq!(keys.len(), 2001);
     assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
     // Every bit of the key is drawn: over 2,000 keys, each is set about half the time.
@@ -305,13 +299,13 @@ fn sec_fr_09_bad_close_frames_are_refused_and_never_echoed() {
             cases.push((close_body(code, "why"), InvalidClose::Code, 1002));
         }
         for (body, error, code) in cases {
-            let (heard, sent) = heard_in_any_split(|| Endpoint::new(role), &frame_to(role, FIN | CLOSE, &body));
-            assert_eq!(heard, [Heard::Failed(error.into())], "{body:x?}");
+            let (events, sent) = events_in_any_split(|| Endpoint::new(role), &frame_to(role, FIN | CLOSE, &body));
+            assert_eq!(events, [OwnedEvent::Failed(error.into())], "{body:x?}");
             assert_eq!(sent, [(FIN | CLOSE, close_body(code, ""))]);
         }
         let longest = "é".repeat(61) + "!";
-        let (heard, _) = heard_in_any_split(|| Endpoint::new(role), &close_to(role, 1000, &longest));
-        assert_eq!(heard, [Heard::close(1000, &longest)]);
+        let (events, _) = events_in_any_split(|| Endpoint::new(role), &close_to(role, 1000, &longest));
+        assert_eq!(events, [OwnedEvent::close(1000, &longest)]);
     }
 }
 
@@ -349,7 +343,7 @@ fn sec_fr_11_control_frames_hold_what_was_given_and_nothing_else() {
             let reason = "r".repeat(usize::from(len).min(123));
             endpoint.ws.close(endpoint.now, CloseCode::NORMAL, &reason).unwrap();
             assert_eq!(
-                endpoint.told(),
+                endpoint.sent_parts(),
                 [
                     (FIN | PING, given.clone()),
                     (FIN | PONG, given.clone()),
@@ -363,7 +357,7 @@ fn sec_fr_11_control_frames_hold_what_was_given_and_nothing_else() {
         for refused in [sender.ping(&[0; 126]), sender.pong(&[0; 126])] {
             assert_eq!(refused, Err(SendError::ControlTooLong));
         }
-        assert_eq!(endpoint.told(), []);
+        assert_eq!(endpoint.sent_parts(), []);
     }
 }
 
@@ -409,18 +403,18 @@ fn sec_fr_13_bad_utf8_is_refused_at_the_byte_that_shows_it_in_any_fragmentation(
             let mut endpoint = Endpoint::new(role);
             for (at, byte) in text.iter().enumerate() {
                 let first = if at == 0 { TEXT } else { CONTINUATION };
-                let heard = endpoint.feed(&frame_to(role, first, &[*byte]));
+                let events = endpoint.feed(&frame_to(role, first, &[*byte]));
                 if at + 1 == fails_at {
-                    assert_eq!(heard, [Heard::Failed(ProtocolError::InvalidText)], "{text:x?}");
+                    assert_eq!(events, [OwnedEvent::Failed(ProtocolError::InvalidText)], "{text:x?}");
                     break;
                 }
-                assert_eq!(heard, [], "{text:x?} at {at}");
+                assert_eq!(events, [], "{text:x?} at {at}");
             }
             for cut in 0..=text.len() {
                 let (head, tail) = text.split_at(cut);
                 let bytes = [frame_to(role, TEXT, head), frame_to(role, FIN, tail)].concat();
-                let (heard, sent) = heard_in_any_split(|| Endpoint::new(role), &bytes);
-                assert_eq!(heard, [Heard::Failed(ProtocolError::InvalidText)]);
+                let (events, sent) = events_in_any_split(|| Endpoint::new(role), &bytes);
+                assert_eq!(events, [OwnedEvent::Failed(ProtocolError::InvalidText)]);
                 assert_eq!(sent, [(FIN | CLOSE, close_body(1007, ""))]);
             }
         }
@@ -428,8 +422,8 @@ fn sec_fr_13_bad_utf8_is_refused_at_the_byte_that_shows_it_in_any_fragmentation(
         for cut in 0..=3 {
             let (head, tail) = b"\xF0\x9F\x98".split_at(cut);
             let bytes = [frame_to(role, TEXT, head), frame_to(role, FIN, tail)].concat();
-            let (heard, _) = heard_in_any_split(|| Endpoint::new(role), &bytes);
-            assert_eq!(heard, [Heard::Failed(ProtocolError::InvalidText)]);
+            let (events, _) = events_in_any_split(|| Endpoint::new(role), &bytes);
+            assert_eq!(events, [OwnedEvent::Failed(ProtocolError::InvalidText)]);
         }
     }
 }
@@ -448,10 +442,10 @@ fn sec_fr_14_the_framing_of_the_old_drafts_fails_within_one_header() {
             let mut fed = 0;
             let failed = bytes.iter().any(|byte| {
                 fed += 1;
-                matches!(endpoint.feed(&[*byte])[..], [Heard::Failed(_)])
+                matches!(endpoint.feed(&[*byte])[..], [OwnedEvent::Failed(_)])
             });
             assert!(failed && fed <= 14, "{bytes:x?} as {role:?} after {fed} bytes");
-            assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1002, ""))]);
+            assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1002, ""))]);
         }
     }
 }

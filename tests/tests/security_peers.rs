@@ -16,11 +16,7 @@ use multiwa_ws_core::session::{
 use multiwa_ws_core::websocket::{self, MessageKind, Negotiated, Role, SendError, SharedMessage, WebSocket};
 use multiwa_ws_core::{Instant, WallClock};
 
-use wire::{FIN, TEXT, frame_to, frames_from};
-
-#[expect(dead_code, reason = "the suite `websocket` uses all of it")]
-#[path = "../../core/tests/websocket/wire.rs"]
-mod wire;
+use multiwa_ws_testkit::wire::{FIN, TEXT, frame_to, frames_from};
 
 const NOW: Instant = Instant::from_nanos(0);
 

@@ -12,8 +12,8 @@ use multiwa_ws_core::session::{
     ServerEvent,
 };
 use multiwa_ws_core::websocket::{self, Cause};
-use multiwa_ws_tests::link::{FailureKind, Faults};
-use multiwa_ws_tests::simulator::{Door, Heard, Outcome, World, deadlines};
+use multiwa_ws_testkit::link::{FailureKind, Faults};
+use multiwa_ws_testkit::simulator::{Admission, Outcome, OwnedClientEvent, World, deadlines};
 
 /// Links that split, delay and hold little.
 fn rough() -> Faults {
@@ -44,17 +44,20 @@ fn until(world: &mut World, client: usize, state: ClientState) {
     world.sleep_until(|world| world.node(client).unwrap().client.session().state() == state).unwrap();
 }
 
-/// The data of the events that the client heard.
+/// The data of the events that the client received.
 fn events(world: &mut World, client: usize) -> Vec<String> {
-    let heard = world.node(client).unwrap().heard.iter();
-    let data = heard.filter_map(|heard| if let Heard::Event { data, .. } = heard { Some(data.clone()) } else { None });
+    let events = world.node(client).unwrap().events.iter();
+    let data = events
+        .filter_map(|event| if let OwnedClientEvent::Event { data, .. } = event { Some(data.clone()) } else { None });
     data.collect()
 }
 
 fn lifecycle(world: &mut World, client: usize) -> Vec<LifecycleEvent> {
-    let heard = world.node(client).unwrap().heard.iter();
-    heard
-        .filter_map(|heard| if let Heard::Lifecycle(lifecycle) = heard { Some(lifecycle.clone()) } else { None })
+    let events = world.node(client).unwrap().events.iter();
+    events
+        .filter_map(
+            |event| if let OwnedClientEvent::Lifecycle(lifecycle) = event { Some(lifecycle.clone()) } else { None },
+        )
         .collect()
 }
 
@@ -70,8 +73,8 @@ fn losses(world: &mut World, client: usize) -> Vec<DisconnectReason> {
 /// The profiles that were subscribed to on the present transport of the client, in order.
 fn subscribed(world: &mut World, client: usize) -> Vec<String> {
     let id = world.transport_of(client).unwrap();
-    let told = world.transport(id).unwrap().told.iter();
-    let profiles = told.filter_map(|event| match event {
+    let events = world.transport(id).unwrap().events.iter();
+    let profiles = events.filter_map(|event| match event {
         ServerEvent::Subscribed { profile, .. } => Some(profile.to_string()),
         _ => None,
     });
@@ -197,10 +200,10 @@ fn a_server_that_restarts_gets_its_clients_back_with_their_subscriptions() {
     let mut world = World::new(9);
     let clients: Vec<usize> = (0..10).map(|_| connect(&mut world, Config::default(), &["a"])).collect();
     world.close_all(CloseCode::GOING_AWAY);
-    world.door = Door::Shut;
+    world.admission = Admission::ConnectionRefused;
     world.sleep(seconds(20)).unwrap();
     assert!(world.transports().is_empty(), "everybody was sent away");
-    world.door = Door::Open;
+    world.admission = Admission::Accept;
     for &client in &clients {
         until(&mut world, client, ClientState::Ready);
         let losses = losses(&mut world, client);
@@ -217,7 +220,7 @@ fn a_server_that_restarts_gets_its_clients_back_with_their_subscriptions() {
 #[test]
 fn the_attempts_of_a_client_grow_rarer_up_to_the_longest_wait() {
     let mut world = ready(10, Faults::default(), &[]);
-    world.door = Door::Shut;
+    world.admission = Admission::ConnectionRefused;
     world.restart(FailureKind::Reset);
     world.sleep(seconds(3_600)).unwrap();
     let attempts =
@@ -230,7 +233,7 @@ fn the_attempts_of_a_client_grow_rarer_up_to_the_longest_wait() {
 #[test]
 fn a_black_hole_is_given_up_after_ten_seconds_and_tried_again() {
     let mut world = World::new(11);
-    world.door = Door::BlackHole;
+    world.admission = Admission::BlackHole;
     let client = world.add_client(Config::default());
     let now = world.now();
     world.node(client).unwrap().client.connect(now).unwrap();
@@ -238,7 +241,7 @@ fn a_black_hole_is_given_up_after_ten_seconds_and_tried_again() {
     assert_eq!(losses(&mut world, client), []);
     world.sleep(seconds(1)).unwrap();
     assert_eq!(losses(&mut world, client), [DisconnectReason::ConnectTimeout]);
-    world.door = Door::Open;
+    world.admission = Admission::Accept;
     until(&mut world, client, ClientState::Ready);
 }
 
@@ -257,13 +260,13 @@ fn a_server_that_accepts_the_transport_and_says_nothing_is_given_up_after_ten_se
 #[test]
 fn a_refused_key_ends_the_client_and_a_full_server_does_not() {
     let mut world = World::new(13);
-    world.door = Door::Rejecting(Rejection::unavailable(seconds(7)));
+    world.admission = Admission::Reject(Rejection::unavailable(seconds(7)));
     let client = world.add_client(Config::default());
     let now = world.now();
     world.node(client).unwrap().client.connect(now).unwrap();
     world.sleep(seconds(5)).unwrap();
     assert_eq!(losses(&mut world, client), [DisconnectReason::Refused { status: 503, retry_after: Some(seconds(7)) }]);
-    world.door = Door::Rejecting(Rejection::unauthorized());
+    world.admission = Admission::Reject(Rejection::unauthorized());
     until(&mut world, client, ClientState::Closed);
     let refused = DisconnectReason::Refused { status: 401, retry_after: None };
     assert_eq!(lifecycle(&mut world, client).last(), Some(&LifecycleEvent::Closed(CloseCause::Lost(refused))));
@@ -316,8 +319,11 @@ fn a_second_profile_is_refused_where_the_server_holds_one_and_nothing_was_said()
     world.config = server::Config::new().session(ServerConfig::new().subscription_sets(false));
     connect(&mut world, Config::default(), &["a", "b"]);
     assert_eq!(subscribed(&mut world, 0), ["a"]);
-    let heard = &world.node(0).unwrap().heard;
-    assert!(heard.iter().any(|heard| matches!(heard, Heard::Ended { outcome: Outcome::Displaced, .. })), "{heard:?}");
+    let events = &world.node(0).unwrap().events;
+    assert!(
+        events.iter().any(|event| matches!(event, OwnedClientEvent::Ended { outcome: Outcome::Displaced, .. })),
+        "{events:?}"
+    );
 }
 
 #[test]

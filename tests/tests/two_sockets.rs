@@ -4,8 +4,9 @@
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Cause, Closed, Config, DeflateParameters, Message, Negotiated, SharedMessage};
 use multiwa_ws_core::{Instant, KeepAlive};
-use multiwa_ws_tests::link::{FailureKind, Faults};
-use multiwa_ws_tests::simulator::{Pair, Said, deadlines};
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_testkit::link::{FailureKind, Faults};
+use multiwa_ws_testkit::simulator::{Pair, deadlines};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -40,17 +41,17 @@ fn messages_of_every_kind_arrive_whole_and_in_order_whatever_the_link_does_to_th
                 out.send_fragment(Message::Binary(&[number]), true).unwrap();
                 out.send_shared(&shared).unwrap();
             }
-            expected.push(Said::Text("é".repeat(number.into())));
-            expected.push(Said::Ping(vec![number]));
-            expected.push(Said::Binary(vec![number; 201]));
-            expected.push(Said::Text("shared ".repeat(50)));
+            expected.push(OwnedEvent::Text("é".repeat(number.into())));
+            expected.push(OwnedEvent::Ping(vec![number]));
+            expected.push(OwnedEvent::Binary(vec![number; 201]));
+            expected.push(OwnedEvent::Text("shared ".repeat(50)));
         }
         pair.sleep_until(20 * SECOND).unwrap();
         for end in [&pair.client, &pair.server] {
-            let (pongs, said): (Vec<_>, Vec<_>) =
-                end.said.iter().cloned().partition(|said| matches!(said, Said::Pong(_)));
-            assert_eq!(said, expected, "seed {seed}");
-            let answers: Vec<_> = (0..20).map(|number| Said::Pong(vec![number])).collect();
+            let (pongs, events): (Vec<_>, Vec<_>) =
+                end.events.iter().cloned().partition(|event| matches!(event, OwnedEvent::Pong(_)));
+            assert_eq!(events, expected, "seed {seed}");
+            let answers: Vec<_> = (0..20).map(|number| OwnedEvent::Pong(vec![number])).collect();
             assert_eq!(pongs, answers);
         }
     }
@@ -80,9 +81,9 @@ fn rfc6455_7_1_1_whoever_closes_the_server_ends_the_transport_first_and_nothing_
             let client = closed(cause(closes_first != "server"), CloseCode::new(down), true);
             let server = closed(cause(closes_first != "client"), CloseCode::new(up), true);
             assert_eq!((pair.client.closed, pair.server.closed), (client, server), "{closes_first} first");
-            let said = |text: &str, code| vec![Said::Text(text.into()), Said::Close(Some(code))];
-            assert_eq!(pair.client.said, said("from the server", down));
-            assert_eq!(pair.server.said, said("from the client", up));
+            let received = |text: &str, code| vec![OwnedEvent::text(text), OwnedEvent::close(code, "")];
+            assert_eq!(pair.client.events, received("from the server", down));
+            assert_eq!(pair.server.events, received("from the client", up));
             assert!(pair.now < SECOND, "no timeout was waited for");
         }
     }
@@ -118,7 +119,7 @@ fn a_quiet_connection_is_kept_alive_by_pings() {
     let mut pair = Pair::new(1, &Config::default(), &Negotiated::default(), &rough());
     pair.sleep_until(3_600 * SECOND).unwrap();
     assert_eq!((pair.client.closed, pair.server.closed), (None, None));
-    let pings = pair.client.said.iter().filter(|said| matches!(said, Said::Ping(_))).count();
+    let pings = pair.client.events.iter().filter(|event| matches!(event, OwnedEvent::Ping(_))).count();
     assert!((50..=120).contains(&pings), "{pings}");
 }
 
@@ -141,8 +142,8 @@ fn a_violation_is_answered_and_its_reason_arrives_although_the_other_end_goes_on
         }
         pair.wind_down().unwrap();
         assert!(matches!(pair.client.closed, Some(Closed { cause: Cause::Violation(_), .. })));
-        assert_eq!(pair.client.said, []);
-        assert_eq!(pair.server.said, [Said::Close(Some(1009))]);
+        assert_eq!(pair.client.events, []);
+        assert_eq!(pair.server.events, [OwnedEvent::close(1009, "")]);
         assert_eq!(pair.server.closed, closed(Cause::Peer, CloseCode::TOO_BIG, true));
     }
 }

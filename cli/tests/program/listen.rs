@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use multiwa_ws_tests::process::{Program, Stream};
+use multiwa_ws_testkit::process::{Program, Stream};
 
 use crate::support::{LIMIT, bad_server, command, ended, frame, listen, run, serve, start, swallow, upgrade, wait_for};
 

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 
-use multiwa_ws_tests::process::Stream;
+use multiwa_ws_testkit::process::Stream;
 
 use crate::support::{LIMIT, ended, listen, run, serve, start, wait_for};
 
@@ -113,13 +113,13 @@ fn f_22_white_space_and_byte_order_marks_are_no_part_of_keys_and_events() {
         let (_server, url) = serve(&["--api-keys-file", file.path()]);
         let mut ping = crate::support::command(&["ping", &url, "--count", "1"]);
         ping.env("MULTIWA_WS_API_KEY", key);
-        let ended = ended(multiwa_ws_tests::process::Program::start(ping).unwrap());
+        let ended = ended(multiwa_ws_testkit::process::Program::start(ping).unwrap());
         assert_eq!(ended.code, Some(0), "{key:?} {}", ended.err);
         assert_eq!(run(&["ping", &url, "--count", "1", "--api-key", "# staff"]).code, Some(3));
     }
     let mut server = crate::support::command(&["serve", "--listen", "127.0.0.1:0"]);
     server.env("MULTIWA_WS_API_KEY", "of the environment\n");
-    let mut server = multiwa_ws_tests::process::Program::start(server).unwrap();
+    let mut server = multiwa_ws_testkit::process::Program::start(server).unwrap();
     let line = wait_for(&mut server, "listening on ");
     let url = line.text.strip_prefix("listening on ").unwrap();
     let listener = listen(url, &["--api-key", "of the environment", "--profile", "p", "--count", "1"]);
@@ -208,7 +208,7 @@ fn a_key_of_the_environment_is_asked_for_and_shown() {
     let with_key = |args: &[&str]| {
         let mut command = crate::support::command(args);
         command.env("MULTIWA_WS_API_KEY", "of the environment");
-        multiwa_ws_tests::process::Program::start(command).unwrap()
+        multiwa_ws_testkit::process::Program::start(command).unwrap()
     };
     let mut server = with_key(&["serve", "--listen", "127.0.0.1:0"]);
     let line = wait_for(&mut server, "listening on ");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::{Acceptance, HandshakeLimits, ServerHandshake};
-use multiwa_ws_tests::process::{Line, Program, Stream};
+use multiwa_ws_testkit::process::{Line, Program, Stream};
 
 /// Longer than any of these steps takes, however busy the machine is.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use multiwa_ws_tests::process::Program;
+use multiwa_ws_testkit::process::Program;
 use tempfile::TempDir;
 
 use crate::support::{Ended, command, ended, listen, run, serve};

@@ -1,6 +1,6 @@
 //! The command line itself.
 
-use multiwa_ws_tests::process::Program;
+use multiwa_ws_testkit::process::Program;
 
 use crate::support::{command, ended, run};
 

@@ -6,8 +6,9 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::{CloseCode, FrameError};
 use multiwa_ws_core::websocket::{Cause, Config, ProtocolError, Role, SendError, SharedMessage, State};
 
-use crate::endpoint::{Endpoint, Heard, untimed};
-use crate::wire::{BINARY, CLOSE, FIN, PONG, TEXT, close_body, close_to, frame_to};
+use multiwa_ws_testkit::endpoint::{Endpoint, untimed};
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_testkit::wire::{BINARY, CLOSE, FIN, PONG, TEXT, close_body, close_to, frame_to};
 
 const VIOLATION: Cause = Cause::Violation(ProtocolError::Frame(FrameError::ReservedOpcode));
 
@@ -96,37 +97,37 @@ twins! {
     fn rfc6455_7_1_2_a_close_of_ours_is_clean_once_the_peer_has_answered(role: Role) {
         let mut endpoint = Endpoint::new(role);
         endpoint.ws.close(endpoint.now, CloseCode::GOING_AWAY, "until later").unwrap();
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1001, "until later"))]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1001, "until later"))]);
         assert_eq!(endpoint.ws.state(), State::Closing);
         assert!(!endpoint.ws.poll_shutdown());
-        assert_eq!(endpoint.feed(&close_to(role, 1001, "")), [Heard::close(1001, "")]);
+        assert_eq!(endpoint.feed(&close_to(role, 1001, "")), [OwnedEvent::close(1001, "")]);
         end_in_order(&mut endpoint);
-        assert_eq!(endpoint.told(), []);
+        assert_eq!(endpoint.sent_parts(), []);
         endpoint.assert_closed(Cause::Local, 1001, true);
     }
 
     fn rfc6455_7_1_3_a_close_of_the_peer_is_clean_once_our_answer_is_written(role: Role) {
         let mut endpoint = Endpoint::new(role);
-        assert_eq!(endpoint.feed(&close_to(role, 4000, "bye")), [Heard::close(4000, "bye")]);
+        assert_eq!(endpoint.feed(&close_to(role, 4000, "bye")), [OwnedEvent::close(4000, "bye")]);
         end_in_order(&mut endpoint);
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(4000, ""))]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(4000, ""))]);
         endpoint.assert_closed(Cause::Peer, 4000, true);
     }
 
     fn rfc6455_7_1_5_a_close_frame_without_a_code_is_told_as_1005(role: Role) {
         let mut endpoint = Endpoint::new(role);
-        assert_eq!(endpoint.feed(&frame_to(role, FIN | CLOSE, b"")), [Heard::Close(None)]);
+        assert_eq!(endpoint.feed(&frame_to(role, FIN | CLOSE, b"")), [OwnedEvent::Close(None)]);
         end_in_order(&mut endpoint);
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, vec![])]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, vec![])]);
         endpoint.assert_closed(Cause::Peer, 1005, true);
     }
 
     fn rfc6455_7_1_3_when_both_close_at_once_neither_answers(role: Role) {
         let mut endpoint = Endpoint::new(role);
         endpoint.close(1000);
-        assert_eq!(endpoint.feed(&close_to(role, 1001, "")), [Heard::close(1001, "")]);
+        assert_eq!(endpoint.feed(&close_to(role, 1001, "")), [OwnedEvent::close(1001, "")]);
         end_in_order(&mut endpoint);
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1000, ""))]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1000, ""))]);
         endpoint.assert_closed(Cause::Local, 1001, true);
     }
 
@@ -134,8 +135,8 @@ twins! {
         let mut endpoint = Endpoint::new(role);
         endpoint.close(1000);
         endpoint.flush();
-        assert_eq!(endpoint.feed(&frame_to(role, FIN | TEXT, b"late")), [Heard::text("late")]);
-        assert_eq!(endpoint.feed(&close_to(role, 1000, "")), [Heard::close(1000, "")]);
+        assert_eq!(endpoint.feed(&frame_to(role, FIN | TEXT, b"late")), [OwnedEvent::text("late")]);
+        assert_eq!(endpoint.feed(&close_to(role, 1000, "")), [OwnedEvent::close(1000, "")]);
     }
 
     fn rfc6455_5_5_1_what_was_sent_before_goes_out_before_the_close_frame(role: Role) {
@@ -144,7 +145,7 @@ twins! {
         endpoint.ws.sender().send_shared(&SharedMessage::binary(&[1; 300])).unwrap();
         endpoint.feed(&close_to(role, 1000, ""));
         assert_eq!(
-            endpoint.told(),
+            endpoint.sent_parts(),
             [
                 (FIN | TEXT, b"first".into()),
                 (FIN | BINARY, vec![1; 300]),
@@ -188,9 +189,9 @@ twins! {
 
     fn rfc6455_7_1_7_a_violation_ends_with_a_close_frame_and_a_shutdown_by_either_role(role: Role) {
         let mut endpoint = Endpoint::new(role);
-        assert_eq!(endpoint.feed(&BROKEN), [Heard::Failed(FrameError::ReservedOpcode.into())]);
+        assert_eq!(endpoint.feed(&BROKEN), [OwnedEvent::Failed(FrameError::ReservedOpcode.into())]);
         assert!(!endpoint.ws.poll_shutdown());
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1002, ""))]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1002, ""))]);
         assert!(endpoint.ws.poll_shutdown());
         endpoint.ws.shutdown_done();
         assert_eq!(endpoint.closed(), None);
@@ -201,8 +202,8 @@ twins! {
     fn rfc6455_7_1_7_a_violation_while_we_close_sends_no_second_close_frame(role: Role) {
         let mut endpoint = Endpoint::new(role);
         endpoint.close(1000);
-        assert_eq!(endpoint.feed(&BROKEN), [Heard::Failed(FrameError::ReservedOpcode.into())]);
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1000, ""))]);
+        assert_eq!(endpoint.feed(&BROKEN), [OwnedEvent::Failed(FrameError::ReservedOpcode.into())]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1000, ""))]);
         assert!(endpoint.ws.poll_shutdown());
         endpoint.ws.shutdown_done();
         endpoint.eof();
@@ -338,7 +339,7 @@ twins! {
             assert_eq!(endpoint.feed(&[*byte]), []);
             assert_eq!(endpoint.ws.state(), State::Closing);
         }
-        assert_eq!(endpoint.feed(&close[close.len() - 1..]), [Heard::close(1000, "a reason")]);
+        assert_eq!(endpoint.feed(&close[close.len() - 1..]), [OwnedEvent::close(1000, "a reason")]);
         end_in_order(&mut endpoint);
         endpoint.assert_closed(Cause::Local, 1000, true);
     }
@@ -353,7 +354,7 @@ twins! {
 }
 
 /// Passes the bytes that one endpoint wrote to the other.
-fn carry(from: &mut Endpoint, to: &mut Endpoint) -> Vec<Heard> {
+fn carry(from: &mut Endpoint, to: &mut Endpoint) -> Vec<OwnedEvent> {
     let sent = from.wire.len();
     from.flush();
     let bytes = from.wire[sent..].to_vec();

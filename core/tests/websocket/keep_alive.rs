@@ -6,8 +6,9 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::websocket::{Cause, Config, Role, State};
 
-use crate::endpoint::{Endpoint, Heard};
-use crate::wire::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close_to, frame_to, header_to};
+use multiwa_ws_testkit::endpoint::Endpoint;
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_testkit::wire::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close_to, frame_to, header_to};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -31,20 +32,20 @@ twins! {
     fn a_silent_peer_is_pinged_and_then_lost(role: Role) {
         let mut endpoint = endpoint(role);
         assert_eq!(sleep(&mut endpoint), Some(seconds(30)));
-        let sent = endpoint.told();
+        let sent = endpoint.sent_parts();
         assert!(matches!(sent[..], [(first, _)] if first == FIN | PING), "{sent:?}");
         assert_eq!(sleep(&mut endpoint), Some(seconds(10)));
-        assert_eq!(endpoint.told(), []);
+        assert_eq!(endpoint.sent_parts(), []);
         endpoint.assert_closed(Cause::Unresponsive, 1006, false);
     }
 
     fn a_pong_restarts_the_wait_and_tells_the_round_trip(role: Role) {
         let mut endpoint = endpoint(role);
         sleep(&mut endpoint);
-        let (_, payload) = endpoint.told().remove(0);
+        let (_, payload) = endpoint.sent_parts().remove(0);
         assert_eq!(endpoint.ws.sender().round_trip(), None);
         endpoint.now += Duration::from_millis(70);
-        assert_eq!(endpoint.feed(&frame_to(role, FIN | PONG, &payload)), [Heard::Pong(payload)]);
+        assert_eq!(endpoint.feed(&frame_to(role, FIN | PONG, &payload)), [OwnedEvent::Pong(payload)]);
         assert_eq!(endpoint.ws.sender().round_trip(), Some(Duration::from_millis(70)));
         assert_eq!(sleep(&mut endpoint), Some(seconds(30)));
         assert_eq!((endpoint.sent().len(), endpoint.ws.state()), (1, State::Open));
@@ -55,7 +56,7 @@ twins! {
         let mut seen = Vec::new();
         for _ in 0..5 {
             sleep(&mut endpoint);
-            let (_, payload) = endpoint.told().remove(0);
+            let (_, payload) = endpoint.sent_parts().remove(0);
             assert!(!seen.contains(&payload));
             endpoint.feed(&frame_to(role, FIN | PONG, &payload));
             seen.push(payload);
@@ -85,7 +86,7 @@ twins! {
             endpoint.feed(&bytes);
             assert!(endpoint.ws.poll_timeout().unwrap() > endpoint.now + seconds(1));
         }
-        assert!(endpoint.told().iter().all(|(first, _)| *first != FIN | PING));
+        assert!(endpoint.sent_parts().iter().all(|(first, _)| *first != FIN | PING));
     }
 
     fn bytes_that_keep_arriving_extend_the_wait_for_a_pong(role: Role) {

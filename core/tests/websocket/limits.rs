@@ -8,16 +8,19 @@ use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::FrameError;
 use multiwa_ws_core::websocket::{Cause, Config, Message, ProtocolError, Role, SendError, SharedMessage, State};
 
-use crate::endpoint::{Endpoint, Heard, heard_in_any_split, untimed};
-use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frame_to, header_to};
+use multiwa_ws_testkit::endpoint::{Endpoint, events_in_any_split, untimed};
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_testkit::wire::{
+    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frame_to, header_to,
+};
 
-fn hears(role: Role, config: &Config, frames: &[(u8, &[u8])]) -> Vec<Heard> {
+fn receives(role: Role, config: &Config, frames: &[(u8, &[u8])]) -> Vec<OwnedEvent> {
     let bytes: Vec<u8> = frames.iter().flat_map(|(first, payload)| frame_to(role, *first, payload)).collect();
-    heard_in_any_split(|| Endpoint::with(role, config), &bytes).0
+    events_in_any_split(|| Endpoint::with(role, config), &bytes).0
 }
 
-fn failed(error: impl Into<ProtocolError>) -> Heard {
-    Heard::Failed(error.into())
+fn failed(error: impl Into<ProtocolError>) -> OwnedEvent {
+    OwnedEvent::Failed(error.into())
 }
 
 /// The longest header, which is counted for each queued frame.
@@ -28,7 +31,7 @@ twins! {
         let config = untimed().max_message_len(300);
         let (at, past) = (&[b'x'; 300][..], &[b'x'; 301][..]);
         for kind in [TEXT, BINARY] {
-            let heard = if kind == TEXT { Heard::Text("x".repeat(300)) } else { Heard::Binary(at.into()) };
+            let events = if kind == TEXT { OwnedEvent::Text("x".repeat(300)) } else { OwnedEvent::Binary(at.into()) };
             let passes: [&[(u8, &[u8])]; 4] = [
                 &[(FIN | kind, at)],
                 &[(kind, at), (FIN, b"")],
@@ -36,34 +39,34 @@ twins! {
                 &[(kind, &at[..150]), (FIN, &at[150..])],
             ];
             for frames in passes {
-                assert_eq!(hears(role, &config, frames), std::slice::from_ref(&heard));
+                assert_eq!(receives(role, &config, frames), std::slice::from_ref(&events));
             }
             let refused = [failed(ProtocolError::MessageTooLarge)];
-            assert_eq!(hears(role, &config, &[(FIN | kind, past)]), refused);
-            assert_eq!(hears(role, &config, &[(kind, past)]), refused);
-            assert_eq!(hears(role, &config, &[(kind, at), (FIN, b"x")]), refused);
-            assert_eq!(hears(role, &config, &[(kind, &at[..150]), (FIN, &past[150..])]), refused);
+            assert_eq!(receives(role, &config, &[(FIN | kind, past)]), refused);
+            assert_eq!(receives(role, &config, &[(kind, past)]), refused);
+            assert_eq!(receives(role, &config, &[(kind, at), (FIN, b"x")]), refused);
+            assert_eq!(receives(role, &config, &[(kind, &at[..150]), (FIN, &past[150..])]), refused);
         }
     }
 
     fn a_message_limit_of_nothing_lets_empty_messages_pass(role: Role) {
         let config = untimed().max_message_len(0);
-        assert_eq!(hears(role, &config, &[(FIN | TEXT, b""), (TEXT, b""), (FIN, b"")]), [Heard::text(""), Heard::text("")]);
-        assert_eq!(hears(role, &config, &[(FIN | TEXT, b"x")]), [failed(ProtocolError::MessageTooLarge)]);
-        assert_eq!(hears(role, &config, &[(TEXT, b""), (FIN, b"x")]), [failed(ProtocolError::MessageTooLarge)]);
+        assert_eq!(receives(role, &config, &[(FIN | TEXT, b""), (TEXT, b""), (FIN, b"")]), [OwnedEvent::text(""), OwnedEvent::text("")]);
+        assert_eq!(receives(role, &config, &[(FIN | TEXT, b"x")]), [failed(ProtocolError::MessageTooLarge)]);
+        assert_eq!(receives(role, &config, &[(TEXT, b""), (FIN, b"x")]), [failed(ProtocolError::MessageTooLarge)]);
     }
 
     fn the_limit_for_one_message_is_whole_again_for_the_next(role: Role) {
         let config = untimed().max_message_len(3).max_fragments(2);
         let frames: [(u8, &[u8]); 4] = [(TEXT, b"a"), (FIN, b"bc"), (TEXT, b"de"), (FIN, b"f")];
-        assert_eq!(hears(role, &config, &frames), [Heard::text("abc"), Heard::text("def")]);
+        assert_eq!(receives(role, &config, &frames), [OwnedEvent::text("abc"), OwnedEvent::text("def")]);
     }
 
     fn a_message_over_the_limit_is_refused_at_the_header_that_announces_it(role: Role) {
         let config = untimed().max_message_len(1000);
         let mut endpoint = Endpoint::with(role, &config);
         assert_eq!(endpoint.feed(&header_to(role, FIN | BINARY, 1001)), [failed(ProtocolError::MessageTooLarge)]);
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1009, ""))]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1009, ""))]);
         let mut endpoint = Endpoint::with(role, &config);
         endpoint.feed(&frame_to(role, BINARY, &[0; 999]));
         assert_eq!(endpoint.feed(&header_to(role, CONTINUATION, 2)), [failed(ProtocolError::MessageTooLarge)]);
@@ -71,54 +74,54 @@ twins! {
 
     fn a_frame_at_the_limit_passes_and_one_byte_more_does_not(role: Role) {
         let config = untimed().max_frame_len(300);
-        assert_eq!(hears(role, &config, &[(FIN | BINARY, &[1; 300])]), [Heard::Binary(vec![1; 300])]);
-        assert_eq!(hears(role, &config, &[(BINARY, &[1; 300]), (FIN, &[1; 300])]), [Heard::Binary(vec![1; 600])]);
-        assert_eq!(hears(role, &config, &[(FIN | BINARY, &[1; 301])]), [failed(FrameError::TooLarge)]);
-        assert_eq!(hears(role, &config, &[(BINARY, b""), (CONTINUATION, &[1; 301])]), [failed(FrameError::TooLarge)]);
+        assert_eq!(receives(role, &config, &[(FIN | BINARY, &[1; 300])]), [OwnedEvent::Binary(vec![1; 300])]);
+        assert_eq!(receives(role, &config, &[(BINARY, &[1; 300]), (FIN, &[1; 300])]), [OwnedEvent::Binary(vec![1; 600])]);
+        assert_eq!(receives(role, &config, &[(FIN | BINARY, &[1; 301])]), [failed(FrameError::TooLarge)]);
+        assert_eq!(receives(role, &config, &[(BINARY, b""), (CONTINUATION, &[1; 301])]), [failed(FrameError::TooLarge)]);
         let mut endpoint = Endpoint::with(role, &config);
         assert_eq!(endpoint.feed(&header_to(role, FIN | BINARY, 301)), [failed(FrameError::TooLarge)]);
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1009, ""))]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1009, ""))]);
     }
 
     fn as_many_fragments_as_the_limit_pass_and_one_more_does_not(role: Role) {
         let config = untimed().max_fragments(3);
         for piece in [&b""[..], b"x"] {
-            let heard = Heard::Binary(piece.repeat(3));
-            assert_eq!(hears(role, &config, &[(BINARY, piece), (CONTINUATION, piece), (FIN, piece)]), [heard]);
+            let events = OwnedEvent::Binary(piece.repeat(3));
+            assert_eq!(receives(role, &config, &[(BINARY, piece), (CONTINUATION, piece), (FIN, piece)]), [events]);
             let past = [(BINARY, piece), (CONTINUATION, piece), (CONTINUATION, piece), (FIN, piece)];
-            assert_eq!(hears(role, &config, &past), [failed(ProtocolError::TooManyFragments)]);
+            assert_eq!(receives(role, &config, &past), [failed(ProtocolError::TooManyFragments)]);
         }
         let mut endpoint = Endpoint::with(role, &config);
         for first in [BINARY, CONTINUATION, CONTINUATION] {
             assert_eq!(endpoint.feed(&frame_to(role, first, b"")), []);
             // Control frames between them do not count.
-            assert_eq!(endpoint.feed(&frame_to(role, FIN | PONG, b"")), [Heard::Pong(vec![])]);
+            assert_eq!(endpoint.feed(&frame_to(role, FIN | PONG, b"")), [OwnedEvent::Pong(vec![])]);
         }
         assert_eq!(endpoint.feed(&header_to(role, CONTINUATION, 5)), [failed(ProtocolError::TooManyFragments)]);
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1008, ""))]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1008, ""))]);
     }
 
     fn f_14_a_message_of_65_537_fragments_passes_the_default_limit(role: Role) {
         // The original Autobahn suite splits its cases 9.3.1 and 9.4.1 in this way: continuations of 64 bytes after a
         // text or binary frame.
         let config = untimed().max_message_len(5 << 20);
-        for (kind, heard) in [
-            (TEXT, Heard::Text("x".repeat(65_537 * 64))),
-            (BINARY, Heard::Binary(vec![b'x'; 65_537 * 64])),
+        for (kind, events) in [
+            (TEXT, OwnedEvent::Text("x".repeat(65_537 * 64))),
+            (BINARY, OwnedEvent::Binary(vec![b'x'; 65_537 * 64])),
         ] {
             let mut endpoint = Endpoint::with(role, &config);
             assert_eq!(endpoint.feed(&frame_to(role, kind, &[b'x'; 64])), []);
             assert_eq!(endpoint.feed(&frame_to(role, CONTINUATION, &[b'x'; 64]).repeat(65_535)), []);
-            assert!(endpoint.feed(&frame_to(role, FIN | CONTINUATION, &[b'x'; 64])) == [heard]);
+            assert!(endpoint.feed(&frame_to(role, FIN | CONTINUATION, &[b'x'; 64])) == [events]);
         }
     }
 
     fn whole_messages_pass_when_fragments_are_not_wanted_at_all(role: Role) {
         for max_fragments in [0, 1] {
             let config = untimed().max_fragments(max_fragments);
-            assert_eq!(hears(role, &config, &[(FIN | TEXT, b"whole")]), [Heard::text("whole")]);
+            assert_eq!(receives(role, &config, &[(FIN | TEXT, b"whole")]), [OwnedEvent::text("whole")]);
             let refused = [failed(ProtocolError::TooManyFragments)];
-            assert_eq!(hears(role, &config, &[(TEXT, b""), (FIN, b"")]), refused);
+            assert_eq!(receives(role, &config, &[(TEXT, b""), (FIN, b"")]), refused);
         }
     }
 
@@ -161,7 +164,7 @@ twins! {
         assert!(out.send_fragment(Message::Text(&"x".repeat(100)), true).is_err());
         assert_eq!(out.send_text(""), Err(SendError::MessageUnderWay));
         out.send_fragment(Message::Text("b"), true).unwrap();
-        assert_eq!(endpoint.told()[1..], [(TEXT, b"a".into()), (FIN | CONTINUATION, b"b".into())]);
+        assert_eq!(endpoint.sent_parts()[1..], [(TEXT, b"a".into()), (FIN | CONTINUATION, b"b".into())]);
     }
 
     fn pings_and_pongs_of_the_application_count_for_the_queue(role: Role) {
@@ -183,13 +186,13 @@ twins! {
         let mut endpoint = full();
         endpoint.feed(&frame_to(role, FIN | PING, &[9; 125]));
         endpoint.close(1000);
-        assert_eq!(endpoint.told()[1..], [(FIN | PONG, vec![9; 125]), (FIN | CLOSE, close_body(1000, ""))]);
+        assert_eq!(endpoint.sent_parts()[1..], [(FIN | PONG, vec![9; 125]), (FIN | CLOSE, close_body(1000, ""))]);
         let mut endpoint = full();
         endpoint.feed(&close_to(role, 1000, ""));
-        assert_eq!(endpoint.told()[1..], [(FIN | CLOSE, close_body(1000, ""))]);
+        assert_eq!(endpoint.sent_parts()[1..], [(FIN | CLOSE, close_body(1000, ""))]);
         let mut endpoint = full();
         endpoint.feed(&[FIN | 0x3]);
-        assert_eq!(endpoint.told()[1..], [(FIN | CLOSE, close_body(1002, ""))]);
+        assert_eq!(endpoint.sent_parts()[1..], [(FIN | CLOSE, close_body(1002, ""))]);
     }
 
     fn a_flood_of_pings_queues_a_bounded_number_of_bytes(role: Role) {
@@ -237,7 +240,7 @@ twins! {
             assert_eq!(endpoint.ws.state(), State::Open);
             endpoint.now = deadline;
             endpoint.ws.handle_timeout(endpoint.now);
-            assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1008, ""))]);
+            assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1008, ""))]);
             assert_eq!(endpoint.feed(b"x"), [failed(ProtocolError::MessageTimeout)]);
             endpoint.eof();
             endpoint.assert_closed(Cause::Violation(ProtocolError::MessageTimeout), 1006, false);
@@ -255,7 +258,7 @@ twins! {
             endpoint.feed(&frame_to(role, FIN | PONG, b""));
             assert_eq!(endpoint.ws.poll_timeout(), deadline);
         }
-        assert_eq!(endpoint.feed(&frame_to(role, FIN, b"end")), [Heard::text("end")]);
+        assert_eq!(endpoint.feed(&frame_to(role, FIN, b"end")), [OwnedEvent::text("end")]);
         assert_eq!(endpoint.ws.poll_timeout(), None);
         endpoint.pass(1000);
         assert_eq!(endpoint.ws.state(), State::Open);

@@ -1,7 +1,7 @@
 //! Black-box tests of RFC 6455. The name of each test has the section that it tests. Each test runs for a client and
 //! for a server.
 //!
-//! [`wire`] reads the output of an endpoint. It shares no code with the crate.
+//! The test kit reads the output of an endpoint. It shares no code with the crate.
 
 #![cfg(test)]
 
@@ -29,11 +29,9 @@ macro_rules! twins {
 
 mod closing;
 mod control;
-mod endpoint;
 mod keep_alive;
 mod limits;
 mod memory;
 mod messages;
 mod properties;
 mod sending;
-mod wire;

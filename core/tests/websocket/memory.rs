@@ -5,8 +5,8 @@ use std::time::Duration;
 use allocation_counter::measure;
 use multiwa_ws_core::websocket::{Config, Event};
 
-use crate::endpoint::Endpoint;
-use crate::wire::{BINARY, FIN, PING, PONG, TEXT, frame_to};
+use multiwa_ws_testkit::endpoint::Endpoint;
+use multiwa_ws_testkit::wire::{BINARY, FIN, PING, PONG, TEXT, frame_to};
 
 /// Longer than any read here.
 const LEN: usize = 10_000;

@@ -3,27 +3,30 @@
 use multiwa_ws_core::frame::{FrameError, ReservedBits};
 use multiwa_ws_core::websocket::{Event, Negotiated, ProtocolError, Role, State};
 
-use crate::endpoint::{Endpoint, Heard, heard_in_any_split, untimed};
-use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, TEXT, close_body, frame_to, header_to};
+use multiwa_ws_testkit::endpoint::{Endpoint, events_in_any_split, untimed};
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_testkit::wire::{
+    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, TEXT, close_body, frame_to, header_to,
+};
 
 /// The events of an endpoint of `role` for these frames. They must be the same for every split of the bytes.
 #[track_caller]
-fn hears(role: Role, frames: &[(u8, &[u8])]) -> Vec<Heard> {
+fn receives(role: Role, frames: &[(u8, &[u8])]) -> Vec<OwnedEvent> {
     let bytes: Vec<u8> = frames.iter().flat_map(|(first, payload)| frame_to(role, *first, payload)).collect();
-    heard_in_any_split(|| Endpoint::new(role), &bytes).0
+    events_in_any_split(|| Endpoint::new(role), &bytes).0
 }
 
-/// Asserts that `frames` deliver `heard` and then fail with `error`, and that the endpoint sends `code`.
+/// Asserts that `frames` deliver `events` and then fail with `error`, and that the endpoint sends `code`.
 #[track_caller]
-fn fails(role: Role, frames: &[(u8, &[u8])], heard: &[Heard], error: impl Into<ProtocolError>, code: u16) {
+fn fails(role: Role, frames: &[(u8, &[u8])], events: &[OwnedEvent], error: impl Into<ProtocolError>, code: u16) {
     let bytes: Vec<u8> = frames.iter().flat_map(|(first, payload)| frame_to(role, *first, payload)).collect();
-    fails_on_bytes(role, &bytes, heard, error.into(), code);
+    fails_on_bytes(role, &bytes, events, error.into(), code);
 }
 
 #[track_caller]
-fn fails_on_bytes(role: Role, bytes: &[u8], heard: &[Heard], error: ProtocolError, code: u16) {
-    let (all, sent) = heard_in_any_split(|| Endpoint::new(role), bytes);
-    assert_eq!(all.split_last(), Some((&Heard::Failed(error), heard)));
+fn fails_on_bytes(role: Role, bytes: &[u8], events: &[OwnedEvent], error: ProtocolError, code: u16) {
+    let (all, sent) = events_in_any_split(|| Endpoint::new(role), bytes);
+    assert_eq!(all.split_last(), Some((&OwnedEvent::Failed(error), events)));
     assert_eq!(sent.last(), Some(&(FIN | CLOSE, close_body(code, ""))));
 }
 
@@ -49,37 +52,37 @@ twins! {
 
     fn rfc6455_5_1_messages_before_a_wrongly_masked_frame_are_delivered(role: Role) {
         let bytes = [frame_to(role, FIN | TEXT, b"first"), frame_to(other(role), FIN | TEXT, b"second")].concat();
-        let (heard, _) = heard_in_any_split(|| Endpoint::new(role), &bytes);
-        assert_eq!(heard[0], Heard::text("first"));
-        assert!(matches!(heard[..], [_, Heard::Failed(_)]));
+        let (events, _) = events_in_any_split(|| Endpoint::new(role), &bytes);
+        assert_eq!(events[0], OwnedEvent::text("first"));
+        assert!(matches!(events[..], [_, OwnedEvent::Failed(_)]));
     }
 
     fn rfc6455_5_2_every_reserved_bit_fails_the_connection_when_none_is_negotiated(role: Role) {
         for bits in (0x10..=0x70).step_by(0x10) {
             for first in [FIN | TEXT, BINARY, FIN | CONTINUATION, FIN | CLOSE, FIN | PING, FIN | PONG] {
                 let frames: [(u8, &[u8]); 2] = [(FIN | TEXT, b"before"), (first | bits, b"")];
-                fails(role, &frames, &[Heard::text("before")], FrameError::ReservedBits, 1002);
+                fails(role, &frames, &[OwnedEvent::text("before")], FrameError::ReservedBits, 1002);
             }
         }
     }
 
     fn rfc6455_5_2_a_negotiated_bit_is_taken_on_first_frames_only(role: Role) {
         let negotiated = Negotiated { reserved: ReservedBits::RSV1, ..Negotiated::default() };
-        let hears = |frames: &[(u8, &[u8])]| {
+        let receives = |frames: &[(u8, &[u8])]| {
             let bytes: Vec<u8> = frames.iter().flat_map(|(first, payload)| frame_to(role, *first, payload)).collect();
-            heard_in_any_split(|| Endpoint::negotiated(role, &untimed(), &negotiated), &bytes).0
+            events_in_any_split(|| Endpoint::negotiated(role, &untimed(), &negotiated), &bytes).0
         };
-        let refused = vec![Heard::Failed(FrameError::ReservedBits.into())];
-        assert_eq!(hears(&[(FIN | RSV1 | TEXT, b"a")]), [Heard::text("a")]);
-        assert_eq!(hears(&[(FIN | TEXT, b"a")]), [Heard::text("a")]);
-        assert_eq!(hears(&[(RSV1 | BINARY, b"a"), (FIN, b"b")]), [Heard::Binary(b"ab".into())]);
-        assert_eq!(hears(&[(RSV1 | BINARY, b"a"), (FIN | RSV1, b"b")]), refused);
-        assert_eq!(hears(&[(BINARY, b"a"), (FIN | RSV1, b"b")]), refused);
+        let refused = vec![OwnedEvent::Failed(FrameError::ReservedBits.into())];
+        assert_eq!(receives(&[(FIN | RSV1 | TEXT, b"a")]), [OwnedEvent::text("a")]);
+        assert_eq!(receives(&[(FIN | TEXT, b"a")]), [OwnedEvent::text("a")]);
+        assert_eq!(receives(&[(RSV1 | BINARY, b"a"), (FIN, b"b")]), [OwnedEvent::Binary(b"ab".into())]);
+        assert_eq!(receives(&[(RSV1 | BINARY, b"a"), (FIN | RSV1, b"b")]), refused);
+        assert_eq!(receives(&[(BINARY, b"a"), (FIN | RSV1, b"b")]), refused);
         for control in [PING, PONG, CLOSE] {
-            assert_eq!(hears(&[(FIN | RSV1 | control, b"")]), refused);
+            assert_eq!(receives(&[(FIN | RSV1 | control, b"")]), refused);
         }
         for bits in [0x20, 0x10, RSV1 | 0x20, RSV1 | 0x10] {
-            assert_eq!(hears(&[(FIN | bits | TEXT, b"")]), refused);
+            assert_eq!(receives(&[(FIN | bits | TEXT, b"")]), refused);
         }
     }
 
@@ -87,7 +90,7 @@ twins! {
         for opcode in (0x3..=0x7).chain(0xB..=0xF) {
             for payload in [&b""[..], b"data"] {
                 let frames: [(u8, &[u8]); 3] = [(FIN | TEXT, b"before"), (FIN | opcode, payload), (FIN | PING, b"")];
-                fails(role, &frames, &[Heard::text("before")], FrameError::ReservedOpcode, 1002);
+                fails(role, &frames, &[OwnedEvent::text("before")], FrameError::ReservedOpcode, 1002);
             }
         }
     }
@@ -110,9 +113,9 @@ twins! {
     fn rfc6455_5_2_payloads_at_the_edge_of_each_length_field_are_whole(role: Role) {
         for len in [0, 1, 125, 126, 127, 128, 0xFFFF, 0x1_0000] {
             let payload: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
-            assert_eq!(hears(role, &[(FIN | BINARY, &payload)]), [Heard::Binary(payload.clone())]);
+            assert_eq!(receives(role, &[(FIN | BINARY, &payload)]), [OwnedEvent::Binary(payload.clone())]);
             let text = "x".repeat(len);
-            assert_eq!(hears(role, &[(FIN | TEXT, text.as_bytes())]), [Heard::Text(text)]);
+            assert_eq!(receives(role, &[(FIN | TEXT, text.as_bytes())]), [OwnedEvent::Text(text)]);
         }
     }
 
@@ -127,26 +130,26 @@ twins! {
 
     fn rfc6455_5_4_fragments_are_joined(role: Role) {
         assert_eq!(
-            hears(role, &[(TEXT, b"frag"), (CONTINUATION, b"ment"), (FIN, b"ed"), (FIN | BINARY, b"next")]),
-            [Heard::text("fragmented"), Heard::Binary(b"next".into())],
+            receives(role, &[(TEXT, b"frag"), (CONTINUATION, b"ment"), (FIN, b"ed"), (FIN | BINARY, b"next")]),
+            [OwnedEvent::text("fragmented"), OwnedEvent::Binary(b"next".into())],
         );
-        assert_eq!(hears(role, &[(BINARY, b"\xFF"), (FIN, b"\x00")]), [Heard::Binary(b"\xFF\x00".into())]);
+        assert_eq!(receives(role, &[(BINARY, b"\xFF"), (FIN, b"\x00")]), [OwnedEvent::Binary(b"\xFF\x00".into())]);
     }
 
     fn rfc6455_5_4_fragments_may_be_empty(role: Role) {
-        assert_eq!(hears(role, &[(TEXT, b""), (CONTINUATION, b""), (FIN, b"")]), [Heard::text("")]);
-        assert_eq!(hears(role, &[(TEXT, b""), (CONTINUATION, b"mid"), (FIN, b"")]), [Heard::text("mid")]);
-        assert_eq!(hears(role, &[(BINARY, b""), (FIN, b"end")]), [Heard::Binary(b"end".into())]);
+        assert_eq!(receives(role, &[(TEXT, b""), (CONTINUATION, b""), (FIN, b"")]), [OwnedEvent::text("")]);
+        assert_eq!(receives(role, &[(TEXT, b""), (CONTINUATION, b"mid"), (FIN, b"")]), [OwnedEvent::text("mid")]);
+        assert_eq!(receives(role, &[(BINARY, b""), (FIN, b"end")]), [OwnedEvent::Binary(b"end".into())]);
     }
 
     fn rfc6455_5_4_control_frames_come_between_fragments(role: Role) {
         assert_eq!(
-            hears(role, &[(TEXT, b"a"), (FIN | PING, b"1"), (CONTINUATION, b"b"), (FIN | PONG, b""), (FIN, b"c")]),
-            [Heard::Ping(b"1".into()), Heard::Pong(b"".into()), Heard::text("abc")],
+            receives(role, &[(TEXT, b"a"), (FIN | PING, b"1"), (CONTINUATION, b"b"), (FIN | PONG, b""), (FIN, b"c")]),
+            [OwnedEvent::Ping(b"1".into()), OwnedEvent::Pong(b"".into()), OwnedEvent::text("abc")],
         );
         assert_eq!(
-            hears(role, &[(BINARY, b"a"), (FIN | PING, b""), (FIN | PING, b"2"), (FIN, b"c")]),
-            [Heard::Ping(b"".into()), Heard::Ping(b"2".into()), Heard::Binary(b"ac".into())],
+            receives(role, &[(BINARY, b"a"), (FIN | PING, b""), (FIN | PING, b"2"), (FIN, b"c")]),
+            [OwnedEvent::Ping(b"".into()), OwnedEvent::Ping(b"2".into()), OwnedEvent::Binary(b"ac".into())],
         );
     }
 
@@ -157,7 +160,7 @@ twins! {
                 fails(
                     role,
                     &[(TEXT, b"a"), (FIN, b"b"), (first, payload), (FIN | TEXT, b"never")],
-                    &[Heard::text("ab")],
+                    &[OwnedEvent::text("ab")],
                     ProtocolError::UnexpectedContinuation,
                     1002,
                 );
@@ -168,8 +171,8 @@ twins! {
     fn rfc6455_5_4_a_continuation_of_nothing_is_that_error_whatever_its_length(role: Role) {
         let config = untimed().max_message_len(3);
         let bytes = frame_to(role, FIN | CONTINUATION, b"long");
-        let (heard, _) = heard_in_any_split(|| Endpoint::with(role, &config), &bytes);
-        assert_eq!(heard, [Heard::Failed(ProtocolError::UnexpectedContinuation)]);
+        let (events, _) = events_in_any_split(|| Endpoint::with(role, &config), &bytes);
+        assert_eq!(events, [OwnedEvent::Failed(ProtocolError::UnexpectedContinuation)]);
     }
 
     fn rfc6455_5_4_messages_are_not_interleaved(role: Role) {
@@ -186,8 +189,8 @@ twins! {
     }
 
     fn rfc6455_5_5_control_frames_hold_at_most_125_bytes(role: Role) {
-        assert_eq!(hears(role, &[(FIN | PING, &[1; 125])]), [Heard::Ping(vec![1; 125])]);
-        assert_eq!(hears(role, &[(FIN | PONG, &[1; 125])]), [Heard::Pong(vec![1; 125])]);
+        assert_eq!(receives(role, &[(FIN | PING, &[1; 125])]), [OwnedEvent::Ping(vec![1; 125])]);
+        assert_eq!(receives(role, &[(FIN | PONG, &[1; 125])]), [OwnedEvent::Pong(vec![1; 125])]);
         for control in [PING, PONG, CLOSE] {
             fails(role, &[(FIN | control, &[1; 126])], &[], FrameError::ControlTooLong, 1002);
         }
@@ -195,12 +198,12 @@ twins! {
 
     fn rfc6455_8_1_text_is_utf8_in_any_split(role: Role) {
         for text in ["κόσμε", "\u{0}\u{7F}\u{80}\u{7FF}\u{800}\u{D7FF}\u{E000}\u{FFFF}\u{10000}\u{10FFFF}", "😀😀"] {
-            assert_eq!(hears(role, &[(FIN | TEXT, text.as_bytes())]), [Heard::text(text)]);
+            assert_eq!(receives(role, &[(FIN | TEXT, text.as_bytes())]), [OwnedEvent::text(text)]);
             for cut in 0..=text.len() {
                 let (head, tail) = text.as_bytes().split_at(cut);
-                assert_eq!(hears(role, &[(TEXT, head), (FIN, tail)]), [Heard::text(text)], "cut at {cut}");
+                assert_eq!(receives(role, &[(TEXT, head), (FIN, tail)]), [OwnedEvent::text(text)], "cut at {cut}");
                 let frames: [(u8, &[u8]); 4] = [(TEXT, head), (CONTINUATION, b""), (FIN | PING, b"\xFF"), (FIN, tail)];
-                assert_eq!(hears(role, &frames), [Heard::Ping(b"\xFF".into()), Heard::text(text)]);
+                assert_eq!(receives(role, &frames), [OwnedEvent::Ping(b"\xFF".into()), OwnedEvent::text(text)]);
             }
         }
     }
@@ -225,7 +228,7 @@ twins! {
                 let (head, tail) = bytes.split_at(cut);
                 fails(role, &[(TEXT, head), (FIN, tail)], &[], ProtocolError::InvalidText, 1007);
             }
-            assert_eq!(hears(role, &[(FIN | BINARY, bytes)]), [Heard::Binary(bytes.into())]);
+            assert_eq!(receives(role, &[(FIN | BINARY, bytes)]), [OwnedEvent::Binary(bytes.into())]);
         }
     }
 
@@ -237,24 +240,24 @@ twins! {
         let header = frame.len() - text.len();
         let mut endpoint = Endpoint::new(role);
         assert_eq!(endpoint.feed(&frame[..header + 12]), []);
-        assert_eq!(endpoint.feed(&frame[header + 12..=header + 12]), [Heard::Failed(ProtocolError::InvalidText)]);
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1007, ""))]);
+        assert_eq!(endpoint.feed(&frame[header + 12..=header + 12]), [OwnedEvent::Failed(ProtocolError::InvalidText)]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1007, ""))]);
     }
 
     fn rfc6455_7_1_7_an_error_is_returned_for_all_further_input(role: Role) {
         let mut endpoint = Endpoint::new(role);
-        let failed = [Heard::Failed(FrameError::ReservedOpcode.into())];
+        let failed = [OwnedEvent::Failed(FrameError::ReservedOpcode.into())];
         assert_eq!(endpoint.feed(&[FIN | 0x3]), failed);
         assert_eq!(endpoint.feed(&frame_to(role, FIN | TEXT, b"late")), failed);
         assert_eq!(endpoint.feed(&[]), failed);
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1002, ""))]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1002, ""))]);
         assert_eq!(endpoint.feed(&frame_to(role, FIN | CLOSE, b"")), failed);
     }
 
     fn rfc6455_7_1_7_an_error_is_returned_for_all_further_input_while_we_close(role: Role) {
         let mut endpoint = Endpoint::new(role);
         endpoint.close(1000);
-        let failed = [Heard::Failed(FrameError::ReservedOpcode.into())];
+        let failed = [OwnedEvent::Failed(FrameError::ReservedOpcode.into())];
         assert_eq!(endpoint.feed(&[FIN | 0x3]), failed);
         assert_eq!(endpoint.feed(&frame_to(role, FIN | TEXT, b"late")), failed);
     }
@@ -266,11 +269,11 @@ twins! {
         let mut endpoint = Endpoint::new(role);
         assert_eq!(endpoint.feed(&frame_to(role, TEXT, b"one ")), []);
         assert_eq!(endpoint.feed(head), []);
-        assert_eq!(endpoint.feed(tail), [Heard::Ping(b"between".into())]);
+        assert_eq!(endpoint.feed(tail), [OwnedEvent::Ping(b"between".into())]);
         assert_eq!(endpoint.closed(), None);
         endpoint.pass(0);
-        assert_eq!(endpoint.feed(&frame_to(role, FIN, b"message")), [Heard::text("one message")]);
-        assert_eq!(endpoint.feed(&frame_to(role, FIN | TEXT, b"next")), [Heard::text("next")]);
+        assert_eq!(endpoint.feed(&frame_to(role, FIN, b"message")), [OwnedEvent::text("one message")]);
+        assert_eq!(endpoint.feed(&frame_to(role, FIN | TEXT, b"next")), [OwnedEvent::text("next")]);
     }
 
     fn rfc6455_5_2_the_header_alone_is_no_event(role: Role) {

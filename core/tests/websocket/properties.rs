@@ -8,8 +8,9 @@ use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Config, Message, Role, SendError, SharedMessage, State};
 use proptest::prelude::*;
 
-use crate::endpoint::{Endpoint, Heard};
-use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_to, frame_to, frames_from};
+use multiwa_ws_testkit::endpoint::Endpoint;
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_testkit::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_to, frame_to, frames_from};
 
 fn any_role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Client), Just(Role::Server)]
@@ -63,15 +64,15 @@ fn any_input() -> impl Strategy<Value = (Role, Vec<u8>)> {
 }
 
 /// Feeds `bytes` in pieces, split at `cuts` and at `drains`. Writes the whole queue at each of the `drains`.
-fn feed_cut(role: Role, bytes: &[u8], cuts: &[usize], drains: &[usize]) -> (Vec<Heard>, Vec<u8>) {
+fn feed_cut(role: Role, bytes: &[u8], cuts: &[usize], drains: &[usize]) -> (Vec<OwnedEvent>, Vec<u8>) {
     let mut endpoint = Endpoint::with(role, &small_limits());
-    let mut heard = Vec::new();
+    let mut events = Vec::new();
     let mut places: Vec<usize> = cuts.iter().chain(drains).copied().chain([bytes.len()]).collect();
     places.sort_unstable();
     let mut at = 0;
     for place in places {
-        if !matches!(heard.last(), Some(Heard::Failed(_))) {
-            heard.extend(endpoint.feed(&bytes[at..place]));
+        if !matches!(events.last(), Some(OwnedEvent::Failed(_))) {
+            events.extend(endpoint.feed(&bytes[at..place]));
         }
         at = place;
         if drains.contains(&place) {
@@ -79,7 +80,7 @@ fn feed_cut(role: Role, bytes: &[u8], cuts: &[usize], drains: &[usize]) -> (Vec<
         }
     }
     endpoint.flush();
-    (heard, endpoint.wire)
+    (events, endpoint.wire)
 }
 
 /// A call, or a fault.
@@ -149,14 +150,14 @@ fn any_ops() -> impl Strategy<Value = (Role, Vec<Op>)> {
 const PAST_THE_LIMIT: usize = 67 * (125 + 6);
 
 /// Does one operation and asserts the conditions that always hold.
-fn apply(endpoint: &mut Endpoint, op: &Op, heard: &mut Vec<Heard>) {
+fn apply(endpoint: &mut Endpoint, op: &Op, events: &mut Vec<OwnedEvent>) {
     let before = endpoint.ws.state();
     let queued = endpoint.ws.sender().queued();
     let now = endpoint.now;
     let mut out = endpoint.ws.sender();
     let mut sent = Ok(());
     match op {
-        Op::Receive(bytes) => heard.extend(endpoint.feed(bytes)),
+        Op::Receive(bytes) => events.extend(endpoint.feed(bytes)),
         Op::Text(text) => sent = out.send_text(text),
         Op::Binary(payload) => sent = out.send_binary(payload),
         Op::Uncompressed(payload) => sent = out.send_uncompressed(Message::Binary(payload)),
@@ -216,13 +217,13 @@ fn sleep(endpoint: &mut Endpoint) {
     assert!(moved || acted, "woken at {deadline:?} for nothing");
 }
 
-fn run(role: Role, ops: &[Op]) -> (Vec<Heard>, Endpoint) {
+fn run(role: Role, ops: &[Op]) -> (Vec<OwnedEvent>, Endpoint) {
     let mut endpoint = Endpoint::with(role, &small_limits());
-    let mut heard = Vec::new();
+    let mut events = Vec::new();
     for op in ops {
-        apply(&mut endpoint, op, &mut heard);
+        apply(&mut endpoint, op, &mut events);
     }
-    (heard, endpoint)
+    (events, endpoint)
 }
 
 proptest! {
@@ -244,10 +245,10 @@ proptest! {
 
     #[test]
     fn any_calls_in_any_order_keep_every_promise((role, ops) in any_ops()) {
-        let (heard, mut endpoint) = run(role, &ops);
+        let (events, mut endpoint) = run(role, &ops);
         // There is no event after a Close frame, and only the same error after an error.
-        if let Some(last) = heard.iter().position(|heard| matches!(heard, Heard::Close(_) | Heard::Failed(_))) {
-            prop_assert!(heard[last + 1..].iter().all(|after| *after == heard[last] && matches!(after, Heard::Failed(_))));
+        if let Some(last) = events.iter().position(|events| matches!(events, OwnedEvent::Close(_) | OwnedEvent::Failed(_))) {
+            prop_assert!(events[last + 1..].iter().all(|after| *after == events[last] && matches!(after, OwnedEvent::Failed(_))));
         }
         // After any operations, a close ends the connection in time.
         let _ = endpoint.ws.close(endpoint.now, CloseCode::NORMAL, "");
@@ -263,17 +264,17 @@ proptest! {
         prop_assert_eq!(endpoint.ws.poll_timeout(), None);
         let closed = endpoint.closed().unwrap();
         let frames = frames_from(role, &endpoint.wire);
-        let close_sent = frames.last().is_some_and(|frame| frame.first == FIN | CLOSE);
-        let close_heard = heard.iter().any(|heard| matches!(heard, Heard::Close(_)));
+        let close_sent = frames.last().is_some_and(|frame| frame.first() == FIN | CLOSE);
+        let close_heard = events.iter().any(|events| matches!(events, OwnedEvent::Close(_)));
         prop_assert_eq!(closed.clean, close_sent && close_heard, "{:?}", closed);
         prop_assert_eq!(closed.code == CloseCode::ABNORMAL, !close_heard);
     }
 
     #[test]
     fn the_same_seed_and_calls_give_the_same_bytes_and_events((role, ops) in any_ops()) {
-        let (heard, mut endpoint) = run(role, &ops);
+        let (events, mut endpoint) = run(role, &ops);
         let (heard_again, mut again) = run(role, &ops);
-        prop_assert_eq!(heard, heard_again);
+        prop_assert_eq!(events, heard_again);
         prop_assert_eq!(&endpoint.wire, &again.wire);
         prop_assert_eq!(endpoint.closed(), again.closed());
     }
@@ -292,26 +293,26 @@ proptest! {
             match std::str::from_utf8(payload) {
                 Ok(text) => {
                     from.ws.send_text(text).unwrap();
-                    expected.push(Heard::text(text));
+                    expected.push(OwnedEvent::text(text));
                 }
                 Err(_) => {
                     for (i, piece) in payload.chunks(payload.len().div_ceil(*pieces)).enumerate() {
                         let end = (i + 1) * payload.len().div_ceil(*pieces) >= payload.len();
                         from.ws.sender().send_fragment(Message::Binary(piece), end).unwrap();
                     }
-                    expected.push(Heard::Binary(payload.clone()));
+                    expected.push(OwnedEvent::Binary(payload.clone()));
                 }
             }
         }
-        let mut heard = Vec::new();
+        let mut events = Vec::new();
         for write in writes.into_iter().cycle() {
             let sent = from.wire.len();
             if from.transmit(write) == 0 {
                 break;
             }
             let chunk = from.wire[sent..].to_vec();
-            heard.extend(to.feed(&chunk));
+            events.extend(to.feed(&chunk));
         }
-        prop_assert_eq!(heard, expected);
+        prop_assert_eq!(events, expected);
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Message, Role, SendError, SharedMessage};
 
-use crate::endpoint::{Endpoint, untimed};
-use crate::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frames_from};
+use multiwa_ws_testkit::endpoint::{Endpoint, untimed};
+use multiwa_ws_testkit::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frames_from};
 
 /// One of every item that can be sent, with the events of a peer.
 fn send_one_of_each(endpoint: &mut Endpoint) -> Vec<(u8, Vec<u8>)> {
@@ -45,7 +45,7 @@ twins! {
     fn what_is_sent_reads_as_it_was_meant(role: Role) {
         let mut endpoint = Endpoint::new(role);
         let expected = send_one_of_each(&mut endpoint);
-        assert_eq!(endpoint.told(), expected);
+        assert_eq!(endpoint.sent_parts(), expected);
     }
 
     fn a_write_may_take_any_number_of_bytes(role: Role) {
@@ -84,7 +84,7 @@ twins! {
         endpoint.ws.transmitted(endpoint.now, usize::MAX);
         assert_eq!(endpoint.ws.sender().queued(), 0);
         endpoint.ws.send_text("b").unwrap();
-        assert_eq!(endpoint.told(), [(FIN | TEXT, b"b".into())]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | TEXT, b"b".into())]);
     }
 
     fn a_driver_without_slices_is_lent_none(role: Role) {
@@ -99,7 +99,7 @@ twins! {
         for (len, header) in [(0, 2), (125, 2), (126, 4), (0xFFFF, 4), (0x1_0000, 10)] {
             let mut endpoint = Endpoint::new(role);
             endpoint.ws.send_binary(&vec![1; len]).unwrap();
-            assert_eq!(endpoint.told(), [(FIN | BINARY, vec![1; len])]);
+            assert_eq!(endpoint.sent_parts(), [(FIN | BINARY, vec![1; len])]);
             assert_eq!(endpoint.wire.len(), header + masking + len);
         }
     }
@@ -128,7 +128,7 @@ twins! {
         out.send_fragment(Message::Binary(b"f"), true).unwrap();
         out.send_text("g").unwrap();
         assert_eq!(
-            endpoint.told(),
+            endpoint.sent_parts(),
             [
                 (TEXT, b"a".into()),
                 (FIN | CONTINUATION, b"c".into()),
@@ -143,7 +143,7 @@ twins! {
         let mut endpoint = Endpoint::new(role);
         endpoint.ws.sender().send_fragment(Message::Text("a"), false).unwrap();
         endpoint.close(1000);
-        assert_eq!(endpoint.told(), [(TEXT, b"a".into()), (FIN | CLOSE, close_body(1000, ""))]);
+        assert_eq!(endpoint.sent_parts(), [(TEXT, b"a".into()), (FIN | CLOSE, close_body(1000, ""))]);
     }
 
     fn rfc6455_5_5_a_ping_or_pong_of_126_bytes_is_refused(role: Role) {
@@ -153,7 +153,7 @@ twins! {
         out.pong(&[2; 125]).unwrap();
         assert_eq!(out.ping(&[1; 126]), Err(SendError::ControlTooLong));
         assert_eq!(out.pong(&[2; 126]), Err(SendError::ControlTooLong));
-        assert_eq!(endpoint.told(), [(FIN | PING, vec![1; 125]), (FIN | PONG, vec![2; 125])]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | PING, vec![1; 125]), (FIN | PONG, vec![2; 125])]);
     }
 
     fn rfc6455_5_5_1_a_close_reason_of_124_bytes_is_refused(role: Role) {
@@ -163,7 +163,7 @@ twins! {
         assert_eq!(refused, Err(SendError::ReasonTooLong));
         assert!(endpoint.ws.sender().is_open());
         endpoint.ws.close(now, CloseCode::NORMAL, &"x".repeat(123)).unwrap();
-        assert_eq!(endpoint.told(), [(FIN | CLOSE, close_body(1000, &"x".repeat(123)))]);
+        assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1000, &"x".repeat(123)))]);
     }
 
     fn rfc6455_7_4_a_close_code_that_must_not_be_sent_is_refused(role: Role) {
@@ -171,7 +171,7 @@ twins! {
             let mut endpoint = Endpoint::new(role);
             assert_eq!(endpoint.ws.close(endpoint.now, CloseCode::new(code), ""), Err(SendError::CloseCode));
             assert!(endpoint.ws.sender().is_open());
-            assert_eq!(endpoint.told(), []);
+            assert_eq!(endpoint.sent_parts(), []);
         }
     }
 
@@ -199,7 +199,7 @@ fn rfc6455_5_3_a_client_draws_a_fresh_key_for_each_frame() {
     for _ in 0..1000 {
         client.ws.send_text("the same each time").unwrap();
     }
-    let keys: BTreeSet<_> = client.sent().into_iter().map(|frame| frame.mask).collect();
+    let keys: BTreeSet<_> = client.sent().into_iter().map(|frame| frame.masking_key).collect();
     // Two of 1,000 random keys out of 2^32 are equal for about one in 8,600 seeds. With this seed there are none.
     assert_eq!(keys.len(), 1000);
 }
@@ -211,7 +211,7 @@ fn rfc6455_5_3_the_key_covers_the_whole_payload_of_any_length() {
         let mut client = Endpoint::new(Role::Client);
         client.ws.send_binary(&payload).unwrap();
         client.ws.send_binary(&payload).unwrap();
-        assert_eq!(client.told(), [(FIN | BINARY, payload.clone()), (FIN | BINARY, payload)]);
+        assert_eq!(client.sent_parts(), [(FIN | BINARY, payload.clone()), (FIN | BINARY, payload)]);
     }
 }
 
@@ -227,7 +227,7 @@ fn a_shared_message_leaves_a_server_from_the_buffer_it_was_made_in() {
         let filled = server.ws.poll_transmit(&mut slices);
         let lent = slices[..filled].iter().filter(|slice| slice.as_ptr() == payload.as_ptr() && slice.len() == 1000);
         assert_eq!(lent.count(), 2);
-        assert_eq!(server.told(), [(FIN | BINARY, vec![7; 1000]), (FIN | BINARY, vec![7; 1000])]);
+        assert_eq!(server.sent_parts(), [(FIN | BINARY, vec![7; 1000]), (FIN | BINARY, vec![7; 1000])]);
     }
 }
 
@@ -252,7 +252,7 @@ fn a_shared_message_is_masked_for_each_client_and_stays_as_it_was() {
     client.ws.sender().send_shared(&message).unwrap();
     client.ws.sender().send_shared(&message).unwrap();
     let sent = client.sent();
-    assert_ne!(sent[0].mask, sent[1].mask);
+    assert_ne!(sent[0].masking_key, sent[1].masking_key);
     assert_eq!((&sent[0].payload[..], &sent[1].payload[..]), (&b"for everyone"[..], &b"for everyone"[..]));
     assert_eq!(message.payload(), b"for everyone");
 }
@@ -276,7 +276,7 @@ fn different_seeds_give_different_keys() {
         ws.send_text("a").unwrap();
         let mut slices = [&[][..]; 1];
         assert_eq!(ws.poll_transmit(&mut slices), 1);
-        frames_from(Role::Client, slices[0])[0].mask
+        frames_from(Role::Client, slices[0])[0].masking_key
     };
     assert_ne!(key([1; 32]), key([2; 32]));
 }

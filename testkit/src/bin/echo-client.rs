@@ -9,7 +9,7 @@ use futures_util::{TryStreamExt, stream};
 use multiwa_ws_async_std::AsyncStd;
 use multiwa_ws_core::websocket::{Event, Received};
 use multiwa_ws_driver::{Net, WebSocket, WebSocketConfig};
-use multiwa_ws_tests::echo::{Runtime, echo, exit_code, options, request};
+use multiwa_ws_testkit::echo::{Runtime, echo, exit_code, options, request};
 use multiwa_ws_tokio::Tokio;
 use url::Url;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Parser;
 use multiwa_ws_async_std::AsyncStd;
 use multiwa_ws_driver::{Net, WebSocket, WebSocketConfig};
-use multiwa_ws_tests::echo::{Runtime, acceptance, echo, exit_code, options};
+use multiwa_ws_testkit::echo::{Runtime, acceptance, echo, exit_code, options};
 use multiwa_ws_tokio::Tokio;
 
 /// Sends back every message of every WebSocket connection, on any path, compressed if the client can.

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use multiwa_ws_tests::chaos::{Failure, Outcome, Peers, Sockets, run, shorten};
-use multiwa_ws_tests::simulator::deadlines;
+use multiwa_ws_testkit::chaos::{Failure, Outcome, Peers, Sockets, run, shorten};
+use multiwa_ws_testkit::simulator::deadlines;
 
 /// Runs clients and servers at random in virtual time and checks their guarantees after each step.
 ///

@@ -8,8 +8,8 @@ use multiwa_ws_core::websocket::{Message, MessageKind, SendError, Sender, Shared
 
 use super::ledger::{Ledger, Limits};
 use super::{Snapshot, draw};
+use crate::contract::{ContractViolation, ensure};
 use crate::random::Random;
-use crate::simulator::Broken;
 
 /// One command with its arguments, valid or invalid.
 pub(super) enum Command {
@@ -81,12 +81,12 @@ impl Command {
         under_way: Option<MessageKind>,
         limits: &Limits,
         result: Result<(), SendError>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), ContractViolation> {
         let expected = self.expected(before, under_way, limits);
         // The length of a compressed message is known only after compression.
         let is_full = |result| matches!(result, Err(SendError::QueueFull { .. }));
         let either = limits.compresses && (is_full(result) || is_full(expected));
-        Broken::unless(result == expected || either, || format!("{self} gave {result:?}, not {expected:?}"))
+        ensure(result == expected || either, || format!("{self} gave {result:?}, not {expected:?}"))
     }
 
     fn expected(&self, before: Snapshot, under_way: Option<MessageKind>, limits: &Limits) -> Result<(), SendError> {

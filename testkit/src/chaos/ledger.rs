@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use multiwa_ws_core::frame::FrameError;
 use multiwa_ws_core::websocket::{Config, MessageKind, ProtocolError};
 
-use crate::simulator::{Broken, Said};
+use crate::contract::{ContractViolation, ensure};
+use crate::event::OwnedEvent;
 
-/// The messages, Pings and Pongs that one end was told to send, ordered by when they were complete.
+/// The messages, Pings and Pongs that one end was asked to send, ordered by when they were complete.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     expected: VecDeque<Sent>,
@@ -18,7 +19,7 @@ pub(super) struct Ledger {
 
 #[derive(Debug)]
 struct Sent {
-    said: Said,
+    event: OwnedEvent,
     frames: Frames,
 }
 
@@ -41,7 +42,7 @@ impl Ledger {
     /// A complete message was sent in one frame.
     pub(super) fn message(&mut self, kind: MessageKind, payload: &[u8]) {
         let len = payload.len();
-        self.expect(said(kind, payload.to_vec()), Frames { len, count: 1, longest: len });
+        self.expect(owned(kind, payload.to_vec()), Frames { len, count: 1, longest: len });
     }
 
     /// A fragment was sent.
@@ -52,17 +53,17 @@ impl Ledger {
         message.frames.count += 1;
         message.frames.longest = message.frames.longest.max(payload.len());
         if end && let Some(UnderWay { kind, payload, frames }) = self.under_way.take() {
-            self.expect(said(kind, payload), frames);
+            self.expect(owned(kind, payload), frames);
         }
     }
 
     pub(super) fn ping(&mut self, payload: &[u8]) {
         self.pings.push_back(payload.to_vec());
-        self.expect(Said::Ping(payload.to_vec()), Frames::default());
+        self.expect(OwnedEvent::Ping(payload.to_vec()), Frames::default());
     }
 
     pub(super) fn pong(&mut self, payload: &[u8]) {
-        self.expect(Said::Pong(payload.to_vec()), Frames::default());
+        self.expect(OwnedEvent::Pong(payload.to_vec()), Frames::default());
     }
 
     /// The kind of the unfinished message.
@@ -75,54 +76,54 @@ impl Ledger {
         self.expected.is_empty()
     }
 
-    /// The other end, whose limits are `limits`, received `said`. `answers` is the ledger of the messages that the
+    /// The other end, whose limits are `limits`, received `event`. `answers` is the ledger of the messages that the
     /// other end sent, unless they were damaged on the way. `pings` says whether this end sends pings on its own.
-    pub(super) fn heard(
+    pub(super) fn receive(
         &mut self,
-        said: &Said,
+        event: &OwnedEvent,
         limits: &Limits,
         answers: Option<&mut Self>,
         pings: bool,
-    ) -> Result<(), Broken> {
-        if self.expected.front().is_some_and(|sent| sent.said == *said) {
+    ) -> Result<(), ContractViolation> {
+        if self.expected.front().is_some_and(|sent| sent.event == *event) {
             let frames = self.expected.pop_front().map(|sent| sent.frames).unwrap_or_default();
-            return Broken::unless(limits.broken_by(frames).is_none(), || {
-                format!("heard a message that breaks {:?}", limits.broken_by(frames))
+            return ensure(limits.broken_by(frames).is_none(), || {
+                format!("received a message that breaks {:?}", limits.broken_by(frames))
             });
         }
-        match said {
+        match event {
             // The payload is a number that keep-alive increments.
-            Said::Ping(payload) if pings && payload.len() == 4 => Ok(()),
-            Said::Pong(payload) => answers.map_or(Ok(()), |answers| answers.answered(payload)),
-            Said::Close(_) => Ok(()),
-            _ => Err(Broken(format!("heard {said:?} in place of {:?}", self.expected.front()))),
+            OwnedEvent::Ping(payload) if pings && payload.len() == 4 => Ok(()),
+            OwnedEvent::Pong(payload) => answers.map_or(Ok(()), |answers| answers.answered(payload)),
+            OwnedEvent::Close(_) => Ok(()),
+            _ => Err(ContractViolation(format!("received {event:?} in place of {:?}", self.expected.front()))),
         }
     }
 
     /// The other end, whose limits are `limits`, reports that this end broke a rule. Since it broke none, it must have
     /// exceeded a limit.
-    pub(super) fn accused(&self, error: ProtocolError, limits: &Limits) -> Result<(), Broken> {
+    pub(super) fn check_error(&self, error: ProtocolError, limits: &Limits) -> Result<(), ContractViolation> {
         let sent = self.expected.iter().map(|sent| sent.frames).find(|frames| frames.count > 0);
         let frames = sent.or(self.under_way.as_ref().map(|message| message.frames)).unwrap_or_default();
         let expected = match error {
             ProtocolError::MessageTimeout => limits.config.get_message_timeout().is_some(),
             error => limits.allow(error, frames),
         };
-        Broken::unless(expected, || format!("accused of {error:?} after {frames:?}"))
+        ensure(expected, || format!("reported {error:?} after {frames:?}"))
     }
 
     /// Pings are answered in order. One answer can also answer the pings before it.
-    fn answered(&mut self, payload: &[u8]) -> Result<(), Broken> {
+    fn answered(&mut self, payload: &[u8]) -> Result<(), ContractViolation> {
         if let Some(position) = self.pings.iter().position(|ping| ping == payload) {
             self.pings.drain(..=position);
             return Ok(());
         }
         // It answers a ping of keep-alive.
-        Broken::unless(payload.len() == 4, || format!("a Pong with {payload:?} answers no Ping"))
+        ensure(payload.len() == 4, || format!("a Pong with {payload:?} answers no Ping"))
     }
 
-    fn expect(&mut self, said: Said, frames: Frames) {
-        self.expected.push_back(Sent { said, frames });
+    fn expect(&mut self, event: OwnedEvent, frames: Frames) {
+        self.expected.push_back(Sent { event, frames });
     }
 }
 
@@ -162,9 +163,9 @@ impl Limits {
     }
 }
 
-fn said(kind: MessageKind, payload: Vec<u8>) -> Said {
+fn owned(kind: MessageKind, payload: Vec<u8>) -> OwnedEvent {
     match kind {
-        MessageKind::Text => Said::Text(String::from_utf8_lossy(&payload).into_owned()),
-        MessageKind::Binary => Said::Binary(payload),
+        MessageKind::Text => OwnedEvent::Text(String::from_utf8_lossy(&payload).into_owned()),
+        MessageKind::Binary => OwnedEvent::Binary(payload),
     }
 }

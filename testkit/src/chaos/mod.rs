@@ -21,8 +21,8 @@ use multiwa_ws_core::websocket::{State, WebSocket};
 pub use peers::Peers;
 pub use sockets::Sockets;
 
+use crate::contract::ContractViolation;
 use crate::random::Random;
-use crate::simulator::Broken;
 use crate::transcript::Transcript;
 
 /// A scenario that is run at random.
@@ -33,12 +33,12 @@ pub trait Scenario: Sized {
     ///
     /// # Errors
     /// A broken guarantee.
-    fn step(&mut self, random: &mut Random) -> Result<(), Broken>;
+    fn step(&mut self, random: &mut Random) -> Result<(), ContractViolation>;
     /// Brings everything to its end, and checks the result.
     ///
     /// # Errors
     /// A broken guarantee.
-    fn finish(&mut self) -> Result<(), Broken>;
+    fn finish(&mut self) -> Result<(), ContractViolation>;
     /// The trace of the run.
     fn transcript(&mut self) -> &mut Transcript;
 }
@@ -78,8 +78,8 @@ pub fn run<S: Scenario>(seed: u64, steps: impl IntoIterator<Item = u64>) -> Outc
         at = None;
         scenario.finish()
     }));
-    let result = result.unwrap_or_else(|panic| Err(Broken(format!("panicked: {}", message(&*panic)))));
-    let failure = result.err().map(|Broken(what)| Failure { step: at, what });
+    let result = result.unwrap_or_else(|panic| Err(ContractViolation(format!("panicked: {}", message(&*panic)))));
+    let failure = result.err().map(|ContractViolation(what)| Failure { step: at, what });
     Outcome { transcript: scenario.transcript().clone(), failure }
 }
 
@@ -152,6 +152,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::ensure;
 
     /// Fails once steps 3, 40 and 777 have all run.
     struct Needs {
@@ -164,17 +165,17 @@ mod tests {
             Self { done: Vec::new(), transcript: Transcript::new(0) }
         }
 
-        fn step(&mut self, random: &mut Random) -> Result<(), Broken> {
+        fn step(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
             let drawn = random.up_to(u64::MAX);
             self.transcript.record(0, "step", drawn);
             let needed = [3, 40, 777].map(|step| Random::new(mix(5, step)).up_to(u64::MAX));
             if needed.contains(&drawn) {
                 self.done.push(drawn);
             }
-            Broken::unless(self.done.len() < 3, || "all three".into())
+            ensure(self.done.len() < 3, || "all three".into())
         }
 
-        fn finish(&mut self) -> Result<(), Broken> {
+        fn finish(&mut self) -> Result<(), ContractViolation> {
             Ok(())
         }
 

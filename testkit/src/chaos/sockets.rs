@@ -9,10 +9,12 @@ use super::draw;
 use super::ledger::{Ledger, Limits};
 use super::verdict::Case;
 use super::{Scenario, Snapshot};
+use crate::contract::{ContractViolation, ensure};
+use crate::event::OwnedEvent;
 use crate::link::FailureKind;
 use crate::random::Random;
 use crate::reference;
-use crate::simulator::{Broken, Chunk, Pair, Said, tick};
+use crate::simulator::{Chunk, Pair, tick};
 use crate::transcript::{Bytes, Transcript};
 
 /// Two `WebSocket`s with their own limits on a faulty transport. When both have closed, the next two follow.
@@ -34,9 +36,9 @@ struct Side {
     limits: Limits,
     ledger: Ledger,
     paused: bool,
-    /// The number of checked items of [`End::said`](crate::simulator::End).
+    /// The number of checked items of [`End::events`](crate::simulator::End).
     checked: usize,
-    accused: bool,
+    error_checked: bool,
     state: State,
 }
 
@@ -50,7 +52,7 @@ impl Scenario for Sockets {
         Self { pair, client, server, transcript: Transcript::new(0), behind: false, begun: 1 }
     }
 
-    fn step(&mut self, random: &mut Random) -> Result<(), Broken> {
+    fn step(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
         let role = if random.happens(500_000) { Role::Client } else { Role::Server };
         let now = self.pair.now;
         // Sometimes the caller's clock is behind. This must do no harm.
@@ -74,7 +76,7 @@ impl Scenario for Sockets {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Broken> {
+    fn finish(&mut self) -> Result<(), ContractViolation> {
         for role in [Role::Client, Role::Server] {
             let (now, end, ..) = self.pair.side(role);
             end.socket.reading_resumed(Instant::from_nanos(now));
@@ -100,7 +102,7 @@ impl Sockets {
         over || !client && !server && random.happens(50_000)
     }
 
-    fn operate(&mut self, role: Role, random: &mut Random) -> Result<(), Broken> {
+    fn operate(&mut self, role: Role, random: &mut Random) -> Result<(), ContractViolation> {
         match random.up_to(999) {
             0..=199 => self.send(role, random),
             200..=449 => self.write(role, random),
@@ -132,7 +134,7 @@ impl Sockets {
         self.transcript.record(self.pair.now, "time", format_args!("{nanos} passed"));
     }
 
-    fn send(&mut self, role: Role, random: &mut Random) -> Result<(), Broken> {
+    fn send(&mut self, role: Role, random: &mut Random) -> Result<(), ContractViolation> {
         let Self { pair, client, server, transcript, .. } = self;
         let side = match role {
             Role::Client => client,
@@ -147,12 +149,12 @@ impl Sockets {
         command.check(before, side.ledger.under_way(), &side.limits, result)?;
         match result {
             Ok(()) => command.enter(&mut side.ledger),
-            Err(error) => Broken::unless(before == after, || format!("{error:?} left {before:?} as {after:?}"))?,
+            Err(error) => ensure(before == after, || format!("{error:?} left {before:?} as {after:?}"))?,
         }
         Ok(())
     }
 
-    fn write(&mut self, role: Role, random: &mut Random) -> Result<(), Broken> {
+    fn write(&mut self, role: Role, random: &mut Random) -> Result<(), ContractViolation> {
         let (slices, budget) = (random.length_up_to(4), draw::length(random));
         let (now, end, lane, _) = self.pair.side(role);
         let before = lane.written().len();
@@ -164,7 +166,7 @@ impl Sockets {
         Ok(())
     }
 
-    fn read(&mut self, role: Role, random: &mut Random) -> Result<(), Broken> {
+    fn read(&mut self, role: Role, random: &mut Random) -> Result<(), ContractViolation> {
         if self.side_mut(role).paused {
             return if random.happens(200_000) { self.pause_or_resume(role) } else { Ok(()) };
         }
@@ -185,7 +187,7 @@ impl Sockets {
     }
 
     /// A due deadline takes effect. Before a deadline is due, a call changes nothing.
-    fn tick(&mut self, role: Role) -> Result<(), Broken> {
+    fn tick(&mut self, role: Role) -> Result<(), ContractViolation> {
         let (now, end, ..) = self.pair.side(role);
         if tick(&mut end.socket, Instant::from_nanos(now))? {
             self.transcript.record(now, who(role), "was woken");
@@ -195,12 +197,10 @@ impl Sockets {
         end.socket.handle_timeout(Instant::from_nanos(now));
         let after = Snapshot::of(&end.socket);
         // A state machine that knows a later time treats this time as that later one.
-        Broken::unless(before == after || self.behind, || {
-            format!("an early handle_timeout left {before:?} as {after:?}")
-        })
+        ensure(before == after || self.behind, || format!("an early handle_timeout left {before:?} as {after:?}"))
     }
 
-    fn take_event(&mut self, role: Role) -> Result<(), Broken> {
+    fn take_event(&mut self, role: Role) -> Result<(), ContractViolation> {
         let (now, end, writes, reads) = self.pair.side(role);
         if end.take_event(now, writes, reads)? {
             let text = format!("{:?}", end.closed);
@@ -209,7 +209,7 @@ impl Sockets {
         Ok(())
     }
 
-    fn pause_or_resume(&mut self, role: Role) -> Result<(), Broken> {
+    fn pause_or_resume(&mut self, role: Role) -> Result<(), ContractViolation> {
         let side = self.side_mut(role);
         side.paused = !side.paused;
         let paused = side.paused;
@@ -225,7 +225,7 @@ impl Sockets {
     }
 
     /// Rare faults and wrong calls.
-    fn accident(&mut self, role: Role, random: &mut Random) -> Result<(), Broken> {
+    fn accident(&mut self, role: Role, random: &mut Random) -> Result<(), ContractViolation> {
         if !random.happens(300_000) {
             return Ok(());
         }
@@ -252,37 +252,35 @@ impl Sockets {
     }
 
     /// Checks the guarantees of an end after each step.
-    fn check(&mut self, role: Role) -> Result<(), Broken> {
+    fn check(&mut self, role: Role) -> Result<(), ContractViolation> {
         let Self { pair, client, server, transcript, .. } = self;
         let (side, other) = match role {
             Role::Client => (client, server),
             Role::Server => (server, client),
         };
         let (now, end, writes, reads) = pair.side(role);
-        while let Some(said) = end.said.get(side.checked) {
+        while let Some(event) = end.events.get(side.checked) {
             side.checked += 1;
-            transcript.record(now, who(role), shown(said));
+            transcript.record(now, who(role), describe(event));
             if !reads.is_corrupted() {
                 let pings = other.limits.config.get_keep_alive().get_interval().is_some();
                 let answers = (!writes.is_corrupted()).then_some(&mut side.ledger);
-                other.ledger.heard(said, &side.limits, answers, pings)?;
+                other.ledger.receive(event, &side.limits, answers, pings)?;
             }
         }
-        if let Some(error) = end.violation.filter(|_| !side.accused) {
-            side.accused = true;
+        if let Some(error) = end.violation.filter(|_| !side.error_checked) {
+            side.error_checked = true;
             transcript.record(now, who(role), format_args!("{error:?}"));
             if !reads.is_corrupted() {
-                other.ledger.accused(error, &side.limits)?;
+                other.ledger.check_error(error, &side.limits)?;
             }
         }
         let config = &side.limits.config;
         let queued = end.socket.queued();
-        Broken::unless(queued <= config.get_max_queued().saturating_add(SLACK), || {
-            format!("{queued} bytes are queued")
-        })?;
+        ensure(queued <= config.get_max_queued().saturating_add(SLACK), || format!("{queued} bytes are queued"))?;
 
         let state = end.socket.state();
-        Broken::unless(side.state <= state, || format!("{:?} became {state:?}", side.state))?;
+        ensure(side.state <= state, || format!("{:?} became {state:?}", side.state))?;
         side.state = state;
 
         let timeout = end.socket.poll_timeout();
@@ -293,18 +291,18 @@ impl Sockets {
             // An end that has begun always completes.
             _ => timeout.is_some(),
         };
-        Broken::unless(consistent, || format!("{state:?}, next deadline {timeout:?}, something to write: {lends}"))?;
-        Broken::unless(end.closed.is_none() || state == State::Closed, || format!("{state:?} after Closed"))
+        ensure(consistent, || format!("{state:?}, next deadline {timeout:?}, something to write: {lends}"))?;
+        ensure(end.closed.is_none() || state == State::Closed, || format!("{state:?} after Closed"))
     }
 
     /// Checks a connection that both ends have closed.
-    fn conclude(&mut self) -> Result<(), Broken> {
+    fn conclude(&mut self) -> Result<(), ContractViolation> {
         self.pair.check_wires()?;
         let Self { pair, client, server, .. } = self;
         let clean = [&pair.client, &pair.server].iter().all(|end| end.closed.is_some_and(|closed| closed.clean));
         let intact = !pair.up.is_faulty() && !pair.down.is_faulty();
         if clean && intact && pair.client.violation.is_none() && pair.server.violation.is_none() {
-            Broken::unless(client.ledger.is_settled() && server.ledger.is_settled(), || {
+            ensure(client.ledger.is_settled() && server.ledger.is_settled(), || {
                 format!("a clean end, and yet something was lost: {client:?} {server:?}")
             })?;
         }
@@ -316,7 +314,7 @@ impl Sockets {
                 sender,
                 read: lane.read().get(..end.attended).unwrap_or_default(),
                 compresses: side.limits.compresses,
-                said: &end.said,
+                events: &end.events,
                 violation: end.violation,
                 closed: end.closed,
             };
@@ -336,7 +334,7 @@ impl Sockets {
 impl Side {
     fn new(limits: Limits) -> Self {
         let ledger = Ledger::default();
-        Self { limits, ledger, paused: false, checked: 0, accused: false, state: State::Open }
+        Self { limits, ledger, paused: false, checked: 0, error_checked: false, state: State::Open }
     }
 }
 
@@ -362,13 +360,14 @@ fn who(role: Role) -> &'static str {
 }
 
 /// A message as its length and its first bytes. The trace already has all of its bytes.
-fn shown(said: &Said) -> String {
-    let (kind, payload) = match said {
-        Said::Text(text) => ("text", text.as_bytes()),
-        Said::Binary(payload) => ("binary", &payload[..]),
-        Said::Ping(payload) => ("Ping", &payload[..]),
-        Said::Pong(payload) => ("Pong", &payload[..]),
-        Said::Close(code) => return format!("hears Close {code:?}"),
+fn describe(event: &OwnedEvent) -> String {
+    let (kind, payload) = match event {
+        OwnedEvent::Text(text) => ("text", text.as_bytes()),
+        OwnedEvent::Binary(payload) => ("binary", &payload[..]),
+        OwnedEvent::Ping(payload) => ("Ping", &payload[..]),
+        OwnedEvent::Pong(payload) => ("Pong", &payload[..]),
+        OwnedEvent::Close(frame) => return format!("receives Close {frame:?}"),
+        OwnedEvent::Failed(error) => return format!("{error:?}"),
     };
-    format!("hears {kind} {}", Bytes::start(payload))
+    format!("receives {kind} {}", Bytes::start(payload))
 }

@@ -13,8 +13,10 @@ use multiwa_ws_core::websocket::{
     SharedMessage, State, WebSocket,
 };
 
-use super::websocket::{Heard, check_output, hear, message, opposite, transmit, without_limits};
+use super::websocket::{opposite, without_limits};
+use crate::event::{OwnedEvent, receive, transmit};
 use crate::reference::{Kind, Outcome, ParseOptions, RawFrame};
+use crate::wire::check_output;
 
 #[derive(Arbitrary, Debug)]
 struct Workload {
@@ -97,7 +99,7 @@ struct Run {
     now: Instant,
     wire: Vec<u8>,
     /// The complete messages that were accepted for sending.
-    sent: Vec<Heard>,
+    sent: Vec<OwnedEvent>,
     fragmented: Option<(Kind, Vec<u8>)>,
     heard_close: bool,
     failed: Option<ProtocolError>,
@@ -187,7 +189,7 @@ impl Run {
                     (Way::SharedCompressed, _) => out.send_shared(&shared().compressed(1))?,
                 }
                 assert!(self.fragmented.is_none(), "a message inside a fragmented one");
-                self.sent.push(message(kind(*text), payload.into_bytes()));
+                self.sent.push(OwnedEvent::message(kind(*text), payload.into_bytes()));
             }
             Operation::Fragment { text, payload, end } => {
                 let payload = payload.text();
@@ -197,7 +199,7 @@ impl Run {
                 assert_eq!(*under_way, kind(*text), "text and bytes in one message");
                 data.extend(payload.into_bytes());
                 if *end && let Some((kind, data)) = self.fragmented.take() {
-                    self.sent.push(message(kind, data));
+                    self.sent.push(OwnedEvent::message(kind, data));
                 }
             }
             Operation::Ping(payload) => out.ping(payload)?,
@@ -223,17 +225,17 @@ impl Run {
 
     fn receive(&mut self, bytes: &[u8]) {
         let reads = matches!(self.ws.state(), State::Open | State::Closing);
-        let heard = hear(&mut self.ws, self.now, bytes);
+        let events = receive(&mut self.ws, self.now, bytes);
         // After a Close frame there are no more events. After an error, or a timeout, there is only that error.
-        match heard.as_slice() {
+        match events.as_slice() {
             [] => assert!(self.failed.is_none()),
-            [Heard::Failed(error)] if !reads => assert_eq!(*self.failed.get_or_insert(*error), *error),
-            heard => assert!(reads && self.failed.is_none(), "{heard:?} in {:?}", self.ws.state()),
+            [OwnedEvent::Failed(error)] if !reads => assert_eq!(*self.failed.get_or_insert(*error), *error),
+            _ => assert!(reads && self.failed.is_none(), "{events:?} in {:?}", self.ws.state()),
         }
-        let closes = heard.iter().filter(|heard| matches!(heard, Heard::Close(..))).count();
+        let closes = events.iter().filter(|event| matches!(event, OwnedEvent::Close(_))).count();
         assert!(closes <= 1 && !(self.heard_close && closes > 0));
         self.heard_close |= closes > 0;
-        if let Some(Heard::Failed(error)) = heard.last() {
+        if let Some(OwnedEvent::Failed(error)) = events.last() {
             self.failed = Some(*error);
         }
     }
@@ -292,9 +294,9 @@ impl Run {
     fn read_back(&self) {
         let role = opposite(self.role);
         let mut peer = WebSocket::new(self.now, role, &without_limits(), &self.negotiated, [12; 32]);
-        let heard = hear(&mut peer, self.now, &self.wire);
-        assert!(!matches!(heard.last(), Some(Heard::Failed(_))), "{:?}", heard.last());
-        let messages: Vec<&Heard> = heard.iter().filter(|heard| heard.is_message()).collect();
+        let events = receive(&mut peer, self.now, &self.wire);
+        assert!(!matches!(events.last(), Some(OwnedEvent::Failed(_))), "{:?}", events.last());
+        let messages: Vec<&OwnedEvent> = events.iter().filter(|event| event.is_message()).collect();
         assert!(messages.len() <= self.sent.len() && messages.iter().copied().eq(&self.sent[..messages.len()]));
         assert!(self.cut_off || messages.len() == self.sent.len(), "a message was lost");
     }

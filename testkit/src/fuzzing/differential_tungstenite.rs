@@ -15,8 +15,10 @@ use tungstenite::protocol::{self, WebSocketConfig};
 use tungstenite::{Error, Message};
 
 use super::pieces::{configured, cut};
-use super::websocket::{Heard, begins_with_whole_frame, hear, opposite, sender, without_limits};
+use super::websocket::{opposite, without_limits};
+use crate::event::{OwnedEvent, receive};
 use crate::reference::{Outcome, ParseOptions, Rule, parse};
+use crate::wire::{begins_with_frame, sender};
 
 /// The rules that `tungstenite` 0.30 does not enforce, each with its source.
 pub const OURS_ALONE: [(Rule, &str); 3] = [
@@ -58,15 +60,15 @@ pub fn compare(from: Role, pieces: &[&[u8]]) -> Agreement {
     let theirs = theirs(opposite(from), &wire);
     match (ours.refused, &theirs.refused) {
         (None, None) => {
-            if !is_bad_gateway(&ours.heard, &theirs.heard) {
-                assert_eq!(ours.heard, theirs.heard);
+            if !is_bad_gateway(&ours.events, &theirs.events) {
+                assert_eq!(ours.events, theirs.events);
             }
             Agreement::Accepted
         }
-        (None, Some(error)) => panic!("only tungstenite refuses: {error}; {:?}", ours.heard),
-        (Some(_), Some(_)) if ours.heard == theirs.heard => Agreement::Refused,
+        (None, Some(error)) => panic!("only tungstenite refuses: {error}; {:?}", ours.events),
+        (Some(_), Some(_)) if ours.events == theirs.events => Agreement::Refused,
         (Some(error), _) => {
-            assert!(theirs.heard.starts_with(&ours.heard), "{:?} and {:?} differ", ours.heard, theirs.heard);
+            assert!(theirs.events.starts_with(&ours.events), "{:?} and {:?} differ", ours.events, theirs.events);
             Agreement::OursAlone(explain(from, &wire, error))
         }
     }
@@ -74,11 +76,11 @@ pub fn compare(from: Role, pieces: &[&[u8]]) -> Agreement {
 
 /// Whether the only difference is a Close frame with 1014, a code of the IANA registry that `tungstenite` 0.30 does not
 /// know. It reports a violation instead.
-fn is_bad_gateway(ours: &[Heard], theirs: &[Heard]) -> bool {
+fn is_bad_gateway(ours: &[OwnedEvent], theirs: &[OwnedEvent]) -> bool {
     let violation = u16::from(protocol::frame::coding::CloseCode::Protocol);
     match (ours.split_last(), theirs.split_last()) {
-        (Some((Heard::Close(Some(code), _), ours)), Some((Heard::Close(Some(told), _), theirs))) => {
-            *code == CloseCode::BAD_GATEWAY.get() && *told == violation && ours == theirs
+        (Some((OwnedEvent::Close(Some((code, _))), ours)), Some((OwnedEvent::Close(Some((other, _))), theirs))) => {
+            *code == CloseCode::BAD_GATEWAY.get() && *other == violation && ours == theirs
         }
         _ => false,
     }
@@ -86,14 +88,14 @@ fn is_bad_gateway(ours: &[Heard], theirs: &[Heard]) -> bool {
 
 /// The result of one implementation.
 struct Decision {
-    heard: Vec<Heard>,
+    events: Vec<OwnedEvent>,
     /// Why it stopped reading, unless it received a Close frame.
     refused: Option<ProtocolError>,
 }
 
 /// Like [`Decision`], for `tungstenite`.
 struct Theirs {
-    heard: Vec<Heard>,
+    events: Vec<OwnedEvent>,
     refused: Option<Error>,
 }
 
@@ -101,15 +103,15 @@ fn ours(role: Role, pieces: &[&[u8]]) -> Decision {
     let config = without_limits().max_message_len(LIMIT).max_frame_len(LIMIT as u64);
     let now = Instant::default();
     let mut ws = WebSocket::new(now, role, &config, &Negotiated::default(), [9; 32]);
-    let mut heard = Vec::new();
+    let mut events = Vec::new();
     for piece in pieces {
-        heard.extend(hear(&mut ws, now, piece));
-        if let Some(Heard::Failed(error)) = heard.last().cloned() {
-            heard.pop();
-            return Decision { heard, refused: Some(error) };
+        events.extend(receive(&mut ws, now, piece));
+        if let Some(OwnedEvent::Failed(error)) = events.last().cloned() {
+            events.pop();
+            return Decision { events, refused: Some(error) };
         }
     }
-    Decision { heard, refused: None }
+    Decision { events, refused: None }
 }
 
 fn theirs(role: Role, wire: &[u8]) -> Theirs {
@@ -119,25 +121,23 @@ fn theirs(role: Role, wire: &[u8]) -> Theirs {
     };
     let config = WebSocketConfig::default().max_message_size(Some(LIMIT)).max_frame_size(Some(LIMIT));
     let mut ws = protocol::WebSocket::from_raw_socket(Tape(wire), role, Some(config));
-    let mut heard = Vec::new();
+    let mut events = Vec::new();
     loop {
-        heard.push(match ws.read() {
-            Ok(Message::Text(text)) => Heard::Text(text.as_str().into()),
-            Ok(Message::Binary(payload)) => Heard::Binary(payload.to_vec()),
-            Ok(Message::Ping(payload)) => Heard::Ping(payload.to_vec()),
-            Ok(Message::Pong(payload)) => Heard::Pong(payload.to_vec()),
+        events.push(match ws.read() {
+            Ok(Message::Text(text)) => OwnedEvent::Text(text.as_str().into()),
+            Ok(Message::Binary(payload)) => OwnedEvent::Binary(payload.to_vec()),
+            Ok(Message::Ping(payload)) => OwnedEvent::Ping(payload.to_vec()),
+            Ok(Message::Pong(payload)) => OwnedEvent::Pong(payload.to_vec()),
             Ok(Message::Close(frame)) => {
-                let (code, reason) = frame.map_or((None, String::new()), |frame| {
-                    (Some(u16::from(frame.code)), frame.reason.as_str().to_owned())
-                });
-                heard.push(Heard::Close(code, reason));
-                return Theirs { heard, refused: None };
+                let frame = frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned()));
+                events.push(OwnedEvent::Close(frame));
+                return Theirs { events, refused: None };
             }
             Ok(Message::Frame(frame)) => panic!("{frame:?} was read"),
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Theirs { heard, refused: None };
+                return Theirs { events, refused: None };
             }
-            Err(error) => return Theirs { heard, refused: Some(error) },
+            Err(error) => return Theirs { events, refused: Some(error) },
         });
     }
 }
@@ -177,7 +177,7 @@ fn explain(from: Role, wire: &[u8], error: ProtocolError) -> Option<Rule> {
     assert_eq!(rule.close_code(), error.close_code().get(), "{error:?} for {rule:?}");
     let known = OURS_ALONE.iter().any(|(known, _)| *known == rule);
     // `tungstenite` checks complete frames, and we check headers.
-    let unfinished = !begins_with_whole_frame(&wire[parsed.consumed..]);
+    let unfinished = !begins_with_frame(&wire[parsed.consumed..]);
     assert!(known || unfinished, "nothing explains why we alone refuse {rule:?}: {wire:02x?}");
     Some(rule)
 }

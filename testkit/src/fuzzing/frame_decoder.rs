@@ -7,8 +7,10 @@ use multiwa_ws_core::frame::{FrameDecoder, FrameError, FrameRules, OpCode, Reser
 use multiwa_ws_core::websocket::{Negotiated, Role, WebSocket};
 
 use super::pieces::{configured, cut};
-use super::websocket::{Heard, begins_with_whole_frame, check_output, drain, hear, opposite, sender, without_limits};
+use super::websocket::{opposite, without_limits};
+use crate::event::{OwnedEvent, drain, receive};
 use crate::reference::{Frame, Outcome, ParseOptions, Parsed, Rule, parse};
+use crate::wire::{begins_with_frame, check_output, sender};
 
 /// Decodes one input twice, frame by frame and message by message.
 pub fn run(data: &[u8]) {
@@ -111,28 +113,32 @@ fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
     let now = Instant::default();
     let role = opposite(from);
     let mut ws = WebSocket::new(now, role, &without_limits(), &Negotiated::default(), [5; 32]);
-    let mut heard = Vec::new();
+    let mut events = Vec::new();
     for piece in pieces {
-        heard.extend(hear(&mut ws, now, piece));
-        if matches!(heard.last(), Some(Heard::Failed(_))) {
+        events.extend(receive(&mut ws, now, piece));
+        if matches!(events.last(), Some(OwnedEvent::Failed(_))) {
             break;
         }
     }
     check_output(role, &drain(&mut ws, now), ParseOptions::default());
 
-    let delivered: Vec<Heard> = expected.delivered.iter().cloned().map(Heard::from).collect();
-    assert!(heard.starts_with(&delivered), "{heard:?} lacks something of {expected:?}");
-    let ending = &heard[delivered.len()..];
+    let delivered: Vec<OwnedEvent> = expected.delivered.iter().cloned().map(OwnedEvent::from).collect();
+    assert!(events.starts_with(&delivered), "{events:?} lacks something of {expected:?}");
+    let ending = &events[delivered.len()..];
     match &expected.outcome {
         Outcome::Incomplete => assert_eq!(ending, []),
-        Outcome::Closed { code, reason } => assert_eq!(ending, [Heard::Close(*code, reason.clone())]),
+        Outcome::Closed { code, reason } => {
+            assert_eq!(ending, [OwnedEvent::Close(code.map(|code| (code, reason.clone())))])
+        }
         // A receiver may report a violation as late as the end of the header or of the Close frame.
         Outcome::Violation { rule, .. } if ending.is_empty() => {
             assert!(!is_of_header(*rule) && *rule != Rule::TextNotUtf8, "{rule:?} went unseen");
             assert!(!is_whole(pieces, expected.consumed), "{rule:?} went unseen");
         }
         Outcome::Violation { rule, .. } => match ending {
-            [Heard::Failed(error)] => assert_eq!(error.close_code().get(), rule.close_code(), "{error:?} for {rule:?}"),
+            [OwnedEvent::Failed(error)] => {
+                assert_eq!(error.close_code().get(), rule.close_code(), "{error:?} for {rule:?}")
+            }
             _ => panic!("{ending:?} in place of {rule:?}"),
         },
     }
@@ -140,5 +146,5 @@ fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
 
 /// Whether a complete frame begins at the position `at` of the input. The frame may be invalid.
 fn is_whole(pieces: &[&[u8]], at: usize) -> bool {
-    begins_with_whole_frame(&pieces.concat()[at..])
+    begins_with_frame(&pieces.concat()[at..])
 }

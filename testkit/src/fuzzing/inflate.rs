@@ -13,7 +13,8 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::websocket::{DeflateParameters, Negotiated, ProtocolError, Role, WebSocket};
 
 use super::pieces::{configured, cut};
-use super::websocket::{Heard, hear, message, without_limits};
+use super::websocket::without_limits;
+use crate::event::{OwnedEvent, receive};
 use crate::reference::{Kind, RawFrame};
 
 /// The longest message: small enough that a compression bomb can exceed it.
@@ -28,23 +29,23 @@ pub fn run(data: &[u8]) {
     let mut ws = receiver(role, bits, no_context_takeover);
     let mut oracle = Oracle { history: Vec::new(), context_takeover: !no_context_takeover };
     for message in messages(script) {
-        let mut heard = Vec::new();
+        let mut events = Vec::new();
         for (frame, release) in message.wire(role) {
             if release {
                 ws.release_memory();
             }
             for piece in cut(&frame, pattern) {
-                heard.extend(hear(&mut ws, Instant::default(), piece));
-                if matches!(heard.last(), Some(Heard::Failed(_))) {
+                events.extend(receive(&mut ws, Instant::default(), piece));
+                if matches!(events.last(), Some(OwnedEvent::Failed(_))) {
                     break;
                 }
             }
-            if matches!(heard.last(), Some(Heard::Failed(_))) {
+            if matches!(events.last(), Some(OwnedEvent::Failed(_))) {
                 break;
             }
         }
         let expected = if message.compressed { oracle.inflate(&message.payload()) } else { Ok(message.payload()) };
-        if !matches_expected(&heard, &message, &expected, bits) {
+        if !matches_expected(&events, &message, &expected, bits) {
             return;
         }
     }
@@ -118,10 +119,15 @@ impl Scripted {
 }
 
 /// Whether the connection continues.
-fn matches_expected(heard: &[Heard], message_sent: &Scripted, expected: &Result<Vec<u8>, Fault>, bits: u8) -> bool {
+fn matches_expected(
+    events: &[OwnedEvent],
+    message_sent: &Scripted,
+    expected: &Result<Vec<u8>, Fault>,
+    bits: u8,
+) -> bool {
     let is_text = message_sent.kind == Kind::Text;
-    match (heard, expected) {
-        ([Heard::Failed(error)], expected) => {
+    match (events, expected) {
+        ([OwnedEvent::Failed(error)], expected) => {
             let possible = match (error, expected) {
                 (ProtocolError::MessageTooLarge, Err(Fault::TooLong)) => true,
                 (ProtocolError::InvalidDeflate, Err(_)) => true,
@@ -135,10 +141,10 @@ fn matches_expected(heard: &[Heard], message_sent: &Scripted, expected: &Result<
             false
         }
         ([one], Ok(data)) => {
-            assert_eq!(*one, message(message_sent.kind, data.clone()));
+            assert_eq!(*one, OwnedEvent::message(message_sent.kind, data.clone()));
             true
         }
-        _ => panic!("{heard:?} for {expected:?}"),
+        _ => panic!("{events:?} for {expected:?}"),
     }
 }
 

@@ -7,7 +7,7 @@ use super::header::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT};
 /// The constructors make correct, unmasked frames; the other methods change one field each.
 ///
 /// ```
-/// use multiwa_ws_tests::reference::{LengthField, RawFrame};
+/// use multiwa_ws_testkit::reference::{LengthField, RawFrame};
 ///
 /// assert_eq!(RawFrame::text("Hi").encode(), [0x81, 0x02, b'H', b'i']);
 /// assert_eq!(RawFrame::text("Hi").length_field(LengthField::Bits16(2)).encode(), [0x81, 126, 0, 2, b'H', b'i']);
@@ -37,14 +37,11 @@ pub enum LengthField {
 impl LengthField {
     /// The shortest encoding for `length` bytes.
     #[must_use]
-    pub fn shortest(length: usize) -> Self {
+    pub fn shortest(length: u64) -> Self {
         if let Some(length) = u8::try_from(length).ok().filter(|length| *length <= 125) {
             return Self::Bits7(length);
         }
-        match u16::try_from(length) {
-            Ok(length) => Self::Bits16(length),
-            Err(_) => Self::Bits64(u64::try_from(length).unwrap_or(u64::MAX)),
-        }
+        u16::try_from(length).map_or(Self::Bits64(length), Self::Bits16)
     }
 }
 
@@ -127,7 +124,7 @@ impl RawFrame {
         let first = u8::from(self.fin) << 7 | (self.rsv & 0b111) << 4 | self.opcode & 0b1111;
         let mask_bit = u8::from(self.masking_key.is_some()) << 7;
         let mut bytes = vec![first];
-        match self.length_field.unwrap_or(LengthField::shortest(self.payload.len())) {
+        match self.length_field.unwrap_or(LengthField::shortest(self.payload.len() as u64)) {
             LengthField::Bits7(length) => bytes.push(mask_bit | length & 0b0111_1111),
             LengthField::Bits16(length) => {
                 bytes.push(mask_bit | 126);

@@ -60,6 +60,14 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
+impl Frame {
+    /// The first byte of its header: FIN, the reserved bits and the opcode.
+    #[must_use]
+    pub fn first(&self) -> u8 {
+        u8::from(self.fin) << 7 | u8::from(self.rsv1) << 6 | self.opcode
+    }
+}
+
 /// One message, Ping or Pong for the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivered {
@@ -113,7 +121,7 @@ pub enum Outcome {
 /// Parses `bytes`: everything that `sender` has sent since the upgrade.
 ///
 /// ```
-/// use multiwa_ws_tests::reference::{Delivered, Kind, ParseOptions, Outcome, Role, parse};
+/// use multiwa_ws_testkit::reference::{Delivered, Kind, ParseOptions, Outcome, Role, parse};
 ///
 /// let parsed = parse(Role::Server, &[0x81, 0x05, b'H', b'e', b'l', b'l', b'o'], ParseOptions::default());
 /// assert_eq!(

@@ -8,7 +8,9 @@ use multiwa_ws_core::session::{ClientConfig, ClientState, EventNames, LifecycleE
 use multiwa_ws_core::websocket::{Config, Negotiated, Role};
 use multiwa_ws_core::{Instant, KeepAlive, client, server};
 
-use super::{Broken, Heard, Pair, World};
+use super::{OwnedClientEvent, Pair, World};
+use crate::contract::{ContractViolation, ensure};
+use crate::event::OwnedEvent;
 use crate::link::{FailureKind, Faults};
 use crate::random::Random;
 
@@ -29,7 +31,7 @@ const BACKLOG: usize = 3 << 20;
 ///
 /// # Errors
 /// The guarantee does not hold.
-pub type Check = fn(u64) -> Result<(), Broken>;
+pub type Check = fn(u64) -> Result<(), ContractViolation>;
 
 /// Each check of a seed, with its name.
 pub const CHECKS: [(&str, Check); 4] =
@@ -39,7 +41,7 @@ pub const CHECKS: [(&str, Check); 4] =
 ///
 /// # Errors
 /// A broken guarantee.
-pub fn live_socket(seed: u64) -> Result<(), Broken> {
+pub fn live_socket(seed: u64) -> Result<(), ContractViolation> {
     let mut run = SocketRun::new(seed, &LIVE_LINES);
     for _ in 0..12 {
         run.act()?;
@@ -54,17 +56,17 @@ pub fn live_socket(seed: u64) -> Result<(), Broken> {
     run.check_alive()?;
     let messages = |role| {
         let (_, end, ..) = run.pair.side(role);
-        end.said.iter().filter(|said| matches!(said, super::Said::Binary(_))).count()
+        end.events.iter().filter(|event| matches!(event, OwnedEvent::Binary(_))).count()
     };
     let arrived = [Role::Server, Role::Client].map(messages);
-    Broken::unless(arrived == run.sent, || format!("of {:?} messages {arrived:?} arrived", run.sent))
+    ensure(arrived == run.sent, || format!("of {:?} messages {arrived:?} arrived", run.sent))
 }
 
 /// Bare connections: a peer that no longer takes or sends anything is detected in time.
 ///
 /// # Errors
 /// A broken guarantee.
-pub fn dead_socket(seed: u64) -> Result<(), Broken> {
+pub fn dead_socket(seed: u64) -> Result<(), ContractViolation> {
     let mut run = SocketRun::new(seed, &DEAD_LINES);
     let survivor = run.pinger.unwrap_or(Role::Client);
     for _ in 0..run.random.up_to(6) {
@@ -108,7 +110,7 @@ pub fn dead_socket(seed: u64) -> Result<(), Broken> {
 ///
 /// # Errors
 /// A broken guarantee.
-pub fn live_peer(seed: u64) -> Result<(), Broken> {
+pub fn live_peer(seed: u64) -> Result<(), ContractViolation> {
     let mut run = PeerRun::new(seed, &LIVE_LINES)?;
     for _ in 0..12 {
         run.act()?;
@@ -121,16 +123,16 @@ pub fn live_peer(seed: u64) -> Result<(), Broken> {
     }
     run.world.sleep(seconds(100))?;
     run.check_alive()?;
-    let heard = &run.world.node(0)?.heard;
-    let arrived = heard.iter().filter(|heard| matches!(heard, Heard::Event { .. })).count();
-    Broken::unless(arrived == run.published, || format!("of {} events {arrived} arrived", run.published))
+    let events = &run.world.node(0)?.events;
+    let arrived = events.iter().filter(|event| matches!(event, OwnedClientEvent::Event { .. })).count();
+    ensure(arrived == run.published, || format!("of {} events {arrived} arrived", run.published))
 }
 
 /// Whole clients and a server: an end that no longer takes or sends anything is detected in time.
 ///
 /// # Errors
 /// A broken guarantee.
-pub fn dead_peer(seed: u64) -> Result<(), Broken> {
+pub fn dead_peer(seed: u64) -> Result<(), ContractViolation> {
     let mut run = PeerRun::new(seed, &DEAD_LINES)?;
     let survivor = run.pinger.unwrap_or(Role::Client);
     for _ in 0..run.random.up_to(6) {
@@ -193,13 +195,13 @@ impl Watch {
         Some(now + LONG_STOP)
     }
 
-    fn check(&mut self, now: u64, is_sign: bool) -> Result<(), Broken> {
+    fn check(&mut self, now: u64, is_sign: bool) -> Result<(), ContractViolation> {
         if is_sign {
             self.last_sign = now;
         }
         // The check runs every second.
         let late = now > self.last_sign + FOUND_AFTER + self.stopped + SECOND;
-        Broken::unless(!late, || format!("dead since {} and not found at {now}", self.last_sign))
+        ensure(!late, || format!("dead since {} and not found at {now}", self.last_sign))
     }
 }
 
@@ -226,7 +228,7 @@ impl SocketRun {
         Self { random, pair, pinger, capacity: line.capacity, sent: [0; 2] }
     }
 
-    fn act(&mut self) -> Result<(), Broken> {
+    fn act(&mut self) -> Result<(), ContractViolation> {
         let role = self.random.pick([Role::Client, Role::Server]);
         match self.random.up_to(3) {
             0 => {
@@ -254,14 +256,14 @@ impl SocketRun {
         self.sleep(time)
     }
 
-    fn sleep(&mut self, time: u64) -> Result<(), Broken> {
+    fn sleep(&mut self, time: u64) -> Result<(), ContractViolation> {
         self.pair.sleep_until(self.pair.now + time)
     }
 
-    fn check_alive(&self) -> Result<(), Broken> {
+    fn check_alive(&self) -> Result<(), ContractViolation> {
         let Pair { now, client, server, .. } = &self.pair;
         let closed = (client.closed, server.closed);
-        Broken::unless(closed == (None, None), || format!("{closed:?} by {now}, {:?} pings", self.pinger))
+        ensure(closed == (None, None), || format!("{closed:?} by {now}, {:?} pings", self.pinger))
     }
 }
 
@@ -277,7 +279,7 @@ struct PeerRun {
 }
 
 impl PeerRun {
-    fn new(seed: u64, lines: &[(u32, usize); 5]) -> Result<Self, Broken> {
+    fn new(seed: u64, lines: &[(u32, usize); 5]) -> Result<Self, ContractViolation> {
         let mut random = Random::new(seed);
         let pinger = random.pick([None, Some(Role::Client), Some(Role::Server)]);
         let mut world = World::new(random.up_to(u64::MAX));
@@ -291,16 +293,19 @@ impl PeerRun {
         let now = world.now();
         let node = world.node(client)?;
         let asked = node.client.commands().subscribe(now, "a", &EventNames::every());
-        asked.map(|_| ()).and_then(|()| node.client.connect(now)).map_err(|error| Broken(error.to_string()))?;
+        asked
+            .map(|_| ())
+            .and_then(|()| node.client.connect(now))
+            .map_err(|error| ContractViolation(error.to_string()))?;
         let is_ready = |world: &mut World| {
             world.node(client).is_ok_and(|node| node.client.session().state() == ClientState::Ready)
         };
         world.sleep_until(is_ready)?;
-        let id = world.transport_of(client).ok_or_else(|| Broken("ready without a transport".into()))?;
+        let id = world.transport_of(client).ok_or_else(|| ContractViolation("ready without a transport".into()))?;
         Ok(Self { random, world, pinger, capacity, id, published: 0 })
     }
 
-    fn act(&mut self) -> Result<(), Broken> {
+    fn act(&mut self) -> Result<(), ContractViolation> {
         match self.random.up_to(5) {
             0 => {
                 let role = self.random.pick([Role::Client, Role::Server]);
@@ -344,29 +349,29 @@ impl PeerRun {
         self.sleep(time)
     }
 
-    fn stopped_until(&mut self, role: Role) -> Result<&mut u64, Broken> {
+    fn stopped_until(&mut self, role: Role) -> Result<&mut u64, ContractViolation> {
         match role {
             Role::Client => Ok(&mut self.world.node(0)?.stopped_until),
             Role::Server => Ok(&mut self.world.stopped_until),
         }
     }
 
-    fn sleep(&mut self, nanos: u64) -> Result<(), Broken> {
+    fn sleep(&mut self, nanos: u64) -> Result<(), ContractViolation> {
         self.world.sleep(core::time::Duration::from_nanos(nanos))
     }
 
     /// Whether the client has lost its connection.
-    fn is_lost(&mut self) -> Result<bool, Broken> {
-        let heard = &self.world.node(0)?.heard;
-        Ok(heard
-            .iter()
-            .any(|heard| matches!(heard, Heard::Lifecycle(LifecycleEvent::Backoff { .. } | LifecycleEvent::Closed(_)))))
+    fn is_lost(&mut self) -> Result<bool, ContractViolation> {
+        let events = &self.world.node(0)?.events;
+        Ok(events.iter().any(|event| {
+            matches!(event, OwnedClientEvent::Lifecycle(LifecycleEvent::Backoff { .. } | LifecycleEvent::Closed(_)))
+        }))
     }
 
-    fn check_alive(&mut self) -> Result<(), Broken> {
+    fn check_alive(&mut self) -> Result<(), ContractViolation> {
         let ended = (self.is_lost()?, self.world.ending(self.id));
         let reason = self.world.node(0)?.client.session().last_disconnect();
-        Broken::unless(ended == (false, None), || {
+        ensure(ended == (false, None), || {
             format!("client lost: {reason:?}, server: {:?} by {:?}, {:?} pings", ended.1, self.world.now(), self.pinger)
         })
     }

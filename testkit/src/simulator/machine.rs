@@ -2,18 +2,18 @@
 
 use multiwa_ws_core::{Instant, StateMachine};
 
-use super::Broken;
+use crate::contract::{ContractViolation, ensure};
 
 /// Lets the time `now` come. The state machine handles a deadline that is due, and then has a later one or none.
 /// Returns whether a deadline was due.
 ///
 /// # Errors
 /// The deadline is still due: a driver would loop forever without sleeping.
-pub fn tick(machine: &mut impl StateMachine<Outcome = ()>, now: Instant) -> Result<bool, Broken> {
+pub fn tick(machine: &mut impl StateMachine<Outcome = ()>, now: Instant) -> Result<bool, ContractViolation> {
     let Some(due) = machine.poll_timeout().filter(|due| *due <= now) else { return Ok(false) };
     machine.handle_timeout(now);
     let after = machine.poll_timeout();
-    Broken::unless(after.is_none_or(|after| after > now), || {
+    ensure(after.is_none_or(|after| after > now), || {
         format!("handle_timeout({now:?}), due since {due:?}, is due again at {after:?}")
     })?;
     Ok(true)

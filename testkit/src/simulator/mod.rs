@@ -10,27 +10,14 @@
 //! it checks the bytes on the wire with the reference parser. Every method here returns a broken guarantee as an error.
 
 pub mod deadlines;
-mod heard;
+mod event;
 mod lane;
 mod machine;
 mod pair;
-mod wire;
 mod world;
 
-pub use heard::{Heard, Outcome};
+pub use event::{Outcome, OwnedClientEvent};
 pub use lane::{Chunk, Lane};
 pub use machine::tick;
-pub use pair::{End, Pair, Said};
-pub use world::{Door, Node, Transport, World};
-
-/// A guarantee that a state machine broke, as text.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Broken(pub String);
-
-impl Broken {
-    /// `Ok` if the guarantee was kept.
-    pub(crate) fn unless(kept: bool, say: impl FnOnce() -> String) -> Result<(), Self> {
-        if kept { Ok(()) } else { Err(Self(say())) }
-    }
-}
+pub use pair::{End, Pair};
+pub use world::{Admission, Node, Transport, World};

@@ -4,11 +4,13 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::websocket::{Closed, Config, Event, Negotiated, ProtocolError, Role, State, WebSocket};
 
 use super::lane::instant;
-use super::wire::check_frames;
-use super::{Broken, Chunk, Lane, tick};
+use super::{Chunk, Lane, tick};
+use crate::contract::{ContractViolation, ensure};
+use crate::event::OwnedEvent;
 use crate::link::Faults;
 use crate::random::Random;
 use crate::reference;
+use crate::wire::check_frames;
 
 /// Two [`WebSocket`]s and the transport between them.
 ///
@@ -35,7 +37,7 @@ pub struct End {
     /// The state machine.
     pub socket: WebSocket,
     /// Its events, in order, except for the end.
-    pub said: Vec<Said>,
+    pub events: Vec<OwnedEvent>,
     /// The first violation that it reported.
     pub violation: Option<ProtocolError>,
     /// How it ended. `None` before the end.
@@ -44,21 +46,6 @@ pub struct End {
     pub attended: usize,
     /// Its process is stopped until then: bytes still arrive and leave, and nothing calls the state machine.
     pub stopped_until: u64,
-}
-
-/// An event of a [`WebSocket`], copied out of the buffer it borrows from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// A text message.
-    Text(String),
-    /// A binary message.
-    Binary(Vec<u8>),
-    /// A Ping.
-    Ping(Vec<u8>),
-    /// A Pong.
-    Pong(Vec<u8>),
-    /// The peer's Close frame, with its code.
-    Close(Option<u16>),
 }
 
 /// The maximum number of turns in a virtual minute: far more than any suite needs, so more turns mean an endless loop.
@@ -77,7 +64,7 @@ impl Pair {
         let mut random = Random::new(seed);
         let mut end = |role, config| End {
             socket: WebSocket::new(instant(0), role, config, negotiated, random.bytes()),
-            said: Vec::new(),
+            events: Vec::new(),
             violation: None,
             closed: None,
             attended: 0,
@@ -108,14 +95,14 @@ impl Pair {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn settle(&mut self) -> Result<(), Broken> {
+    pub fn settle(&mut self) -> Result<(), ContractViolation> {
         for _ in 0..MAX_TURNS {
             let busy = self.turn(Role::Client)? | self.turn(Role::Server)?;
             if !busy {
                 return Ok(());
             }
         }
-        Err(Broken(format!("still busy after {MAX_TURNS} turns at {}", self.now)))
+        Err(ContractViolation(format!("still busy after {MAX_TURNS} turns at {}", self.now)))
     }
 
     /// When something will happen next.
@@ -129,7 +116,7 @@ impl Pair {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn sleep_until(&mut self, end: u64) -> Result<(), Broken> {
+    pub fn sleep_until(&mut self, end: u64) -> Result<(), ContractViolation> {
         self.settle()?;
         for _ in 0..MAX_TURNS {
             match self.next_due().filter(|due| *due <= end) {
@@ -141,12 +128,12 @@ impl Pair {
             }
             self.settle()?;
         }
-        Err(Broken(format!("still busy after {MAX_TURNS} steps before {end}")))
+        Err(ContractViolation(format!("still busy after {MAX_TURNS} steps before {end}")))
     }
 
     /// Does each thing that this end can do, once, in the order of a driver: first the bytes that have arrived, then
     /// the deadlines that are due.
-    fn turn(&mut self, role: Role) -> Result<bool, Broken> {
+    fn turn(&mut self, role: Role) -> Result<bool, ContractViolation> {
         let (now, end, writes, reads) = self.side(role);
         if end.stopped_until > now {
             return Ok(reads.arrive_unread(now));
@@ -159,7 +146,7 @@ impl Pair {
     ///
     /// # Errors
     /// A rule that one of them broke.
-    pub fn check_wires(&self) -> Result<(), Broken> {
+    pub fn check_wires(&self) -> Result<(), ContractViolation> {
         check_frames(reference::Role::Client, self.up.written(), self.compresses)?;
         check_frames(reference::Role::Server, self.down.written(), self.compresses)?;
         Ok(())
@@ -169,16 +156,17 @@ impl Pair {
     ///
     /// # Errors
     /// A broken guarantee, for example a connection that does not end.
-    pub fn wind_down(&mut self) -> Result<(), Broken> {
+    pub fn wind_down(&mut self) -> Result<(), ContractViolation> {
         self.settle()?;
         for _ in 0..MAX_TURNS {
             if self.client.closed.is_some() && self.server.closed.is_some() {
                 return self.check_wires();
             }
-            let due = self.next_due().ok_or_else(|| Broken("nothing will ever end the connection".into()))?;
+            let due =
+                self.next_due().ok_or_else(|| ContractViolation("nothing will ever end the connection".into()))?;
             self.sleep_until(due)?;
         }
-        Err(Broken(format!("still open after {MAX_TURNS} steps")))
+        Err(ContractViolation(format!("still open after {MAX_TURNS} steps")))
     }
 }
 
@@ -208,7 +196,7 @@ impl End {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn read(&mut self, now: u64, lane: &mut Lane, max: usize) -> Result<bool, Broken> {
+    pub fn read(&mut self, now: u64, lane: &mut Lane, max: usize) -> Result<bool, ContractViolation> {
         let mut busy = false;
         while lane.arrive(now) {
             busy = true;
@@ -224,7 +212,7 @@ impl End {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn take(&mut self, now: u64, lane: &mut Lane, chunk: Chunk) -> Result<(), Broken> {
+    pub fn take(&mut self, now: u64, lane: &mut Lane, chunk: Chunk) -> Result<(), ContractViolation> {
         let bytes = match chunk {
             Chunk::Eof => {
                 self.socket.handle_eof(instant(now));
@@ -242,19 +230,19 @@ impl End {
         loop {
             match self.socket.handle_input(instant(now), &mut input) {
                 Ok(None) => break,
-                Ok(Some(received)) => self.said.push(Said::try_from(received.event)?),
+                Ok(Some(received)) => self.events.push(received.event.into()),
                 Err(error) => {
                     // A deadline can have ended the reading before, without an event.
                     let known = read_on || self.violation.is_some() || error == ProtocolError::MessageTimeout;
-                    Broken::unless(known, || format!("{error:?} although nothing was to be read"))?;
+                    ensure(known, || format!("{error:?} although nothing was to be read"))?;
                     let first = *self.violation.get_or_insert(error);
-                    Broken::unless(first == error, || format!("{error:?} after {first:?}"))?;
+                    ensure(first == error, || format!("{error:?} after {first:?}"))?;
                     break;
                 }
             }
         }
         let left = input.len();
-        Broken::unless(left == 0, || format!("{left} of {} bytes were not taken", bytes.len()))?;
+        ensure(left == 0, || format!("{left} of {} bytes were not taken", bytes.len()))?;
         lane.put_back(&bytes, 0);
         if read_on {
             self.attended = lane.read().len();
@@ -266,28 +254,13 @@ impl End {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn take_event(&mut self, now: u64, writes: &mut Lane, reads: &mut Lane) -> Result<bool, Broken> {
+    pub fn take_event(&mut self, now: u64, writes: &mut Lane, reads: &mut Lane) -> Result<bool, ContractViolation> {
         let Some(event) = self.socket.poll_event() else { return Ok(false) };
-        let Event::Closed(closed) = event else { return Err(Broken(format!("{event:?} from poll_event"))) };
+        let Event::Closed(closed) = event else { return Err(ContractViolation(format!("{event:?} from poll_event"))) };
         let before = self.closed.replace(closed);
-        Broken::unless(before.is_none(), || format!("{closed:?} after {before:?}"))?;
+        ensure(before.is_none(), || format!("{closed:?} after {before:?}"))?;
         writes.shut_down(now);
         reads.hang_up();
         Ok(true)
-    }
-}
-
-impl TryFrom<Event<'_>> for Said {
-    type Error = Broken;
-
-    fn try_from(event: Event<'_>) -> Result<Self, Broken> {
-        Ok(match event {
-            Event::Text(text) => Self::Text(text.into()),
-            Event::Binary(payload) => Self::Binary(payload.into()),
-            Event::Ping(payload) => Self::Ping(payload.into()),
-            Event::Pong(payload) => Self::Pong(payload.into()),
-            Event::Close(frame) => Self::Close(frame.map(|frame| frame.code.get())),
-            Event::Closed(_) => return Err(Broken("Closed came from handle_input, not from poll_event".into())),
-        })
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::session::{ClientState, CloseCause, DisconnectReason, LifecycleEvent};
-use multiwa_ws_tests::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Overflow, Told};
-use multiwa_ws_tests::behavior::scripted::{Incoming, Link, Scripted, against};
-use multiwa_ws_tests::behavior::{Outcome, ensure, same, wait_for};
-use multiwa_ws_tests::reference::RawFrame;
+use multiwa_ws_testkit::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Overflow, Told};
+use multiwa_ws_testkit::behavior::scripted::{Incoming, Link, Scripted, against};
+use multiwa_ws_testkit::behavior::{Outcome, ensure, same, wait_for};
+use multiwa_ws_testkit::reference::RawFrame;
 
 /// Short, for waits that have to run out.
 const SHORT: Duration = Duration::from_millis(100);

@@ -4,22 +4,19 @@
 //! anew. What needs Node.js and Python is ignored unless `MULTIWA_WS_EXTERNAL` is set.
 #![cfg(test)]
 
-#[path = "scenarios/faulty.rs"]
 mod faulty;
-#[path = "scenarios/order.rs"]
 mod order;
-#[path = "scenarios/whole.rs"]
 mod whole;
 
 use std::process::ExitCode;
 
-use multiwa_ws_tests::behavior::Outcome;
-use multiwa_ws_tests::behavior::blocking::Blocking;
-use multiwa_ws_tests::behavior::client::ClientBinding;
-use multiwa_ws_tests::behavior::driver::{ASYNC_STD, SMOL, TOKIO};
-use multiwa_ws_tests::behavior::peer::PeerKind;
-use multiwa_ws_tests::behavior::programs::Library;
-use multiwa_ws_tests::behavior::report::Suite;
+use multiwa_ws_testkit::behavior::Outcome;
+use multiwa_ws_testkit::behavior::blocking::Blocking;
+use multiwa_ws_testkit::behavior::client::ClientBinding;
+use multiwa_ws_testkit::behavior::driver::{ASYNC_STD, SMOL, TOKIO};
+use multiwa_ws_testkit::behavior::peer::PeerKind;
+use multiwa_ws_testkit::behavior::programs::Library;
+use multiwa_ws_testkit::behavior::report::Suite;
 
 const CLIENTS: [&dyn ClientBinding; 4] = [&TOKIO, &ASYNC_STD, &SMOL, &Blocking];
 

@@ -1,9 +1,9 @@
 //! LifecycleEvents and events of a client, as one sequence.
 
 use multiwa_ws_core::session::LifecycleEvent;
-use multiwa_ws_tests::behavior::client::{Client, ClientBinding, ClientSetup, Told};
-use multiwa_ws_tests::behavior::scripted::{CONNECTED, Incoming, against, event};
-use multiwa_ws_tests::behavior::{Outcome, same};
+use multiwa_ws_testkit::behavior::client::{Client, ClientBinding, ClientSetup, Told};
+use multiwa_ws_testkit::behavior::scripted::{CONNECTED, Incoming, against, event};
+use multiwa_ws_testkit::behavior::{Outcome, same};
 
 /// All that the client tells, in order, on every binding.
 const SEQUENCE: [&str; 15] = [

@@ -4,10 +4,10 @@ use multiwa_ws_core::session::{
     ClientState, CloseCause, DisconnectReason, Event, EventNames, EventView, LifecycleEvent, SecondProfile,
     SubscriptionSet,
 };
-use multiwa_ws_tests::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Told};
-use multiwa_ws_tests::behavior::peer::{Peer, PeerKind, PeerSetup};
-use multiwa_ws_tests::behavior::tls::{Certificates, HOST};
-use multiwa_ws_tests::behavior::{Outcome, ensure, same};
+use multiwa_ws_testkit::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Told};
+use multiwa_ws_testkit::behavior::peer::{Peer, PeerKind, PeerSetup};
+use multiwa_ws_testkit::behavior::tls::{Certificates, HOST};
+use multiwa_ws_testkit::behavior::{Outcome, ensure, same};
 
 const KEY: &str = "the key & more";
 

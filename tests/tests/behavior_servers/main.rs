@@ -4,19 +4,17 @@
 //! anew. What needs Node.js, Python and Chromium is ignored unless `MULTIWA_WS_EXTERNAL` is set.
 #![cfg(test)]
 
-#[path = "scenarios/misbehaving.rs"]
 mod misbehaving;
-#[path = "scenarios/serving.rs"]
 mod serving;
 
 use std::process::ExitCode;
 
-use multiwa_ws_tests::behavior::Outcome;
-use multiwa_ws_tests::behavior::driver::{ASYNC_STD, SMOL, TOKIO};
-use multiwa_ws_tests::behavior::programs::Library;
-use multiwa_ws_tests::behavior::raw::RawKind;
-use multiwa_ws_tests::behavior::report::Suite;
-use multiwa_ws_tests::behavior::server::ServerBinding;
+use multiwa_ws_testkit::behavior::Outcome;
+use multiwa_ws_testkit::behavior::driver::{ASYNC_STD, SMOL, TOKIO};
+use multiwa_ws_testkit::behavior::programs::Library;
+use multiwa_ws_testkit::behavior::raw::RawKind;
+use multiwa_ws_testkit::behavior::report::Suite;
+use multiwa_ws_testkit::behavior::server::ServerBinding;
 
 const SERVERS: [&dyn ServerBinding; 3] = [&TOKIO, &ASYNC_STD, &SMOL];
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::handshake::HandshakeLimits;
 use multiwa_ws_core::websocket::Cause;
-use multiwa_ws_tests::behavior::raw::{KitClient, RawClient, Refused, open};
-use multiwa_ws_tests::behavior::server::{Left, Server, ServerBinding, ServerSetup, SlowReader};
-use multiwa_ws_tests::behavior::{Outcome, ensure, same, wait_for};
-use multiwa_ws_tests::reference::RawFrame;
+use multiwa_ws_testkit::behavior::raw::{KitClient, RawClient, Refused, open};
+use multiwa_ws_testkit::behavior::server::{Left, Server, ServerBinding, ServerSetup, SlowReader};
+use multiwa_ws_testkit::behavior::{Outcome, ensure, same, wait_for};
+use multiwa_ws_testkit::reference::RawFrame;
 use serde_json::Value;
 
 /// Short, for waits that have to run out.

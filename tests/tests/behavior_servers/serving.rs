@@ -5,12 +5,12 @@ use std::thread;
 
 use multiwa_ws_core::session::Features;
 use multiwa_ws_core::websocket::Cause;
-use multiwa_ws_tests::behavior::browser::PageServer;
-use multiwa_ws_tests::behavior::programs::Library;
-use multiwa_ws_tests::behavior::raw::{RawClient, RawKind, Refused};
-use multiwa_ws_tests::behavior::server::{Server, ServerBinding, ServerSetup};
-use multiwa_ws_tests::behavior::tls::{Certificates, HOST};
-use multiwa_ws_tests::behavior::{Failure, LIMIT, Outcome, ensure, same, wait_for};
+use multiwa_ws_testkit::behavior::browser::PageServer;
+use multiwa_ws_testkit::behavior::programs::Library;
+use multiwa_ws_testkit::behavior::raw::{RawClient, RawKind, Refused};
+use multiwa_ws_testkit::behavior::server::{Server, ServerBinding, ServerSetup};
+use multiwa_ws_testkit::behavior::tls::{Certificates, HOST};
+use multiwa_ws_testkit::behavior::{Failure, LIMIT, Outcome, ensure, same, wait_for};
 use serde_json::{Value, json};
 
 /// A server without a key, and a client of it that has its `ack`.

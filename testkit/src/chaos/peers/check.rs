@@ -4,7 +4,8 @@ use multiwa_ws_core::client::Client;
 use multiwa_ws_core::session::{ClientState, LifecycleEvent, ServerEvent, SubscribeMode, SubscriptionSet};
 
 use super::{Peers, Published};
-use crate::simulator::{Broken, Heard, Outcome};
+use crate::contract::{ContractViolation, ensure};
+use crate::simulator::{Outcome, OwnedClientEvent};
 
 /// The state that a refused command must not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ impl Snapshot {
 
 impl Peers {
     /// Runs after each step. Checks the new events and the deadlines.
-    pub(super) fn check(&mut self) -> Result<(), Broken> {
+    pub(super) fn check(&mut self) -> Result<(), ContractViolation> {
         for client in self.known.keys().copied().collect::<Vec<_>>() {
             self.check_client(client)?;
         }
@@ -35,37 +36,35 @@ impl Peers {
         Ok(())
     }
 
-    fn check_client(&mut self, client: usize) -> Result<(), Broken> {
+    fn check_client(&mut self, client: usize) -> Result<(), ContractViolation> {
         let Self { world, known, published, .. } = self;
         let Some(known) = known.get_mut(&client) else { return Ok(()) };
         let node = world.node(client)?;
-        for heard in node.heard.get(known.checked..).unwrap_or_default() {
+        for event in node.events.get(known.checked..).unwrap_or_default() {
             known.checked += 1;
-            match heard {
-                Heard::Ended { id, kind, outcome } => {
+            match event {
+                OwnedClientEvent::Ended { id, kind, outcome } => {
                     known.lacking |= !matches!(outcome, Outcome::Acknowledged | Outcome::Refused);
                     let asked = known.open.remove(id);
-                    Broken::unless(asked == Some(*kind), || format!("{heard:?} ends a request that is {asked:?}"))?;
+                    ensure(asked == Some(*kind), || format!("{event:?} ends a request that is {asked:?}"))?;
                 }
-                Heard::Event { profile, name, data } if !node.tainted => {
+                OwnedClientEvent::Event { profile, name, data } if !node.tainted => {
                     let number = data.parse().unwrap_or(usize::MAX);
-                    let last = known.heard.last().is_none_or(|last| *last < number);
-                    let right = published.get(number).is_some_and(|event| event.is(profile.as_deref(), name));
-                    Broken::unless(last && right, || format!("client {client} heard {heard:?} out of place"))?;
-                    known.heard.insert(number);
+                    let last = known.received.last().is_none_or(|last| *last < number);
+                    let right = published.get(number).is_some_and(|published| published.is(profile.as_deref(), name));
+                    ensure(last && right, || format!("client {client} received {event:?} out of place"))?;
+                    known.received.insert(number);
                 }
-                Heard::Invalid(text) if !node.tainted => {
+                OwnedClientEvent::Invalid(text) if !node.tainted => {
                     // A late answer: its request timed out and was forgotten long ago.
                     let forgotten = text.starts_with("Error");
-                    Broken::unless(forgotten, || format!("client {client} heard {text}"))?;
+                    ensure(forgotten, || format!("client {client} received {text}"))?;
                 }
-                Heard::Lifecycle(LifecycleEvent::Ready { failed, .. }) => known.lacking = !failed.is_empty(),
-                Heard::Lifecycle(LifecycleEvent::Closed(_)) => {
+                OwnedClientEvent::Lifecycle(LifecycleEvent::Ready { failed, .. }) => known.lacking = !failed.is_empty(),
+                OwnedClientEvent::Lifecycle(LifecycleEvent::Closed(_)) => {
                     known.closed = true;
                     let open = &known.open;
-                    Broken::unless(open.is_empty(), || {
-                        format!("client {client} closed and left {open:?} without an end")
-                    })?;
+                    ensure(open.is_empty(), || format!("client {client} closed and left {open:?} without an end"))?;
                 }
                 _ => {}
             }
@@ -77,17 +76,17 @@ impl Peers {
             ClientState::Backoff | ClientState::AwaitingAck | ClientState::Ready => true,
             ClientState::Connecting | ClientState::Closing => timeout.is_some(),
         };
-        Broken::unless(waits, || format!("client {client} is {state} and waits for {timeout:?}"))
+        ensure(waits, || format!("client {client} is {state} and waits for {timeout:?}"))
     }
 
     /// The subscriptions of a connection must match the events that it has reported, in order.
-    fn check_connection(&mut self, id: u64) -> Result<(), Broken> {
+    fn check_connection(&mut self, id: u64) -> Result<(), ContractViolation> {
         let Self { world, sets, tickets, .. } = self;
         let transport = world.transport(id)?;
         let (set, checked) = sets.entry(id).or_default();
-        for told in transport.told.get(*checked..).unwrap_or_default() {
+        for event in transport.events.get(*checked..).unwrap_or_default() {
             *checked += 1;
-            match told {
+            match event {
                 ServerEvent::Subscribed { profile, events, mode: SubscribeMode::Add } => {
                     set.add(profile.clone(), events.clone());
                 }
@@ -102,13 +101,13 @@ impl Peers {
         }
         // A connection that its session closes has no subscriptions any more.
         let held = transport.connection.subscriptions().filter(|held| !held.is_empty());
-        Broken::unless(held.is_none_or(|held| held == set), || {
-            format!("connection {id} subscribes to {held:?} after {set:?} was told")
+        ensure(held.is_none_or(|held| held == set), || {
+            format!("connection {id} subscribes to {held:?} after it reported {set:?}")
         })
     }
 
     /// Waits until everything on its way has arrived, and compares the subscriptions of both sides.
-    pub(super) fn calm(&mut self) -> Result<(), Broken> {
+    pub(super) fn calm(&mut self) -> Result<(), ContractViolation> {
         self.world.sleep(std::time::Duration::from_millis(500))?;
         self.check()?;
         for client in self.clients() {
@@ -117,7 +116,7 @@ impl Peers {
         Ok(())
     }
 
-    fn check_agreement(&mut self, client: usize) -> Result<(), Broken> {
+    fn check_agreement(&mut self, client: usize) -> Result<(), ContractViolation> {
         let Self { world, known, published, .. } = self;
         let Some(known) = known.get(&client) else { return Ok(()) };
         let Some(id) = world.transport_of(client) else { return Ok(()) };
@@ -130,42 +129,42 @@ impl Peers {
             transport.up.waiting() == 0 && transport.down.waiting() == 0 && transport.connection.queued() == 0;
         let intact = !transport.up.is_faulty() && !transport.down.is_faulty() && transport.connection.is_open();
         // An answer to a forgotten request does not change the client.
-        let told = counters.unsolicited == 0;
+        let complete = counters.unsolicited == 0;
         let Some(held) = transport.connection.subscriptions() else { return Ok(()) };
-        if !settled || !arrived || !intact || !told {
+        if !settled || !arrived || !intact || !complete {
             return Ok(());
         }
-        Broken::unless(active == *held, || format!("client {client} believes in {active:?}, the server in {held:?}"))?;
-        Broken::unless(desired == active || known.lacking, || {
+        ensure(active == *held, || format!("client {client} believes in {active:?}, the server in {held:?}"))?;
+        ensure(desired == active || known.lacking, || {
             format!("client {client} wants {desired:?}, was refused nothing, and has {active:?}")
         })?;
         let taken = published.iter().enumerate().filter(|(_, event)| event.took.contains(&id));
-        let missed = taken.filter(|(number, _)| !known.heard.contains(number)).count() as u64;
-        Broken::unless(missed <= counters.filtered, || {
+        let missed = taken.filter(|(number, _)| !known.received.contains(number)).count() as u64;
+        ensure(missed <= counters.filtered, || {
             format!("client {client} missed {missed} events of connection {id} and filtered {}", counters.filtered)
         })
     }
 
     /// Once all faults have stopped, every client that has not given up is ready.
-    pub(super) fn check_recovery(&mut self) -> Result<(), Broken> {
+    pub(super) fn check_recovery(&mut self) -> Result<(), ContractViolation> {
         for client in self.clients() {
             let state = self.world.node(client)?.client.session().state();
-            Broken::unless(state == ClientState::Ready, || format!("client {client} is {state} although all is well"))?;
+            ensure(state == ClientState::Ready, || format!("client {client} is {state} although all is well"))?;
             self.check_agreement(client)?;
         }
         Ok(())
     }
 
     /// Everything that began has ended, and has reported its end once.
-    pub(super) fn check_endings(&mut self) -> Result<(), Broken> {
+    pub(super) fn check_endings(&mut self) -> Result<(), ContractViolation> {
         for (client, known) in &self.known {
-            Broken::unless(known.closed, || format!("client {client} never told its end"))?;
+            ensure(known.closed, || format!("client {client} never reported its end"))?;
             let timeout = self.world.node(*client)?.client.poll_timeout();
-            Broken::unless(timeout.is_none(), || format!("client {client} is closed and waits for {timeout:?}"))?;
+            ensure(timeout.is_none(), || format!("client {client} is closed and waits for {timeout:?}"))?;
         }
         let opened = self.world.opened() as u64;
         let unended = (1..=opened).find(|id| self.world.ending(*id).is_none());
-        Broken::unless(unended.is_none(), || format!("connection {unended:?} never told its end"))
+        ensure(unended.is_none(), || format!("connection {unended:?} never reported its end"))
     }
 }
 

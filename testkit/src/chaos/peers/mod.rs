@@ -10,9 +10,10 @@ use multiwa_ws_core::handshake::{Acceptance, DeflateConfig, DeflateOffer, Reject
 use multiwa_ws_core::session::{EventNames, RequestId, RequestKind, SubscriptionSet, Ticket};
 
 use super::{Scenario, draw};
+use crate::contract::{ContractViolation, ensure};
 use crate::link::{FailureKind, Faults};
 use crate::random::Random;
-use crate::simulator::{Broken, Door, World};
+use crate::simulator::{Admission, World};
 use crate::transcript::Transcript;
 
 /// Up to three clients at a time and one server. A permanently closed client makes room for the next one.
@@ -36,7 +37,7 @@ struct Known {
     /// The number of its events that were checked.
     checked: usize,
     /// The numbers of the events that it received.
-    heard: BTreeSet<usize>,
+    received: BTreeSet<usize>,
     /// Whether a subscription may have failed since the client was last ready with all of them.
     lacking: bool,
     paused: bool,
@@ -66,7 +67,7 @@ impl Scenario for Peers {
         peers
     }
 
-    fn step(&mut self, random: &mut Random) -> Result<(), Broken> {
+    fn step(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
         self.operate(random)?;
         self.check()?;
         if self.clients().len() < MAX_CLIENTS && random.happens(50_000) {
@@ -75,7 +76,7 @@ impl Scenario for Peers {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Broken> {
+    fn finish(&mut self) -> Result<(), ContractViolation> {
         self.recover()?;
         for client in self.clients() {
             let now = self.world.now();
@@ -92,7 +93,7 @@ impl Scenario for Peers {
 }
 
 impl Peers {
-    fn operate(&mut self, random: &mut Random) -> Result<(), Broken> {
+    fn operate(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
         let clients = self.clients();
         let Some(&client) = clients.get(random.length_up_to(clients.len().saturating_sub(1))) else { return Ok(()) };
         let transports = self.world.transports();
@@ -133,7 +134,7 @@ impl Peers {
         Ok(())
     }
 
-    fn command(&mut self, client: usize, random: &mut Random) -> Result<(), Broken> {
+    fn command(&mut self, client: usize, random: &mut Random) -> Result<(), ContractViolation> {
         let now = self.world.now();
         let profile = random.pick(PROFILES);
         let named = random.happens(700_000).then_some(profile);
@@ -162,17 +163,17 @@ impl Peers {
         let after = check::Snapshot::of(&node.client);
         self.world.note(&format!("client {client}"), format_args!("{text}: {result:?}"));
         match result {
-            Err(error) => Broken::unless(before == after, || format!("{error:?} left {before:?} as {after:?}")),
+            Err(error) => ensure(before == after, || format!("{error:?} left {before:?} as {after:?}")),
             Ok(None) => Ok(()),
             Ok(Some((id, kind))) => {
                 let known = self.known.entry(client).or_default();
                 let twin = known.open.insert(id, kind);
-                Broken::unless(twin.is_none(), || format!("two requests of client {client} are {id}"))
+                ensure(twin.is_none(), || format!("two requests of client {client} are {id}"))
             }
         }
     }
 
-    fn publish(&mut self, random: &mut Random) -> Result<(), Broken> {
+    fn publish(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
         let profile = random.happens(900_000).then(|| random.pick(PROFILES));
         let name = random.pick(NAMES);
         let number = self.published.len();
@@ -181,7 +182,7 @@ impl Peers {
         Ok(())
     }
 
-    fn decide(&mut self, random: &mut Random) -> Result<(), Broken> {
+    fn decide(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
         if self.tickets.is_empty() {
             return Ok(());
         }
@@ -192,21 +193,21 @@ impl Peers {
         Ok(())
     }
 
-    fn pause_or_resume(&mut self, client: usize) -> Result<(), Broken> {
+    fn pause_or_resume(&mut self, client: usize) -> Result<(), ContractViolation> {
         let known = self.known.entry(client).or_default();
         known.paused = !known.paused;
         if known.paused { self.world.pause(client) } else { self.world.resume(client) }
     }
 
     /// Faults. Most of them end soon.
-    fn accident(&mut self, client: usize, random: &mut Random) -> Result<(), Broken> {
+    fn accident(&mut self, client: usize, random: &mut Random) -> Result<(), ContractViolation> {
         let kind = random.pick([FailureKind::Eof, FailureKind::Reset, FailureKind::Silence]);
         match random.up_to(99) {
-            0..=29 => self.world.door = Door::Open,
+            0..=29 => self.world.admission = Admission::Accept,
             30..=39 => self.world.faults = Faults { delay: 0..=1_000_000, ..Faults::default() },
             40..=49 => self.world.faults = draw::faults(random),
             50..=59 => self.world.dial_time = random.pick([0, 1_000_000, 1_000_000_000]),
-            60..=64 => self.world.door = draw_door(random),
+            60..=64 => self.world.admission = draw_admission(random),
             65..=74 => self.world.cut(client, kind),
             75..=77 => self.world.restart(kind),
             78..=80 => self.world.close_all(CloseCode::new(random.pick([1000, 1001, 1008, 1012, 4000]))),
@@ -220,8 +221,8 @@ impl Peers {
     }
 
     /// Ends all faults, and waits. Then every client that has not given up is ready.
-    fn recover(&mut self) -> Result<(), Broken> {
-        self.world.door = Door::Open;
+    fn recover(&mut self) -> Result<(), ContractViolation> {
+        self.world.admission = Admission::Accept;
         self.world.heal();
         self.world.dial_time = 0;
         for client in self.clients() {
@@ -242,13 +243,13 @@ impl Peers {
         self.known.iter().filter(|(_, known)| !known.closed).map(|(client, _)| *client).collect()
     }
 
-    fn add_client(&mut self, random: &mut Random) -> Result<(), Broken> {
+    fn add_client(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
         let client = self.world.add_client(draw::client(random));
         self.known.insert(client, Known::default());
         if random.happens(800_000) {
             let now = self.world.now();
             let connected = self.world.node(client)?.client.connect(now);
-            connected.map_err(|error| Broken(format!("a new client does not connect: {error}")))?;
+            connected.map_err(|error| ContractViolation(format!("a new client does not connect: {error}")))?;
         }
         Ok(())
     }
@@ -265,11 +266,11 @@ fn draw_names(random: &mut Random) -> EventNames {
     }
 }
 
-fn draw_door(random: &mut Random) -> Door {
+fn draw_admission(random: &mut Random) -> Admission {
     match random.up_to(9) {
-        0..=3 => Door::Shut,
-        4..=6 => Door::BlackHole,
-        7..=8 => Door::Rejecting(Rejection::unavailable(Duration::from_secs(1))),
-        _ => Door::Rejecting(Rejection::unauthorized()),
+        0..=3 => Admission::ConnectionRefused,
+        4..=6 => Admission::BlackHole,
+        7..=8 => Admission::Reject(Rejection::unavailable(Duration::from_secs(1))),
+        _ => Admission::Reject(Rejection::unauthorized()),
     }
 }

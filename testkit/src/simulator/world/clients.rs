@@ -4,7 +4,8 @@ use multiwa_ws_core::client::TransportAction;
 use multiwa_ws_core::session::{DisconnectReason, LifecycleEvent};
 
 use super::super::{Chunk, tick};
-use super::{Broken, Door, Heard, World};
+use super::{Admission, OwnedClientEvent, World};
+use crate::contract::{ContractViolation, ensure};
 use crate::link::FailureKind;
 use crate::transcript::Bytes;
 
@@ -13,7 +14,7 @@ impl World {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn act(&mut self, client: usize) -> Result<bool, Broken> {
+    pub fn act(&mut self, client: usize) -> Result<bool, ContractViolation> {
         let mut busy = false;
         while let Some(action) = self.node(client)?.client.poll_action() {
             busy = true;
@@ -24,7 +25,7 @@ impl World {
                     let node = self.node(client)?;
                     let free = node.transport.is_none() && node.dialing.is_none();
                     node.dialing = Some(due);
-                    Broken::unless(free, || format!("client {client} wants a second transport beside the first"))?;
+                    ensure(free, || format!("client {client} wants a second transport beside the first"))?;
                 }
                 // There is one server, at every address.
                 TransportAction::Redirect(_) => {
@@ -41,15 +42,15 @@ impl World {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn dial(&mut self, client: usize) -> Result<bool, Broken> {
+    pub fn dial(&mut self, client: usize) -> Result<bool, ContractViolation> {
         let (now, at) = (self.now, self.now());
         let node = self.node(client)?;
-        if node.dialing.is_none_or(|due| due > now) || self.door == Door::BlackHole {
+        if node.dialing.is_none_or(|due| due > now) || self.admission == Admission::BlackHole {
             return Ok(false);
         }
         let node = self.node(client)?;
         node.dialing = None;
-        if self.door == Door::Shut {
+        if self.admission == Admission::ConnectionRefused {
             self.node(client)?.client.connect_failed(at, DisconnectReason::Io);
             return Ok(true);
         }
@@ -57,7 +58,7 @@ impl World {
         let node = self.node(client)?;
         node.transport = Some(id);
         let request = node.request.clone();
-        node.client.connected(at, request).map_err(|error| Broken(format!("client {client}: {error}")))?;
+        node.client.connected(at, request).map_err(|error| ContractViolation(format!("client {client}: {error}")))?;
         self.record("client", client, format_args!("has transport {id}"));
         Ok(true)
     }
@@ -66,7 +67,7 @@ impl World {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn client_write(&mut self, client: usize, slices: usize, budget: usize) -> Result<bool, Broken> {
+    pub fn client_write(&mut self, client: usize, slices: usize, budget: usize) -> Result<bool, ContractViolation> {
         let Self { nodes, transports, transcript, now, .. } = self;
         let Some(node) = nodes.get_mut(client) else { return Ok(false) };
         let Some(transport) = node.transport.and_then(|id| transports.get_mut(&id)) else { return Ok(false) };
@@ -89,7 +90,7 @@ impl World {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn client_read(&mut self, client: usize, max: usize) -> Result<bool, Broken> {
+    pub fn client_read(&mut self, client: usize, max: usize) -> Result<bool, ContractViolation> {
         let (now, at) = (self.now, self.now());
         let mut busy = false;
         loop {
@@ -107,16 +108,16 @@ impl World {
                 Chunk::Bytes(bytes) => {
                     let mut buffer = bytes.clone();
                     let mut input = &mut buffer[..];
-                    let mut heard = Vec::new();
+                    let mut events = Vec::new();
                     while let Some(received) = node.client.handle_input(at, &mut input) {
-                        heard.push(Heard::from(received.event));
+                        events.push(OwnedClientEvent::from(received.event));
                     }
                     let left = input.len();
                     transport.down.put_back(&bytes, 0);
-                    for heard in heard {
-                        self.hear(client, heard)?;
+                    for event in events {
+                        self.take_client_event(client, event)?;
                     }
-                    Broken::unless(left == 0, || format!("client {client} left {left} bytes of its input"))?;
+                    ensure(left == 0, || format!("client {client} left {left} bytes of its input"))?;
                 }
             }
             // The client may drop the transport. Then there is no more input from it.
@@ -128,7 +129,7 @@ impl World {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn client_tick(&mut self, client: usize) -> Result<bool, Broken> {
+    pub fn client_tick(&mut self, client: usize) -> Result<bool, ContractViolation> {
         let now = self.now();
         tick(&mut self.node(client)?.client, now)
     }
@@ -137,11 +138,11 @@ impl World {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn client_events(&mut self, client: usize) -> Result<bool, Broken> {
+    pub fn client_events(&mut self, client: usize) -> Result<bool, ContractViolation> {
         let mut busy = false;
         while let Some(event) = self.node(client)?.client.poll_event() {
             busy = true;
-            self.hear(client, Heard::from(event))?;
+            self.take_client_event(client, event.into())?;
         }
         Ok(busy)
     }
@@ -150,7 +151,7 @@ impl World {
     ///
     /// # Errors
     /// There is no such client.
-    pub fn pause(&mut self, client: usize) -> Result<(), Broken> {
+    pub fn pause(&mut self, client: usize) -> Result<(), ContractViolation> {
         let now = self.now();
         let node = self.node(client)?;
         node.paused = true;
@@ -162,7 +163,7 @@ impl World {
     ///
     /// # Errors
     /// There is no such client.
-    pub fn resume(&mut self, client: usize) -> Result<(), Broken> {
+    pub fn resume(&mut self, client: usize) -> Result<(), ContractViolation> {
         let now = self.now();
         let node = self.node(client)?;
         node.paused = false;
@@ -179,7 +180,7 @@ impl World {
         }
     }
 
-    fn disconnect(&mut self, client: usize) -> Result<(), Broken> {
+    fn disconnect(&mut self, client: usize) -> Result<(), ContractViolation> {
         let now = self.now;
         let node = self.node(client)?;
         node.dialing = None;
@@ -192,12 +193,13 @@ impl World {
         Ok(())
     }
 
-    fn hear(&mut self, client: usize, heard: Heard) -> Result<(), Broken> {
-        self.record("client", client, format_args!("{heard:?}"));
+    fn take_client_event(&mut self, client: usize, event: OwnedClientEvent) -> Result<(), ContractViolation> {
+        self.record("client", client, format_args!("{event:?}"));
         let node = self.node(client)?;
-        let closed = core::mem::replace(&mut node.closed, matches!(heard, Heard::Lifecycle(LifecycleEvent::Closed(_))));
-        Broken::unless(!closed, || format!("client {client} told {heard:?} after its end"))?;
-        node.heard.push(heard);
+        let closes = matches!(event, OwnedClientEvent::Lifecycle(LifecycleEvent::Closed(_)));
+        let closed = core::mem::replace(&mut node.closed, closes);
+        ensure(!closed, || format!("client {client} reports {event:?} after its end"))?;
+        node.events.push(event);
         Ok(())
     }
 }

@@ -8,12 +8,13 @@ use multiwa_ws_core::server::{Connection, Event};
 use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope, RawJson, ServerEvent, Ticket, encode_event};
 
 use super::super::lane::instant;
-use super::super::wire::check_transport;
 use super::super::{Chunk, Lane, tick};
-use super::{Broken, Door, Transport, World};
+use super::{Admission, Transport, World};
+use crate::contract::{ContractViolation, ensure};
 use crate::link::FailureKind;
 use crate::reference::Role;
 use crate::transcript::Bytes;
+use crate::wire::check_transport;
 
 /// The wall-clock time of the server at the start: 2026-02-05T10:00:00Z.
 const START_MILLIS: i64 = 1_770_285_600_000;
@@ -25,12 +26,12 @@ impl World {
     ///
     /// # Errors
     /// `data` is not JSON, or the hub chose connections other than the subscribed ones.
-    pub fn publish(&mut self, profile: Option<&str>, name: &str, data: &str) -> Result<Vec<u64>, Broken> {
-        let data = RawJson::parse(data).map_err(|error| Broken(error.to_string()))?;
+    pub fn publish(&mut self, profile: Option<&str>, name: &str, data: &str) -> Result<Vec<u64>, ContractViolation> {
+        let data = RawJson::parse(data).map_err(|error| ContractViolation(error.to_string()))?;
         let timestamp = WallClock::new(instant(0), START_MILLIS).rfc3339(self.now());
         let text = encode_event(name, profile, &data, &timestamp);
         let event = Envelope::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Envelope::into_event);
-        let event = event.ok_or_else(|| Broken(format!("{text} is no event")))?;
+        let event = event.ok_or_else(|| ContractViolation(format!("{text} is no event")))?;
         let now = self.now();
         let Self { hub, transports, .. } = self;
         let (mut took, mut chosen) = (Vec::new(), BTreeSet::new());
@@ -47,7 +48,7 @@ impl World {
             let subscribes = transport.connection.subscriptions().is_some_and(|set| set.matches(profile, name));
             // A closed connection may keep or forget its subscriptions until the hub removes it.
             let right = chosen.contains(id) == subscribes || !transport.connection.is_open();
-            Broken::unless(right, || format!("connection {id} subscribes: {subscribes}; the hub chose {chosen:?}"))?;
+            ensure(right, || format!("connection {id} subscribes: {subscribes}; the hub chose {chosen:?}"))?;
         }
         self.record("server", "", format_args!("publishes {profile:?} {name} to {took:?}"));
         Ok(took)
@@ -75,14 +76,14 @@ impl World {
     ///
     /// # Errors
     /// There is no such transport.
-    pub fn decide(&mut self, id: u64, ticket: Ticket, allow: bool) -> Result<bool, Broken> {
+    pub fn decide(&mut self, id: u64, ticket: Ticket, allow: bool) -> Result<bool, ContractViolation> {
         let now = self.now();
         let connection = &mut self.transport(id)?.connection;
         if !allow {
             return Ok(connection.refuse(now, ticket, "not for you").is_ok());
         }
         match connection.allow(now, ticket) {
-            Ok(event) => self.tell(id, event).map(|()| true),
+            Ok(event) => self.take_server_event(id, event).map(|()| true),
             Err(_) => Ok(false),
         }
     }
@@ -91,7 +92,7 @@ impl World {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn server_write(&mut self, id: u64, slices: usize, budget: usize) -> Result<bool, Broken> {
+    pub fn server_write(&mut self, id: u64, slices: usize, budget: usize) -> Result<bool, ContractViolation> {
         let Self { nodes, transports, transcript, now, .. } = self;
         let Some(transport) = transports.get_mut(&id) else { return Ok(false) };
         let before = transport.down.written().len();
@@ -115,7 +116,7 @@ impl World {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn server_read(&mut self, id: u64, max: usize) -> Result<bool, Broken> {
+    pub fn server_read(&mut self, id: u64, max: usize) -> Result<bool, ContractViolation> {
         let (now, at) = (self.now, self.now());
         let mut busy = false;
         loop {
@@ -133,16 +134,16 @@ impl World {
         }
     }
 
-    fn server_input(&mut self, id: u64, bytes: &[u8]) -> Result<(), Broken> {
+    fn server_input(&mut self, id: u64, bytes: &[u8]) -> Result<(), ContractViolation> {
         let now = self.now();
         let mut buffer = bytes.to_vec();
         let mut input = &mut buffer[..];
         loop {
             match self.transport(id)?.connection.handle_input(now, &mut input) {
                 Ok(None) => break,
-                Ok(Some(Event::Requested)) => self.answer_door(id)?,
-                Ok(Some(Event::Session(event))) => self.tell(id, event)?,
-                Ok(Some(other)) => return Err(Broken(format!("{other:?} came from handle_input"))),
+                Ok(Some(Event::Requested)) => self.answer_request(id)?,
+                Ok(Some(Event::Session(event))) => self.take_server_event(id, event)?,
+                Ok(Some(other)) => return Err(ContractViolation(format!("{other:?} came from handle_input"))),
                 Err(error) => {
                     self.record("server", id, format_args!("refuses: {error}"));
                     break;
@@ -151,14 +152,14 @@ impl World {
         }
         let left = input.len();
         self.transport(id)?.up.put_back(bytes, left);
-        Broken::unless(left == 0, || format!("connection {id} left {left} bytes of its input"))
+        ensure(left == 0, || format!("connection {id} left {left} bytes of its input"))
     }
 
     /// Passes the time to the connection. Returns whether a deadline was due.
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn server_tick(&mut self, id: u64) -> Result<bool, Broken> {
+    pub fn server_tick(&mut self, id: u64) -> Result<bool, ContractViolation> {
         let now = self.now();
         self.transports.get_mut(&id).map_or(Ok(false), |transport| tick(&mut transport.connection, now))
     }
@@ -167,17 +168,19 @@ impl World {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn server_events(&mut self, id: u64) -> Result<bool, Broken> {
+    pub fn server_events(&mut self, id: u64) -> Result<bool, ContractViolation> {
         let now = self.now;
         let Some(transport) = self.transports.get_mut(&id) else { return Ok(false) };
         let Some(event) = transport.connection.poll_event() else { return Ok(false) };
-        let Event::Ended(ended) = event else { return Err(Broken(format!("{event:?} came from poll_event"))) };
+        let Event::Ended(ended) = event else {
+            return Err(ContractViolation(format!("{event:?} came from poll_event")));
+        };
         transport.down.shut_down(now);
         transport.up.hang_up();
         self.hub.remove(id);
         let before = self.endings.insert(id, ended);
         self.record("server", id, format_args!("{ended:?}"));
-        Broken::unless(before.is_none(), || format!("connection {id} ended twice: {before:?} and {ended:?}"))?;
+        ensure(before.is_none(), || format!("connection {id} ended twice: {before:?} and {ended:?}"))?;
         Ok(true)
     }
 
@@ -187,13 +190,13 @@ impl World {
         let mut lane = || Lane::new(self.random.up_to(u64::MAX), self.faults.clone());
         let (up, down) = (lane(), lane());
         let connection = Connection::new(instant(self.now), &self.config);
-        let transport = Transport { up, down, connection, told: Vec::new(), client: Some(client) };
+        let transport = Transport { up, down, connection, events: Vec::new(), client: Some(client) };
         self.transports.insert(id, transport);
         id
     }
 
     /// Removes the transports that both ends have closed, after a check of the bytes that they carried.
-    pub(super) fn retire(&mut self) -> Result<(), Broken> {
+    pub(super) fn retire(&mut self) -> Result<(), ContractViolation> {
         let over = |(id, transport): &(&u64, &Transport)| self.endings.contains_key(id) && transport.client.is_none();
         let ids: Vec<u64> = self.transports.iter().filter(over).map(|(id, _)| *id).collect();
         for id in ids {
@@ -206,25 +209,25 @@ impl World {
         Ok(())
     }
 
-    fn answer_door(&mut self, id: u64) -> Result<(), Broken> {
+    fn answer_request(&mut self, id: u64) -> Result<(), ContractViolation> {
         let now = self.now();
-        let (door, acceptance) = (self.door.clone(), self.acceptance.clone());
+        let (admission, acceptance) = (self.admission.clone(), self.acceptance.clone());
         let connection = &mut self.transport(id)?.connection;
-        let answered = match door {
-            Door::Rejecting(rejection) => connection.reject(now, &rejection),
+        let answered = match admission {
+            Admission::Reject(rejection) => connection.reject(now, &rejection),
             _ => connection.accept(now, acceptance, &format!("client-{id}"), WallClock::new(instant(0), START_MILLIS)),
         };
-        answered.map_err(|error| Broken(format!("connection {id}: {error}")))
+        answered.map_err(|error| ContractViolation(format!("connection {id}: {error}")))
     }
 
-    fn tell(&mut self, id: u64, event: ServerEvent) -> Result<(), Broken> {
+    fn take_server_event(&mut self, id: u64, event: ServerEvent) -> Result<(), ContractViolation> {
         self.record("server", id, format_args!("{event:?}"));
         let Self { transports, hub, .. } = self;
         let Some(transport) = transports.get_mut(&id) else { return Ok(()) };
         if let ServerEvent::Subscribed { .. } | ServerEvent::Unsubscribed { .. } = &event {
             hub.update(id, transport.connection.subscriptions().cloned().unwrap_or_default());
         }
-        transport.told.push(event);
+        transport.events.push(event);
         Ok(())
     }
 }

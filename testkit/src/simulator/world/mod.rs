@@ -15,7 +15,8 @@ use multiwa_ws_core::server::{self, Connection, Ended};
 use multiwa_ws_core::session::ServerEvent;
 
 use super::lane::instant;
-use super::{Broken, Heard, Lane};
+use super::{Lane, OwnedClientEvent};
+use crate::contract::ContractViolation;
 use crate::link::Faults;
 use crate::random::Random;
 use crate::transcript::Transcript;
@@ -26,7 +27,7 @@ use crate::transcript::Transcript;
 ///
 /// - A suite gives commands to [`Node::client`] and to the server ([`publish`](Self::publish),
 ///   [`close_all`](Self::close_all), [`restart`](Self::restart)), lets time pass ([`settle`](Self::settle),
-///   [`sleep`](Self::sleep), [`sleep_until`](Self::sleep_until)), and checks [`Node::heard`] and [`Transport`].
+///   [`sleep`](Self::sleep), [`sleep_until`](Self::sleep_until)), and checks [`Node::events`] and [`Transport`].
 /// - A suite that needs another order than the fair one does each thing by itself. For a client: [`act`](Self::act),
 ///   [`dial`](Self::dial), [`client_write`](Self::client_write), [`client_read`](Self::client_read),
 ///   [`client_events`](Self::client_events) and [`client_tick`](Self::client_tick). For a transport:
@@ -35,7 +36,7 @@ use crate::transcript::Transcript;
 #[derive(Debug)]
 pub struct World {
     /// How the server treats new transports.
-    pub door: Door,
+    pub admission: Admission,
     /// How each connection of the server is configured.
     pub config: server::Config,
     /// The extensions and headers that the server sends with its 101.
@@ -60,13 +61,13 @@ pub struct World {
 
 /// How the server treats new transports.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum Admission {
     /// It accepts every upgrade.
-    Open,
+    Accept,
     /// It answers the upgrade with this rejection.
-    Rejecting(Rejection),
+    Reject(Rejection),
     /// The server does not listen: a transport cannot be opened.
-    Shut,
+    ConnectionRefused,
     /// The server sends nothing back, and no transport is opened.
     BlackHole,
 }
@@ -77,7 +78,7 @@ pub struct Node {
     /// The state machine.
     pub client: Client,
     /// Its events, in order.
-    pub heard: Vec<Heard>,
+    pub events: Vec<OwnedClientEvent>,
     /// The request that it sends to the server at each upgrade.
     pub request: ClientRequest,
     /// Whether bytes to it or from it were damaged on the way, on any transport.
@@ -101,7 +102,7 @@ pub struct Transport {
     /// The state machine of the server.
     pub connection: Connection,
     /// Its events, in order, except for the end.
-    pub told: Vec<ServerEvent>,
+    pub events: Vec<ServerEvent>,
     /// The client at the other end, while it holds the transport.
     client: Option<usize>,
 }
@@ -115,7 +116,7 @@ impl World {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
-            door: Door::Open,
+            admission: Admission::Accept,
             config: server::Config::default(),
             acceptance: Acceptance::default(),
             dial_time: 1_000_000,
@@ -142,7 +143,7 @@ impl World {
     pub fn add_client(&mut self, config: client::Config) -> usize {
         self.nodes.push(Node {
             client: Client::new(config, self.random.bytes()),
-            heard: Vec::new(),
+            events: Vec::new(),
             request: ClientRequest::new("gateway:3001", "/ws?apiKey=key"),
             tainted: false,
             stopped_until: 0,
@@ -158,8 +159,8 @@ impl World {
     ///
     /// # Errors
     /// There is none.
-    pub fn node(&mut self, client: usize) -> Result<&mut Node, Broken> {
-        self.nodes.get_mut(client).ok_or_else(|| Broken(format!("there is no client {client}")))
+    pub fn node(&mut self, client: usize) -> Result<&mut Node, ContractViolation> {
+        self.nodes.get_mut(client).ok_or_else(|| ContractViolation(format!("there is no client {client}")))
     }
 
     /// The number of the client's current transport.
@@ -172,8 +173,8 @@ impl World {
     ///
     /// # Errors
     /// There is none, or both ends have closed it.
-    pub fn transport(&mut self, id: u64) -> Result<&mut Transport, Broken> {
-        self.transports.get_mut(&id).ok_or_else(|| Broken(format!("there is no transport {id}")))
+    pub fn transport(&mut self, id: u64) -> Result<&mut Transport, ContractViolation> {
+        self.transports.get_mut(&id).ok_or_else(|| ContractViolation(format!("there is no transport {id}")))
     }
 
     /// The numbers of the transports that are not closed at both ends.
@@ -224,20 +225,20 @@ impl World {
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn settle(&mut self) -> Result<(), Broken> {
+    pub fn settle(&mut self) -> Result<(), ContractViolation> {
         for _ in 0..MAX_TURNS {
             if !self.turn()? {
                 return Ok(());
             }
         }
-        Err(Broken(format!("still busy after {MAX_TURNS} turns at {}", self.now)))
+        Err(ContractViolation(format!("still busy after {MAX_TURNS} turns at {}", self.now)))
     }
 
     /// Lets time pass, with everything that happens in between.
     ///
     /// # Errors
     /// A broken guarantee.
-    pub fn sleep(&mut self, time: Duration) -> Result<(), Broken> {
+    pub fn sleep(&mut self, time: Duration) -> Result<(), ContractViolation> {
         let end = (self.now() + time).as_nanos();
         self.settle()?;
         for _ in 0..MAX_TURNS {
@@ -250,24 +251,24 @@ impl World {
             }
             self.settle()?;
         }
-        Err(Broken(format!("still busy after {MAX_TURNS} steps before {end}")))
+        Err(ContractViolation(format!("still busy after {MAX_TURNS} steps before {end}")))
     }
 
     /// Lets time pass until `done` returns true.
     ///
     /// # Errors
     /// A broken guarantee, or nothing will happen any more.
-    pub fn sleep_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) -> Result<(), Broken> {
+    pub fn sleep_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) -> Result<(), ContractViolation> {
         self.settle()?;
         for _ in 0..MAX_TURNS {
             if done(self) {
                 return Ok(());
             }
-            let due = self.next_due().ok_or_else(|| Broken("nothing will happen any more".into()))?;
+            let due = self.next_due().ok_or_else(|| ContractViolation("nothing will happen any more".into()))?;
             self.now = self.now.max(due);
             self.settle()?;
         }
-        Err(Broken(format!("still waiting after {MAX_TURNS} steps")))
+        Err(ContractViolation(format!("still waiting after {MAX_TURNS} steps")))
     }
 
     /// When something will happen next.
@@ -278,7 +279,7 @@ impl World {
             if node.stopped_until > self.now {
                 return [Some(node.stopped_until), down.and_then(Lane::next_unread_due), None];
             }
-            let dialing = node.dialing.filter(|_| self.door != Door::BlackHole);
+            let dialing = node.dialing.filter(|_| self.admission != Admission::BlackHole);
             [node.client.poll_timeout().map(Instant::as_nanos), dialing, down.and_then(Lane::next_due)]
         });
         let transports = self.transports.values().flat_map(|transport| {
@@ -293,7 +294,7 @@ impl World {
 
     /// Does each thing that can be done, once, in the order of a driver: first the bytes that have arrived, then the
     /// deadlines that are due.
-    fn turn(&mut self) -> Result<bool, Broken> {
+    fn turn(&mut self) -> Result<bool, ContractViolation> {
         let mut busy = false;
         for client in 0..self.nodes.len() {
             busy |= self.client_turn(client)?;
@@ -305,7 +306,7 @@ impl World {
         Ok(busy)
     }
 
-    fn client_turn(&mut self, client: usize) -> Result<bool, Broken> {
+    fn client_turn(&mut self, client: usize) -> Result<bool, ContractViolation> {
         let Self { nodes, transports, now, .. } = self;
         if let Some(node) = nodes.get(client).filter(|node| node.stopped_until > *now) {
             let transport = node.transport.filter(|_| !node.paused).and_then(|id| transports.get_mut(&id));
@@ -316,7 +317,7 @@ impl World {
         Ok(busy | self.client_tick(client)? | self.client_events(client)?)
     }
 
-    fn server_turn(&mut self, id: u64) -> Result<bool, Broken> {
+    fn server_turn(&mut self, id: u64) -> Result<bool, ContractViolation> {
         if self.stopped_until > self.now {
             let transport = self.transports.get_mut(&id);
             return Ok(transport.is_some_and(|transport| transport.up.arrive_unread(self.now)));

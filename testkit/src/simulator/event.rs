@@ -4,7 +4,7 @@ use multiwa_ws_core::session::{ClientEvent, LifecycleEvent, Refusal, RequestId, 
 
 /// One event of a client to its application.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum OwnedClientEvent {
     /// The connection's `ack`.
     Connected,
     /// An event.
@@ -46,7 +46,7 @@ pub enum Outcome {
     ConnectionLost,
 }
 
-impl From<ClientEvent<'_>> for Heard {
+impl From<ClientEvent<'_>> for OwnedClientEvent {
     fn from(event: ClientEvent<'_>) -> Self {
         match event {
             ClientEvent::Connected(_) => Self::Connected,
