@@ -1,13 +1,11 @@
 //! What a client allocates while events arrive, and a server while they are published.
 #![cfg(test)]
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use multiwa_ws_core::session::{RawJson, encode_event};
-use multiwa_ws_tokio::{Client, PublishError, Published, Publisher, Server, Updates};
+use multiwa_ws_tokio::{Client, Publisher, Server, Updates};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
@@ -67,7 +65,8 @@ fn an_event_is_serialized_and_framed_once_for_all_its_receivers() {
         }
         let mut reached = 0;
         let info = allocation_counter::measure(|| {
-            reached = receivers(server.publisher().publish("message.received", Some("p"), &data));
+            let published = server.publisher().publish("message.received", Some("p"), &data).now_or_never();
+            reached = published.expect("it does not wait").unwrap().receivers;
         });
         assert_eq!(reached, count);
         info.bytes_total
@@ -76,11 +75,4 @@ fn an_event_is_serialized_and_framed_once_for_all_its_receivers() {
     // A place in each mailbox, and no byte of the event.
     assert!(one > event_len);
     assert!(all - one < event_len / 4, "{all} and {one} of {event_len}");
-}
-
-/// How many clients an event is queued for. In memory that is known at once.
-fn receivers(publishing: impl Future<Output = Result<Published, PublishError>>) -> usize {
-    let polled = pin!(publishing).poll(&mut Context::from_waker(Waker::noop()));
-    let Poll::Ready(published) = polled else { panic!("it waits") };
-    published.unwrap().receivers
 }

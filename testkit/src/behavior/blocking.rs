@@ -5,8 +5,8 @@ use std::thread;
 
 use multiwa_ws_tungstenite::{ClientBuilder, Updates};
 
-use super::client::{Answer, Client, ClientBinding, ClientSetup, NotReady, Status, Told};
-use super::driver::{KeyRing, answer, not_ready, queue, status, told};
+use super::client::{Answer, Client, ClientBinding, ClientSetup, NotReady, OwnedUpdate, Status};
+use super::driver::{KeyRing, answer, not_ready, owned, queue, status};
 use super::{Failure, LIMIT, Outcome};
 
 /// The blocking binding. It has no `permessage-deflate`.
@@ -75,8 +75,8 @@ impl Client for BlockingClient {
         self.within(|client| client.ping()).map(answer)
     }
 
-    fn next(&mut self) -> Outcome<Option<Told>> {
-        self.updates.next_timeout(LIMIT)?.map(told).transpose()
+    fn next(&mut self) -> Outcome<Option<OwnedUpdate>> {
+        self.updates.next_timeout(LIMIT)?.map(owned).transpose()
     }
 
     fn close(&self) -> Outcome {

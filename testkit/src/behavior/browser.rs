@@ -18,8 +18,8 @@ const DOCUMENTED_URL: &str = "ws://localhost:3001/ws?apiKey=YOUR_API_KEY";
 
 /// The script of the page that shows its console to the test. It posts each call back, one after the other.
 const CONSOLE: &str = "let posted = Promise.resolve();
-console.log = (...said) => {
-  posted = posted.then(() => fetch('/console', { method: 'POST', body: JSON.stringify(said) }));
+console.log = (...lines) => {
+  posted = posted.then(() => fetch('/console', { method: 'POST', body: JSON.stringify(lines) }));
 };";
 
 /// An address on loopback that serves the page: the origin of the page.
@@ -116,10 +116,10 @@ fn answer(mut stream: TcpStream, page: &str, console: &Sender<Vec<Value>>) -> Ou
     let head = head.to_ascii_lowercase();
     let body = if head.starts_with("post /console ") {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
-        let mut said = vec![0; length.parse()?];
-        reader.read_exact(&mut said)?;
+        let mut lines = vec![0; length.parse()?];
+        reader.read_exact(&mut lines)?;
         // The receiver was dropped, so the browser ends soon.
-        let _ = console.send(serde_json::from_slice(&said)?);
+        let _ = console.send(serde_json::from_slice(&lines)?);
         ""
     } else {
         page

@@ -124,7 +124,7 @@ pub trait Client: Send {
     ///
     /// # Errors
     /// If no update arrives in time.
-    fn next(&mut self) -> Outcome<Option<Told>>;
+    fn next(&mut self) -> Outcome<Option<OwnedUpdate>>;
 
     /// Closes the client permanently.
     ///
@@ -166,7 +166,7 @@ pub enum Answer {
 
 /// An update of a client.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum OwnedUpdate {
     /// An event.
     Event(Event<'static>),
     /// A `notification`.
@@ -204,14 +204,14 @@ impl dyn Client + '_ {
     /// # Errors
     /// If no such update arrives in time, or if the client ends.
     #[track_caller]
-    pub fn find<T>(&mut self, mut desired: impl FnMut(&Told) -> Option<T>) -> Outcome<T> {
+    pub fn find<T>(&mut self, mut desired: impl FnMut(&OwnedUpdate) -> Option<T>) -> Outcome<T> {
         let mut passed = Vec::new();
         loop {
-            let Some(told) = self.next()? else { return Err(Failure::new(format!("it ended after {passed:?}"))) };
-            if let Some(found) = desired(&told) {
+            let Some(update) = self.next()? else { return Err(Failure::new(format!("it ended after {passed:?}"))) };
+            if let Some(found) = desired(&update) {
                 return Ok(found);
             }
-            passed.push(told);
+            passed.push(update);
         }
     }
 
@@ -239,8 +239,8 @@ impl dyn Client + '_ {
     /// If none arrives.
     #[track_caller]
     pub fn data(&mut self) -> Outcome<String> {
-        self.find(|told| match told {
-            Told::Event(event) => Some(event.data().unwrap_or_default().to_owned()),
+        self.find(|update| match update {
+            OwnedUpdate::Event(event) => Some(event.data().unwrap_or_default().to_owned()),
             _ => None,
         })
     }
@@ -251,8 +251,8 @@ impl dyn Client + '_ {
     /// If the client does not wait for one.
     #[track_caller]
     pub fn reason(&mut self) -> Outcome<DisconnectReason> {
-        self.find(|told| match told {
-            Told::Lifecycle(LifecycleEvent::Backoff { reason, .. }) => Some(*reason),
+        self.find(|update| match update {
+            OwnedUpdate::Lifecycle(LifecycleEvent::Backoff { reason, .. }) => Some(*reason),
             _ => None,
         })
     }
@@ -263,8 +263,8 @@ impl dyn Client + '_ {
     /// If it does not become ready, or reports no gap.
     #[track_caller]
     pub fn back(&mut self) -> Outcome<Gap> {
-        let (failed, gap) = self.find(|told| match told {
-            Told::Lifecycle(LifecycleEvent::Ready { failed, gap: Some(gap) }) => Some((failed.clone(), *gap)),
+        let (failed, gap) = self.find(|update| match update {
+            OwnedUpdate::Lifecycle(LifecycleEvent::Ready { failed, gap: Some(gap) }) => Some((failed.clone(), *gap)),
             _ => None,
         })?;
         same(failed, [])?;
@@ -277,8 +277,8 @@ impl dyn Client + '_ {
     /// If the client has not ended.
     #[track_caller]
     pub fn end(&mut self) -> Outcome<CloseCause> {
-        let cause = self.find(|told| match told {
-            Told::Lifecycle(LifecycleEvent::Closed(cause)) => Some(*cause),
+        let cause = self.find(|update| match update {
+            OwnedUpdate::Lifecycle(LifecycleEvent::Closed(cause)) => Some(*cause),
             _ => None,
         })?;
         same(self.next()?, None)?;

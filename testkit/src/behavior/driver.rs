@@ -20,7 +20,7 @@ use multiwa_ws_driver::{
 };
 use multiwa_ws_tokio::Tokio;
 
-use super::client::{Answer, Client, ClientBinding, ClientSetup, NotReady, Overflow, Status, Told};
+use super::client::{Answer, Client, ClientBinding, ClientSetup, NotReady, Overflow, OwnedUpdate, Status};
 use super::server::{Left, Server, ServerBinding, ServerSetup, SlowReader};
 use super::{Failure, LIMIT, Outcome};
 
@@ -163,8 +163,8 @@ impl<R: Executor> Client for DriverClient<R> {
         wait::<R, _>(self.client.ping()).map(answer)
     }
 
-    fn next(&mut self) -> Outcome<Option<Told>> {
-        wait::<R, _>(self.updates.next())?.map(told).transpose()
+    fn next(&mut self) -> Outcome<Option<OwnedUpdate>> {
+        wait::<R, _>(self.updates.next())?.map(owned).transpose()
     }
 
     fn close(&self) -> Outcome {
@@ -181,14 +181,14 @@ pub(super) fn not_ready(error: ConnectError) -> NotReady {
     NotReady { text: format!("{error:#}"), reason }
 }
 
-pub(super) fn told(update: Update<'_>) -> Outcome<Told> {
+pub(super) fn owned(update: Update<'_>) -> Outcome<OwnedUpdate> {
     Ok(match update.into_owned() {
-        Update::Event(event) => Told::Event(event),
-        Update::Notification(message) => Told::Notification(message),
-        Update::Unknown(message) => Told::Unknown(message),
-        Update::Error { error, .. } => Told::Error(error.into_owned()),
-        Update::Invalid(error) => Told::Invalid(error),
-        Update::Lifecycle(lifecycle) => Told::Lifecycle(lifecycle),
+        Update::Event(event) => OwnedUpdate::Event(event),
+        Update::Notification(message) => OwnedUpdate::Notification(message),
+        Update::Unknown(message) => OwnedUpdate::Unknown(message),
+        Update::Error { error, .. } => OwnedUpdate::Error(error.into_owned()),
+        Update::Invalid(error) => OwnedUpdate::Invalid(error),
+        Update::Lifecycle(lifecycle) => OwnedUpdate::Lifecycle(lifecycle),
         other => return Err(Failure::new(format!("{other:?} is new here"))),
     })
 }

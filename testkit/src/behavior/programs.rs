@@ -72,26 +72,26 @@ impl Library {
         let mut arguments = vec![url.to_owned()];
         arguments.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
         let mut program = self.run("client", &arguments, environment)?;
-        let opened = hear(&mut program, |said| match said.get("open") {
+        let opened = receive(&mut program, |message| match message.get("open") {
             Some(headers) => Some(Ok(headers.clone())),
-            None => code(said, "refused").map(|status| Err(Refused { status: Some(status) })),
+            None => code(message, "refused").map(|status| Err(Refused { status: Some(status) })),
         })?;
         Ok(opened.map(|headers| Box::new(ClientProgram { program, headers, end: None }) as Box<dyn RawClient>))
     }
 }
 
 /// The value that `desired` finds in the first line of the program in which it finds one.
-fn hear<T>(program: &mut Program, mut desired: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
+fn receive<T>(program: &mut Program, mut desired: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
     let mut found = None;
     program.wait_for_line(LIMIT, |line| {
         if line.stream == Stream::Out
-            && let Ok(said) = serde_json::from_str(&line.text)
+            && let Ok(message) = serde_json::from_str(&line.text)
         {
-            found = desired(&said);
+            found = desired(&message);
         }
         found.is_some()
     })?;
-    found.ok_or_else(|| Failure::new("the program said nothing"))
+    found.ok_or_else(|| Failure::new("the program printed nothing"))
 }
 
 /// A running server.
@@ -111,7 +111,7 @@ impl ServerProgram {
         let tls = setup.tls.as_ref().map(|tls| json!({"certificate": tls.certificate, "key": tls.key}));
         let order = json!({"keys": setup.keys, "compression": setup.compression, "tls": tls});
         let mut program = library.run("server", &[order.to_string()], &[])?;
-        let port = hear(&mut program, |said| said.get("listening").and_then(Value::as_u64))?;
+        let port = receive(&mut program, |message| message.get("listening").and_then(Value::as_u64))?;
         let url = match tls {
             None => format!("ws://127.0.0.1:{port}/ws"),
             Some(_) => format!("wss://{HOST}:{port}/ws"),
@@ -123,16 +123,16 @@ impl ServerProgram {
     fn order(&mut self, order: &Value) -> Outcome {
         self.program.write_line(&order.to_string())?;
         let left = &mut self.left;
-        hear(&mut self.program, |said| {
-            left.extend(code(said, "left"));
-            said.get("done").map(drop)
+        receive(&mut self.program, |message| {
+            left.extend(code(message, "left"));
+            message.get("done").map(drop)
         })
     }
 }
 
 /// The close code or HTTP status in a member.
-fn code(said: &Value, member: &str) -> Option<u16> {
-    said.get(member)?.as_u64()?.try_into().ok()
+fn code(message: &Value, member: &str) -> Option<u16> {
+    message.get(member)?.as_u64()?.try_into().ok()
 }
 
 impl Peer for ServerProgram {
@@ -164,13 +164,13 @@ impl Peer for ServerProgram {
     fn left_with(&mut self) -> Outcome<u16> {
         match self.left.front() {
             Some(code) => Ok(*code),
-            None => hear(&mut self.program, |said| code(said, "left")),
+            None => receive(&mut self.program, |message| code(message, "left")),
         }
     }
 
     fn compresses(&mut self) -> Outcome<bool> {
         self.program.write_line(&json!({"compresses": true}).to_string())?;
-        hear(&mut self.program, |said| said.get("compresses").and_then(Value::as_bool))
+        receive(&mut self.program, |message| message.get("compresses").and_then(Value::as_bool))
     }
 }
 
@@ -184,14 +184,14 @@ struct ClientProgram {
 }
 
 impl ClientProgram {
-    fn hear<T>(&mut self, mut desired: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
+    fn receive<T>(&mut self, mut desired: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
         let end = &mut self.end;
-        hear(&mut self.program, |said| {
-            if let Some(code) = code(said, "closed") {
-                let reason = said.get("reason").and_then(Value::as_str).unwrap_or_default();
+        receive(&mut self.program, |message| {
+            if let Some(code) = code(message, "closed") {
+                let reason = message.get("reason").and_then(Value::as_str).unwrap_or_default();
                 *end = Some((code, reason.to_owned()));
             }
-            desired(said)
+            desired(message)
         })
     }
 }
@@ -206,9 +206,9 @@ impl RawClient for ClientProgram {
     }
 
     fn text(&mut self) -> Outcome<String> {
-        let text = self.hear(|said| match said.get("text") {
+        let text = self.receive(|message| match message.get("text") {
             Some(text) => text.as_str().map(|text| Some(text.to_owned())),
-            None => said.get("closed").map(|_| None),
+            None => message.get("closed").map(|_| None),
         })?;
         text.ok_or_else(|| Failure::new(format!("the connection ended: {:?}", self.end)))
     }
@@ -219,7 +219,7 @@ impl RawClient for ClientProgram {
 
     fn end(&mut self) -> Outcome<(u16, String)> {
         if self.end.is_none() {
-            self.hear(|said| said.get("closed").map(drop))?;
+            self.receive(|message| message.get("closed").map(drop))?;
         }
         ensure(self.end.is_some(), || "it ended without a code".to_owned())?;
         Ok(self.end.clone().unwrap_or_default())

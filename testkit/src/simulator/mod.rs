@@ -20,4 +20,4 @@ pub use event::{Outcome, OwnedClientEvent};
 pub use lane::{Chunk, Lane};
 pub use machine::tick;
 pub use pair::{End, Pair};
-pub use world::{Admission, Node, Transport, World};
+pub use world::{Admission, Node, Plan, Transport, World};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
-use multiwa_ws_core::session::{ClientState, CloseCause, DisconnectReason, LifecycleEvent};
-use multiwa_ws_testkit::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Overflow, Told};
+use multiwa_ws_core::session::{ClientState, CloseCause, DisconnectReason, LifecycleEvent, ReconnectConfig};
+use multiwa_ws_testkit::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Overflow, OwnedUpdate};
 use multiwa_ws_testkit::behavior::scripted::{Incoming, Link, Scripted, against};
 use multiwa_ws_testkit::behavior::{Outcome, ensure, same, wait_for};
 use multiwa_ws_testkit::reference::RawFrame;
@@ -106,8 +106,8 @@ pub(crate) fn silence(client: &dyn ClientBinding) -> Outcome<&'static str> {
 pub(crate) fn no_ack(client: &dyn ClientBinding) -> Outcome<&'static str> {
     let script = |_, incoming: Incoming| incoming.upgrade(None)?.serve();
     against(script, |server| {
-        let mut client = start_with(client, server, |setup| setup.session = setup.session.ack_timeout(SHORT))?;
-        client.find(|told| matches!(told, Told::Lifecycle(LifecycleEvent::AckMissing)).then_some(()))?;
+        let mut client = start_with(client, server, |setup| setup.config.session.ack_timeout = Some(SHORT))?;
+        client.find(|update| matches!(update, OwnedUpdate::Lifecycle(LifecycleEvent::AckMissing)).then_some(()))?;
         client.connected()?;
         client.subscribed("p", &["*"])?;
         Ok("told, and the connection is used")
@@ -303,20 +303,20 @@ pub(crate) fn bad_json(client: &dyn ClientBinding) -> Outcome<&'static str> {
         let mut client = start(client, server)?;
         client.connected()?;
         client.subscribed("p", &["*"])?;
-        let mut told = Vec::new();
-        while told.last() != Some(&"event") {
-            told.extend(client.find(|told| {
-                Some(match told {
-                    Told::Event(_) => Some("event"),
-                    Told::Notification(_) => Some("notification"),
-                    Told::Unknown(_) => Some("unknown"),
-                    Told::Error(_) => Some("error"),
-                    Told::Invalid(_) => Some("invalid"),
-                    Told::Lifecycle(_) => None,
+        let mut updates = Vec::new();
+        while updates.last() != Some(&"event") {
+            updates.extend(client.find(|update| {
+                Some(match update {
+                    OwnedUpdate::Event(_) => Some("event"),
+                    OwnedUpdate::Notification(_) => Some("notification"),
+                    OwnedUpdate::Unknown(_) => Some("unknown"),
+                    OwnedUpdate::Error(_) => Some("error"),
+                    OwnedUpdate::Invalid(_) => Some("invalid"),
+                    OwnedUpdate::Lifecycle(_) => None,
                 })
             })?);
         }
-        same(told, ["invalid", "unknown", "unknown", "error", "notification", "invalid", "event"])?;
+        same(updates, ["invalid", "unknown", "unknown", "error", "notification", "invalid", "event"])?;
         same(client.ping()?, Answer::Done)?;
         Ok("each is told as what it is, and the connection goes on")
     })

@@ -1,11 +1,11 @@
 //! LifecycleEvents and events of a client, as one sequence.
 
 use multiwa_ws_core::session::LifecycleEvent;
-use multiwa_ws_testkit::behavior::client::{Client, ClientBinding, ClientSetup, Told};
+use multiwa_ws_testkit::behavior::client::{Client, ClientBinding, ClientSetup, OwnedUpdate};
 use multiwa_ws_testkit::behavior::scripted::{CONNECTED, Incoming, against, event};
 use multiwa_ws_testkit::behavior::{Outcome, same};
 
-/// All that the client tells, in order, on every binding.
+/// All that the client reports, in order, on every binding.
 const SEQUENCE: [&str; 15] = [
     "connecting 1",
     "opened",
@@ -58,13 +58,13 @@ pub(crate) fn f_02_notices_and_events_come_in_the_order_of_the_wire(
     Ok("told in the order of the wire, before and after a reconnect")
 }
 
-/// What the client tells until its end. It is closed once it has told the last event.
+/// What the client reports until its end. It is closed once it has reported the last event.
 fn sequence(client: &mut dyn Client) -> Outcome<Vec<String>> {
     let mut sequence = Vec::new();
-    while let Some(told) = client.next()? {
-        let told = name(&told);
-        let is_last = told == "event 4";
-        sequence.push(told);
+    while let Some(update) = client.next()? {
+        let update = name(&update);
+        let is_last = update == "event 4";
+        sequence.push(update);
         if is_last {
             client.close()?;
         }
@@ -72,19 +72,19 @@ fn sequence(client: &mut dyn Client) -> Outcome<Vec<String>> {
     Ok(sequence)
 }
 
-fn name(told: &Told) -> String {
-    match told {
-        Told::Event(event) => format!("event {}", event.data().unwrap_or_default()),
-        Told::Notification(_) => "notification".to_owned(),
-        Told::Lifecycle(LifecycleEvent::Connecting { attempt }) => format!("connecting {attempt}"),
-        Told::Lifecycle(LifecycleEvent::Opened) => "opened".to_owned(),
-        Told::Lifecycle(LifecycleEvent::Ready { failed, gap }) if failed.is_empty() => match gap {
+fn name(update: &OwnedUpdate) -> String {
+    match update {
+        OwnedUpdate::Event(event) => format!("event {}", event.data().unwrap_or_default()),
+        OwnedUpdate::Notification(_) => "notification".to_owned(),
+        OwnedUpdate::Lifecycle(LifecycleEvent::Connecting { attempt }) => format!("connecting {attempt}"),
+        OwnedUpdate::Lifecycle(LifecycleEvent::Opened) => "opened".to_owned(),
+        OwnedUpdate::Lifecycle(LifecycleEvent::Ready { failed, gap }) if failed.is_empty() => match gap {
             None => "ready".to_owned(),
             Some(_) => "ready(gap)".to_owned(),
         },
-        Told::Lifecycle(LifecycleEvent::Backoff { reason, .. }) => format!("backoff {reason:?}"),
-        Told::Lifecycle(LifecycleEvent::Closing) => "closing".to_owned(),
-        Told::Lifecycle(LifecycleEvent::Closed(cause)) => format!("closed {cause:?}"),
+        OwnedUpdate::Lifecycle(LifecycleEvent::Backoff { reason, .. }) => format!("backoff {reason:?}"),
+        OwnedUpdate::Lifecycle(LifecycleEvent::Closing) => "closing".to_owned(),
+        OwnedUpdate::Lifecycle(LifecycleEvent::Closed(cause)) => format!("closed {cause:?}"),
         other => format!("{other:?}"),
     }
 }

@@ -4,7 +4,7 @@ use multiwa_ws_core::session::{
     ClientState, CloseCause, DisconnectReason, Event, EventNames, EventView, LifecycleEvent, SecondProfile,
     SubscriptionSet,
 };
-use multiwa_ws_testkit::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Told};
+use multiwa_ws_testkit::behavior::client::{Answer, Client, ClientBinding, ClientSetup, OwnedUpdate};
 use multiwa_ws_testkit::behavior::peer::{Peer, PeerKind, PeerSetup};
 use multiwa_ws_testkit::behavior::tls::{Certificates, HOST};
 use multiwa_ws_testkit::behavior::{Outcome, ensure, same};
@@ -44,9 +44,9 @@ pub(crate) fn connect(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'s
     client.connected()?;
     let status = client.status();
     same((status.state, status.attempt), (ClientState::Ready, 1))?;
-    same(client.next()?, Some(Told::Lifecycle(LifecycleEvent::Connecting { attempt: 1 })))?;
-    same(client.next()?, Some(Told::Lifecycle(LifecycleEvent::Opened)))?;
-    same(client.next()?, Some(Told::Lifecycle(LifecycleEvent::Ready { failed: Vec::new(), gap: None })))?;
+    same(client.next()?, Some(OwnedUpdate::Lifecycle(LifecycleEvent::Connecting { attempt: 1 })))?;
+    same(client.next()?, Some(OwnedUpdate::Lifecycle(LifecycleEvent::Opened)))?;
+    same(client.next()?, Some(OwnedUpdate::Lifecycle(LifecycleEvent::Ready { failed: Vec::new(), gap: None })))?;
     Ok("ready at the first attempt")
 }
 
@@ -178,8 +178,8 @@ pub(crate) fn every_kind_of_event(client: &dyn ClientBinding, peer: PeerKind) ->
 }
 
 fn next_event(client: &mut dyn Client) -> Outcome<Event<'static>> {
-    client.find(|told| match told {
-        Told::Event(event) => Some(event.clone()),
+    client.find(|update| match update {
+        OwnedUpdate::Event(event) => Some(event.clone()),
         _ => None,
     })
 }

@@ -13,9 +13,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::choppy::{self, Choppy, below};
-use crate::persist::{persist, unless_waits};
-use crate::support::{answer, at_once, builder, event, greet, member, streams, within};
+use super::support::{answer, at_once, builder, event, greet, member, streams, within};
+use crate::kit::choppy::{self, Choppy, below};
+use crate::kit::persist::{persist, unless_waits};
 
 const SEEDS: u64 = 20;
 

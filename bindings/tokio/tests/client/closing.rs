@@ -7,7 +7,7 @@ use multiwa_ws_tokio::{Client, QueueConfig};
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Nowhere, builder, event, in_memory, publish, streams, subscribed};
+use super::support::{Nowhere, builder, event, in_memory, publish, streams, subscribed};
 
 /// The default of the session.
 const DEADLINE: Duration = Duration::from_secs(5);

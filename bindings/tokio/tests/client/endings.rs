@@ -10,8 +10,8 @@ use multiwa_ws_tokio::RequestError;
 use tokio::io::{AsyncRead, AsyncWrite, duplex};
 use tokio::time::{Instant, sleep};
 
-use crate::lines::{narrow_tcp, secure};
-use crate::support::{builder, connected_over, within};
+use super::support::{builder, connected_over, within};
+use crate::kit::lines::{narrow_tcp, secure};
 
 /// What a server does that answers nothing.
 #[derive(Clone, Copy, Debug)]

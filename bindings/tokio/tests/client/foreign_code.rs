@@ -14,7 +14,7 @@ use multiwa_ws_tokio::{Client, Connector, ConnectorError};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::runtime::Builder;
 
-use crate::support::{acknowledge, at_once, builder, greet, in_memory, publish, subscribed};
+use super::support::{acknowledge, at_once, builder, greet, in_memory, publish, subscribed};
 
 /// The client that code of the application calls, once there is one.
 type Later = Arc<OnceLock<Client>>;

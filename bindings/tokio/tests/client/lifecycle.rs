@@ -13,7 +13,7 @@ use multiwa_ws_tokio::{
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Socket, accept, acknowledge, at_once, listen, next_data, publish, request, within};
+use super::support::{Socket, accept, acknowledge, at_once, listen, next_data, publish, request, within};
 
 #[tokio::test]
 async fn requests_are_answered_while_events_lie_unread() {

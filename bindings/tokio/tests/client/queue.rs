@@ -9,7 +9,7 @@ use multiwa_ws_tokio::{Client, QueueConfig, RequestError, WebSocket};
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{accept, acknowledge, answer, builder, listen, member, next_data, publish, subscribed, within};
+use super::support::{accept, acknowledge, answer, builder, listen, member, next_data, publish, subscribed, within};
 
 #[tokio::test]
 async fn a_full_queue_that_waits_loses_nothing() {

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::choppy::below;
+use crate::kit::choppy::below;
 
 /// Many times what any run needs: one that makes no progress fails instead of spinning.
 const MOST_ATTEMPTS: usize = 1_000_000;

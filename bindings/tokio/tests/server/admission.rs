@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 
-use crate::client::{Client, publish, soon, start, subscribe, wait_until};
+use super::client::{Client, publish, soon, start, subscribe, wait_until};
 
 #[tokio::test]
 async fn a_request_for_something_else_is_refused_in_http() {

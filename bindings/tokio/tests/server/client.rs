@@ -2,10 +2,9 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::{Envelope, RawJson};
 use multiwa_ws_core::websocket::Event;
@@ -155,7 +154,5 @@ pub(crate) fn number_of(text: &str) -> usize {
 
 /// How many clients an event is queued for. In memory that is known at once.
 pub(crate) fn receivers(publishing: impl Future<Output = Result<Published, PublishError>>) -> usize {
-    let polled = pin!(publishing).poll(&mut Context::from_waker(Waker::noop()));
-    let Poll::Ready(published) = polled else { panic!("it waits") };
-    published.unwrap().receivers
+    publishing.now_or_never().expect("it does not wait").unwrap().receivers
 }

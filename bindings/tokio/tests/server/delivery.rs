@@ -9,7 +9,7 @@ use multiwa_ws_core::websocket;
 use multiwa_ws_tokio::{Observed, Server, ServerBuilder, SlowReader};
 use tokio::sync::oneshot;
 
-use crate::client::{Client, number_of, publish, receivers, soon, start};
+use super::client::{Client, number_of, publish, receivers, soon, start};
 
 #[tokio::test]
 async fn the_ack_comes_first_and_every_request_is_answered_as_the_protocol_says() {

@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, duplex};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::client::{Client, receivers, soon};
-use crate::lines::{narrow_tcp, secure};
+use super::client::{Client, receivers, soon};
+use crate::kit::lines::{narrow_tcp, secure};
 
 /// What a client does that has read nothing since it subscribed.
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ use rustls::{ClientConfig, ServerConfig};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::client::{Client, PATIENCE, publish, soon, start, wait_until};
+use super::client::{Client, PATIENCE, publish, soon, start, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_clients_get_every_event_exactly_once() {

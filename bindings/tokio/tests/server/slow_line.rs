@@ -8,20 +8,23 @@ use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::RawJson;
 use multiwa_ws_core::websocket::{Config, Event};
 use multiwa_ws_tokio::{Server, WebSocket, WebSocketConfig};
-use tokio::io::{self, AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use tokio::io::{self, AsyncRead, AsyncWrite, DuplexStream, Join, ReadBuf, ReadHalf, WriteHalf, duplex};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::client::receivers;
+use super::client::receivers;
 
-/// A line that carries so many bytes a second to its reader.
-struct Line<S> {
-    stream: S,
+/// What comes over a line that carries so many bytes a second.
+struct Slow<S> {
+    stream: ReadHalf<S>,
     rate: u32,
     next: Pin<Box<Sleep>>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
+/// A line that is slow for its reader.
+type Line<S> = Join<Slow<S>, WriteHalf<S>>;
+
+impl<S: AsyncRead + Unpin> AsyncRead for Slow<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.next.as_mut().poll(cx));
@@ -35,20 +38,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 /// A client in memory at the end of such a line.
 async fn client(server: &Server, rate: u32) -> WebSocket<Line<DuplexStream>> {
     let (near, far) = duplex(1 << 16);
@@ -58,7 +47,8 @@ async fn client(server: &Server, rate: u32) -> WebSocket<Line<DuplexStream>> {
 
 /// A client at the end of such a line, subscribed to everything of `p`.
 async fn client_over<S: AsyncRead + AsyncWrite + Unpin>(stream: S, rate: u32) -> WebSocket<Line<S>> {
-    let line = Line { stream, rate, next: Box::pin(sleep_until(Instant::now())) };
+    let (stream, writer) = io::split(stream);
+    let line = io::join(Slow { stream, rate, next: Box::pin(sleep_until(Instant::now())) }, writer);
     let options = WebSocketConfig::new().connection(Config::new().max_message_len(8 << 20));
     let (mut client, _) = WebSocket::connect(line, ClientRequest::new("localhost", "/ws"), &options).await.unwrap();
     text(&mut client).await;

@@ -4,14 +4,15 @@
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
-use multiwa_ws_core::websocket::{Cause, Compression, Config, Message, Received, SendError, Sender};
+use multiwa_ws_core::websocket::{Cause, Message, Received, SendError, Sender};
+use multiwa_ws_testkit::event::OwnedEvent;
 use multiwa_ws_tokio::{Error, Reader, WebSocket, WebSocketConfig, Writer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::choppy::{self, Choppy, below};
-use crate::persist::{persist, unless_waits};
-use crate::support::{Owned, connect_compressed_over, connect_over, drain, pattern, quiet_connection, within};
+use super::support::{connect_compressed_over, connect_over, drain, pattern, quiet, within};
+use crate::kit::choppy::{self, Choppy, below};
+use crate::kit::persist::{persist, unless_waits};
 
 const SEEDS: u64 = 30;
 
@@ -30,35 +31,36 @@ fn sources(seed: u64) -> (ChaCha8Rng, ChaCha8Rng) {
 }
 
 /// Messages of all kinds and many lengths, each unlike the others.
-fn messages() -> Vec<Owned> {
-    let binary = (0..20_u8).map(|index| Owned::Binary([pattern(usize::from(index).pow(2) * 20), vec![index]].concat()));
-    let text = (0..20).map(|index| Owned::Text(format!("{index} {}", "grüße ".repeat(index * 3))));
+fn messages() -> Vec<OwnedEvent> {
+    let binary =
+        (0..20_u8).map(|index| OwnedEvent::Binary([pattern(usize::from(index).pow(2) * 20), vec![index]].concat()));
+    let text = (0..20).map(|index| OwnedEvent::Text(format!("{index} {}", "grüße ".repeat(index * 3))));
     binary.zip(text).flat_map(|(binary, text)| [binary, text]).collect()
 }
 
 /// Queues a message; some in fragments.
-fn send(out: &mut Sender<'_>, message: &Owned) {
+fn send(out: &mut Sender<'_>, message: &OwnedEvent) {
     match message {
-        Owned::Text(text) if text.len() % 3 == 0 => {
+        OwnedEvent::Text(text) if text.len() % 3 == 0 => {
             let (first, rest) = text.split_at(1);
             out.send_fragment(Message::Text(first), false).unwrap();
             out.send_fragment(Message::Text(rest), true).unwrap();
         }
-        Owned::Text(text) => out.send_text(text).unwrap(),
-        Owned::Binary(payload) => out.send_binary(payload).unwrap(),
+        OwnedEvent::Text(text) => out.send_text(text).unwrap(),
+        OwnedEvent::Binary(payload) => out.send_binary(payload).unwrap(),
         other => panic!("{other:?} is no message"),
     }
 }
 
 /// The next event, to keep.
-async fn next(socket: &mut WebSocket<Choppy>) -> Result<Option<Owned>, Error> {
+async fn next(socket: &mut WebSocket<Choppy>) -> Result<Option<OwnedEvent>, Error> {
     Ok(socket.next().await?.map(|received| received.event.into()))
 }
 
 /// Sends the next message back; whether there may be more.
 async fn answer(socket: &mut WebSocket<Choppy>) -> Result<bool, Error> {
     let Some(Received { event, mut sender }) = socket.next().await? else { return Ok(false) };
-    if let message @ (Owned::Text(_) | Owned::Binary(_)) = event.into() {
+    if let message @ (OwnedEvent::Text(_) | OwnedEvent::Binary(_)) = event.into() {
         send(&mut sender, &message);
     }
     Ok(true)
@@ -79,7 +81,7 @@ async fn a_dropped_next_loses_no_message_and_no_answer() {
                 assert!(answer == Some(message), "{answer:?} with seed {seed}");
             }
             let pong = persist(&mut client_random, async || next(&mut client).await).await.unwrap();
-            assert_eq!(pong, Some(Owned::Pong(b"last".to_vec())), "with seed {seed}");
+            assert_eq!(pong, Some(OwnedEvent::Pong(b"last".to_vec())), "with seed {seed}");
             client.close(CloseCode::NORMAL, "").await.unwrap();
         };
         let echo = async { while persist(&mut server_random, async || answer(&mut server).await).await.unwrap() {} };
@@ -115,11 +117,11 @@ async fn a_dropped_send_has_queued_its_message_whole_or_not_at_all() {
         let connection = quiet_connection().max_queued(3000);
         let (mut client, mut server) = pair(seed, connection).await;
         let (mut random, _) = sources(seed);
-        let message = |number: u8| Owned::Binary([pattern(usize::from(number) * 10), vec![number]].concat());
+        let message = |number: u8| OwnedEvent::Binary([pattern(usize::from(number) * 10), vec![number]].concat());
         let mut sent = Vec::new();
         let talk = async {
             for number in 0..200 {
-                let Owned::Binary(payload) = message(number) else { unreachable!() };
+                let OwnedEvent::Binary(payload) = message(number) else { unreachable!() };
                 let done = unless_waits(1 + below(&mut random, 3), client.send_binary(&payload)).await;
                 sent.push(done.map(Result::unwrap).is_some());
                 tokio::task::yield_now().await;
@@ -158,8 +160,8 @@ async fn a_dropped_close_goes_on_and_sends_one_close_frame() {
         };
         let (closed, events) = within(async { tokio::join!(close, listen) }).await;
         closed.unwrap();
-        let frame = Owned::Close(Some((CloseCode::GOING_AWAY, "bye".into())));
-        assert!(events == [Owned::Binary(pattern(5000)), frame], "with seed {seed}");
+        let frame = OwnedEvent::close(1001, "bye");
+        assert!(events == [OwnedEvent::Binary(pattern(5000)), frame], "with seed {seed}");
         let (closed, other_closed) = (closing.closed().unwrap(), other.closed().unwrap());
         assert_eq!((closed.cause, other_closed.cause), (Cause::Local, Cause::Peer), "with seed {seed}");
         assert!(closed.clean && other_closed.clean, "with seed {seed}");
@@ -191,10 +193,10 @@ async fn dropped_futures_of_a_split_connection_lose_nothing_either_way() {
 }
 
 /// Reads as many messages as there are.
-async fn read(mut reader: Reader<Choppy>, mut random: ChaCha8Rng) -> (Vec<Owned>, Reader<Choppy>) {
+async fn read(mut reader: Reader<Choppy>, mut random: ChaCha8Rng) -> (Vec<OwnedEvent>, Reader<Choppy>) {
     let mut events = Vec::new();
     while events.len() < messages().len() {
-        let event = persist(&mut random, async || reader.next().await.map(|event| event.map(Owned::from))).await;
+        let event = persist(&mut random, async || reader.next().await.map(|event| event.map(OwnedEvent::from))).await;
         events.push(event.unwrap().expect("a message"));
     }
     (events, reader)
@@ -261,7 +263,7 @@ async fn the_dropped_sends_of_a_writer_have_queued_their_messages_whole_or_not_a
         events.pop();
         let mut arrived = events.into_iter().peekable();
         for (number, sent) in sent.into_iter().enumerate() {
-            let has_arrived = arrived.next_if(|event| *event == Owned::Text(message(number))).is_some();
+            let has_arrived = arrived.next_if(|event| *event == OwnedEvent::Text(message(number))).is_some();
             assert!(has_arrived || !sent, "message {number} with seed {seed}");
         }
         assert_eq!(arrived.next(), None, "with seed {seed}");

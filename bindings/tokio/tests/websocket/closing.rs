@@ -9,16 +9,17 @@ use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::{CloseCode, FrameError};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
 use multiwa_ws_core::websocket::{Cause, Negotiated, ProtocolError, Role, SendError};
-use multiwa_ws_tokio::{Error, WebSocket, WebSocketConfig};
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_tokio::{Error, WebSocket};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::raw;
-use crate::support::{Owned, connect_over, drain, in_memory, next, pattern, quiet, quiet_connection, tcp, within};
+use super::raw;
+use super::support::{connect_over, drain, in_memory, next, pattern, quiet, tcp, within};
 
-fn close_frame(code: CloseCode, reason: &str) -> Owned {
-    Owned::Close(Some((code, reason.to_owned())))
+fn close_frame(code: CloseCode, reason: &str) -> OwnedEvent {
+    OwnedEvent::close(code.get(), reason)
 }
 
 #[tokio::test]
@@ -73,7 +74,7 @@ async fn a_close_that_may_not_be_sent_changes_nothing() {
     let error = within(client.close(CloseCode::ABNORMAL, "")).await.unwrap_err();
     assert!(matches!(error, Error::Send(SendError::CloseCode)), "{error:?}");
     within(client.send_text("still open")).await.unwrap();
-    assert_eq!(next(&mut server).await, Owned::text("still open"));
+    assert_eq!(next(&mut server).await, OwnedEvent::text("still open"));
 }
 
 /// Closes a socket whose peer is silent, and returns how long that took.
@@ -126,7 +127,7 @@ async fn the_time_that_an_answer_took_does_not_count_against_the_close_that_came
     let mut server = server_of(&mut peer, stream).await;
     let question = [raw::masked_frame(0x81, b"question"), raw::masked_frame(0x88, &1000_u16.to_be_bytes())].concat();
     peer.write_all(&question).await.unwrap();
-    assert_eq!(next(&mut server).await, Owned::text("question"));
+    assert_eq!(next(&mut server).await, OwnedEvent::text("question"));
     tokio::time::sleep(Duration::from_secs(60)).await;
     server.sender().send_binary(&pattern(500_000)).unwrap();
     let read = async {
@@ -160,7 +161,7 @@ async fn a_stream_that_ends_in_the_middle_of_a_message_is_an_error() {
     peer.write_all(&frame[..frame.len() - 1]).await.unwrap();
     drop(peer);
     let (events, ended) = drain(&mut server).await;
-    assert_eq!(events, [Owned::text("finished")]);
+    assert_eq!(events, [OwnedEvent::text("finished")]);
     assert!(matches!(ended, Err(Error::UnexpectedEof)), "{ended:?}");
 }
 
@@ -192,7 +193,7 @@ async fn a_violation_is_reported_after_the_messages_before_it_and_the_peer_is_to
         answer
     };
     let (answer, (events, ended)) = within(async { tokio::join!(breaking, drain(&mut server)) }).await;
-    assert_eq!(events, [Owned::text("good")]);
+    assert_eq!(events, [OwnedEvent::text("good")]);
     let violation = ProtocolError::Frame(FrameError::Unmasked);
     assert!(matches!(ended, Err(Error::Violation(error)) if error == violation), "{ended:?}");
     assert_eq!(answer, raw::frame(0x88, &1002_u16.to_be_bytes()));

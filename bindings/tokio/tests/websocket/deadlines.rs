@@ -8,10 +8,10 @@ use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::handshake::{Acceptance, Rejection};
 use multiwa_ws_core::websocket::{Config, Negotiated, Role};
 use multiwa_ws_tokio::{Error, HandshakeError, WebSocket, WebSocketConfig};
-use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, duplex};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{connect_over, large_connection, pattern, quiet, quiet_connection, within};
+use super::support::{connect_over, large, pattern, quiet, within};
 
 /// Pings after 2 s of silence, and gives up 1 s later.
 fn quick() -> Config {
@@ -19,10 +19,10 @@ fn quick() -> Config {
     large_connection().keep_alive(keep_alive).close_timeout(Duration::from_secs(2))
 }
 
-/// A stream of a process that is stopped for a while: it reads nothing meanwhile, and at first afterwards says that nothing has
+/// What comes to a process that is stopped for a while: it reads nothing meanwhile, and at first afterwards says that nothing has
 /// arrived, and wakes the task.
 struct Stopped {
-    stream: DuplexStream,
+    stream: ReadHalf<DuplexStream>,
     from: Instant,
     to: Instant,
     has_resumed: bool,
@@ -43,28 +43,15 @@ impl AsyncRead for Stopped {
     }
 }
 
-impl AsyncWrite for Stopped {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn f_06_a_pong_that_arrived_while_the_process_was_stopped_is_read_before_the_deadline() {
     let (near, far) = duplex(4096);
     let start = Instant::now();
     // Pinged at 2 s and to be given up at 3 s.
     let (from, to) = (start + Duration::from_millis(2010), start + Duration::from_secs(3));
-    let near = Stopped { stream: near, from, to, has_resumed: false };
-    let (config, negotiated) = (quick(), Negotiated::default());
+    let (stream, writer) = io::split(near);
+    let near = io::join(Stopped { stream, from, to, has_resumed: false }, writer);
+    let (config, negotiated) = (quick().connection, Negotiated::default());
     let mut client: WebSocket<_> = WebSocket::from_upgraded(near, Role::Client, &config, &negotiated, b"").unwrap();
     let config = quiet_connection();
     let mut server: WebSocket<_> = WebSocket::from_upgraded(far, Role::Server, &config, &negotiated, b"").unwrap();

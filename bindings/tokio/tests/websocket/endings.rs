@@ -15,9 +15,9 @@ use tokio::io::{self, AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::lines::{narrow_tcp, secure};
-use crate::raw;
-use crate::support::{large_connection, pattern, within};
+use super::raw;
+use super::support::{large, pattern, within};
+use crate::kit::lines::{narrow_tcp, secure};
 
 /// More than any of these streams holds on its way.
 static PAYLOAD: LazyLock<Vec<u8>> = LazyLock::new(|| pattern(2 << 20));

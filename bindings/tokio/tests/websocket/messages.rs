@@ -5,12 +5,12 @@ use std::time::Duration;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Message, Received};
-use multiwa_ws_tokio::{Error, WebSocket, WebSocketConfig};
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_tokio::{Error, WebSocket};
 use tokio::io::{AsyncRead, AsyncWrite, BufStream, duplex};
 
-use crate::support::{
-    Owned, connect_compressed_over, connect_over, drain, echo, in_memory, large, large_connection, next, pattern,
-    quiet, tcp, within,
+use super::support::{
+    connect_compressed_over, connect_over, drain, echo, in_memory, large, next, pattern, quiet, tcp, within,
 };
 
 #[tokio::test(start_paused = true)]
@@ -19,9 +19,9 @@ async fn every_kind_of_message_comes_back_from_an_echo() {
     let talk = async {
         for payload in ["", "a", "grüße", &"x".repeat(125), &"x".repeat(126), &"x".repeat(70_000)] {
             client.sender().send_text(payload).unwrap();
-            assert_eq!(next(&mut client).await, Owned::text(payload));
+            assert_eq!(next(&mut client).await, OwnedEvent::text(payload));
             client.sender().send_binary(payload.as_bytes()).unwrap();
-            assert_eq!(next(&mut client).await, Owned::Binary(payload.as_bytes().to_vec()));
+            assert_eq!(next(&mut client).await, OwnedEvent::Binary(payload.as_bytes().to_vec()));
         }
         client.close(CloseCode::NORMAL, "").await
     };
@@ -42,9 +42,9 @@ async fn fragments_become_one_message_and_a_ping_between_them_is_answered() {
         (next(&mut client).await, client.close(CloseCode::NORMAL, "").await)
     };
     let ((pong, closed), (events, ended)) = within(async { tokio::join!(talk, drain(&mut server)) }).await;
-    assert_eq!(pong, Owned::Pong(b"between".to_vec()));
-    let close = Owned::Close(Some((CloseCode::NORMAL, String::new())));
-    assert_eq!(events, [Owned::Ping(b"between".to_vec()), Owned::text("one, two"), close]);
+    assert_eq!(pong, OwnedEvent::Pong(b"between".to_vec()));
+    let close = OwnedEvent::close(1000, "");
+    assert_eq!(events, [OwnedEvent::Ping(b"between".to_vec()), OwnedEvent::text("one, two"), close]);
     closed.unwrap();
     ended.unwrap();
 }
@@ -57,8 +57,8 @@ async fn exchange_large<S: AsyncRead + AsyncWrite + Unpin>((mut one, mut other):
     // The one that has its message first may still have some of its own to write.
     let receive = async |socket: &mut WebSocket<S>| (next(socket).await, socket.flush().await.unwrap()).0;
     let (at_one, at_other) = within(async { tokio::join!(receive(&mut one), receive(&mut other)) }).await;
-    assert!(at_one == Owned::Binary(payload.clone()), "the message to the one side is another");
-    assert!(at_other == Owned::Binary(payload), "the message to the other side is another");
+    assert!(at_one == OwnedEvent::Binary(payload.clone()), "the message to the one side is another");
+    assert!(at_other == OwnedEvent::Binary(payload), "the message to the other side is another");
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,10 +82,10 @@ async fn a_stream_that_buffers_what_it_is_given_is_flushed() {
     let streams = (BufStream::new(client), BufStream::new(server));
     let (mut client, mut server) = connect_over(streams, &quiet()).await;
     within(client.send_text("by a send")).await.unwrap();
-    assert_eq!(next(&mut server).await, Owned::text("by a send"));
+    assert_eq!(next(&mut server).await, OwnedEvent::text("by a send"));
     client.sender().send_text("by a wait").unwrap();
     let (_, text) = within(async { tokio::join!(client.close(CloseCode::NORMAL, ""), next(&mut server)) }).await;
-    assert_eq!(text, Owned::text("by a wait"));
+    assert_eq!(text, OwnedEvent::text("by a wait"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +104,7 @@ async fn a_peer_that_does_not_read_its_answers_is_not_read_from_either() {
     let stalled = tokio::time::timeout(Duration::from_secs(600), async {
         let answer = async {
             while let Some(Received { event, mut sender }) = server.next().await.unwrap() {
-                let Owned::Binary(payload) = event.into() else { panic!("another event") };
+                let OwnedEvent::Binary(payload) = event.into() else { panic!("another event") };
                 sender.send_binary(&payload).unwrap();
                 queued = queued.max(sender.queued());
             }
@@ -117,7 +117,7 @@ async fn a_peer_that_does_not_read_its_answers_is_not_read_from_either() {
 
     let read_all = async {
         for _ in 0..COUNT {
-            assert_eq!(reader.next().await.unwrap().map(Owned::from), Some(Owned::Binary(payload.clone())));
+            assert_eq!(reader.next().await.unwrap().map(OwnedEvent::from), Some(OwnedEvent::Binary(payload.clone())));
         }
         writer.close(CloseCode::NORMAL, "").await.unwrap();
         while reader.next().await.unwrap().is_some() {}
@@ -132,10 +132,10 @@ async fn a_message_is_not_late_for_the_time_that_its_receiver_took_for_the_one_b
     client.sender().send_text("first").unwrap();
     client.sender().send_binary(&pattern(500_000)).unwrap();
     within(client.flush()).await.unwrap();
-    assert_eq!(next(&mut server).await, Owned::text("first"));
+    assert_eq!(next(&mut server).await, OwnedEvent::text("first"));
     // Part of the second one has been read together with the first.
     tokio::time::sleep(Duration::from_secs(3600)).await;
-    assert_eq!(next(&mut server).await, Owned::Binary(pattern(500_000)));
+    assert_eq!(next(&mut server).await, OwnedEvent::Binary(pattern(500_000)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,7 +152,7 @@ async fn a_message_that_arrived_while_its_receiver_sent_is_not_late() {
     let (received, sent) = within(async { tokio::join!(exchange, server.send_binary(&payload)) }).await;
     sent.unwrap();
     tokio::time::sleep(Duration::from_secs(3600)).await;
-    let expected = Owned::Binary(payload.clone());
+    let expected = OwnedEvent::Binary(payload.clone());
     assert!(received == expected && next(&mut server).await == expected);
 }
 
@@ -168,7 +168,7 @@ async fn f_10_two_peers_that_send_at_the_same_time_do_not_wait_for_each_other() 
     within(async { tokio::join!(send(&mut client), send(&mut server)) }).await;
     for socket in [&mut client, &mut server] {
         for _ in 0..4 {
-            assert!(next(socket).await == Owned::Binary(payload.clone()));
+            assert!(next(socket).await == OwnedEvent::Binary(payload.clone()));
         }
     }
 }
@@ -192,10 +192,10 @@ async fn f_10_a_send_whose_peer_sends_more_than_is_kept_says_so_and_loses_nothin
     let error = within(client.send_binary(&payload)).await.unwrap_err();
     assert!(matches!(error, Error::Unread), "{error:?}");
     for _ in 0..4 {
-        assert!(next(&mut client).await == Owned::Binary(payload.clone()));
+        assert!(next(&mut client).await == OwnedEvent::Binary(payload.clone()));
     }
     let _writer = within(sending).await.unwrap();
     let (flushed, received) = within(async { tokio::join!(client.flush(), reader.next()) }).await;
     flushed.unwrap();
-    assert!(received.unwrap().map(Owned::from) == Some(Owned::Binary(payload)));
+    assert!(received.unwrap().map(OwnedEvent::from) == Some(OwnedEvent::Binary(payload)));
 }

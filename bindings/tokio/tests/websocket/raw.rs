@@ -4,7 +4,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::{Acceptance, HandshakeLimits, ServerHandshake};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::support::within;
+use super::support::within;
 
 /// A valid upgrade request.
 pub(crate) const REQUEST: &[u8] = b"GET /ws HTTP/1.1\r\nHost: server\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

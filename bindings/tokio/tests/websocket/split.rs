@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Cause, Event, Negotiated, Role, SendError};
-use multiwa_ws_tokio::{Error, Reader, WebSocket, WebSocketConfig, Writer};
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_tokio::{Error, Reader, WebSocket, Writer};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::time::Instant;
 
-use crate::support::{
-    Owned, connect_over, drain, in_memory, large, next, pattern, quiet, quiet_connection, tcp, within,
-};
+use super::support::{connect_over, drain, in_memory, large, next, pattern, quiet, tcp, within};
 
 const COUNT: u32 = 500;
 
@@ -83,14 +82,14 @@ async fn the_reader_answers_pings_without_the_writer() {
     let (mut reader, writer) = server.split();
     drop(writer);
     let reading = tokio::spawn(async move {
-        let event = reader.next().await.unwrap().map(Owned::from);
-        (event, reader.next().await.unwrap().map(Owned::from), reader.next().await.unwrap().map(Owned::from))
+        let event = reader.next().await.unwrap().map(OwnedEvent::from);
+        (event, reader.next().await.unwrap().map(OwnedEvent::from), reader.next().await.unwrap().map(OwnedEvent::from))
     });
     client.sender().ping(b"1").unwrap();
-    assert_eq!(next(&mut client).await, Owned::Pong(b"1".to_vec()));
+    assert_eq!(next(&mut client).await, OwnedEvent::Pong(b"1".to_vec()));
     within(client.close(CloseCode::NORMAL, "")).await.unwrap();
-    let close = Owned::Close(Some((CloseCode::NORMAL, String::new())));
-    assert_eq!(within(reading).await.unwrap(), (Some(Owned::Ping(b"1".to_vec())), Some(close), None));
+    let close = OwnedEvent::close(1000, "");
+    assert_eq!(within(reading).await.unwrap(), (Some(OwnedEvent::Ping(b"1".to_vec())), Some(close), None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,8 +99,8 @@ async fn large_messages_pass_each_other_between_readers_and_writers() {
         (client.split(), server.split());
     let payload = pattern(2 << 20);
     let reading = async |reader: &mut Reader<DuplexStream>| {
-        let event = reader.next().await.unwrap().map(Owned::from);
-        assert!(event == Some(Owned::Binary(payload.clone())), "the message is another");
+        let event = reader.next().await.unwrap().map(OwnedEvent::from);
+        assert!(event == Some(OwnedEvent::Binary(payload.clone())), "the message is another");
     };
     let (sent, answered, ..) = within(async {
         tokio::join!(
@@ -197,7 +196,7 @@ async fn a_writer_that_waits_for_room_goes_on_when_the_peer_reads() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!writing.is_finished());
     for _ in 0..10 {
-        assert_eq!(next(&mut client).await, Owned::Binary(pattern(600)));
+        assert_eq!(next(&mut client).await, OwnedEvent::Binary(pattern(600)));
     }
     within(writing).await.unwrap();
 }
@@ -237,7 +236,7 @@ async fn a_message_that_waits_in_the_queue_is_sent_before_the_close() {
         within(async { tokio::join!(writer.close(CloseCode::NORMAL, "bye"), drain(&mut client)) }).await;
     closed.unwrap();
     ended.unwrap();
-    let close = Owned::Close(Some((CloseCode::NORMAL, "bye".into())));
-    assert_eq!(events, [Owned::Binary(pattern(10_000)), close]);
+    let close = OwnedEvent::close(1000, "bye");
+    assert_eq!(events, [OwnedEvent::Binary(pattern(10_000)), close]);
     within(reading).await.unwrap().unwrap();
 }

@@ -1,13 +1,12 @@
 //! Pairs of connected peers, events that can be kept, and waits with a bound.
 
-use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
-use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, DeflateConfig, DeflateOffer};
 use multiwa_ws_core::websocket::{Config, Event, Received};
+use multiwa_ws_testkit::event::OwnedEvent;
 use multiwa_ws_tokio::{Error, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,37 +19,8 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, future).await.expect("in time")
 }
 
-/// An event that owns its payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Owned {
-    Text(String),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<(CloseCode, String)>),
-}
-
-impl Owned {
-    pub(crate) fn text(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<Event<'_>> for Owned {
-    fn from(event: Event<'_>) -> Self {
-        match event {
-            Event::Text(text) => Self::Text(text.to_owned()),
-            Event::Binary(payload) => Self::Binary(payload.to_vec()),
-            Event::Ping(payload) => Self::Ping(payload.to_vec()),
-            Event::Pong(payload) => Self::Pong(payload.to_vec()),
-            Event::Close(frame) => Self::Close(frame.map(|frame| (frame.code, frame.reason.to_owned()))),
-            Event::Closed(_) => panic!("`closed` tells the end"),
-        }
-    }
-}
-
 /// The next event, which there must be.
-pub(crate) async fn next<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>) -> Owned {
+pub(crate) async fn next<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>) -> OwnedEvent {
     let Received { event, .. } = within(socket.next()).await.expect("no error").expect("an event");
     event.into()
 }
@@ -58,7 +28,7 @@ pub(crate) async fn next<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSock
 /// Reads to the end and returns what came before it, and how it ended.
 pub(crate) async fn drain<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocket<S>,
-) -> (Vec<Owned>, Result<(), Error>) {
+) -> (Vec<OwnedEvent>, Result<(), Error>) {
     let mut events = Vec::new();
     loop {
         match within(socket.next()).await {

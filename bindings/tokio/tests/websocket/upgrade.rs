@@ -5,15 +5,14 @@ use std::time::Duration;
 use multiwa_ws_core::handshake::{
     Acceptance, ApiKey, ClientRequest, HandshakeLimits, Rejection, RequestError, ResponseError, UpgradeRequest,
 };
-use multiwa_ws_core::websocket::{Compression, Negotiated, Role};
+use multiwa_ws_core::websocket::{Negotiated, Role};
+use multiwa_ws_testkit::event::OwnedEvent;
 use multiwa_ws_tokio::{HandshakeError, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;
 
-use crate::raw;
-use crate::support::{
-    Owned, connect_compressed_over, connect_over, in_memory, next, quiet, quiet_connection, tcp, within,
-};
+use super::raw;
+use super::support::{connect_compressed_over, connect_over, in_memory, next, quiet, tcp, within};
 
 fn grant() -> Acceptance {
     Acceptance::default()
@@ -48,8 +47,8 @@ async fn an_upgrade_over_tcp_opens_a_connection() {
     assert_eq!(server.get_ref().peer_addr().unwrap(), address);
     within(client.send_text("to the server")).await.unwrap();
     within(server.send_text("to the client")).await.unwrap();
-    assert_eq!(next(&mut server).await, Owned::text("to the server"));
-    assert_eq!(next(&mut client).await, Owned::text("to the client"));
+    assert_eq!(next(&mut server).await, OwnedEvent::text("to the server"));
+    assert_eq!(next(&mut client).await, OwnedEvent::text("to the client"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,10 +183,10 @@ async fn frames_in_the_same_read_as_the_101_are_delivered() {
     })
     .await;
     let (mut client, _) = client.unwrap();
-    assert_eq!(next(&mut client).await, Owned::text("first"));
-    assert_eq!(next(&mut client).await, Owned::text("second"));
+    assert_eq!(next(&mut client).await, OwnedEvent::text("first"));
+    assert_eq!(next(&mut client).await, OwnedEvent::text("second"));
     server.write_all(b"h").await.unwrap();
-    assert_eq!(next(&mut client).await, Owned::text("th"));
+    assert_eq!(next(&mut client).await, OwnedEvent::text("th"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,8 +199,8 @@ async fn frames_in_the_same_read_as_the_request_are_delivered() {
     })
     .await;
     let (mut server, ..) = server.unwrap();
-    assert_eq!(next(&mut server).await, Owned::text("first"));
-    assert_eq!(next(&mut server).await, Owned::Binary(b"second".to_vec()));
+    assert_eq!(next(&mut server).await, OwnedEvent::text("first"));
+    assert_eq!(next(&mut server).await, OwnedEvent::Binary(b"second".to_vec()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,7 +212,7 @@ async fn a_stream_that_was_upgraded_elsewhere_begins_with_what_was_read_behind()
     let mut server: WebSocket<_> =
         WebSocket::from_upgraded(stream, Role::Server, &config, &Negotiated::default(), &unread).unwrap();
     peer.write_all(&[last]).await.unwrap();
-    assert_eq!(next(&mut server).await, Owned::text("before"));
+    assert_eq!(next(&mut server).await, OwnedEvent::text("before"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,5 +229,5 @@ async fn compression_is_used_once_both_agreed_on_it() {
     let ((plain, _), (packed, mut client)) = (queued(plain), queued(packed));
     assert!(packed * 10 < plain, "{packed} and {plain}");
     within(client.flush()).await.unwrap();
-    assert_eq!(next(&mut server).await, Owned::Text(text.clone()));
+    assert_eq!(next(&mut server).await, OwnedEvent::Text(text.clone()));
 }

@@ -2,14 +2,13 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
-use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use multiwa_ws_core::handshake::{Acceptance, Headers, Rejection};
+use futures_util::FutureExt;
+use multiwa_ws_core::handshake::{Acceptance, Rejection};
 use multiwa_ws_core::session::{Envelope, Features, ReconnectConfig};
 use multiwa_ws_core::websocket::Event;
 use multiwa_ws_tokio::{HandshakeError, Publisher, Server, ServerBuilder, WebSocket, WebSocketConfig};
@@ -68,9 +67,7 @@ pub(crate) fn serve(builder: ServerBuilder) -> (Server, String) {
 
 pub(crate) fn publish(publisher: &Publisher, profile: &str, number: usize) -> usize {
     let publishing = publisher.publish("message.received", Some(profile), &number);
-    let polled = pin!(publishing).poll(&mut Context::from_waker(Waker::noop()));
-    let Poll::Ready(published) = polled else { panic!("it waits") };
-    published.unwrap().receivers
+    publishing.now_or_never().expect("it does not wait").unwrap().receivers
 }
 
 /// The numbers of the next events.

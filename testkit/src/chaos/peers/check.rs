@@ -3,7 +3,7 @@
 use multiwa_ws_core::client::Client;
 use multiwa_ws_core::session::{ClientState, LifecycleEvent, ServerEvent, SubscribeMode, SubscriptionSet};
 
-use super::{Peers, Published};
+use super::Peers;
 use crate::contract::{ContractViolation, ensure};
 use crate::simulator::{Outcome, OwnedClientEvent};
 
@@ -37,7 +37,7 @@ impl Peers {
     }
 
     fn check_client(&mut self, client: usize) -> Result<(), ContractViolation> {
-        let Self { world, known, published, .. } = self;
+        let Self { world, known, .. } = self;
         let Some(known) = known.get_mut(&client) else { return Ok(()) };
         let node = world.node(client)?;
         for event in node.events.get(known.checked..).unwrap_or_default() {
@@ -48,18 +48,7 @@ impl Peers {
                     let asked = known.open.remove(id);
                     ensure(asked == Some(*kind), || format!("{event:?} ends a request that is {asked:?}"))?;
                 }
-                OwnedClientEvent::Event { profile, name, data } if !node.tainted => {
-                    let number = data.parse().unwrap_or(usize::MAX);
-                    let last = known.received.last().is_none_or(|last| *last < number);
-                    let right = published.get(number).is_some_and(|published| published.is(profile.as_deref(), name));
-                    ensure(last && right, || format!("client {client} received {event:?} out of place"))?;
-                    known.received.insert(number);
-                }
-                OwnedClientEvent::Invalid(text) if !node.tainted => {
-                    // A late answer: its request timed out and was forgotten long ago.
-                    let forgotten = text.starts_with("Error");
-                    ensure(forgotten, || format!("client {client} received {text}"))?;
-                }
+                OwnedClientEvent::Event { data, .. } if !node.tainted => known.received.extend(data.parse::<usize>()),
                 OwnedClientEvent::Lifecycle(LifecycleEvent::Ready { failed, .. }) => known.lacking = !failed.is_empty(),
                 OwnedClientEvent::Lifecycle(LifecycleEvent::Closed(_)) => {
                     known.closed = true;
@@ -127,7 +116,7 @@ impl Peers {
         let transport = world.transport(id)?;
         let arrived =
             transport.up.waiting() == 0 && transport.down.waiting() == 0 && transport.connection.queued() == 0;
-        let intact = !transport.up.is_faulty() && !transport.down.is_faulty() && transport.connection.is_open();
+        let intact = !transport.is_faulty() && transport.connection.is_open();
         // An answer to a forgotten request does not change the client.
         let complete = counters.unsolicited == 0;
         let Some(held) = transport.connection.subscriptions() else { return Ok(()) };
@@ -138,7 +127,7 @@ impl Peers {
         ensure(desired == active || known.lacking, || {
             format!("client {client} wants {desired:?}, was refused nothing, and has {active:?}")
         })?;
-        let taken = published.iter().enumerate().filter(|(_, event)| event.took.contains(&id));
+        let taken = published.iter().enumerate().filter(|(_, took)| took.contains(&id));
         let missed = taken.filter(|(number, _)| !known.received.contains(number)).count() as u64;
         ensure(missed <= counters.filtered, || {
             format!("client {client} missed {missed} events of connection {id} and filtered {}", counters.filtered)
@@ -165,11 +154,5 @@ impl Peers {
         let opened = self.world.opened() as u64;
         let unended = (1..=opened).find(|id| self.world.ending(*id).is_none());
         ensure(unended.is_none(), || format!("connection {unended:?} never reported its end"))
-    }
-}
-
-impl Published {
-    fn is(&self, profile: Option<&str>, name: &str) -> bool {
-        self.profile == profile && self.name == name
     }
 }

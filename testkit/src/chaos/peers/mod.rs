@@ -21,8 +21,8 @@ use crate::transcript::Transcript;
 pub struct Peers {
     world: World,
     known: BTreeMap<usize, Known>,
-    /// Published events: the profile, the name, and the transports whose connections took them.
-    published: Vec<Published>,
+    /// The transports whose connections took each published event.
+    published: Vec<BTreeSet<u64>>,
     /// The subscriptions that each connection of the server has reported, and how many of its events were checked.
     sets: BTreeMap<u64, (SubscriptionSet, usize)>,
     /// The subscriptions that the server's application has not decided yet.
@@ -42,13 +42,6 @@ struct Known {
     lacking: bool,
     paused: bool,
     closed: bool,
-}
-
-#[derive(Debug)]
-struct Published {
-    profile: Option<&'static str>,
-    name: &'static str,
-    took: BTreeSet<u64>,
 }
 
 const MAX_CLIENTS: usize = 3;
@@ -176,9 +169,8 @@ impl Peers {
     fn publish(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
         let profile = random.happens(900_000).then(|| random.pick(PROFILES));
         let name = random.pick(NAMES);
-        let number = self.published.len();
-        let took = self.world.publish(profile, name, &number.to_string())?.into_iter().collect();
-        self.published.push(Published { profile, name, took });
+        let number = self.published.len().to_string();
+        self.published.push(self.world.publish(profile, name, &number)?.into_iter().collect());
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use multiwa_ws_core::client::TransportAction;
 use multiwa_ws_core::session::{DisconnectReason, LifecycleEvent};
 
 use super::super::{Chunk, tick};
-use super::{Admission, OwnedClientEvent, World};
+use super::{Admission, OwnedClientEvent, Plan, World};
 use crate::contract::{ContractViolation, ensure};
 use crate::link::FailureKind;
 use crate::transcript::Bytes;
@@ -44,17 +44,23 @@ impl World {
     /// A broken guarantee.
     pub fn dial(&mut self, client: usize) -> Result<bool, ContractViolation> {
         let (now, at) = (self.now, self.now());
+        let has_answer = *self.next_admission() != Admission::BlackHole;
         let node = self.node(client)?;
-        if node.dialing.is_none_or(|due| due > now) || self.admission == Admission::BlackHole {
+        if node.dialing.is_none_or(|due| due > now) || !has_answer {
             return Ok(false);
         }
-        let node = self.node(client)?;
         node.dialing = None;
-        if self.admission == Admission::ConnectionRefused {
+        let Self { admission, faults, plans, .. } = self;
+        let plan = plans.pop_front().unwrap_or_else(|| Plan {
+            admission: admission.clone(),
+            up: faults.clone(),
+            down: faults.clone(),
+        });
+        if plan.admission == Admission::ConnectionRefused {
             self.node(client)?.client.connect_failed(at, DisconnectReason::Io);
             return Ok(true);
         }
-        let id = self.open_transport(client);
+        let id = self.open_transport(client, plan);
         let node = self.node(client)?;
         node.transport = Some(id);
         let request = node.request.clone();
@@ -110,7 +116,9 @@ impl World {
                     let mut input = &mut buffer[..];
                     let mut events = Vec::new();
                     while let Some(received) = node.client.handle_input(at, &mut input) {
-                        events.push(OwnedClientEvent::from(received.event));
+                        let event = OwnedClientEvent::from(received.event);
+                        transport.check_delivery(&event)?;
+                        events.push(event);
                     }
                     let left = input.len();
                     transport.down.put_back(&bytes, 0);

@@ -1,17 +1,19 @@
 //! The connections of the server of a [`World`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use multiwa_ws_core::WallClock;
 use multiwa_ws_core::frame::CloseCode;
+use multiwa_ws_core::handshake::RequestError;
 use multiwa_ws_core::server::{Connection, Event};
 use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope, RawJson, ServerEvent, Ticket, encode_event};
+use multiwa_ws_core::websocket::ProtocolError;
 
 use super::super::lane::instant;
 use super::super::{Chunk, Lane, tick};
-use super::{Admission, Transport, World};
+use super::{Admission, OwnedClientEvent, Plan, Transport, World};
 use crate::contract::{ContractViolation, ensure};
-use crate::link::FailureKind;
+use crate::link::{FailureKind, Faults};
 use crate::reference::Role;
 use crate::transcript::Bytes;
 use crate::wire::check_transport;
@@ -32,14 +34,25 @@ impl World {
         let text = encode_event(name, profile, &data, &timestamp);
         let event = Envelope::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Envelope::into_event);
         let event = event.ok_or_else(|| ContractViolation(format!("{text} is no event")))?;
+        let owned =
+            OwnedClientEvent::Event { profile: profile.map(Into::into), name: name.into(), data: data.as_str().into() };
         let now = self.now();
-        let Self { hub, transports, .. } = self;
+        let Self { hub, transports, acceptance, config, .. } = self;
+        let level = acceptance.deflate.as_ref().map(|_| config.websocket.compression.level);
+        let mut compressed = None;
         let (mut took, mut chosen) = (Vec::new(), BTreeSet::new());
         hub.publish(&event, |id, message| {
             let Some(transport) = transports.get_mut(&id) else { return };
             chosen.insert(id);
+            let message = match level {
+                Some(level) => compressed.get_or_insert_with(|| message.clone().compressed(level)),
+                None => message,
+            };
             match transport.connection.publish(message) {
-                Ok(()) => took.push(id),
+                Ok(()) => {
+                    transport.undelivered.push_back(owned.clone());
+                    took.push(id);
+                }
                 // A connection that is already closing needs no other action.
                 Err(_) => _ = transport.connection.close(now, CloseCode::TRY_AGAIN_LATER, "events are not read"),
             }
@@ -146,6 +159,10 @@ impl World {
                 Ok(Some(other)) => return Err(ContractViolation(format!("{other:?} came from handle_input"))),
                 Err(error) => {
                     self.record("server", id, format_args!("refuses: {error}"));
+                    // On a slow line, a deadline can pass before the rest of a request or of a message arrives.
+                    let late = error == RequestError::TimedOut.into() || error == ProtocolError::MessageTimeout.into();
+                    let wrong = self.transport(id)?.is_corrupted();
+                    ensure(late || wrong, || format!("connection {id} refuses what a client sent: {error}"))?;
                     break;
                 }
             }
@@ -184,13 +201,14 @@ impl World {
         Ok(true)
     }
 
-    pub(super) fn open_transport(&mut self, client: usize) -> u64 {
+    pub(super) fn open_transport(&mut self, client: usize, plan: Plan) -> u64 {
         self.owners.push(client);
         let id = self.owners.len() as u64;
-        let mut lane = || Lane::new(self.random.up_to(u64::MAX), self.faults.clone());
-        let (up, down) = (lane(), lane());
+        let mut lane = |faults: &Faults| Lane::new(self.random.up_to(u64::MAX), faults.clone());
+        let (up, down) = (lane(&plan.up), lane(&plan.down));
         let connection = Connection::new(instant(self.now), &self.config);
-        let transport = Transport { up, down, connection, events: Vec::new(), client: Some(client) };
+        let (events, undelivered) = (Vec::new(), VecDeque::new());
+        let transport = Transport { up, down, connection, events, plan, undelivered, client: Some(client) };
         self.transports.insert(id, transport);
         id
     }
@@ -210,11 +228,10 @@ impl World {
     }
 
     fn answer_request(&mut self, id: u64) -> Result<(), ContractViolation> {
-        let now = self.now();
-        let (admission, acceptance) = (self.admission.clone(), self.acceptance.clone());
-        let connection = &mut self.transport(id)?.connection;
-        let answered = match admission {
-            Admission::Reject(rejection) => connection.reject(now, &rejection),
+        let (now, acceptance) = (self.now(), self.acceptance.clone());
+        let Transport { connection, plan, .. } = self.transport(id)?;
+        let answered = match &plan.admission {
+            Admission::Reject(rejection) => connection.reject(now, rejection),
             _ => connection.accept(now, acceptance, &format!("client-{id}"), WallClock::new(instant(0), START_MILLIS)),
         };
         answered.map_err(|error| ContractViolation(format!("connection {id}: {error}")))
@@ -229,5 +246,39 @@ impl World {
         }
         transport.events.push(event);
         Ok(())
+    }
+}
+
+impl Transport {
+    /// Whether bytes were damaged on the way, in either direction.
+    #[must_use]
+    pub fn is_corrupted(&self) -> bool {
+        self.up.is_corrupted() || self.down.is_corrupted()
+    }
+
+    /// Whether bytes were damaged or withheld on the way, in either direction.
+    #[must_use]
+    pub fn is_faulty(&self) -> bool {
+        self.up.is_faulty() || self.down.is_faulty()
+    }
+
+    /// Checks what the client reports of this transport: events as they were published, in order and once, and nothing
+    /// that this server does not send. Some events before an event may have been filtered.
+    pub(super) fn check_delivery(&mut self, event: &OwnedClientEvent) -> Result<(), ContractViolation> {
+        if self.is_corrupted() {
+            return Ok(());
+        }
+        match event {
+            OwnedClientEvent::Event { .. } => {
+                let position = self.undelivered.iter().position(|published| published == event);
+                self.undelivered.drain(..position.map_or(0, |position| position + 1));
+                ensure(position.is_some(), || format!("{event:?} came twice, out of order or unpublished"))
+            }
+            // The answer to a request that timed out and was forgotten long ago is an error without a request.
+            OwnedClientEvent::Invalid(text) => {
+                ensure(text.starts_with("Error"), || format!("the client reports {text}"))
+            }
+            _ => Ok(()),
+        }
     }
 }

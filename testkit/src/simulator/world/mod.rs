@@ -3,7 +3,7 @@
 mod clients;
 mod connections;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ pub struct World {
     pub dial_time: u64,
     /// The faults of the transports.
     pub faults: Faults,
+    /// How the next transports are opened, in order. Behind them, [`admission`](Self::admission) and
+    /// [`faults`](Self::faults) apply.
+    pub plans: VecDeque<Plan>,
     /// The server's process is stopped until then: bytes still arrive and leave, and nothing calls its state machines.
     pub stopped_until: u64,
     /// The trace.
@@ -70,6 +73,17 @@ pub enum Admission {
     ConnectionRefused,
     /// The server sends nothing back, and no transport is opened.
     BlackHole,
+}
+
+/// How one transport is opened.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How the server treats it.
+    pub admission: Admission,
+    /// The faults from the client to the server.
+    pub up: Faults,
+    /// The faults from the server to the client.
+    pub down: Faults,
 }
 
 /// A client and its state.
@@ -103,6 +117,10 @@ pub struct Transport {
     pub connection: Connection,
     /// Its events, in order, except for the end.
     pub events: Vec<ServerEvent>,
+    /// How it was opened.
+    pub plan: Plan,
+    /// The published events that the connection took and the client has not reported yet, in order.
+    pub undelivered: VecDeque<OwnedClientEvent>,
     /// The client at the other end, while it holds the transport.
     client: Option<usize>,
 }
@@ -121,6 +139,7 @@ impl World {
             acceptance: Acceptance::default(),
             dial_time: 1_000_000,
             faults: Faults { delay: 1_000_000..=1_000_000, ..Faults::default() },
+            plans: VecDeque::new(),
             stopped_until: 0,
             transcript: Transcript::new(200),
             now: 0,
@@ -204,6 +223,7 @@ impl World {
 
     /// Applies no more faults to any transport, except for those that have already failed.
     pub fn heal(&mut self) {
+        self.plans.clear();
         self.faults = Faults::default();
         for transport in self.transports.values_mut() {
             transport.up.heal();
@@ -279,7 +299,7 @@ impl World {
             if node.stopped_until > self.now {
                 return [Some(node.stopped_until), down.and_then(Lane::next_unread_due), None];
             }
-            let dialing = node.dialing.filter(|_| self.admission != Admission::BlackHole);
+            let dialing = node.dialing.filter(|_| *self.next_admission() != Admission::BlackHole);
             [node.client.poll_timeout().map(Instant::as_nanos), dialing, down.and_then(Lane::next_due)]
         });
         let transports = self.transports.values().flat_map(|transport| {
@@ -324,6 +344,10 @@ impl World {
         }
         let busy = self.server_write(id, 8, usize::MAX)? | self.server_read(id, usize::MAX)?;
         Ok(busy | self.server_tick(id)? | self.server_events(id)?)
+    }
+
+    fn next_admission(&self) -> &Admission {
+        self.plans.front().map_or(&self.admission, |plan| &plan.admission)
     }
 
     fn record(&mut self, who: &str, number: impl Display, what: impl Display) {
