@@ -9,6 +9,7 @@ use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, Res
 use multiwa_ws_core::session::{
     ClientConfig, ClientEvent, ClientState, CloseCause, DisconnectReason, EventNames, LifecycleEvent, ReconnectConfig,
 };
+use multiwa_ws_testkit::wire::drain;
 
 const NOW: Instant = Instant::from_nanos(7);
 
@@ -45,20 +46,11 @@ fn receive(client: &mut Client, bytes: &mut [u8]) -> Vec<ClientEvent<'static>> {
     events
 }
 
-/// The bytes that the client has queued. The transport takes all of them.
-fn written(client: &mut Client) -> Vec<u8> {
-    let mut slices = [&[][..]; 8];
-    let filled = client.poll_transmit(&mut slices);
-    let bytes = slices[..filled].concat();
-    client.transmitted(NOW, bytes.len());
-    bytes
-}
-
 #[test]
 fn closing_queues_the_close_frame_before_the_command_returns() {
     let mut client = open();
     client.commands().close(NOW);
-    let bytes = written(&mut client);
+    let bytes = drain(&mut client, NOW);
     assert_eq!(bytes[..2], [0x88, 0x82], "{bytes:x?}");
 }
 
@@ -72,7 +64,7 @@ fn a_client_that_gives_up_at_a_binary_message_tells_the_server_why() {
     };
     assert_eq!(reason, DisconnectReason::Violation { code: 1003 });
     assert_eq!(client.session().state(), ClientState::Closed);
-    let bytes = written(&mut client);
+    let bytes = drain(&mut client, NOW);
     assert_eq!(bytes[0], 0x88, "{bytes:x?}");
     assert!(client.poll_timeout().is_some(), "the closing handshake has a deadline");
     let mut answer = [0x88, 2, 0x03, 0xeb];
@@ -99,7 +91,7 @@ fn the_write_side_is_to_be_shut_down_once_the_close_frame_of_a_violation_has_lef
     // A masked frame of a server (RFC 6455 section 5.1).
     receive(&mut client, &mut [0x81, 0x80, 0, 0, 0, 0]);
     assert!(!client.poll_shutdown(), "the Close frame waits");
-    assert_eq!(written(&mut client)[0], 0x88);
+    assert_eq!(drain(&mut client, NOW)[0], 0x88);
     assert!(client.poll_shutdown());
     client.shutdown_done();
     assert!(!client.poll_shutdown());
@@ -109,7 +101,7 @@ fn the_write_side_is_to_be_shut_down_once_the_close_frame_of_a_violation_has_lef
 fn closing_while_the_upgrade_is_under_way_drops_the_transport() {
     let mut client = upgrading(Config::default());
     client.commands().close(NOW);
-    assert_eq!((written(&mut client), client.poll_timeout()), (vec![], None));
+    assert_eq!((drain(&mut client, NOW), client.poll_timeout()), (vec![], None));
     assert_eq!(client.poll_action(), Some(TransportAction::Disconnect));
 }
 
@@ -127,7 +119,7 @@ const REDIRECT: &[u8] = b"HTTP/1.1 307 Elsewhere\r\nLocation: /b?apiKey=s3cret\r
 
 /// The server answers with `answer`. Returns the next action of the client.
 fn answered(client: &mut Client, answer: &[u8]) -> Option<TransportAction> {
-    let _ = written(client);
+    let _ = drain(client, NOW);
     receive(client, &mut answer.to_vec());
     client.poll_action()
 }
@@ -143,7 +135,7 @@ fn a_redirect_asks_for_another_transport_within_the_same_attempt() {
     assert_eq!(client.poll_timeout(), Some(NOW + Duration::from_secs(10)));
 
     client.connected(NOW, ClientRequest::new("h", "/b")).unwrap();
-    assert!(written(&mut client).starts_with(b"GET /b HTTP/1.1\r\n"));
+    assert!(drain(&mut client, NOW).starts_with(b"GET /b HTTP/1.1\r\n"));
     assert_eq!((client.session().attempt(), client.session().last_disconnect()), (1, None));
 }
 
@@ -182,7 +174,7 @@ fn a_redirect_that_is_not_followed_is_the_refusal_that_it_was() {
 #[test]
 fn closing_while_a_redirect_is_to_be_followed_gives_the_attempt_up() {
     let mut client = upgrading(Config::default());
-    let _ = written(&mut client);
+    let _ = drain(&mut client, NOW);
     receive(&mut client, &mut REDIRECT.to_vec());
     client.commands().close(NOW);
     assert_eq!(client.poll_action(), Some(TransportAction::Disconnect));
@@ -218,7 +210,7 @@ fn f_02_an_ack_and_an_event_of_one_segment_are_returned_in_the_order_of_the_wire
     let mut segment = [answer, frames(&[r#"{"type":"ack","payload":{}}"#])].concat();
     let mut input = &mut segment[..];
     let mut told = tell(&mut client, &mut input);
-    assert!(written(&mut client).len() > 6, "the subscription is asked for");
+    assert!(drain(&mut client, NOW).len() > 6, "the subscription is asked for");
     let mut segment = frames(&[&ack, event]);
     told.extend(tell(&mut client, &mut &mut segment[..]));
     let kinds = ["Connecting", "Opened", "Connected", "RequestEnded", "Ready", "Event"];
@@ -243,7 +235,7 @@ fn f_02_what_an_ack_brings_without_a_request_of_its_own_comes_before_the_next_ev
     client.connected(NOW, ClientRequest::new("h", "/ws")).unwrap();
     let mut segment = [answer_to(&mut client), frames(&[r#"{"type":"ack","payload":{}}"#])].concat();
     tell(&mut client, &mut &mut segment[..]);
-    let asked = String::from_utf8_lossy(&unmasked(&written(&mut client))).into_owned();
+    let asked = String::from_utf8_lossy(&unmasked(&drain(&mut client, NOW))).into_owned();
     let asked: serde_json::Value = serde_json::from_str(&asked).unwrap();
     let ack = format!(r#"{{"type":"ack","requestId":{}}}"#, asked["requestId"]);
     let mut segment = frames(&[&ack, event]);
@@ -284,7 +276,7 @@ fn f_15_an_attempt_that_failed_asks_nobody_to_drop_a_transport() {
 /// The response that accepts the client's request.
 fn answer_to(client: &mut Client) -> Vec<u8> {
     let mut server = ServerHandshake::new(NOW, HandshakeLimits::default());
-    assert!(server.handle_input(NOW, &mut &mut written(client)[..]).unwrap().is_some());
+    assert!(server.handle_input(NOW, &mut &mut drain(client, NOW)[..]).unwrap().is_some());
     server.accept(NOW, &Acceptance::default()).unwrap();
     server.poll_accepted().unwrap().unsent
 }
@@ -313,7 +305,7 @@ fn each_way_to_get_no_valid_answer_to_the_upgrade_is_told_apart() {
     let config = Config::new().handshake(HandshakeLimits::new().timeout(Duration::from_secs(5)));
     let after = |act: fn(&mut Client)| {
         let mut client = upgrading(config.clone());
-        let _ = written(&mut client);
+        let _ = drain(&mut client, NOW);
         act(&mut client);
         let Some(Failure::Response(error)) = client.failure() else { panic!("{:?}", client.failure()) };
         (*error, client.session().last_disconnect())

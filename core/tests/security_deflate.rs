@@ -18,7 +18,7 @@ use multiwa_ws_core::websocket::{
 };
 
 use multiwa_ws_testkit::wire::{
-    BINARY, CLOSE, CONTINUATION, FIN, PING, RSV1, TEXT, close_body, frame_to, frames_from, header_to,
+    BINARY, CLOSE, CONTINUATION, FIN, PING, RSV1, TEXT, close_body, drain, frame_to, frames_from, header_to,
 };
 
 const NOW: Instant = Instant::from_nanos(0);
@@ -66,25 +66,11 @@ fn limited(max_message_len: usize) -> Config {
     Config::new().max_message_len(max_message_len)
 }
 
-fn drain(from: &mut WebSocket) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let mut slices = [&[][..]; 4];
-        let filled = from.poll_transmit(&mut slices);
-        if filled == 0 {
-            return bytes;
-        }
-        bytes.extend(slices[..filled].concat());
-        let lent = slices[..filled].iter().map(|slice| slice.len()).sum();
-        from.transmitted(NOW, lent);
-    }
-}
-
 /// The frames that a peer of `role` sends for `payload` as one compressed binary message.
 fn compressed(role: Role, payload: &[u8]) -> Vec<u8> {
     let mut sender = sender(role, DeflateParameters::default());
     sender.send_binary(payload).unwrap();
-    drain(&mut sender)
+    drain(&mut sender, NOW)
 }
 
 /// Takes `bytes` in, in pieces of `size`, and returns the messages with the error that ended them.
@@ -123,7 +109,8 @@ fn take_error(ws: &mut WebSocket, bytes: &mut [u8]) -> Option<ProtocolError> {
 #[track_caller]
 fn assert_fails_with(ws: &mut WebSocket, role: Role, code: u16) {
     assert_eq!(ws.state(), State::Failing);
-    let sent: Vec<_> = frames_from(role, &drain(ws)).into_iter().map(|frame| (frame.first(), frame.payload)).collect();
+    let sent: Vec<_> =
+        frames_from(role, &drain(ws, NOW)).into_iter().map(|frame| (frame.first(), frame.payload)).collect();
     assert_eq!(sent, [(FIN | CLOSE, close_body(code, ""))]);
 }
 
@@ -153,7 +140,7 @@ fn sec_pd_01_a_bomb_is_refused_with_1009_and_holds_no_more_than_the_limit_and_th
                 true => sender.send_text(&"a".repeat(32 * LIMIT)).unwrap(),
                 false => sender.send_binary(&vec![0; 32 * LIMIT]).unwrap(),
             }
-            let bomb = drain(&mut sender);
+            let bomb = drain(&mut sender, NOW);
             assert!(bomb.len() < LIMIT / 10, "{} bytes make no bomb", bomb.len());
             for size in [1, 100, usize::MAX] {
                 let mut bytes = bomb.clone();
@@ -399,7 +386,7 @@ fn sec_pd_04_nothing_of_the_stream_is_processed_after_a_message_over_the_limit()
             sender.send_text("after").unwrap();
         }
         let rest = [frame_to(role, FIN | TEXT, b"plain"), frame_to(role, FIN | PING, b"ping")].concat();
-        let bytes = [drain(&mut sender), rest.clone()].concat();
+        let bytes = [drain(&mut sender, NOW), rest.clone()].concat();
         for size in [1, 50, usize::MAX] {
             let mut ws = peer(role, &limited(LIMIT));
             let failed = Some(ProtocolError::MessageTooLarge);
@@ -437,9 +424,9 @@ fn sec_pd_05_uncompressed_messages_between_compressed_ones_keep_the_window_right
         let mut bytes = Vec::new();
         for payload in [&text, &text, &secret] {
             sender.sender().send_uncompressed(Message::Binary(&secret)).unwrap();
-            bytes.extend(drain(&mut sender));
+            bytes.extend(drain(&mut sender, NOW));
             sender.send_binary(payload).unwrap();
-            let sent = drain(&mut sender);
+            let sent = drain(&mut sender, NOW);
             lens.push(sent.len());
             bytes.extend(sent);
         }
@@ -495,7 +482,7 @@ fn sec_pd_06_output_that_just_fills_a_buffer_is_complete() {
                 sender.send_binary(message).unwrap();
             }
             let mut client = peer_with(Role::Client, &Config::default(), parameters);
-            assert_eq!(take(&mut client, drain(&mut sender), 1460), (messages, None), "{bits} bits, {len} bytes");
+            assert_eq!(take(&mut client, drain(&mut sender, NOW), 1460), (messages, None), "{bits} bits, {len} bytes");
         }
     }
 }
@@ -508,7 +495,7 @@ fn sec_pd_07_the_memory_of_many_connections_returns() {
         for to_server in [true, false] {
             let (from, to) = if to_server { (&mut client, &mut server) } else { (&mut server, &mut client) };
             from.send_binary(&noise(3000)).unwrap();
-            let mut wire = drain(from);
+            let mut wire = drain(from, NOW);
             assert_eq!(take_error(to, &mut wire), None);
         }
         (client, server)
@@ -540,7 +527,7 @@ fn sec_pd_07_the_memory_of_many_connections_returns() {
         assert!(info.bytes_current <= 50 * 2 * (kept + (2 << 10)), "{} bytes a pair", info.bytes_current / 50);
         for (client, server) in &mut pairs {
             server.send_text("still there").unwrap();
-            assert_eq!(take(client, drain(server), 10), (vec![b"still there".to_vec()], None));
+            assert_eq!(take(client, drain(server, NOW), 10), (vec![b"still there".to_vec()], None));
         }
     }
 }
@@ -605,7 +592,7 @@ fn sec_pd_09_the_length_of_an_uncompressed_message_tells_nothing_of_its_content(
         // The frame says so, and holds what was given. Nothing of it helps a later message either.
         let mut ws = sender(role, DeflateParameters::default());
         ws.sender().send_uncompressed(Message::Text(secret)).unwrap();
-        let frames = frames_from(role, &drain(&mut ws));
+        let frames = frames_from(role, &drain(&mut ws, NOW));
         assert_eq!((frames[0].first(), &frames[0].payload[..]), (FIN | TEXT, secret.as_bytes()));
         ws.send_text(secret).unwrap();
         let mut unprimed = sender(role, DeflateParameters::default());

@@ -9,6 +9,7 @@ use multiwa_ws_core::server::{self, Connection};
 use multiwa_ws_core::session::{EventNames, RawJson, encode_event};
 use multiwa_ws_core::websocket::SharedMessage;
 use multiwa_ws_core::{Instant, WallClock};
+use multiwa_ws_testkit::wire::drain;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -66,7 +67,7 @@ fn client() -> Client {
 /// Passes the pieces to a client, and writes its output at the end.
 fn course_of_client(pieces: Vec<Vec<u8>>) -> Course {
     let (mut client, mut course) = (client(), Course::default());
-    client_sends(&mut client, &mut course.sent);
+    course.sent.extend(drain(&mut client, NOW));
     for mut piece in pieces {
         let mut input = &mut piece[..];
         while let Some(received) = client.handle_input(NOW, &mut input) {
@@ -75,21 +76,8 @@ fn course_of_client(pieces: Vec<Vec<u8>>) -> Course {
         assert!(input.is_empty());
         course.returned.extend(std::iter::from_fn(|| client.poll_event()).map(|event| format!("{event:?}")));
     }
-    client_sends(&mut client, &mut course.sent);
+    course.sent.extend(drain(&mut client, NOW));
     course
-}
-
-fn client_sends(client: &mut Client, sent: &mut Vec<u8>) {
-    loop {
-        let mut slices = [&[][..]; 4];
-        let filled = client.poll_transmit(&mut slices);
-        let bytes = slices[..filled].concat();
-        if bytes.is_empty() {
-            return;
-        }
-        client.transmitted(NOW, bytes.len());
-        sent.extend(bytes);
-    }
 }
 
 /// Passes the pieces to a server connection, which accepts the upgrade. Publishes and writes at the end.
@@ -122,16 +110,8 @@ fn course_of_server(pieces: Vec<Vec<u8>>, events: &[String]) -> Course {
     for event in events {
         _ = connection.publish(&SharedMessage::text(event));
     }
-    loop {
-        let mut slices = [&[][..]; 4];
-        let filled = connection.poll_transmit(&mut slices);
-        let bytes = slices[..filled].concat();
-        if bytes.is_empty() {
-            return course;
-        }
-        connection.transmitted(NOW, bytes.len());
-        course.sent.extend(bytes);
-    }
+    course.sent = drain(&mut connection, NOW);
+    course
 }
 
 fn any_cuts() -> impl Strategy<Value = Vec<Index>> {

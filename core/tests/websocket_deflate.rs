@@ -7,26 +7,13 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::websocket::{
     Config, DeflateParameters, Event, Message, Negotiated, Role, SharedMessage, WebSocket,
 };
+use multiwa_ws_testkit::wire::drain;
 
 const NOW: Instant = Instant::from_nanos(0);
 
 fn peer(role: Role, deflate: DeflateParameters) -> WebSocket {
     let negotiated = Negotiated { deflate: Some(deflate), ..Negotiated::default() };
     WebSocket::new(NOW, role, &Config::default(), &negotiated, [3; 32])
-}
-
-fn drain(from: &mut WebSocket) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let mut slices = [&[][..]; 4];
-        let filled = from.poll_transmit(&mut slices);
-        if filled == 0 {
-            return bytes;
-        }
-        let lent = slices[..filled].concat();
-        from.transmitted(NOW, lent.len());
-        bytes.extend(lent);
-    }
 }
 
 fn texts(to: &mut WebSocket, mut bytes: Vec<u8>, chunk: usize) -> Vec<String> {
@@ -64,7 +51,7 @@ fn messages_arrive_whatever_was_negotiated_and_however_the_bytes_are_split() {
             for text in &messages {
                 from.send_text(text).unwrap();
             }
-            let wire = drain(&mut from);
+            let wire = drain(&mut from, NOW);
             // A window of 256 bytes contains few matches, and fewer with a library that does not support it.
             if parameters.server_max_window_bits > 8 && parameters.client_max_window_bits > 8 {
                 assert!(wire.len() < messages.concat().len() / 2, "{} bytes, {parameters:?}", wire.len());
@@ -89,7 +76,7 @@ fn fragments_plain_messages_and_shared_ones_mix() {
     server.sender().send_shared(&shared).unwrap();
     server.send_text("").unwrap();
     server.sender().send_shared(&shared).unwrap();
-    let wire = drain(&mut server);
+    let wire = drain(&mut server, NOW);
     assert_eq!(texts(&mut client, wire, 3), [&format!("{long}short"), long, long, "", long]);
 }
 
@@ -118,7 +105,7 @@ fn shared_twice(parameters: DeflateParameters) -> [(*const u8, usize); 2] {
     let lent = [lent(&servers[0]), lent(&servers[1])];
     for mut server in servers {
         server.sender().send_shared(&message).unwrap();
-        assert_eq!(texts(&mut peer(Role::Client, parameters), drain(&mut server), 100), [&*text, &*text]);
+        assert_eq!(texts(&mut peer(Role::Client, parameters), drain(&mut server, NOW), 100), [&*text, &*text]);
     }
     lent
 }
@@ -153,7 +140,7 @@ fn a_client_masks_a_shared_message_whatever_form_it_has() {
     let (text, message) = shared();
     let mut client = peer(Role::Client, parameters);
     client.sender().send_shared(&message).unwrap();
-    assert_eq!(texts(&mut peer(Role::Server, parameters), drain(&mut client), 100), [text]);
+    assert_eq!(texts(&mut peer(Role::Server, parameters), drain(&mut client, NOW), 100), [text]);
 }
 
 #[test]
@@ -162,7 +149,7 @@ fn a_shared_message_below_the_threshold_is_sent_as_it_is() {
     let message = SharedMessage::text("short").compressed(1);
     let mut server = peer(Role::Server, parameters);
     server.sender().send_shared(&message).unwrap();
-    assert_eq!(drain(&mut server), b"\x81\x05short");
+    assert_eq!(drain(&mut server, NOW), b"\x81\x05short");
 }
 
 /// RFC 7692 section 6.1: RSV1 is set on the first fragment only, and applies to the whole message.
@@ -173,7 +160,7 @@ fn the_first_fragment_says_whether_a_message_is_compressed() {
         let mut server = peer(Role::Server, DeflateParameters::default());
         [false, true].map(|end| {
             server.sender().send_fragment(Message::Text(fragments[usize::from(end)]), end).unwrap();
-            drain(&mut server)[0]
+            drain(&mut server, NOW)[0]
         })
     };
     assert_eq!(first_bytes([long, "short"]), [0x41, 0x80]);
@@ -199,7 +186,7 @@ fn a_connection_holds_the_memory_that_is_stated_and_gives_it_back() {
             let text = message(n);
             let info = measure(|| {
                 server.send_text(&text).expect("there is room");
-                sent = drain(&mut server);
+                sent = drain(&mut server, NOW);
             });
             held_by_server += info.bytes_current - sent.capacity() as i64;
             let info = measure(|| assert_eq!(receive(&mut client, &mut sent), text.len()));

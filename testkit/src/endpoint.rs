@@ -7,9 +7,9 @@ use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Cause, Closed, Config, Event, Negotiated, Role, State, WebSocket};
 use multiwa_ws_core::{Instant, KeepAlive};
 
-use crate::event::{OwnedEvent, receive, transmit};
+use crate::event::{OwnedEvent, receive};
 use crate::reference::Frame;
-use crate::wire::{FIN, PING, PONG, frame_to, frames_from};
+use crate::wire::{FIN, PING, PONG, frame_to, frames_from, transmit};
 
 /// A configuration without timers, for tests that do not test timers.
 #[must_use]

@@ -99,27 +99,3 @@ pub fn receive(ws: &mut WebSocket, now: Instant, bytes: &[u8]) -> Vec<OwnedEvent
     assert!(input.is_empty(), "{} bytes were left", input.len());
     events
 }
-
-/// Takes up to `max` of the bytes that `ws` has to write, over a few slices like a driver.
-#[must_use]
-pub fn transmit(ws: &mut WebSocket, now: Instant, max: usize) -> Vec<u8> {
-    let mut slices = [&[][..]; 3];
-    let filled = ws.poll_transmit(&mut slices);
-    let mut bytes = slices.get(..filled).unwrap_or_default().concat();
-    bytes.truncate(max);
-    ws.transmitted(now, bytes.len());
-    bytes
-}
-
-/// Takes all bytes that `ws` has to write.
-#[must_use]
-pub fn drain(ws: &mut WebSocket, now: Instant) -> Vec<u8> {
-    let mut drained = Vec::new();
-    loop {
-        let bytes = transmit(ws, now, usize::MAX);
-        if bytes.is_empty() {
-            return drained;
-        }
-        drained.extend(bytes);
-    }
-}

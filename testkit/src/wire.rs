@@ -1,6 +1,7 @@
 //! Frames of RFC 6455 section 5.2 by the first byte of their header, written and read with [`reference`](mod@crate::reference).
 
 use multiwa_ws_core::websocket::Role;
+use multiwa_ws_core::{Instant, StateMachine};
 
 use crate::contract::{ContractViolation, ensure};
 use crate::reference::{self, Frame, LengthField, Outcome, ParseOptions, Parsed, RawFrame, parse};
@@ -47,6 +48,30 @@ pub fn close_to(role: Role, code: u16, reason: &str) -> Vec<u8> {
 #[must_use]
 pub fn close_body(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes()[..], reason.as_bytes()].concat()
+}
+
+/// Takes up to `max` of the bytes that a state machine has to write, over a few slices like a driver.
+#[must_use]
+pub fn transmit(machine: &mut impl StateMachine, now: Instant, max: usize) -> Vec<u8> {
+    let mut slices = [&[][..]; 3];
+    let filled = machine.poll_transmit(&mut slices);
+    let mut bytes = slices.get(..filled).unwrap_or_default().concat();
+    bytes.truncate(max);
+    machine.transmitted(now, bytes.len());
+    bytes
+}
+
+/// Takes all bytes that a state machine has to write.
+#[must_use]
+pub fn drain(machine: &mut impl StateMachine, now: Instant) -> Vec<u8> {
+    let mut drained = Vec::new();
+    loop {
+        let bytes = transmit(machine, now, usize::MAX);
+        if bytes.is_empty() {
+            return drained;
+        }
+        drained.extend(bytes);
+    }
 }
 
 /// Reads the bytes that an endpoint of `role` sent without an extension, up to the end or to an incomplete frame.

@@ -10,6 +10,7 @@ use multiwa_ws_core::handshake::{
 use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role, WebSocket};
 use multiwa_ws_testkit::fuzzing::differential_tungstenite::{Agreement, OURS_ALONE, compare};
 use multiwa_ws_testkit::reference::{LengthField, RawFrame, Rule};
+use multiwa_ws_testkit::wire::drain;
 use proptest::prelude::*;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::client::ClientHandshake as TheirClient;
@@ -89,7 +90,7 @@ proptest! {
             theirs.send(Message::text(text)).unwrap();
             theirs.send(Message::Ping(text.as_bytes()[..text.len().min(125)].to_vec().into())).unwrap();
         }
-        theirs.get_mut().incoming.extend(sent(&mut ours));
+        theirs.get_mut().incoming.extend(drain(&mut ours, NOW));
         for text in &texts {
             prop_assert_eq!(theirs.read().unwrap(), Message::text(text));
         }
@@ -102,7 +103,7 @@ proptest! {
         }
         // Our pongs, then the closing handshake.
         ours.close(NOW, CloseCode::new(code), "bye").unwrap();
-        theirs.get_mut().incoming.extend(sent(&mut ours));
+        theirs.get_mut().incoming.extend(drain(&mut ours, NOW));
         for text in &texts {
             let pong = text.as_bytes()[..text.len().min(125)].to_vec();
             prop_assert_eq!(theirs.read().unwrap(), Message::Pong(pong.into()));
@@ -163,20 +164,6 @@ impl Write for Pipe {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-fn sent(ws: &mut WebSocket) -> Vec<u8> {
-    let mut sent = Vec::new();
-    loop {
-        let mut slices = [&[][..]; 4];
-        let filled = ws.poll_transmit(&mut slices);
-        let bytes = slices.iter().take(filled).copied().collect::<Vec<_>>().concat();
-        if bytes.is_empty() {
-            return sent;
-        }
-        ws.transmitted(NOW, bytes.len());
-        sent.extend(bytes);
     }
 }
 
@@ -285,10 +272,7 @@ fn rfc6455_4_1_responses_are_judged_alike_or_the_difference_is_explained() {
     for case in RESPONSES {
         let mut ours = ClientHandshake::new(NOW, ClientRequest::new("h", "/ws"), HandshakeLimits::default(), [7; 32])
             .expect("a valid request");
-        let mut slices = [&b""[..]; 4];
-        let filled = ours.poll_transmit(&mut slices);
-        let request = String::from_utf8(slices[..filled].concat()).unwrap();
-        ours.transmitted(NOW, request.len());
+        let request = String::from_utf8(drain(&mut ours, NOW)).unwrap();
         // Both sides send the same key.
         let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
         let theirs = tungstenite::http::Request::get("ws://h/ws")

@@ -16,7 +16,7 @@ use multiwa_ws_core::session::{
 use multiwa_ws_core::websocket::{self, MessageKind, Negotiated, Role, SendError, SharedMessage, WebSocket};
 use multiwa_ws_core::{Instant, WallClock};
 
-use multiwa_ws_testkit::wire::{FIN, TEXT, frame_to, frames_from};
+use multiwa_ws_testkit::wire::{FIN, TEXT, drain, frame_to, frames_from};
 
 const NOW: Instant = Instant::from_nanos(0);
 
@@ -39,22 +39,8 @@ fn connection(config: &server::Config) -> Connection {
     let mut bytes = REQUEST.to_vec();
     assert_eq!(connection.handle_input(NOW, &mut &mut bytes[..]), Ok(Some(server::Event::Requested)));
     connection.accept(NOW, Acceptance::default(), "client-1", clock()).unwrap();
-    drain(&mut connection);
+    drain(&mut connection, NOW);
     connection
-}
-
-fn drain(connection: &mut Connection) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let mut slices = [&[][..]; 8];
-        let filled = connection.poll_transmit(&mut slices);
-        if filled == 0 {
-            return bytes;
-        }
-        let lent = slices[..filled].concat();
-        connection.transmitted(NOW, lent.len());
-        bytes.extend(lent);
-    }
 }
 
 fn say(connection: &mut Connection, text: &str) -> Option<server::Event> {
@@ -77,7 +63,7 @@ fn sec_ap_01_a_reader_that_stops_holds_no_more_than_the_queues() {
             say(&mut connection, &ping);
         }
         // The client reads nothing and asks on, so it is closed with 1013 behind what is queued.
-        let sent = drain(&mut connection);
+        let sent = drain(&mut connection, NOW);
         assert!(sent.len() <= (64 << 10) + 100, "{} bytes", sent.len());
         let last = frames_from(Role::Server, &sent).pop().unwrap();
         assert_eq!(last.payload[..2], 1013_u16.to_be_bytes());
@@ -237,9 +223,9 @@ fn sec_ap_05_no_event_overtakes_the_ack_of_its_subscription() {
     say(&mut connection, r#"{"type":"subscribe","payload":{"profileId":"p","events":["*"]}}"#).unwrap();
     let event = SharedMessage::text("short");
     assert!(matches!(connection.publish(&event), Err(SendError::QueueFull { limit: 1000, .. })));
-    let mut sent = drain(&mut connection);
+    let mut sent = drain(&mut connection, NOW);
     connection.publish(&event).unwrap();
-    sent.extend(drain(&mut connection));
+    sent.extend(drain(&mut connection, NOW));
     let payloads: Vec<_> = frames_from(Role::Server, &sent).into_iter().map(|frame| frame.payload).collect();
     assert!(payloads[1].starts_with(br#"{"type":"ack","payload":{"action":"subscribed""#));
     assert_eq!((payloads.len(), &payloads[2][..]), (3, &b"short"[..]));

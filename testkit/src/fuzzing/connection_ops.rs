@@ -14,9 +14,9 @@ use multiwa_ws_core::websocket::{
 };
 
 use super::websocket::{opposite, without_limits};
-use crate::event::{OwnedEvent, receive, transmit};
+use crate::event::{OwnedEvent, receive};
 use crate::reference::{Kind, Outcome, ParseOptions, RawFrame};
-use crate::wire::check_output;
+use crate::wire::{check_output, transmit};
 
 #[derive(Arbitrary, Debug)]
 struct Workload {

@@ -8,9 +8,9 @@ use multiwa_ws_core::websocket::{Negotiated, Role, WebSocket};
 
 use super::pieces::{configured, cut};
 use super::websocket::{opposite, without_limits};
-use crate::event::{OwnedEvent, drain, receive};
+use crate::event::{OwnedEvent, receive};
 use crate::reference::{Frame, Outcome, ParseOptions, Parsed, Rule, parse};
-use crate::wire::{begins_with_frame, check_output, sender};
+use crate::wire::{begins_with_frame, check_output, drain, sender};
 
 /// Decodes one input twice, frame by frame and message by message.
 pub fn run(data: &[u8]) {

@@ -1,20 +1,18 @@
-//! Code of the application that the client calls may itself call any method of the client's handles.
+//! Wakers and attempts, too, may call any method of the client's handles. `tests/tests/foreign_code.rs` has providers,
+//! connectors and streams.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use multiwa_ws_core::handshake::ClientRequest;
-use multiwa_ws_core::session::ClientState;
-use multiwa_ws_tokio::{Client, Connector, ConnectorError};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use multiwa_ws_tokio::Client;
+use tokio::io::duplex;
 use tokio::runtime::Builder;
 
-use super::support::{acknowledge, at_once, builder, greet, in_memory, publish, subscribed};
+use super::support::{acknowledge, builder, greet, in_memory, publish, streams, subscribed};
 
 /// The client that code of the application calls, once there is one.
 type Later = Arc<OnceLock<Client>>;
@@ -32,134 +30,6 @@ fn returns<F: Future<Output = ()> + Send + 'static>(test: impl Fn() -> F) {
         });
         is_done.recv_timeout(Duration::from_secs(10)).expect("it returns");
     }
-}
-
-#[test]
-fn f_01_a_provider_may_ask_its_client_for_its_status() {
-    returns(|| async {
-        let later = Later::default();
-        let known = later.clone();
-        let provider = move |_| {
-            let known = known.clone();
-            async move {
-                match known.get() {
-                    Some(client) => Err(ConnectorError::stop(format!("{:?}", client.status().state))),
-                    None => Err(ConnectorError::retry("not yet")),
-                }
-            }
-        };
-        let (client, mut updates) = Client::builder_with(provider).reconnect(at_once()).start().unwrap();
-        later.set(client.clone()).unwrap();
-        while updates.next().await.is_some() {}
-        assert!(format!("{:#}", client.status().last_disconnect.unwrap()).contains("Connecting"));
-    });
-}
-
-#[test]
-fn f_01_a_provider_may_drop_a_handle() {
-    returns(|| async {
-        let slot: Arc<Mutex<Option<Client>>> = Arc::default();
-        let given = slot.clone();
-        let provider = move |_| {
-            let given = given.lock().unwrap().take();
-            async move {
-                match given {
-                    Some(client) => {
-                        drop(client);
-                        Err(ConnectorError::stop("enough"))
-                    }
-                    None => Err(ConnectorError::retry("not yet")),
-                }
-            }
-        };
-        let (client, mut updates) = Client::builder_with(provider).reconnect(at_once()).start().unwrap();
-        *slot.lock().unwrap() = Some(client.clone());
-        while updates.next().await.is_some() {}
-    });
-}
-
-/// Asks its client for its state whenever it is called, and when it is dropped.
-struct Curious {
-    stream: DuplexStream,
-    client: Later,
-}
-
-impl Curious {
-    fn ask(&self) -> Option<ClientState> {
-        self.client.get().map(Client::state)
-    }
-}
-
-impl AsyncRead for Curious {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.ask();
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Curious {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.ask();
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.ask();
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.ask();
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl Drop for Curious {
-    fn drop(&mut self) {
-        self.ask();
-    }
-}
-
-/// Gives one stream, and asks its client for its state whenever it is called.
-struct OneStream {
-    stream: Option<Curious>,
-    client: Later,
-}
-
-impl Connector for OneStream {
-    type Stream = Curious;
-
-    fn connect(
-        &mut self,
-        _attempt: u32,
-    ) -> impl Future<Output = Result<(Curious, ClientRequest), ConnectorError>> + Send + 'static {
-        let _ = self.client.get().map(Client::status);
-        let stream = self.stream.take();
-        async move {
-            let stream = stream.ok_or_else(|| ConnectorError::stop("there was one stream"))?;
-            Ok((stream, ClientRequest::new("memory", "/ws")))
-        }
-    }
-}
-
-#[test]
-fn f_01_a_stream_and_a_connector_may_ask_their_client_for_its_state() {
-    returns(|| async {
-        let (near, far) = duplex(4096);
-        let later = Later::default();
-        let connector =
-            OneStream { stream: Some(Curious { stream: near, client: later.clone() }), client: later.clone() };
-        let (client, mut updates) = builder().reconnect(at_once()).start_with(connector).unwrap();
-        later.set(client.clone()).unwrap();
-        let mut server = greet(far).await;
-        client.ready().await.unwrap();
-        let (subscribed, _) = tokio::join!(client.subscribe("p", ["e"]), acknowledge(&mut server));
-        subscribed.unwrap();
-        publish(&mut server, 1).await;
-        assert!(updates.next_event().await.is_some());
-        drop(server);
-        while updates.next().await.is_some() {}
-    });
 }
 
 /// An attempt that never ends, and asks its client for its state when it is given up.
@@ -253,8 +123,8 @@ fn f_01_a_waker_may_ask_its_client_for_its_state() {
 fn f_01_a_waker_may_ask_a_client_that_is_not_ready_for_its_state() {
     returns(|| async {
         let (near, far) = duplex(4096);
-        let later = Later::default();
-        let connector = OneStream { stream: Some(Curious { stream: near, client: later }), client: Later::default() };
+        let (sender, connector) = streams();
+        sender.send(near).unwrap();
         let (client, _updates) = builder().start_with(connector).unwrap();
         let mut ready = pin!(client.ready());
         assert!(poll_twice(ready.as_mut(), &client).is_pending());

@@ -9,45 +9,21 @@ use std::time::Duration;
 use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::{ClientConfig, ClientState, CloseCause, DisconnectReason};
 use multiwa_ws_core::websocket::Event;
-use multiwa_ws_tungstenite::mio::event::Source;
 use multiwa_ws_tungstenite::mio::net::TcpStream;
-use multiwa_ws_tungstenite::mio::{Interest, Registry, Token};
-use multiwa_ws_tungstenite::{Client, Connector, ConnectorError, QueueConfig, RequestError};
+use multiwa_ws_tungstenite::{Client, ConnectorError, QueueConfig, RequestError};
 
 use tokio::io::AsyncReadExt as _;
 
-use crate::peer::{Listener, Peer, at_once, call, listen, never, number, soon, wait_until};
-
-/// A connector that is told each attempt.
-struct Told<F>(F);
-
-impl<F, S> Connector for Told<F>
-where
-    F: FnMut(u32) -> Result<(S, ClientRequest), ConnectorError> + Send + 'static,
-    S: multiwa_ws_tungstenite::Stream,
-{
-    type Stream = S;
-
-    fn connect(&mut self, attempt: u32) -> Result<(S, ClientRequest), ConnectorError> {
-        (self.0)(attempt)
-    }
-}
-
-fn dial(listener: &Listener) -> impl Fn() -> (TcpStream, ClientRequest) + Send + use<> {
-    let address = listener.address;
-    move || {
-        let stream = std::net::TcpStream::connect(address).unwrap();
-        stream.set_nonblocking(true).unwrap();
-        (TcpStream::from_std(stream), ClientRequest::new("h", "/ws"))
-    }
-}
+use crate::peer::{Peer, at_once, call, listen, never, number, soon, wait_until};
+use crate::stream::{ConnectWith, Hook, Hooked, dial};
 
 #[test]
 fn a_connector_that_hangs_holds_up_neither_the_client_nor_more_than_one_thread() {
     let (entered, entering) = channel();
     let (_let_go, wait): (Sender<()>, Receiver<()>) = channel();
-    let config = ClientConfig::new().connect_timeout(Duration::from_millis(20)).reconnect(at_once());
-    let connector = Told(move |attempt| -> Result<(TcpStream, ClientRequest), ConnectorError> {
+    let config =
+        ClientConfig::new().connect_timeout(Duration::from_millis(20)).reconnect(at_once());
+    let connector = ConnectWith(move |attempt| -> Result<(TcpStream, ClientRequest), ConnectorError> {
         entered.send(attempt).unwrap();
         let _ = wait.recv();
         Err(ConnectorError::stop("the test is over"))
@@ -65,8 +41,9 @@ fn what_a_connector_brings_too_late_is_dropped_and_the_attempt_of_the_time_is_ma
     let listener = listen();
     let dial = dial(&listener);
     let (let_go, wait): (Sender<()>, Receiver<()>) = channel();
-    let config = ClientConfig::new().connect_timeout(Duration::from_millis(20)).reconnect(at_once());
-    let connector = Told(move |attempt| {
+    let config =
+        ClientConfig::new().connect_timeout(Duration::from_millis(20)).reconnect(at_once());
+    let connector = ConnectWith(move |attempt| {
         if attempt == 1 {
             let _ = wait.recv();
         }
@@ -92,7 +69,7 @@ fn what_a_connector_brings_too_late_is_dropped_and_the_attempt_of_the_time_is_ma
 
 #[test]
 fn a_connector_says_what_becomes_of_the_client() {
-    let connector = Told(|attempt| -> Result<(TcpStream, ClientRequest), ConnectorError> {
+    let connector = ConnectWith(|attempt| -> Result<(TcpStream, ClientRequest), ConnectorError> {
         if attempt < 3 { Err(ConnectorError::retry("not yet")) } else { Err(ConnectorError::stop("enough")) }
     });
     let (client, _updates) = Client::builder("").reconnect(at_once()).start_with(connector).unwrap();
@@ -104,19 +81,15 @@ fn a_connector_says_what_becomes_of_the_client() {
 
 #[test]
 fn a_connector_that_panics_ends_the_client() {
-    let connector = Told(|_| -> Result<(TcpStream, ClientRequest), ConnectorError> { panic!("as the test wants") });
+    let connector =
+        ConnectWith(|_| -> Result<(TcpStream, ClientRequest), ConnectorError> { panic!("as the test wants") });
     let (client, _updates) = Client::builder("").reconnect(at_once()).start_with(connector).unwrap();
     let ended = client.clone();
     assert_eq!(call(move || ended.closed()).returned(), CloseCause::Lost(DisconnectReason::Stopped));
     assert!(format!("{:#}", client.status().last_disconnect.unwrap()).contains("panicked"));
 }
 
-/// A stream that counts how often it is asked, and writes only while its gate is open.
-struct Gated {
-    stream: TcpStream,
-    gate: Arc<Gate>,
-}
-
+/// Counts how often a stream is asked, and lets it write only while it is open.
 #[derive(Default)]
 struct Gate {
     shut: AtomicBool,
@@ -125,41 +98,21 @@ struct Gate {
     broken: AtomicBool,
 }
 
-impl Read for Gated {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        assert!(!self.gate.broken.load(SeqCst), "as the test wants");
-        self.gate.reads.fetch_add(1, SeqCst);
+impl Hook for Arc<Gate> {
+    fn read(&self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        assert!(!self.broken.load(SeqCst), "as the test wants");
+        self.reads.fetch_add(1, SeqCst);
         // In small pieces, as they may come.
         let length = buffer.len().min(7);
-        self.stream.read(&mut buffer[..length])
+        stream.read(&mut buffer[..length])
     }
-}
 
-impl Write for Gated {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.gate.shut.load(SeqCst) {
-            self.gate.held_up.fetch_add(1, SeqCst);
+    fn write(&self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        if self.shut.load(SeqCst) {
+            self.held_up.fetch_add(1, SeqCst);
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        self.stream.write(&bytes[..bytes.len().min(5)])
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
-}
-
-impl Source for Gated {
-    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        self.stream.register(registry, token, interests)
-    }
-
-    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        self.stream.reregister(registry, token, interests)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.stream.deregister(registry)
+        stream.write(&bytes[..bytes.len().min(5)])
     }
 }
 
@@ -167,9 +120,9 @@ fn gated() -> (Client, multiwa_ws_tungstenite::Updates, Peer, Arc<Gate>) {
     let listener = listen();
     let gate = Arc::new(Gate::default());
     let (dial, at) = (dial(&listener), gate.clone());
-    let connector = Told(move |_| {
+    let connector = ConnectWith(move |_| {
         let (stream, request) = dial();
-        Ok((Gated { stream, gate: at.clone() }, request))
+        Ok((Hooked { stream, hook: at.clone() }, request))
     });
     let queue = QueueConfig::new().events(1);
     let builder = Client::builder("").reconnect(never()).queue(queue).subscribe("p", ["e"]);

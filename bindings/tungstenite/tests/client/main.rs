@@ -8,4 +8,5 @@ mod foreign_code;
 mod peer;
 mod server;
 mod stopped;
+mod stream;
 mod threads;

@@ -7,14 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
-use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::{ClientConfig, ClientState};
-use multiwa_ws_tungstenite::mio::event::Source;
+use multiwa_ws_tungstenite::Client;
 use multiwa_ws_tungstenite::mio::net::TcpStream;
-use multiwa_ws_tungstenite::mio::{Interest, Registry, Token};
-use multiwa_ws_tungstenite::{Client, Connector, ConnectorError};
 
 use crate::peer::{call, listen, never, wait_until};
+use crate::stream::{ConnectWith, Hook, Hooked, dial};
 
 /// When a stream stops its thread.
 #[derive(Default)]
@@ -25,74 +23,41 @@ struct Stop {
     stopped: AtomicUsize,
 }
 
-/// Stops its thread for longer than the server may take to answer.
-struct Stopping {
-    stream: TcpStream,
-    stop: Arc<Stop>,
-}
-
+/// Longer than the server may take to answer.
 const STOPPED: Duration = Duration::from_millis(900);
 
-impl Read for Stopping {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(buffer);
-        if read.is_err() && self.stop.written.swap(false, SeqCst) {
+impl Hook for Arc<Stop> {
+    fn read(&self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = stream.read(buffer);
+        if read.is_err() && self.written.swap(false, SeqCst) {
             thread::sleep(STOPPED);
-            self.stop.stopped.fetch_add(1, SeqCst);
+            self.stopped.fetch_add(1, SeqCst);
         }
         read
     }
-}
 
-impl Write for Stopping {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.stop.armed.swap(false, SeqCst) {
-            self.stop.written.store(true, SeqCst);
+    fn write(&self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        if self.armed.swap(false, SeqCst) {
+            self.written.store(true, SeqCst);
         }
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
-}
-
-impl Source for Stopping {
-    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        self.stream.register(registry, token, interests)
-    }
-
-    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        self.stream.reregister(registry, token, interests)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.stream.deregister(registry)
-    }
-}
-
-struct OneStream(Option<Stopping>);
-
-impl Connector for OneStream {
-    type Stream = Stopping;
-
-    fn connect(&mut self, _attempt: u32) -> Result<(Stopping, ClientRequest), ConnectorError> {
-        let stream = self.0.take().ok_or_else(|| ConnectorError::stop("there was one stream"))?;
-        Ok((stream, ClientRequest::new("h", "/ws")))
+        stream.write(bytes)
     }
 }
 
 #[test]
 fn f_06_a_pong_that_came_while_the_process_was_stopped_counts() {
     let listener = listen();
-    let stream = std::net::TcpStream::connect(listener.address).unwrap();
-    stream.set_nonblocking(true).unwrap();
     let stop = Arc::new(Stop::default());
-    let stream = Stopping { stream: TcpStream::from_std(stream), stop: stop.clone() };
-    let keep_alive = KeepAlive::new().interval(Duration::from_millis(200)).timeout(Duration::from_millis(400));
+    let (dial, hook) = (dial(&listener), stop.clone());
+    let connector = ConnectWith(move |_| {
+        let (stream, request) = dial();
+        Ok((Hooked { stream, hook: hook.clone() }, request))
+    });
+    let keep_alive =
+        KeepAlive::new().interval(Duration::from_millis(200)).timeout(Duration::from_millis(400));
     let session = ClientConfig::new().keep_alive(keep_alive);
     let builder = Client::builder("").session(session).reconnect(never());
-    let (client, _updates) = builder.start_with(OneStream(Some(stream))).unwrap();
+    let (client, _updates) = builder.start_with(connector).unwrap();
     let mut peer = listener.accept();
     let ready = client.clone();
     call(move || ready.ready()).returned().unwrap();

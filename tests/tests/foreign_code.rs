@@ -1,6 +1,5 @@
-//! Code of the application that the client calls may itself call any method of the client's handles.
+//! Code of the application that the client calls may itself call any method of the client's handles, on every runtime.
 #![cfg(test)]
-#![cfg(any(feature = "async-std", feature = "smol"))]
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -10,10 +9,11 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use futures_io::{AsyncRead, AsyncWrite};
 use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::ReconnectConfig;
 use multiwa_ws_driver::{Client, Connector, ConnectorError, Io, Net, Server};
+use tokio::io::ReadBuf;
+use tokio::runtime::Builder;
 
 /// Runs `test` on a thread of its own. One that is blocked cannot be ended: it is left behind.
 fn returns(test: impl FnOnce() + Send + 'static) {
@@ -43,8 +43,9 @@ async fn a_provider_asks<R: Net>() {
         }
     };
     let (client, mut updates) = Client::<R>::builder_with(provider).reconnect(at_once()).start().unwrap();
-    assert!(later.set(client).is_ok());
+    assert!(later.set(client.clone()).is_ok());
     while updates.next().await.is_some() {}
+    assert!(format!("{:#}", client.status().last_disconnect.unwrap()).contains("Connecting"));
 }
 
 async fn a_provider_drops_a_handle<R: Net>() {
@@ -79,14 +80,14 @@ impl<S, R: Net> Curious<S, R> {
     }
 }
 
-impl<S: AsyncRead + Unpin, R: Net> AsyncRead for Curious<S, R> {
+impl<S: futures_io::AsyncRead + Unpin, R: Net> futures_io::AsyncRead for Curious<S, R> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.ask();
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin, R: Net> AsyncWrite for Curious<S, R> {
+impl<S: futures_io::AsyncWrite + Unpin, R: Net> futures_io::AsyncWrite for Curious<S, R> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         self.ask();
         Pin::new(&mut self.stream).poll_write(cx, buffer)
@@ -109,6 +110,30 @@ impl<S: AsyncWrite + Unpin, R: Net> AsyncWrite for Curious<S, R> {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.ask();
         Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
+impl<S: tokio::io::AsyncRead + Unpin, R: Net> tokio::io::AsyncRead for Curious<S, R> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.ask();
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: tokio::io::AsyncWrite + Unpin, R: Net> tokio::io::AsyncWrite for Curious<S, R> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.ask();
+        Pin::new(&mut self.stream).poll_write(cx, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.ask();
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.ask();
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -137,11 +162,7 @@ impl<S: Unpin + Send + 'static, R: Net> Connector for OneStream<S, R> {
     }
 }
 
-async fn a_stream_asks<R>()
-where
-    R: Net + Io<Curious<R::TcpStream, R>>,
-    R::TcpStream: AsyncRead + AsyncWrite,
-{
+async fn a_stream_asks<R: Net + Io<Curious<R::TcpStream, R>>>() {
     let server: Server<R> = Server::builder().bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let stream = R::connect(server.local_addr().unwrap()).await.unwrap();
     let later: Arc<OnceLock<Client<R>>> = Arc::default();
@@ -158,7 +179,7 @@ where
 
 /// Runs each scenario on `$runtime`.
 macro_rules! on_runtime {
-    ($module:ident, $runtime:ty, $block_on:path) => {
+    ($module:ident, $runtime:ty, $block_on:expr) => {
         mod $module {
             use super::*;
 
@@ -180,7 +201,11 @@ macro_rules! on_runtime {
     };
 }
 
-#[cfg(feature = "async-std")]
 on_runtime!(on_async_std, multiwa_ws_async_std::AsyncStd, async_std::task::block_on);
-#[cfg(feature = "smol")]
 on_runtime!(on_smol, multiwa_ws_async_std::smol::Smol, smol::block_on);
+on_runtime!(on_one_thread_of_tokio, multiwa_ws_tokio::Tokio, |test| {
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+});
+on_runtime!(on_threads_of_tokio, multiwa_ws_tokio::Tokio, |test| {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
+});
