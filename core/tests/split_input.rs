@@ -149,8 +149,7 @@ proptest! {
 
     #[test]
     fn f_02_a_whole_server_does_the_same_in_the_same_order_in_any_split(frames in any_frames_of_a_client(), cuts in any_cuts()) {
-        let mut request = Vec::new();
-        client_sends(&mut client(), &mut request);
+        let request = drain(&mut client(), NOW);
         let bytes = [request, frames].concat();
         prop_assert_eq!(course_of_server(pieces(&bytes, &cuts), &[]), course_of_server(vec![bytes], &[]));
     }
@@ -162,8 +161,7 @@ proptest! {
         cuts in any_cuts(),
     ) {
         // The server's output for this client: the same seed gives the same keys and identifiers.
-        let mut upgrade = Vec::new();
-        client_sends(&mut client(), &mut upgrade);
+        let upgrade = drain(&mut client(), NOW);
         let greeting = course_of_server(vec![upgrade], &[]).sent;
         let subscribe = course_of_client(vec![greeting]).sent;
         let data = RawJson::parse("{}").unwrap();
