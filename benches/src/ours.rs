@@ -2,13 +2,13 @@
 
 use std::hint::black_box;
 
-use multiwa_ws_core::{Instant, KeepAlive};
 use multiwa_ws_core::client::{Client, Config as ClientConfig, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ServerHandshake};
 use multiwa_ws_core::session::{ClientEvent, EventNames};
 #[cfg(feature = "peers")]
 use multiwa_ws_core::websocket::DeflateParameters;
 use multiwa_ws_core::websocket::{Compression, Config, Event, Negotiated, Role, SharedMessage, WebSocket};
+use multiwa_ws_core::{Instant, KeepAlive};
 
 use crate::corpus::{Reader, WANTED, Wire, frame};
 #[cfg(feature = "peers")]
