@@ -9,10 +9,10 @@ use multiwa_ws_core::client::{Client, Config, TransportAction};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
 use multiwa_ws_core::hub::Hub;
 use multiwa_ws_core::session::{
-    ClientConfig, ClientEvent, ClientState, DisconnectReason, Envelope, EventNames, LifecycleEvent, ReconnectConfig,
-    ServerEvent,
+    ClientConfig, ClientEvent, ClientState, DisconnectReason, EventNames, LifecycleEvent, ReconnectConfig, ServerEvent,
 };
-use multiwa_ws_core::{Instant, KeepAlive, WallClock, server, websocket};
+use multiwa_ws_core::websocket::{self, SharedMessage};
+use multiwa_ws_core::{Instant, KeepAlive, WallClock, server};
 
 const PROFILES: [&str; 3] = ["a", "b", "c"];
 
@@ -122,9 +122,8 @@ impl World {
 
     fn publish(&mut self, profile: &str) {
         let text = format!(r#"{{"type":"event","payload":{{"event":"e","profileId":"{profile}"}}}}"#);
-        let event = Envelope::parse(&text, 64).unwrap().into_event().unwrap();
-        let server = &mut self.server;
-        assert_eq!(self.hub.publish(&event, |(), message| server.publish(message).unwrap()), 1);
+        assert!(self.hub.receivers(Some(profile), "e").eq([()]));
+        self.server.publish(&SharedMessage::text(&text)).unwrap();
     }
 
     fn tell_client(&mut self, mut unit: &mut [u8]) {

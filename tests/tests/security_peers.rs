@@ -39,7 +39,7 @@ fn connection(config: &server::Config) -> Connection {
     let mut bytes = REQUEST.to_vec();
     assert_eq!(connection.handle_input(NOW, &mut &mut bytes[..]), Ok(Some(server::Event::Requested)));
     connection.accept(NOW, Acceptance::default(), "client-1", clock()).unwrap();
-    drain(&mut connection, NOW);
+    let _ = drain(&mut connection, NOW);
     connection
 }
 

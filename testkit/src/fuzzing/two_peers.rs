@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use multiwa_ws_core::client;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{DeflateConfig, DeflateOffer, Rejection};
 use multiwa_ws_core::session::{
-    ClientSession, ClientState, DisconnectReason, EventNames, LifecycleEvent, RequestId, SecondProfile,
+    ClientConfig, ClientSession, ClientState, DisconnectReason, EventNames, LifecycleEvent, RequestId, SecondProfile,
+    ServerConfig,
 };
+use multiwa_ws_core::{client, server};
 
 use crate::contract::ContractViolation;
 use crate::link::{Failure, FailureKind, Faults};
@@ -112,12 +113,14 @@ impl Peers {
         world.dial_time = 0;
         world.faults = Faults::default();
         world.plans = workload.links.iter().map(LinkPlan::plan).collect();
-        world.config.session.subscription_sets = !workload.server.without_sets;
-        world.acceptance.deflate = workload.server.deflate.then(|| DeflateConfig::new().server_no_context_takeover(workload.server.server_no_context_takeover));
-        let mut config = client::Config::default();
-        if workload.displace {
-            config.session.second_profile = SecondProfile::Displace;
-        }
+        world.config =
+            server::Config::new().session(ServerConfig::new().subscription_sets(!workload.server.without_sets));
+        world.deflate = workload
+            .server
+            .deflate
+            .then(|| DeflateConfig::new().server_no_context_takeover(workload.server.server_no_context_takeover));
+        let rule = if workload.displace { SecondProfile::Displace } else { SecondProfile::Refuse };
+        let config = client::Config::new().session(ClientConfig::new().second_profile(rule));
         world.add_client(config);
         Self { world, pending: BTreeSet::new(), checked: 0, published: 0, closed: false }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use multiwa_ws_core::KeepAlive;
-use multiwa_ws_core::session::{ClientState, CloseCause, DisconnectReason, LifecycleEvent, ReconnectConfig};
+use multiwa_ws_core::session::{ClientState, CloseCause, DisconnectReason, LifecycleEvent};
 use multiwa_ws_testkit::behavior::client::{Answer, Client, ClientBinding, ClientSetup, Overflow, OwnedUpdate};
 use multiwa_ws_testkit::behavior::scripted::{Incoming, Link, Scripted, against};
 use multiwa_ws_testkit::behavior::{Outcome, ensure, same, wait_for};
@@ -106,7 +106,7 @@ pub(crate) fn silence(client: &dyn ClientBinding) -> Outcome<&'static str> {
 pub(crate) fn no_ack(client: &dyn ClientBinding) -> Outcome<&'static str> {
     let script = |_, incoming: Incoming| incoming.upgrade(None)?.serve();
     against(script, |server| {
-        let mut client = start_with(client, server, |setup| setup.config.session.ack_timeout = Some(SHORT))?;
+        let mut client = start_with(client, server, |setup| setup.session = setup.session.ack_timeout(SHORT))?;
         client.find(|update| matches!(update, OwnedUpdate::Lifecycle(LifecycleEvent::AckMissing)).then_some(()))?;
         client.connected()?;
         client.subscribed("p", &["*"])?;

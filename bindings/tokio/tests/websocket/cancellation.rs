@@ -4,13 +4,13 @@
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
-use multiwa_ws_core::websocket::{Cause, Message, Received, SendError, Sender};
+use multiwa_ws_core::websocket::{Cause, Compression, Config, Message, Received, SendError, Sender};
 use multiwa_ws_testkit::event::OwnedEvent;
 use multiwa_ws_tokio::{Error, Reader, WebSocket, WebSocketConfig, Writer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::support::{connect_compressed_over, connect_over, drain, pattern, quiet, within};
+use super::support::{connect_compressed_over, connect_over, drain, pattern, quiet_connection, within};
 use crate::kit::choppy::{self, Choppy, below};
 use crate::kit::persist::{persist, unless_waits};
 

@@ -10,13 +10,13 @@ use multiwa_ws_core::frame::{CloseCode, FrameError};
 use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
 use multiwa_ws_core::websocket::{Cause, Negotiated, ProtocolError, Role, SendError};
 use multiwa_ws_testkit::event::OwnedEvent;
-use multiwa_ws_tokio::{Error, WebSocket};
+use multiwa_ws_tokio::{Error, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::raw;
-use super::support::{connect_over, drain, in_memory, next, pattern, quiet, tcp, within};
+use super::support::{connect_over, drain, in_memory, next, pattern, quiet, quiet_connection, tcp, within};
 
 fn close_frame(code: CloseCode, reason: &str) -> OwnedEvent {
     OwnedEvent::close(code.get(), reason)

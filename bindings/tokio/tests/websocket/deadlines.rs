@@ -11,7 +11,7 @@ use multiwa_ws_tokio::{Error, HandshakeError, WebSocket, WebSocketConfig};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, duplex};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::support::{connect_over, large, pattern, quiet, within};
+use super::support::{connect_over, large_connection, pattern, quiet, quiet_connection, within};
 
 /// Pings after 2 s of silence, and gives up 1 s later.
 fn quick() -> Config {
@@ -51,7 +51,7 @@ async fn f_06_a_pong_that_arrived_while_the_process_was_stopped_is_read_before_t
     let (from, to) = (start + Duration::from_millis(2010), start + Duration::from_secs(3));
     let (stream, writer) = io::split(near);
     let near = io::join(Stopped { stream, from, to, has_resumed: false }, writer);
-    let (config, negotiated) = (quick().connection, Negotiated::default());
+    let (config, negotiated) = (quick(), Negotiated::default());
     let mut client: WebSocket<_> = WebSocket::from_upgraded(near, Role::Client, &config, &negotiated, b"").unwrap();
     let config = quiet_connection();
     let mut server: WebSocket<_> = WebSocket::from_upgraded(far, Role::Server, &config, &negotiated, b"").unwrap();

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::raw;
-use super::support::{large, pattern, within};
+use super::support::{large_connection, pattern, within};
 use crate::kit::lines::{narrow_tcp, secure};
 
 /// More than any of these streams holds on its way.

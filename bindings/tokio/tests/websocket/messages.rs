@@ -6,11 +6,12 @@ use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Message, Received};
 use multiwa_ws_testkit::event::OwnedEvent;
-use multiwa_ws_tokio::{Error, WebSocket};
+use multiwa_ws_tokio::{Error, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncRead, AsyncWrite, BufStream, duplex};
 
 use super::support::{
-    connect_compressed_over, connect_over, drain, echo, in_memory, large, next, pattern, quiet, tcp, within,
+    connect_compressed_over, connect_over, drain, echo, in_memory, large, large_connection, next, pattern, quiet, tcp,
+    within,
 };
 
 #[tokio::test(start_paused = true)]

@@ -8,11 +8,11 @@ use std::time::Duration;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Cause, Event, Negotiated, Role, SendError};
 use multiwa_ws_testkit::event::OwnedEvent;
-use multiwa_ws_tokio::{Error, Reader, WebSocket, Writer};
+use multiwa_ws_tokio::{Error, Reader, WebSocket, WebSocketConfig, Writer};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::time::Instant;
 
-use super::support::{connect_over, drain, in_memory, large, next, pattern, quiet, tcp, within};
+use super::support::{connect_over, drain, in_memory, large, next, pattern, quiet, quiet_connection, tcp, within};
 
 const COUNT: u32 = 500;
 

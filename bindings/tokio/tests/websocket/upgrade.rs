@@ -5,14 +5,14 @@ use std::time::Duration;
 use multiwa_ws_core::handshake::{
     Acceptance, ApiKey, ClientRequest, HandshakeLimits, Rejection, RequestError, ResponseError, UpgradeRequest,
 };
-use multiwa_ws_core::websocket::{Negotiated, Role};
+use multiwa_ws_core::websocket::{Compression, Negotiated, Role};
 use multiwa_ws_testkit::event::OwnedEvent;
 use multiwa_ws_tokio::{HandshakeError, WebSocket, WebSocketConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;
 
 use super::raw;
-use super::support::{connect_compressed_over, connect_over, in_memory, next, quiet, tcp, within};
+use super::support::{connect_compressed_over, connect_over, in_memory, next, quiet, quiet_connection, tcp, within};
 
 fn grant() -> Acceptance {
     Acceptance::default()

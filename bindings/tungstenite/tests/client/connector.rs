@@ -21,8 +21,7 @@ use crate::stream::{ConnectWith, Hook, Hooked, dial};
 fn a_connector_that_hangs_holds_up_neither_the_client_nor_more_than_one_thread() {
     let (entered, entering) = channel();
     let (_let_go, wait): (Sender<()>, Receiver<()>) = channel();
-    let config =
-        ClientConfig::new().connect_timeout(Duration::from_millis(20)).reconnect(at_once());
+    let config = ClientConfig::new().connect_timeout(Duration::from_millis(20)).reconnect(at_once());
     let connector = ConnectWith(move |attempt| -> Result<(TcpStream, ClientRequest), ConnectorError> {
         entered.send(attempt).unwrap();
         let _ = wait.recv();
@@ -41,8 +40,7 @@ fn what_a_connector_brings_too_late_is_dropped_and_the_attempt_of_the_time_is_ma
     let listener = listen();
     let dial = dial(&listener);
     let (let_go, wait): (Sender<()>, Receiver<()>) = channel();
-    let config =
-        ClientConfig::new().connect_timeout(Duration::from_millis(20)).reconnect(at_once());
+    let config = ClientConfig::new().connect_timeout(Duration::from_millis(20)).reconnect(at_once());
     let connector = ConnectWith(move |attempt| {
         if attempt == 1 {
             let _ = wait.recv();

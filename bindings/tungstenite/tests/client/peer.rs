@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use multiwa_ws_core::handshake::{Acceptance, Rejection};
+use multiwa_ws_core::handshake::{Acceptance, Headers, Rejection};
 use multiwa_ws_core::session::{Envelope, Features, ReconnectConfig};
 use multiwa_ws_core::websocket::Event;
 use multiwa_ws_tokio::{HandshakeError, Publisher, Server, ServerBuilder, WebSocket, WebSocketConfig};

@@ -53,8 +53,7 @@ fn f_06_a_pong_that_came_while_the_process_was_stopped_counts() {
         let (stream, request) = dial();
         Ok((Hooked { stream, hook: hook.clone() }, request))
     });
-    let keep_alive =
-        KeepAlive::new().interval(Duration::from_millis(200)).timeout(Duration::from_millis(400));
+    let keep_alive = KeepAlive::new().interval(Duration::from_millis(200)).timeout(Duration::from_millis(400));
     let session = ClientConfig::new().keep_alive(keep_alive);
     let builder = Client::builder("").session(session).reconnect(never());
     let (client, _updates) = builder.start_with(connector).unwrap();

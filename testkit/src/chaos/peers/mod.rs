@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::handshake::{Acceptance, DeflateConfig, DeflateOffer, Rejection};
+use multiwa_ws_core::handshake::{DeflateConfig, DeflateOffer, Rejection};
 use multiwa_ws_core::session::{EventNames, RequestId, RequestKind, SubscriptionSet, Ticket};
 
 use super::{Scenario, draw};
@@ -204,7 +204,7 @@ impl Peers {
             75..=77 => self.world.restart(kind),
             78..=80 => self.world.close_all(CloseCode::new(random.pick([1000, 1001, 1008, 1012, 4000]))),
             81..=84 => {
-                self.world.acceptance = Acceptance::new().deflate(random.happens(500_000).then(DeflateConfig::default));
+                self.world.deflate = random.happens(500_000).then(DeflateConfig::default);
                 self.world.node(client)?.request.deflate = random.happens(500_000).then(DeflateOffer::default);
             }
             _ => {}

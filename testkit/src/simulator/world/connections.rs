@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use multiwa_ws_core::WallClock;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::handshake::RequestError;
+use multiwa_ws_core::handshake::{Acceptance, RequestError};
 use multiwa_ws_core::server::{Connection, Event};
-use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope, RawJson, ServerEvent, Ticket, encode_event};
-use multiwa_ws_core::websocket::ProtocolError;
+use multiwa_ws_core::session::{RawJson, ServerEvent, Ticket, encode_event};
+use multiwa_ws_core::websocket::{ProtocolError, SharedMessage};
 
 use super::super::lane::instant;
 use super::super::{Chunk, Lane, tick};
@@ -32,23 +32,18 @@ impl World {
         let data = RawJson::parse(data).map_err(|error| ContractViolation(error.to_string()))?;
         let timestamp = WallClock::new(instant(0), START_MILLIS).rfc3339(self.now());
         let text = encode_event(name, profile, &data, &timestamp);
-        let event = Envelope::parse(&text, DEFAULT_MAX_DEPTH).ok().and_then(Envelope::into_event);
-        let event = event.ok_or_else(|| ContractViolation(format!("{text} is no event")))?;
         let owned =
             OwnedClientEvent::Event { profile: profile.map(Into::into), name: name.into(), data: data.as_str().into() };
         let now = self.now();
-        let Self { hub, transports, acceptance, config, .. } = self;
-        let level = acceptance.deflate.as_ref().map(|_| config.websocket.compression.level);
-        let mut compressed = None;
+        let mut message = SharedMessage::text(&text);
+        if self.deflate.is_some() {
+            message = message.compressed(1);
+        }
         let (mut took, mut chosen) = (Vec::new(), BTreeSet::new());
-        hub.publish(&event, |id, message| {
-            let Some(transport) = transports.get_mut(&id) else { return };
+        for id in self.hub.receivers(profile, name) {
+            let Some(transport) = self.transports.get_mut(&id) else { continue };
             chosen.insert(id);
-            let message = match level {
-                Some(level) => compressed.get_or_insert_with(|| message.clone().compressed(level)),
-                None => message,
-            };
-            match transport.connection.publish(message) {
+            match transport.connection.publish(&message) {
                 Ok(()) => {
                     transport.undelivered.push_back(owned.clone());
                     took.push(id);
@@ -56,7 +51,7 @@ impl World {
                 // A connection that is already closing needs no other action.
                 Err(_) => _ = transport.connection.close(now, CloseCode::TRY_AGAIN_LATER, "events are not read"),
             }
-        });
+        }
         for (id, transport) in &self.transports {
             let subscribes = transport.connection.subscriptions().is_some_and(|set| set.matches(profile, name));
             // A closed connection may keep or forget its subscriptions until the hub removes it.
@@ -228,7 +223,7 @@ impl World {
     }
 
     fn answer_request(&mut self, id: u64) -> Result<(), ContractViolation> {
-        let (now, acceptance) = (self.now(), self.acceptance.clone());
+        let (now, acceptance) = (self.now(), Acceptance::new().deflate(self.deflate));
         let Transport { connection, plan, .. } = self.transport(id)?;
         let answered = match &plan.admission {
             Admission::Reject(rejection) => connection.reject(now, rejection),

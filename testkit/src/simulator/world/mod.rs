@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{self, Client};
-use multiwa_ws_core::handshake::{Acceptance, ClientRequest, Rejection};
+use multiwa_ws_core::handshake::{ClientRequest, DeflateConfig, Rejection};
 use multiwa_ws_core::hub::Hub;
 use multiwa_ws_core::server::{self, Connection, Ended};
 use multiwa_ws_core::session::ServerEvent;
@@ -39,8 +39,8 @@ pub struct World {
     pub admission: Admission,
     /// How each connection of the server is configured.
     pub config: server::Config,
-    /// The extensions and headers that the server sends with its 101.
-    pub acceptance: Acceptance,
+    /// How the server accepts `permessage-deflate`, if it does.
+    pub deflate: Option<DeflateConfig>,
     /// Nanoseconds that it takes to open a transport.
     pub dial_time: u64,
     /// The faults of the transports.
@@ -136,7 +136,7 @@ impl World {
         Self {
             admission: Admission::Accept,
             config: server::Config::default(),
-            acceptance: Acceptance::default(),
+            deflate: None,
             dial_time: 1_000_000,
             faults: Faults { delay: 1_000_000..=1_000_000, ..Faults::default() },
             plans: VecDeque::new(),
