@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::deflate::DeflateConfig;
+use super::extensions::DeflateConfig;
 use super::headers::Headers;
 use crate::websocket::Negotiated;
 

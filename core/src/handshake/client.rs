@@ -7,9 +7,8 @@ use core::fmt;
 
 use super::accepted::Upgraded;
 use super::body::{BodyReader, Progress};
-use super::deflate::{self, DeflateOffer};
 use super::error::{HeadError, InvalidRequest, ResponseError};
-use super::extensions::SEC_WEBSOCKET_EXTENSIONS;
+use super::extensions::{self, DeflateOffer, SEC_WEBSOCKET_EXTENSIONS};
 use super::head::{HeadReader, ReadError};
 use super::headers::{Headers, Single, is_authority, is_origin, is_token, redact_query};
 use super::limits::{HandshakeLimits, MAX_INTERIM_RESPONSES};
@@ -20,7 +19,6 @@ use super::state::{ClientInput, ClientPhase};
 use super::{key, query};
 use crate::random::Random;
 use crate::time::Instant;
-use crate::websocket::Negotiated;
 
 /// A client's upgrade request. Nothing is checked before [`check`](Self::check) or [`ClientHandshake::new`].
 ///
@@ -430,7 +428,7 @@ impl Offers {
         if headers.single(SEC_WEBSOCKET_EXTENSIONS) == Single::Repeated {
             return Err(ResponseError::Extensions);
         }
-        let deflate = deflate::evaluate(headers.get_all(SEC_WEBSOCKET_EXTENSIONS), self.deflate.as_ref())?;
+        let negotiated = extensions::evaluate(headers.get_all(SEC_WEBSOCKET_EXTENSIONS), self.deflate.as_ref())?;
         // Item 6.
         let subprotocol = match headers.single(SEC_WEBSOCKET_PROTOCOL) {
             Single::Missing => None,
@@ -440,7 +438,7 @@ impl Offers {
             }
             Single::Repeated => return Err(ResponseError::Subprotocol),
         };
-        Ok(Upgraded { negotiated: Negotiated { deflate, ..Negotiated::default() }, subprotocol, headers })
+        Ok(Upgraded { negotiated, subprotocol, headers })
     }
 }
 

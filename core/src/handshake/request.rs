@@ -7,12 +7,10 @@ use core::fmt;
 
 use super::accepted::{Acceptance, RESERVED, Upgraded};
 use super::api_key::ApiKey;
-use super::deflate;
 use super::error::{DecisionError, HeadError, RequestError};
-use super::extensions::SEC_WEBSOCKET_EXTENSIONS;
+use super::extensions::{self, SEC_WEBSOCKET_EXTENSIONS};
 use super::headers::{Headers, Single, is_authority, is_origin, is_token, redact_query};
 use super::{key, query};
-use crate::websocket::Negotiated;
 
 /// A valid upgrade request, read by a [`ServerHandshake`](super::ServerHandshake) or by another HTTP server.
 ///
@@ -115,7 +113,7 @@ impl UpgradeRequest {
             return Err(RequestError::Subprotocols);
         }
         // Item 9 and section 9.1: a malformed list fails the handshake, even if the server uses no extension.
-        if deflate::choose(headers.get_all(SEC_WEBSOCKET_EXTENSIONS), None).is_err() {
+        if !extensions::are_well_formed(headers.get_all(SEC_WEBSOCKET_EXTENSIONS)) {
             return Err(RequestError::Extensions);
         }
         Ok(Self { target: target.to_owned(), headers })
@@ -205,18 +203,14 @@ impl UpgradeRequest {
             return Err(DecisionError::WindowBits);
         }
         let offers = self.headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
-        let chosen = deflate::choose(offers, acceptance.deflate.as_ref()).unwrap_or_default();
-        if let Some((_, answer)) = &chosen {
+        let (negotiated, answer) = extensions::choose(offers, acceptance.deflate.as_ref()).unwrap_or_default();
+        if let Some(answer) = answer {
             add(SEC_WEBSOCKET_EXTENSIONS, answer.as_bytes());
         }
         for (name, value) in acceptance.headers.iter() {
             add(name, value);
         }
-        Ok(Upgraded {
-            negotiated: Negotiated { deflate: chosen.map(|(parameters, _)| parameters), ..Negotiated::default() },
-            subprotocol: acceptance.subprotocol.clone(),
-            headers,
-        })
+        Ok(Upgraded { negotiated, subprotocol: acceptance.subprotocol.clone(), headers })
     }
 
     fn path_and_query(&self) -> &str {
@@ -278,6 +272,7 @@ mod tests {
 
     use super::*;
     use crate::handshake::DeflateConfig;
+    use crate::websocket::Negotiated;
 
     const GOOD: [(&str, &str); 5] = [
         ("Host", "gateway:3001"),

@@ -3,9 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-use super::headers::is_token_byte;
-
-pub(super) const SEC_WEBSOCKET_EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+use crate::handshake::headers::is_token_byte;
 
 /// One element of the header, in order: an extension's name, then its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +14,7 @@ pub(super) enum Element<'a> {
 
 /// The header does not match its grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(in crate::handshake) struct Malformed;
 
 /// Reads one header value. It allocates only for a quoted value with an escape, and reads each byte a constant number of
 /// times.
