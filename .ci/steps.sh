@@ -14,6 +14,7 @@ everything_is_installed() {
     install_python tests/python/.venv tests/python/requirements.txt
     npm ci --prefix tests/js
     install_debian chromium valgrind
+    install_cargo cargo-hack 0.6.46
 }
 
 # format_is_kept DIR...: of each workspace.
@@ -28,6 +29,12 @@ lints_are_kept() {
     cargo clippy --workspace --all-targets -- -D warnings
     cargo clippy --workspace --all-targets --all-features -- -D warnings
     cargo clippy --package multiwa-ws-core --all-targets --no-default-features -- -D warnings
+}
+
+# Each feature of the core by itself, and none: what is checked is that nothing is missing or unused.
+features_of_core_compile() {
+    RUSTFLAGS="-D warnings" CARGO_TARGET_DIR="$PWD/target/features" \
+        cargo hack check --locked --each-feature --package multiwa-ws-core
 }
 
 # lints_of_workspace_are_kept DIR [ARGUMENT...]: of a workspace beside the main one.

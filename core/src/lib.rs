@@ -45,26 +45,43 @@
 //! ```
 //!
 //! # Features
-//! - `std`: SIMD detection at run time and a faster codec for compression. The same messages are accepted with and
-//!   without it, with one exception: if a compression window below 32 KiB was negotiated and a peer refers to bytes
-//!   beyond it, the message is refused without `std` and may be accepted with it. The compressed bytes differ.
+//! All are on by default, and each can be left out. What is left without any of them: [`frame`], [`websocket`] for both
+//! roles, and the client's side of [`handshake`].
+//!
+//! | feature | brings | dependencies |
+//! | --- | --- | --- |
+//! | `std` | SIMD detection at run time, and a faster codec for `deflate` | `zlib-rs` |
+//! | `deflate` | `permessage-deflate` (RFC 7692) and its configuration. Without it, the extension is neither offered nor accepted | `miniz_oxide` |
+//! | `server` | the server's side of [`handshake`] | `serde_json`, `subtle` |
+//! | `session` | [`session`] and [`client`], `WallClock`, `Response::retry_after` | `jiff`, `serde`, `serde_json` |
+//! | `server` and `session` | `session::ServerSession`, [`server`] and [`hub`] | |
+//!
+//! The same messages are accepted with and without `std`, with one exception: if a compression window below 32 KiB was
+//! negotiated and a peer refers to bytes beyond it, the message is refused without `std` and may be accepted with it. The
+//! compressed bytes differ.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 
 extern crate alloc;
 
+#[cfg(feature = "session")]
 pub mod client;
 #[cfg(test)]
+#[cfg(all(feature = "server", feature = "session"))]
 mod diagrams;
 pub mod frame;
 pub mod guide;
 pub mod handshake;
+#[cfg(all(feature = "server", feature = "session"))]
 pub mod hub;
 mod keep_alive;
 mod machine;
+#[cfg(feature = "session")]
 mod peer;
 mod random;
+#[cfg(all(feature = "server", feature = "session"))]
 pub mod server;
+#[cfg(feature = "session")]
 pub mod session;
 mod simd;
 mod time;
@@ -72,4 +89,6 @@ pub mod websocket;
 
 pub use keep_alive::KeepAlive;
 pub use machine::StateMachine;
-pub use time::{Instant, WallClock};
+pub use time::Instant;
+#[cfg(feature = "session")]
+pub use time::WallClock;

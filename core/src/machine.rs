@@ -1,9 +1,14 @@
 //! The methods that every state machine with a transport has.
 
 use crate::Instant;
+#[cfg(feature = "session")]
 use crate::client::Client;
-use crate::handshake::{Answer, ClientHandshake, RequestError, ResponseError, ServerHandshake};
+use crate::handshake::{Answer, ClientHandshake, ResponseError};
+#[cfg(feature = "server")]
+use crate::handshake::{RequestError, ServerHandshake};
+#[cfg(all(feature = "server", feature = "session"))]
 use crate::server::Connection;
+#[cfg(feature = "session")]
 use crate::session::DisconnectReason;
 use crate::websocket::WebSocket;
 
@@ -102,8 +107,11 @@ macro_rules! state_machine {
 }
 
 state_machine!(WebSocket, (), Self::handle_lost);
+#[cfg(all(feature = "server", feature = "session"))]
 state_machine!(Connection, (), Self::handle_lost);
+#[cfg(feature = "session")]
 state_machine!(Client, (), |client, now| client.handle_lost(now, DisconnectReason::Io));
+#[cfg(feature = "server")]
 state_machine!(ServerHandshake, Result<(), RequestError>, |_, _| {});
 
 impl StateMachine for ClientHandshake {

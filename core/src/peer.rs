@@ -2,7 +2,9 @@
 
 use crate::Instant;
 use crate::frame::CloseCode;
-use crate::session::{Action, ClientSession, ServerSession};
+#[cfg(feature = "server")]
+use crate::session::ServerSession;
+use crate::session::{Action, ClientSession};
 use crate::websocket::{SendError, Sender};
 
 /// A session of either role, as a source of messages and actions.
@@ -27,6 +29,7 @@ impl Session for ClientSession {
     }
 }
 
+#[cfg(feature = "server")]
 impl Session for ServerSession {
     fn poll_message(&self) -> Option<&str> {
         self.poll_message()

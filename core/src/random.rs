@@ -29,6 +29,7 @@ impl Random {
     }
 
     /// A random number in `0..=max`. All numbers are equally likely, except for a bias below 2^-32 of the range.
+    #[cfg(feature = "session")]
     pub(crate) fn up_to(&mut self, max: u64) -> u64 {
         // The high half of a 64 by 64 bit product maps the random number onto the range without a division.
         let range = u128::from(max) + 1;
@@ -36,6 +37,7 @@ impl Random {
     }
 
     /// A seed for a state machine that this one contains.
+    #[cfg(feature = "session")]
     pub(crate) fn seed(&mut self) -> [u8; 32] {
         self.bytes()
     }
@@ -60,6 +62,7 @@ mod tests {
         assert_ne!(one.masking_key(), one.masking_key());
     }
 
+    #[cfg(feature = "session")]
     #[test]
     fn a_drawn_number_stays_in_its_range_and_reaches_both_ends() {
         let mut random = Random::new([1; 32]);

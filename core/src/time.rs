@@ -3,6 +3,7 @@
 use core::ops::{Add, AddAssign};
 use core::time::Duration;
 
+#[cfg(feature = "session")]
 use jiff::Timestamp;
 
 /// A point on the caller's monotonic clock, in nanoseconds since an epoch of the caller's choice.
@@ -60,12 +61,14 @@ impl AddAssign<Duration> for Instant {
 /// The wall-clock time at one [`Instant`], so that timestamps can be written without a clock.
 ///
 /// The caller reads its wall clock once, at construction. If that clock is set later, construct a new value.
+#[cfg(feature = "session")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WallClock {
     at: Instant,
     timestamp: Timestamp,
 }
 
+#[cfg(feature = "session")]
 impl WallClock {
     /// At instant `at`, the wall clock showed `unix_millis` milliseconds since 1970-01-01T00:00:00Z.
     ///
@@ -102,6 +105,7 @@ mod tests {
         assert_eq!(Instant::default().saturating_duration_since(end), Duration::ZERO);
     }
 
+    #[cfg(feature = "session")]
     #[test]
     fn timestamps_are_written_as_javascript_writes_them() {
         let clock = WallClock::new(Instant::from_nanos(1_000), 1_770_285_600_000);
@@ -110,6 +114,7 @@ mod tests {
         assert_eq!(clock.rfc3339(Instant::default()), "2026-02-05T10:00:00.000Z");
     }
 
+    #[cfg(feature = "session")]
     #[test]
     fn a_wall_clock_beyond_the_calendar_is_clamped() {
         let clock = WallClock::new(Instant::default(), i64::MAX);

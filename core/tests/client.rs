@@ -1,5 +1,6 @@
 //! The whole client: how its commands affect the transport.
 #![cfg(test)]
+#![cfg(all(feature = "server", feature = "session"))]
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Attacks on `permessage-deflate`, each by the id of its row in the list of security cases.
 //!
 //! Which codec is under test follows from the features of core: `zlib-rs` with `std`, `miniz_oxide` without. Tests of the whole
-//! workspace use the first one. Tests of core alone, without features, use the other one.
+//! workspace use the first one. Tests of core alone, without `std`, use the other one.
 
-#![cfg(test)]
+#![cfg(all(feature = "deflate", feature = "server"))]
 
 use allocation_counter::measure;
 use multiwa_ws_core::Instant;

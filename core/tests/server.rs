@@ -1,5 +1,6 @@
 //! The server's side of a whole connection.
 #![cfg(test)]
+#![cfg(all(feature = "server", feature = "session"))]
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, Rejection, RequestError};

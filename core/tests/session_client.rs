@@ -1,5 +1,6 @@
 //! The client's requests, subscriptions, filter and keep-alive (`protocol.md`).
 #![cfg(test)]
+#![cfg(all(feature = "server", feature = "session"))]
 
 mod session_kit;
 

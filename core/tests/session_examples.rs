@@ -1,5 +1,6 @@
 //! Every example message of the source document can be decoded and encoded, and round-trips.
 #![cfg(test)]
+#![cfg(all(feature = "server", feature = "session"))]
 
 use multiwa_ws_core::session::{
     ClientConfig, ClientEvent, ClientSession, DEFAULT_MAX_DEPTH, Envelope, Event, EventNames, EventView, Features,

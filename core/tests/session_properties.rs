@@ -1,5 +1,6 @@
 //! The guarantees of the sessions hold for any calls in any order.
 #![cfg(test)]
+#![cfg(all(feature = "server", feature = "session"))]
 
 use std::collections::BTreeMap;
 

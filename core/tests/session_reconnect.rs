@@ -1,5 +1,6 @@
 //! Lost connections, the back-off, and the state that a new connection restores (`protocol.md`, Client lifecycle).
 #![cfg(test)]
+#![cfg(all(feature = "server", feature = "session"))]
 
 mod session_kit;
 

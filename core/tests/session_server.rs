@@ -1,5 +1,6 @@
 //! The server's answers, limits and subscriptions (`protocol.md`).
 #![cfg(test)]
+#![cfg(all(feature = "server", feature = "session"))]
 
 use core::time::Duration;
 

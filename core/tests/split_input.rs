@@ -1,6 +1,7 @@
 //! Input of a peer has the same meaning in every split: frames (layer 1) and whole peers with their upgrade (layer 4).
 //! `websocket/properties.rs` tests this for messages of a connection (layer 2).
 #![cfg(test)]
+#![cfg(all(feature = "server", feature = "session"))]
 
 use multiwa_ws_core::client::{self, Client};
 use multiwa_ws_core::frame::{FrameDecoder, FrameError, FrameHeader, FrameRules};

@@ -1,6 +1,7 @@
 //! `permessage-deflate` on a connection: RFC 7692 sections 6 and 7, between two peers of this crate.
 
 #![cfg(test)]
+#![cfg(feature = "deflate")]
 
 use allocation_counter::measure;
 use multiwa_ws_core::Instant;

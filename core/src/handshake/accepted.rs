@@ -2,18 +2,22 @@
 
 use alloc::string::String;
 
+#[cfg(all(feature = "server", feature = "deflate"))]
 use super::extensions::DeflateConfig;
 use super::headers::Headers;
 use crate::websocket::Negotiated;
 
 /// A server's choices when it accepts an upgrade. The default adds nothing.
+#[cfg(feature = "server")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acceptance {
     pub(crate) subprotocol: Option<String>,
     pub(crate) headers: Headers,
+    #[cfg(feature = "deflate")]
     pub(crate) deflate: Option<DeflateConfig>,
 }
 
+#[cfg(feature = "server")]
 impl Acceptance {
     /// The defaults, which each setter documents.
     #[must_use]
@@ -36,6 +40,7 @@ impl Acceptance {
     }
 
     /// Compress with this configuration if the client offers it (RFC 7692). By default nothing is compressed.
+    #[cfg(feature = "deflate")]
     #[must_use]
     pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
         self.deflate = deflate.into();
@@ -55,6 +60,7 @@ pub struct Upgraded {
 }
 
 /// Headers that only the handshake itself writes into a response, since they decide how the response is interpreted.
+#[cfg(feature = "server")]
 pub(super) const RESERVED: [&str; 8] = [
     "Connection",
     "Upgrade",

@@ -8,12 +8,15 @@ use core::fmt;
 use super::accepted::Upgraded;
 use super::body::{BodyReader, Progress};
 use super::error::{HeadError, InvalidRequest, ResponseError};
-use super::extensions::{self, DeflateOffer, SEC_WEBSOCKET_EXTENSIONS};
+#[cfg(feature = "deflate")]
+use super::extensions::DeflateOffer;
+use super::extensions::{self, SEC_WEBSOCKET_EXTENSIONS};
 use super::head::{HeadReader, ReadError};
-use super::headers::{Headers, Single, is_authority, is_origin, is_token, redact_query};
+use super::headers::{
+    Headers, SEC_WEBSOCKET_PROTOCOL, Single, is_authority, is_origin, is_origin_form, is_token, redact_query,
+};
 use super::limits::{HandshakeLimits, MAX_INTERIM_RESPONSES};
 use super::outgoing::Outgoing;
-use super::request::{SEC_WEBSOCKET_PROTOCOL, is_origin_form};
 use super::response::Response;
 use super::state::{ClientInput, ClientPhase};
 use super::{key, query};
@@ -36,6 +39,7 @@ pub struct ClientRequest {
     /// Further headers, such as `X-API-Key`.
     pub headers: Headers,
     /// The compression to offer (RFC 7692), or `None`.
+    #[cfg(feature = "deflate")]
     pub deflate: Option<DeflateOffer>,
 }
 
@@ -49,6 +53,7 @@ impl ClientRequest {
             origin: None,
             subprotocols: Vec::new(),
             headers: Headers::new(),
+            #[cfg(feature = "deflate")]
             deflate: None,
         }
     }
@@ -85,6 +90,7 @@ impl ClientRequest {
         if let Some(name) = self.headers.find_reserved(&RESERVED) {
             return Err(InvalidRequest::ReservedHeader(name.to_owned()));
         }
+        #[cfg(feature = "deflate")]
         if self.deflate.as_ref().is_some_and(|offer| !offer.is_valid()) {
             return Err(InvalidRequest::WindowBits);
         }
@@ -107,6 +113,7 @@ impl ClientRequest {
         if !self.subprotocols.is_empty() {
             add(SEC_WEBSOCKET_PROTOCOL, &self.subprotocols.join(", "));
         }
+        #[cfg(feature = "deflate")]
         if let Some(offer) = self.deflate {
             add(SEC_WEBSOCKET_EXTENSIONS, &offer.to_header());
         }
@@ -120,14 +127,16 @@ impl ClientRequest {
 
 impl fmt::Debug for ClientRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientRequest")
+        let mut shown = f.debug_struct("ClientRequest");
+        shown
             .field("host", &self.host)
             .field("target", &redact_query(&self.target))
             .field("origin", &self.origin)
             .field("subprotocols", &self.subprotocols)
-            .field("headers", &self.headers)
-            .field("deflate", &self.deflate)
-            .finish()
+            .field("headers", &self.headers);
+        #[cfg(feature = "deflate")]
+        shown.field("deflate", &self.deflate);
+        shown.finish()
     }
 }
 
@@ -205,6 +214,7 @@ pub struct ClientHandshake {
 struct Offers {
     accept: String,
     subprotocols: Vec<String>,
+    #[cfg(feature = "deflate")]
     deflate: Option<DeflateOffer>,
 }
 
@@ -229,6 +239,7 @@ impl ClientHandshake {
             offers: Offers {
                 accept: key::accept(key.as_bytes()),
                 subprotocols: request.subprotocols,
+                #[cfg(feature = "deflate")]
                 deflate: request.deflate,
             },
             // The shortest prefix that no other protocol has.
@@ -428,7 +439,11 @@ impl Offers {
         if headers.single(SEC_WEBSOCKET_EXTENSIONS) == Single::Repeated {
             return Err(ResponseError::Extensions);
         }
-        let negotiated = extensions::evaluate(headers.get_all(SEC_WEBSOCKET_EXTENSIONS), self.deflate.as_ref())?;
+        let extensions = headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
+        #[cfg(feature = "deflate")]
+        let negotiated = extensions::evaluate(extensions, self.deflate.as_ref())?;
+        #[cfg(not(feature = "deflate"))]
+        let negotiated = extensions::evaluate(extensions)?;
         // Item 6.
         let subprotocol = match headers.single(SEC_WEBSOCKET_PROTOCOL) {
             Single::Missing => None,

@@ -41,6 +41,7 @@ pub enum HeadError {
 /// An error in a client's upgrade request, with one variant for each rule.
 ///
 /// [`rejection`](Self::rejection) is the response to send.
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -165,6 +166,7 @@ pub enum ResponseError {
     #[error("the server uses an extension that was not offered")]
     UnofferedExtension,
     /// The answer to `permessage-deflate` broke RFC 7692.
+    #[cfg(feature = "deflate")]
     #[error(transparent)]
     Deflate(#[from] DeflateError),
     /// `Content-Length` was not a single decimal number (RFC 9112 section 6.3).
@@ -173,6 +175,7 @@ pub enum ResponseError {
 }
 
 /// The reason why parameters of `permessage-deflate` are not acceptable (RFC 7692 section 7.1).
+#[cfg(feature = "deflate")]
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeflateError {
@@ -237,11 +240,13 @@ pub enum InvalidRequest {
     #[error("the header {0} belongs to the handshake: use the request's own field for it, or leave it out")]
     ReservedHeader(String),
     /// A window size is outside 8 to 15.
+    #[cfg(feature = "deflate")]
     #[error("a window of permessage-deflate has 8 to 15 bits")]
     WindowBits,
 }
 
 /// The reason why a decision on an upgrade request was refused. It changed nothing.
+#[cfg(feature = "server")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecisionError {
@@ -261,6 +266,7 @@ pub enum DecisionError {
     #[error("the header {0} belongs to the handshake: leave it out")]
     ReservedHeader(String),
     /// A window size is outside 8 to 15.
+    #[cfg(feature = "deflate")]
     #[error("a window of permessage-deflate has 8 to 15 bits")]
     WindowBits,
     /// The status of a rejection is not between 300 and 599.
@@ -277,6 +283,7 @@ mod tests {
 
     #[test]
     fn what_the_peer_did_fits_into_two_bytes() {
+        #[cfg(feature = "server")]
         assert!(size_of::<RequestError>() <= 2);
         assert!(size_of::<ResponseError>() <= 2);
     }

@@ -134,6 +134,7 @@ impl fmt::Debug for HeadReader {
 
 impl Head<'_> {
     /// The target, the minor version and the header fields of a request.
+    #[cfg(feature = "server")]
     pub(super) fn parse_request(&self) -> Result<(&str, u8, Headers), HeadError> {
         let mut fields = vec![httparse::EMPTY_HEADER; self.fields];
         let mut request = httparse::Request::new(&mut fields);
@@ -179,6 +180,7 @@ fn head_error(error: httparse::Error) -> HeadError {
 }
 
 #[cfg(test)]
+#[cfg(feature = "server")]
 mod tests {
     use alloc::format;
     use alloc::string::String;

@@ -159,6 +159,8 @@ impl fmt::Debug for Headers {
     }
 }
 
+pub(super) const SEC_WEBSOCKET_PROTOCOL: &str = "Sec-WebSocket-Protocol";
+
 /// How many fields of one name there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Single<'a> {
@@ -211,6 +213,12 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
         && bytes
             .iter()
             .all(|&byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\' | b'?' | b'#' | b'@' | b','))
+}
+
+/// Whether `target` is a valid path and query for a request line.
+pub(super) fn is_origin_form(target: &str) -> bool {
+    // RFC 6455 section 3: a fragment has no meaning here and its `#` must be escaped.
+    target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 /// RFC 6454 section 6.2: a serialized origin, or `null`. Only characters that could confuse a recipient are checked.

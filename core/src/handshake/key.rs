@@ -11,6 +11,7 @@ pub(super) fn encode_key(nonce: [u8; 16]) -> String {
 }
 
 /// Whether a header value is the base64 form of exactly 16 bytes.
+#[cfg(feature = "server")]
 pub(super) fn is_key(value: &[u8]) -> bool {
     value.len() == 24 && BASE64.decode(value).is_ok_and(|nonce| nonce.len() == 16)
 }
@@ -32,6 +33,7 @@ mod tests {
         assert_eq!(accept(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
+    #[cfg(feature = "server")]
     #[test]
     fn a_key_is_exactly_sixteen_bytes_in_base64() {
         assert!(is_key(encode_key([0xff; 16]).as_bytes()));

@@ -14,6 +14,7 @@
 //! [`InvalidHeader`] or a [`DecisionError`]. No error and no `Debug` output contains a key, a query or a credential.
 
 mod accepted;
+#[cfg(feature = "server")]
 mod api_key;
 mod body;
 mod client;
@@ -25,23 +26,42 @@ mod key;
 mod limits;
 mod outgoing;
 mod query;
+#[cfg(feature = "server")]
 mod rejection;
+#[cfg(feature = "server")]
 mod request;
 mod response;
+#[cfg(feature = "server")]
 mod server;
 mod state;
 
-pub use accepted::{Acceptance, Upgraded};
+#[cfg(feature = "server")]
+pub use accepted::Acceptance;
+pub use accepted::Upgraded;
+#[cfg(feature = "server")]
 pub use api_key::ApiKey;
 pub use client::{Answer, ClientHandshake, ClientRequest};
-pub use error::{DecisionError, DeflateError, HeadError, InvalidHeader, InvalidRequest, RequestError, ResponseError};
-pub use extensions::{DeflateConfig, DeflateOffer};
+#[cfg(feature = "deflate")]
+pub use error::DeflateError;
+#[cfg(feature = "server")]
+pub use error::{DecisionError, RequestError};
+pub use error::{HeadError, InvalidHeader, InvalidRequest, ResponseError};
+#[cfg(all(feature = "server", feature = "deflate"))]
+pub use extensions::DeflateConfig;
+#[cfg(feature = "deflate")]
+pub use extensions::DeflateOffer;
 pub use headers::Headers;
 pub use limits::{HandshakeLimits, MAX_INTERIM_RESPONSES};
+#[cfg(feature = "server")]
 pub use rejection::Rejection;
+#[cfg(feature = "server")]
 pub use request::UpgradeRequest;
 pub use response::Response;
+#[cfg(feature = "server")]
 pub use server::{Accepted, ServerHandshake};
+pub use state::ClientPhase;
+#[cfg(feature = "server")]
+pub use state::ServerPhase;
 #[cfg(test)]
+#[cfg(all(feature = "server", feature = "session"))]
 pub(crate) use state::{ClientInput, ServerInput};
-pub use state::{ClientPhase, ServerPhase};

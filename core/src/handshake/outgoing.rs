@@ -38,6 +38,7 @@ impl Outgoing {
     }
 
     /// The bytes that were not sent yet.
+    #[cfg(feature = "server")]
     pub(super) fn into_rest(mut self) -> Vec<u8> {
         self.bytes.drain(..self.sent.min(self.bytes.len()));
         self.bytes
@@ -56,6 +57,7 @@ impl fmt::Debug for Outgoing {
 }
 
 #[cfg(test)]
+#[cfg(feature = "server")]
 mod tests {
     use super::*;
 

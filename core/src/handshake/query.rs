@@ -1,13 +1,18 @@
 //! The query of a request target, decoded as a form (`protocol.md`, Transport).
 
+#[cfg(feature = "server")]
 use alloc::borrow::Cow;
 use alloc::string::String;
+#[cfg(feature = "server")]
 use alloc::vec::Vec;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
+#[cfg(feature = "server")]
+use percent_encoding::percent_decode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The names and values of `query`, decoded: `+` is a space, `%41` is `A`, and a `%` that does not begin an escape stays
 /// a `%`.
+#[cfg(feature = "server")]
 pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -26,6 +31,7 @@ pub(super) fn append(target: &mut String, name: &str, value: &str) {
 /// All characters except the unreserved ones of RFC 3986 section 2.3.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+#[cfg(feature = "server")]
 fn decode(text: &str) -> Cow<'_, [u8]> {
     if !text.contains('+') {
         return percent_decode(text.as_bytes()).into();
@@ -35,6 +41,7 @@ fn decode(text: &str) -> Cow<'_, [u8]> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "server")]
 mod tests {
     use alloc::vec;
 

@@ -9,8 +9,12 @@ use super::accepted::{Acceptance, RESERVED, Upgraded};
 use super::api_key::ApiKey;
 use super::error::{DecisionError, HeadError, RequestError};
 use super::extensions::{self, SEC_WEBSOCKET_EXTENSIONS};
-use super::headers::{Headers, Single, is_authority, is_origin, is_token, redact_query};
+use super::headers::{
+    Headers, SEC_WEBSOCKET_PROTOCOL, Single, is_authority, is_origin, is_origin_form, is_token, redact_query,
+};
 use super::{key, query};
+#[cfg(not(feature = "deflate"))]
+use crate::websocket::Negotiated;
 
 /// A valid upgrade request, read by a [`ServerHandshake`](super::ServerHandshake) or by another HTTP server.
 ///
@@ -199,14 +203,21 @@ impl UpgradeRequest {
             }
             add(SEC_WEBSOCKET_PROTOCOL, subprotocol.as_bytes());
         }
+        #[cfg(feature = "deflate")]
         if acceptance.deflate.as_ref().is_some_and(|config| !config.is_valid()) {
             return Err(DecisionError::WindowBits);
         }
-        let offers = self.headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
-        let (negotiated, answer) = extensions::choose(offers, acceptance.deflate.as_ref()).unwrap_or_default();
-        if let Some(answer) = answer {
-            add(SEC_WEBSOCKET_EXTENSIONS, answer.as_bytes());
-        }
+        #[cfg(feature = "deflate")]
+        let negotiated = {
+            let offers = self.headers.get_all(SEC_WEBSOCKET_EXTENSIONS);
+            let (negotiated, answer) = extensions::choose(offers, acceptance.deflate.as_ref()).unwrap_or_default();
+            if let Some(answer) = answer {
+                add(SEC_WEBSOCKET_EXTENSIONS, answer.as_bytes());
+            }
+            negotiated
+        };
+        #[cfg(not(feature = "deflate"))]
+        let negotiated = Negotiated::default();
         for (name, value) in acceptance.headers.iter() {
             add(name, value);
         }
@@ -229,14 +240,6 @@ impl fmt::Debug for UpgradeRequest {
             .field("headers", &self.headers)
             .finish()
     }
-}
-
-pub(super) const SEC_WEBSOCKET_PROTOCOL: &str = "Sec-WebSocket-Protocol";
-
-/// Whether `target` is a valid path and query for a request line.
-pub(super) fn is_origin_form(target: &str) -> bool {
-    // RFC 6455 section 3: a fragment has no meaning here and its `#` must be escaped.
-    target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 /// The authority, if the target is an absolute URI (RFC 9112 section 3.2.2), and the path with the query.

@@ -3,9 +3,12 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+#[cfg(feature = "session")]
 use core::time::Duration;
 
+#[cfg(feature = "session")]
 use jiff::Timestamp;
+#[cfg(feature = "session")]
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::headers::Headers;
@@ -36,6 +39,7 @@ impl Response {
     ///
     /// `Retry-After` is seconds or a date. A date is compared with the response's own `Date`, so that no clock is needed.
     /// Without a `Date` it is ignored.
+    #[cfg(feature = "session")]
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let value = self.headers.get_str("Retry-After")?;
@@ -60,6 +64,7 @@ impl Response {
 }
 
 /// Parses the date format that RFC 9110 section 5.6.7 requires of every sender.
+#[cfg(feature = "session")]
 fn date(value: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(value).ok()
 }
@@ -76,6 +81,7 @@ mod tests {
         Response { status: 503, headers, body: Vec::new(), complete: true }
     }
 
+    #[cfg(feature = "session")]
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let now = ("Date", "Sun, 06 Nov 1994 08:49:37 GMT");

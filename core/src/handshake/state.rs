@@ -39,6 +39,7 @@ pub(crate) enum ClientInput {
 impl ClientPhase {
     /// Every state, the first one first.
     #[cfg(test)]
+    #[cfg(all(feature = "server", feature = "session"))]
     pub(crate) const ALL: [Self; 5] =
         [Self::AwaitingAnswer, Self::ReadingRefusal, Self::Upgraded, Self::Refused, Self::Failed];
 
@@ -61,6 +62,7 @@ impl ClientPhase {
 
 impl ClientInput {
     #[cfg(test)]
+    #[cfg(all(feature = "server", feature = "session"))]
     pub(crate) const ALL: [Self; 7] = [
         Self::InterimAnswer,
         Self::SwitchingProtocols,
@@ -73,6 +75,7 @@ impl ClientInput {
 }
 
 /// The state of a [`ServerHandshake`](super::ServerHandshake).
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ServerPhase {
     /// The request is being read.
@@ -96,6 +99,7 @@ pub enum ServerPhase {
 }
 
 /// An input to a [`ServerHandshake`](super::ServerHandshake).
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ServerInput {
     /// A valid upgrade request was read.
@@ -118,9 +122,11 @@ pub(crate) enum ServerInput {
     Eof,
 }
 
+#[cfg(feature = "server")]
 impl ServerPhase {
     /// Every state, the first one first.
     #[cfg(test)]
+    #[cfg(all(feature = "server", feature = "session"))]
     pub(crate) const ALL: [Self; 9] = [
         Self::AwaitingRequest,
         Self::Deciding,
@@ -175,8 +181,10 @@ impl ServerPhase {
     }
 }
 
+#[cfg(feature = "server")]
 impl ServerInput {
     #[cfg(test)]
+    #[cfg(all(feature = "server", feature = "session"))]
     pub(crate) const ALL: [Self; 9] = [
         Self::Request,
         Self::Fault,

@@ -278,6 +278,7 @@ pub enum SecondProfile {
 
 /// Settings of a [`ServerSession`](super::ServerSession). The default limits are those of `protocol.md`, Limits of the
 /// server by default.
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     pub(crate) subscription_sets: bool,
@@ -291,6 +292,7 @@ pub struct ServerConfig {
     pub(crate) max_undecided: usize,
 }
 
+#[cfg(feature = "server")]
 impl ServerConfig {
     /// The defaults, which each setter documents.
     #[must_use]
@@ -377,6 +379,7 @@ impl ServerConfig {
     }
 }
 
+#[cfg(feature = "server")]
 impl Default for ServerConfig {
     fn default() -> Self {
         Self::new()
@@ -384,12 +387,14 @@ impl Default for ServerConfig {
 }
 
 /// How many messages a client may send: `burst` at once, and `per_second` in the long run.
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestRate {
     pub(crate) burst: u32,
     pub(crate) per_second: u32,
 }
 
+#[cfg(feature = "server")]
 impl RequestRate {
     /// A limit of `burst` messages at once, and of `per_second` messages per second in the long run.
     #[must_use]
@@ -399,6 +404,7 @@ impl RequestRate {
 }
 
 /// Who decides on a valid `subscribe`.
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SubscribePolicy {
     /// The session accepts each one.

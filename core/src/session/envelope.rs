@@ -194,6 +194,7 @@ pub(crate) fn encode_pong(timestamp: Option<&str>, request_id: Option<&str>) -> 
 }
 
 /// Writes the connection ack, the first message of a connection.
+#[cfg(feature = "server")]
 pub(crate) fn encode_connection_ack(client_id: &str, timestamp: &str) -> String {
     write("ack", None, |message| {
         message.object("payload", |payload| {
@@ -205,6 +206,7 @@ pub(crate) fn encode_connection_ack(client_id: &str, timestamp: &str) -> String 
 }
 
 /// Writes the `ack` of a `subscribe`. `events` is the raw JSON that the client sent.
+#[cfg(feature = "server")]
 pub(crate) fn encode_subscribed(profile: &str, events: &str, add: bool, request_id: Option<&str>) -> String {
     write("ack", request_id, |message| {
         message.object("payload", |payload| {
@@ -218,6 +220,7 @@ pub(crate) fn encode_subscribed(profile: &str, events: &str, add: bool, request_
     })
 }
 
+#[cfg(feature = "server")]
 pub(crate) fn encode_unsubscribed(profile: Option<&str>, request_id: Option<&str>) -> String {
     write("ack", request_id, |message| {
         message.object("payload", |payload| {
@@ -229,6 +232,7 @@ pub(crate) fn encode_unsubscribed(profile: Option<&str>, request_id: Option<&str
     })
 }
 
+#[cfg(feature = "server")]
 pub(crate) fn encode_error(error: &str, code: &str, request_id: Option<&str>) -> String {
     write("error", request_id, |message| {
         message.object("payload", |payload| {

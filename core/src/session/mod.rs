@@ -20,6 +20,7 @@ mod outcome;
 mod request;
 mod retry;
 mod scanner;
+#[cfg(feature = "server")]
 mod server;
 mod spans;
 mod state;
@@ -29,7 +30,9 @@ pub use action::Action;
 pub use client::{ClientCounters, ClientSession, CommandError};
 pub(crate) use client_event::EventSpans;
 pub use client_event::{ClientEvent, CloseCause, FailedSubscription, Gap, LifecycleEvent};
-pub use config::{ClientConfig, ReconnectConfig, RequestRate, SecondProfile, ServerConfig, SubscribePolicy};
+pub use config::{ClientConfig, ReconnectConfig, SecondProfile};
+#[cfg(feature = "server")]
+pub use config::{RequestRate, ServerConfig, SubscribePolicy};
 pub use disconnect::DisconnectReason;
 pub use envelope::{Envelope, encode_event, encode_message};
 pub use event::{Event, EventView, MemberError, MessageAck, MessageReceived, QrUpdated, SessionStatus};
@@ -38,6 +41,7 @@ pub use json::{DEFAULT_MAX_DEPTH, RawJson, ToJson};
 pub use outcome::{Refusal, RequestOutcome};
 pub use request::{RequestId, RequestKind};
 pub use scanner::JsonError;
+#[cfg(feature = "server")]
 pub use server::{ErrorCode, ServerCounters, ServerEvent, ServerSession, SubscribeMode, Ticket, UnknownTicket};
 pub use spans::Spans;
 pub use state::ClientState;

@@ -143,11 +143,13 @@ impl EventNames {
     }
 
     /// Like [`iter`](Self::iter), with names that can be shared.
+    #[cfg(feature = "server")]
     pub(crate) fn shared(&self) -> impl Iterator<Item = &Arc<str>> {
         self.names.iter()
     }
 
     /// Collects names. Fails at the first name that exceeds a limit.
+    #[cfg(feature = "server")]
     pub(crate) fn collect_within<'n, N: AsRef<str> + 'n>(
         names: impl IntoIterator<Item = N>,
         limits: &SubscriptionLimits,
@@ -287,6 +289,7 @@ impl SubscriptionSet {
     }
 
     /// Like [`iter`](Self::iter), with profile names that can be shared.
+    #[cfg(feature = "server")]
     pub(crate) fn shared(&self) -> impl Iterator<Item = (&Arc<str>, &EventNames)> {
         self.profiles.iter().map(|(profile, names)| (profile, names))
     }

@@ -1,33 +1,47 @@
 //! `permessage-deflate` on one connection: the parameters of each direction, and which messages are compressed.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem;
 
-use super::deflate::{DeflateError, Deflater, Inflater};
-use super::{Compression, DeflateParameters, Role};
+pub(super) use super::deflate::Inflater;
+use super::deflate::{DeflateError, Deflater};
+use super::{Config, DeflateParameters, Negotiated, Role, SendError};
 
-impl DeflateParameters {
+impl Negotiated {
     /// The inflater for the messages that the peer of `role` sends.
-    pub(super) fn inflater(&self, role: Role) -> Inflater {
+    pub(super) fn inflater(&self, role: Role) -> Option<Box<Inflater>> {
         let (bits, context_takeover) = match role {
-            Role::Server => (self.client_max_window_bits, !self.client_no_context_takeover),
-            Role::Client => (self.server_max_window_bits, !self.server_no_context_takeover),
+            Role::Server => self.deflate?.client(),
+            Role::Client => self.deflate?.server(),
         };
-        Inflater::new(bits, context_takeover)
+        Some(Box::new(Inflater::new(bits, context_takeover)))
     }
 
     /// The compressor for the messages that `role` sends.
-    pub(super) fn compressor(&self, role: Role, config: Compression) -> Compressor {
+    pub(super) fn compressor(&self, role: Role, config: &Config) -> Option<Box<Compressor>> {
         let (bits, context_takeover) = match role {
-            Role::Server => (self.server_max_window_bits, !self.server_no_context_takeover),
-            Role::Client => (self.client_max_window_bits, !self.client_no_context_takeover),
+            Role::Server => self.deflate?.server(),
+            Role::Client => self.deflate?.client(),
         };
-        Compressor {
-            deflater: Deflater::new(bits, context_takeover, config.level),
-            threshold: config.threshold,
+        Some(Box::new(Compressor {
+            deflater: Deflater::new(bits, context_takeover, config.compression.level),
+            threshold: config.compression.threshold,
             takes_shared: !context_takeover && bits == SHARED_WINDOW_BITS,
             spare: Vec::new(),
-        }
+        }))
+    }
+}
+
+impl DeflateParameters {
+    /// The window of what the client sends, and whether it is kept between messages.
+    const fn client(self) -> (u8, bool) {
+        (self.client_max_window_bits, !self.client_no_context_takeover)
+    }
+
+    /// The window of what the server sends, and whether it is kept between messages.
+    const fn server(self) -> (u8, bool) {
+        (self.server_max_window_bits, !self.server_no_context_takeover)
     }
 }
 
@@ -60,9 +74,9 @@ impl Compressor {
     }
 
     /// The compressed form of the next piece of a message. Pass the buffer to [`reuse`](Self::reuse) afterwards.
-    pub(super) fn compress(&mut self, piece: &[u8], end: bool) -> Result<Vec<u8>, DeflateError> {
+    pub(super) fn compress(&mut self, piece: &[u8], end: bool) -> Result<Vec<u8>, SendError> {
         let mut compressed = mem::take(&mut self.spare);
-        self.deflater.compress(piece, end, &mut compressed)?;
+        self.deflater.compress(piece, end, &mut compressed).map_err(|_| SendError::Compression)?;
         Ok(compressed)
     }
 

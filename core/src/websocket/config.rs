@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+#[cfg(feature = "deflate")]
 use super::deflate::DEFAULT_LEVEL;
 use crate::KeepAlive;
 
@@ -34,6 +35,7 @@ pub struct Config {
     pub(crate) message_timeout: Option<Duration>,
     pub(crate) close_timeout: Duration,
     pub(crate) keep_alive: KeepAlive,
+    #[cfg(feature = "deflate")]
     pub(crate) compression: Compression,
 }
 
@@ -49,6 +51,7 @@ impl Config {
             message_timeout: Some(Duration::from_secs(60)),
             close_timeout: Duration::from_secs(5),
             keep_alive: KeepAlive::new(),
+            #[cfg(feature = "deflate")]
             compression: Compression::new(),
         }
     }
@@ -117,6 +120,7 @@ impl Config {
     }
 
     /// Which messages are compressed when `permessage-deflate` was negotiated, and how. Default [`Compression::new`].
+    #[cfg(feature = "deflate")]
     #[must_use]
     pub const fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
@@ -166,6 +170,7 @@ impl Config {
     }
 
     /// The value of [`compression`](Self::compression).
+    #[cfg(feature = "deflate")]
     #[must_use]
     pub const fn get_compression(&self) -> Compression {
         self.compression
@@ -196,12 +201,14 @@ impl Default for Config {
 /// [`WebSocket::release_memory`](super::WebSocket::release_memory) frees it, except for the window of a receiver that
 /// keeps its context. A server can bound the memory of all its connections with smaller windows: see
 /// [`DeflateConfig`](crate::handshake::DeflateConfig).
+#[cfg(feature = "deflate")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
     pub(crate) threshold: usize,
     pub(crate) level: u8,
 }
 
+#[cfg(feature = "deflate")]
 impl Compression {
     /// The defaults, which each setter documents.
     #[must_use]
@@ -232,6 +239,7 @@ impl Compression {
     }
 }
 
+#[cfg(feature = "deflate")]
 impl Default for Compression {
     fn default() -> Self {
         Self::new()

@@ -1,5 +1,6 @@
 //! The errors of the peer ([`ProtocolError`]) and of the caller ([`SendError`]).
 
+#[cfg(feature = "deflate")]
 use super::deflate::InflateError;
 use crate::frame::{CloseCode, FrameError, InvalidClose, InvalidUtf8};
 
@@ -35,6 +36,7 @@ pub enum ProtocolError {
     #[error("a message was not completed in time")]
     MessageTimeout,
     /// RFC 7692 section 7.2.2: the payload of a compressed message is not valid DEFLATE data.
+    #[cfg(feature = "deflate")]
     #[error("a compressed message cannot be decompressed")]
     InvalidDeflate,
 }
@@ -45,7 +47,9 @@ impl ProtocolError {
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::Frame(FrameError::TooLarge) | Self::MessageTooLarge => CloseCode::TOO_BIG,
-            Self::InvalidText | Self::Close(InvalidClose::Reason) | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidText | Self::Close(InvalidClose::Reason) => CloseCode::INVALID_PAYLOAD,
+            #[cfg(feature = "deflate")]
+            Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
             Self::TooManyFragments | Self::MessageTimeout => CloseCode::POLICY_VIOLATION,
             Self::Frame(_) | Self::UnexpectedContinuation | Self::ExpectedContinuation | Self::Close(_) => {
                 CloseCode::PROTOCOL_ERROR
@@ -54,6 +58,7 @@ impl ProtocolError {
     }
 }
 
+#[cfg(feature = "deflate")]
 impl From<InflateError> for ProtocolError {
     fn from(_: InflateError) -> Self {
         Self::InvalidDeflate
@@ -100,6 +105,7 @@ pub enum SendError {
     #[error("a close reason holds at most 123 bytes: shorten it")]
     ReasonTooLong,
     /// The compression library failed in the middle of a fragmented message, which cannot be completed.
+    #[cfg(feature = "deflate")]
     #[error("the message under way cannot be compressed to its end: close the connection")]
     Compression,
 }

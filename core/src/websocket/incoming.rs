@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use core::{fmt, mem};
 
+use super::compression::Inflater;
 use super::decoded::{Decoded, MessageBuffer};
-use super::deflate::Inflater;
 use super::partial::{Follows, PartialMessage};
 use super::{Config, Event, MessageKind, Negotiated, Outgoing, ProtocolError, Role};
 use crate::Instant;
@@ -64,7 +64,7 @@ impl Incoming {
             // A message has at least one frame.
             max_fragments: config.max_fragments.max(1),
             message_timeout: config.message_timeout,
-            inflater: negotiated.deflate.map(|parameters| Box::new(parameters.inflater(role))),
+            inflater: negotiated.inflater(role),
             message: None,
             text: String::new(),
             binary: Vec::new(),

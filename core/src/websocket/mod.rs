@@ -2,9 +2,14 @@
 //!
 //! [`WebSocket`] is the whole connection. It takes bytes and times, and returns events, bytes to write and deadlines.
 
+#[cfg(feature = "deflate")]
+mod compression;
+#[cfg(not(feature = "deflate"))]
+#[path = "no_compression.rs"]
 mod compression;
 mod config;
 mod decoded;
+#[cfg(feature = "deflate")]
 mod deflate;
 mod error;
 mod event;
@@ -18,17 +23,23 @@ mod sender;
 mod shared;
 mod state;
 
-pub use config::{Compression, Config, Role};
+#[cfg(feature = "deflate")]
+pub use config::Compression;
+pub use config::{Config, Role};
+#[cfg(feature = "session")]
 pub(crate) use decoded::Decoded;
 pub use decoded::MessageBuffer;
 pub use error::{ProtocolError, SendError};
 pub use event::{Cause, Closed, Event, Received};
 pub(crate) use incoming::Incoming;
-pub use negotiated::{DeflateParameters, Negotiated};
+#[cfg(feature = "deflate")]
+pub use negotiated::DeflateParameters;
+pub use negotiated::Negotiated;
 pub(crate) use outgoing::Outgoing;
 pub use sender::{Message, Sender};
 pub use shared::{MessageKind, SharedMessage};
 #[cfg(test)]
+#[cfg(all(feature = "server", feature = "session"))]
 pub(crate) use state::Input;
 pub use state::State;
 
@@ -117,6 +128,7 @@ impl WebSocket {
     }
 
     /// Both sides, for a layer that inspects a decoded event and continues to read.
+    #[cfg(feature = "session")]
     pub(crate) fn sides(&mut self) -> (&mut Incoming, &mut Outgoing) {
         (&mut self.recv, &mut self.out)
     }

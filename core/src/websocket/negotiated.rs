@@ -10,6 +10,7 @@ use crate::frame::ReservedBits;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Negotiated {
     /// `permessage-deflate` with these parameters (RFC 7692), or none.
+    #[cfg(feature = "deflate")]
     pub deflate: Option<DeflateParameters>,
     /// Bits that the application's own extensions use, in addition to RSV1 of `permessage-deflate`. Messages with these
     /// bits are delivered unchanged.
@@ -21,12 +22,16 @@ impl Negotiated {
     #[must_use]
     pub fn reserved_bits(&self) -> ReservedBits {
         // RFC 7692 section 6: RSV1 marks a compressed message.
-        let deflate = if self.deflate.is_some() { ReservedBits::RSV1 } else { ReservedBits::NONE };
-        self.reserved | deflate
+        #[cfg(feature = "deflate")]
+        if self.deflate.is_some() {
+            return self.reserved | ReservedBits::RSV1;
+        }
+        self.reserved
     }
 }
 
 /// The agreed parameters of `permessage-deflate` (RFC 7692 section 7.1).
+#[cfg(feature = "deflate")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateParameters {
     /// The server clears its window after each message it sends.
@@ -40,6 +45,7 @@ pub struct DeflateParameters {
 }
 
 /// Both windows have 32 KiB and are kept from message to message: the meaning of an offer without parameters.
+#[cfg(feature = "deflate")]
 impl Default for DeflateParameters {
     fn default() -> Self {
         Self {

@@ -9,7 +9,7 @@ use super::compression::Compressor;
 use super::lifecycle::Lifecycle;
 use super::queue::TransmitQueue;
 use super::state::State;
-use super::{Cause, Config, DeflateParameters, Event, MessageKind, Negotiated, ProtocolError, Role};
+use super::{Cause, Config, Event, MessageKind, Negotiated, ProtocolError, Role};
 use crate::Instant;
 use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode, ReservedBits};
 use crate::keep_alive::{Due, Liveness};
@@ -49,9 +49,8 @@ const MAX_PONGS: usize = 64;
 
 impl Outgoing {
     pub(super) fn new(now: Instant, role: Role, config: &Config, negotiated: &Negotiated, seed: [u8; 32]) -> Self {
-        let compressor = |parameters: DeflateParameters| Box::new(parameters.compressor(role, config.compression));
         Self {
-            compressor: negotiated.deflate.map(compressor),
+            compressor: negotiated.compressor(role, config),
             lifecycle: Lifecycle::new(now, role, config.close_timeout),
             queue: TransmitQueue::default(),
             liveness: Liveness::new(now, config.keep_alive),

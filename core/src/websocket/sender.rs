@@ -48,6 +48,7 @@ impl Sender<'_> {
         self.out.queued()
     }
 
+    #[cfg(all(feature = "server", feature = "session"))]
     pub(crate) const fn max_queued(&self) -> usize {
         self.out.max_queued
     }
@@ -139,7 +140,7 @@ impl<'c> Sender<'c> {
         let compressed = self.out.fragmented.map_or(first, |(_, compressed)| compressed);
         match &mut self.out.compressor {
             Some(compressor) if compressed => {
-                let payload = compressor.compress(payload, end).map_err(|_| SendError::Compression)?;
+                let payload = compressor.compress(payload, end)?;
                 self.out.push_compressed(opcode, end, payload);
             }
             _ => self.out.push_frame(opcode, end, payload),

@@ -5,8 +5,11 @@ use core::fmt;
 
 use bytes::Bytes;
 
+#[cfg(feature = "deflate")]
 use super::compression::compress_alone;
-use crate::frame::{FrameHeader, OpCode, ReservedBits};
+#[cfg(feature = "deflate")]
+use crate::frame::ReservedBits;
+use crate::frame::{FrameHeader, OpCode};
 
 /// The kind of a message (RFC 6455 section 5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +84,7 @@ impl SharedMessage {
     /// uncompressed.
     ///
     /// `level` has the meaning of [`Compression::level`](super::Compression::level).
+    #[cfg(feature = "deflate")]
     #[must_use]
     pub fn compressed(mut self, level: u8) -> Self {
         self.compressed = compress_alone(self.payload(), level).ok().map(|payload| {

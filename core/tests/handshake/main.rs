@@ -1,11 +1,10 @@
 //! The HTTP upgrade against the rules of RFC 6455 section 4, RFC 9110, RFC 9112 and RFC 7692. Each test runs for client
 //! and server.
 
-#[cfg(test)]
+#![cfg(test)]
+#![cfg(all(feature = "deflate", feature = "server"))]
+
 mod client;
-#[cfg(test)]
 mod pair;
-#[cfg(test)]
 mod server;
-#[cfg(test)]
 mod support;

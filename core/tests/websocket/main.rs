@@ -33,5 +33,6 @@ mod keep_alive;
 mod limits;
 mod memory;
 mod messages;
+#[cfg(feature = "deflate")]
 mod properties;
 mod sending;

@@ -67,7 +67,11 @@ twins! {
     }
 
     fn rfc6455_5_2_a_negotiated_bit_is_taken_on_first_frames_only(role: Role) {
-        let negotiated = Negotiated { reserved: ReservedBits::RSV1, ..Negotiated::default() };
+        let negotiated = Negotiated {
+            reserved: ReservedBits::RSV1,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        };
         let receives = |frames: &[(u8, &[u8])]| {
             let bytes: Vec<u8> = frames.iter().flat_map(|(first, payload)| frame_to(role, *first, payload)).collect();
             events_in_any_split(|| Endpoint::negotiated(role, &untimed(), &negotiated), &bytes).0

@@ -1,6 +1,7 @@
 //! What a server agrees to of `permessage-deflate` (RFC 7692 section 7.1).
 
 use super::parameters::{ClientWindow, LARGEST_WINDOW, Parameters, is_window};
+use crate::websocket::DeflateParameters;
 
 /// A server's terms for a client that offers `permessage-deflate`.
 ///
@@ -95,5 +96,20 @@ impl DeflateConfig {
             server_max_window_bits: repeat.then_some(server),
             client_max_window_bits: (client < LARGEST_WINDOW).then_some(ClientWindow::AtMost(client)),
         })
+    }
+}
+
+impl Parameters {
+    /// The agreed parameters, if these are a server's answer.
+    pub(super) fn agreed(&self) -> DeflateParameters {
+        DeflateParameters {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: self.server_max_window_bits.unwrap_or(LARGEST_WINDOW),
+            client_max_window_bits: match self.client_max_window_bits {
+                Some(ClientWindow::AtMost(bits)) => bits,
+                Some(ClientWindow::Any) | None => LARGEST_WINDOW,
+            },
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! Negotiation of `permessage-deflate` (RFC 7692 section 7.1), both roles.
 
+#[cfg(feature = "server")]
 mod config;
 mod offer;
 mod parameters;
 
+#[cfg(feature = "server")]
 pub use config::DeflateConfig;
 pub use offer::DeflateOffer;
 
+#[cfg(feature = "server")]
 use alloc::string::{String, ToString};
 
 use self::parameters::{NAME, Parameters};
@@ -19,6 +22,7 @@ use crate::websocket::Negotiated;
 ///
 /// An offer with an unknown or repeated parameter or an invalid value is declined (RFC 7692 section 7.1). The request
 /// stays valid.
+#[cfg(feature = "server")]
 pub(in crate::handshake) fn choose<'a>(
     values: impl Iterator<Item = &'a [u8]>,
     config: Option<&DeflateConfig>,
@@ -82,6 +86,7 @@ fn for_each_extension<'a, E: From<Malformed>>(
 }
 
 #[cfg(test)]
+#[cfg(feature = "server")]
 mod tests {
     use super::*;
     use crate::websocket::DeflateParameters;
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_outside_8_to_15_is_no_valid_wish() {
+    fn a_window_outside_8_to_15_is_refused() {
         for (bits, valid) in [(7, false), (8, true), (15, true), (16, false)] {
             assert_eq!(config().server_max_window_bits(bits).is_valid(), valid);
             assert_eq!(config().client_max_window_bits(bits).is_valid(), valid);

@@ -3,7 +3,6 @@
 use core::fmt;
 
 use crate::handshake::DeflateError;
-use crate::websocket::DeflateParameters;
 
 pub(super) const NAME: &str = "permessage-deflate";
 const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
@@ -45,19 +44,6 @@ impl Parameters {
             _ => return Err(DeflateError::UnknownParameter),
         };
         if repeated { Err(DeflateError::RepeatedParameter) } else { Ok(()) }
-    }
-
-    /// The agreed parameters, if these are a server's answer.
-    pub(super) fn agreed(&self) -> DeflateParameters {
-        DeflateParameters {
-            server_no_context_takeover: self.server_no_context_takeover,
-            client_no_context_takeover: self.client_no_context_takeover,
-            server_max_window_bits: self.server_max_window_bits.unwrap_or(LARGEST_WINDOW),
-            client_max_window_bits: match self.client_max_window_bits {
-                Some(ClientWindow::AtMost(bits)) => bits,
-                Some(ClientWindow::Any) | None => LARGEST_WINDOW,
-            },
-        }
     }
 }
 
