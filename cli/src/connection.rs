@@ -7,9 +7,9 @@ use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::session::{ClientConfig, ReconnectConfig};
 use multiwa_ws_tokio::{Client, ClientBuilder, ClientTls, Endpoint, Proxy};
 
-use crate::args;
 use crate::exit::End;
 use crate::output::note;
+use crate::values;
 
 /// How long closing may take. It is less than the close timeout of the client, 5 s, so that the program knows whether the
 /// server has answered.
@@ -22,7 +22,7 @@ pub(crate) struct Connection {
     // A string, like the headers below: an error message must not show the value, since it may contain a key.
     url: String,
     /// The API key; other users of the machine cannot see it in the environment variable
-    #[arg(long, value_name = "KEY", env = "MULTIWA_WS_API_KEY", hide_env_values = true, value_parser = args::api_key)]
+    #[arg(long, value_name = "KEY", env = "MULTIWA_WS_API_KEY", hide_env_values = true, value_parser = values::api_key)]
     api_key: Option<ApiKey>,
     /// An additional header of the request, such as `Origin: https://example.org`; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
@@ -42,7 +42,7 @@ pub(crate) struct Connection {
     #[arg(long, conflicts_with = "proxy")]
     proxy_env: bool,
     /// The time limit for connecting, and for each answer of the server
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = args::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
     timeout: Duration,
 }
 

@@ -7,7 +7,6 @@ use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_tokio::{BuildError, ConnectError, Disconnect};
 
 use crate::output::note;
-use crate::signals::Signal;
 
 /// The table of exit codes in the help.
 pub(crate) const EXIT_CODES: &str = "\
@@ -42,6 +41,16 @@ pub(crate) enum End {
     Violation(String),
     #[error("ended by a signal")]
     Signaled(Signal),
+}
+
+/// A signal that asks the program to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// SIGINT or Ctrl-C: a user stops the program.
+    Interrupt,
+    /// SIGTERM: the system or a supervisor asks the program to end.
+    #[cfg(unix)]
+    Terminate,
 }
 
 impl End {

@@ -12,12 +12,12 @@ use multiwa_ws_core::session::{
 use multiwa_ws_tokio::{Client, Clock, Tokio, Update, Updates};
 use tokio::time::sleep;
 
-use crate::args;
 use crate::connection::{CLOSE_LIMIT, Connection};
 use crate::exit::End;
 use crate::output::{Output, note};
 use crate::signals::Interrupts;
 use crate::text::compact;
+use crate::values;
 
 /// Subscribes to events, prints them and stays connected
 ///
@@ -45,10 +45,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     count: Option<NonZeroU64>,
     /// Stop after this time, such as 30s or 5m
-    #[arg(long = "for", value_name = "DURATION", value_parser = args::duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
     limit: Option<Duration>,
     /// Stop with exit code 5 when no event has arrived for this time
-    #[arg(long, value_name = "DURATION", value_parser = args::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     idle_timeout: Option<Duration>,
     /// Stop when the connection is lost or cannot be opened
     #[arg(long, conflicts_with = "max_attempts")]

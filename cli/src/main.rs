@@ -13,6 +13,7 @@ mod ping;
 mod serve;
 mod signals;
 mod text;
+mod values;
 
 use std::process::ExitCode;
 

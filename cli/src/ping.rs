@@ -7,11 +7,11 @@ use multiwa_ws_core::session::{CloseCause, ReconnectConfig};
 use multiwa_ws_tokio::{Client, RequestError};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::args;
 use crate::connection::{CLOSE_LIMIT, Connection};
 use crate::exit::End;
 use crate::output::{Output, note};
 use crate::signals::Interrupts;
+use crate::values;
 
 /// Measures round trips of the protocol's ping
 ///
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "4")]
     count: NonZeroU32,
     /// The time from one ping to the next
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = args::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = values::duration)]
     interval: Duration,
 }
 

@@ -10,13 +10,13 @@ use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_tokio::{Observed, Origin, Publisher, Server, ServerBuilder, ServerTls, SlowReader, TrustedProxy};
 use tokio::io::{BufReader, stdin};
 
-use crate::args;
 use crate::events::publish_lines;
 use crate::exit::End;
 use crate::generator::{Generator, Rate};
 use crate::output::note;
 use crate::signals::{Hangups, Interrupts};
 use crate::text::without_mark;
+use crate::values;
 
 /// Runs a server that publishes the events on standard input
 ///
@@ -40,7 +40,7 @@ pub(crate) struct Args {
         value_name = "KEY",
         env = "MULTIWA_WS_API_KEY",
         hide_env_values = true,
-        value_parser = args::api_key
+        value_parser = values::api_key
     )]
     api_keys: Vec<ApiKey>,
     /// A file of additional keys, one per line. SIGHUP reloads it and closes the connections of removed keys

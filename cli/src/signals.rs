@@ -3,17 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::exit::End;
-
-/// A signal that asks the program to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signal {
-    /// SIGINT or Ctrl-C: a user stops the program.
-    Interrupt,
-    /// SIGTERM: the system or a supervisor asks the program to end.
-    #[cfg(unix)]
-    Terminate,
-}
+use crate::exit::{End, Signal};
 
 /// The signals that ask the program to end. It receives every signal after its creation.
 #[derive(Debug)]

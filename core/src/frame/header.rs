@@ -1,9 +1,7 @@
 //! The header of a frame: RFC 6455 section 5.2.
 
-use core::fmt;
-use core::ops::BitOr;
-
-use super::decoder::{FrameRules, MaskRule};
+use super::reserved::ReservedBits;
+use super::rules::{FrameRules, MaskRule};
 
 /// The opcode of a frame: the type of its content (RFC 6455 section 5.2). Reserved opcodes have no variant, because the
 /// decoder refuses them.
@@ -44,42 +42,6 @@ impl OpCode {
     }
 }
 
-/// A set of the three bits that RFC 6455 section 5.2 reserves for extensions.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct ReservedBits(u8);
-
-impl ReservedBits {
-    /// No bit, as in a frame without extensions.
-    pub const NONE: Self = Self(0);
-    /// The first bit; `permessage-deflate` marks compressed messages with it (RFC 7692 section 6).
-    pub const RSV1: Self = Self(0x40);
-    /// The second bit.
-    pub const RSV2: Self = Self(0x20);
-    /// The third bit.
-    pub const RSV3: Self = Self(0x10);
-
-    /// Whether every bit of `other` is set here as well.
-    #[must_use]
-    pub const fn contains(self, other: Self) -> bool {
-        other.0 & !self.0 == 0
-    }
-}
-
-impl BitOr for ReservedBits {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-impl fmt::Debug for ReservedBits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = [("RSV1", Self::RSV1), ("RSV2", Self::RSV2), ("RSV3", Self::RSV3)];
-        f.debug_set().entries(named.iter().filter(|(_, bit)| self.contains(*bit)).map(|(name, _)| name)).finish()
-    }
-}
-
 /// The header of one frame (RFC 6455 section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
@@ -111,7 +73,7 @@ impl FrameHeader {
     #[inline]
     pub fn encode<'b>(&self, buffer: &'b mut [u8; Self::MAX_LEN]) -> &'b [u8] {
         let mask_bit = if self.mask.is_some() { MASK } else { 0 };
-        buffer[0] = if self.fin { FIN } else { 0 } | self.reserved.0 | self.opcode as u8;
+        buffer[0] = if self.fin { FIN } else { 0 } | self.reserved.bits() | self.opcode as u8;
         let len = self.payload_len.to_be_bytes();
         let mut at = match self.payload_len {
             0..=125 => {
@@ -191,7 +153,7 @@ const LEN_64: u8 = 127;
 
 #[inline]
 fn parse_first(first: u8, rules: &FrameRules) -> Result<(ReservedBits, OpCode), FrameError> {
-    let reserved = ReservedBits(first & 0x70);
+    let reserved = ReservedBits::of_first_byte(first);
     // Section 5.2: an unknown opcode fails the connection.
     let Some(opcode) = OpCode::from_bits(first & 0x0F) else {
         return Err(FrameError::ReservedOpcode);

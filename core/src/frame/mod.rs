@@ -22,11 +22,15 @@ mod close;
 mod decoder;
 mod header;
 mod mask;
+mod reserved;
+mod rules;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame, InvalidClose};
-pub use decoder::{FrameDecoder, FramePart, FrameRules, MaskRule};
-pub use header::{FrameError, FrameHeader, OpCode, ReservedBits};
+pub use decoder::{FrameDecoder, FramePart};
+pub use header::{FrameError, FrameHeader, OpCode};
 pub use mask::apply_mask;
 pub(crate) use mask::copy_masked;
+pub use reserved::ReservedBits;
+pub use rules::{FrameRules, MaskRule};
 pub use utf8::{InvalidUtf8, Utf8Decoder, from_utf8};

@@ -4,6 +4,7 @@ mod admission;
 mod builder;
 mod connection;
 mod forwarded;
+mod hosts;
 mod listener;
 mod mailbox;
 mod observer;
