@@ -12,6 +12,10 @@ const FEW: usize = 8;
 /// An ordered map for programs with many maps of one or two entries each: a tree would allocate a node for eleven
 /// entries in each of them.
 ///
+/// With 1,000 connections, each with one subscription to a profile of its own, a hub takes 274 bytes a connection if it is
+/// to every event and 314 bytes if it is to one. With a `BTreeMap` in this place it takes 402 and 858 bytes.
+/// `core/tests/hub_memory.rs` measures it.
+///
 /// Every operation takes `O(log n)`, as with a tree.
 #[derive(Clone, Debug)]
 pub(super) enum SmallMap<K, V> {
