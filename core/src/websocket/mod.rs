@@ -8,6 +8,7 @@ mod compression;
 #[path = "no_compression.rs"]
 mod compression;
 mod config;
+mod control;
 mod decoded;
 #[cfg(feature = "deflate")]
 mod deflate;

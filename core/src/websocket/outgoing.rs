@@ -3,9 +3,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use core::time::Duration;
 
 use super::compression::Compressor;
+use super::control::ControlFrames;
 use super::lifecycle::Lifecycle;
 use super::queue::TransmitQueue;
 use super::state::State;
@@ -28,24 +28,8 @@ pub(crate) struct Outgoing {
     pub(super) max_queued: usize,
     /// The kind of the fragmented message under way, and whether it is compressed.
     pub(super) fragmented: Option<(MessageKind, bool)>,
-    /// The number of Pongs queued since all earlier Pongs were written.
-    pongs: usize,
-    /// The number of bytes to write until the last of these Pongs is written.
-    pong_backlog: usize,
-    /// The payload of the Pong for the latest Ping, held back while [`MAX_PONGS`] are queued.
-    held_pong: Option<Vec<u8>>,
-    /// The number of keep-alive Pings so far. It is the payload of the latest.
-    pings: u32,
-    /// The number of bytes to write until the latest keep-alive Ping is written.
-    ping_backlog: usize,
-    /// When our latest keep-alive Ping was written; `None` after its answer.
-    pinged_at: Option<Instant>,
-    pub(super) round_trip: Option<Duration>,
+    pub(super) control: ControlFrames,
 }
-
-/// The largest number of queued Pongs. When they are written, only the latest of the remaining Pings is answered, as RFC
-/// 6455 section 5.5.3 allows. So a flood of Pings cannot grow the queue.
-const MAX_PONGS: usize = 64;
 
 impl Outgoing {
     pub(super) fn new(now: Instant, role: Role, config: &Config, negotiated: &Negotiated, seed: [u8; 32]) -> Self {
@@ -60,13 +44,7 @@ impl Outgoing {
             },
             max_queued: config.max_queued,
             fragmented: None,
-            pongs: 0,
-            pong_backlog: 0,
-            held_pong: None,
-            pings: 0,
-            ping_backlog: 0,
-            pinged_at: None,
-            round_trip: None,
+            control: ControlFrames::default(),
         }
     }
 
@@ -115,19 +93,11 @@ impl Outgoing {
         if len > 0 {
             self.lifecycle.bytes_left(now);
         }
-        if self.ping_backlog > 0 {
-            self.ping_backlog = self.ping_backlog.saturating_sub(len);
-            if self.ping_backlog == 0 {
-                self.liveness.ping_written(now);
-                self.pinged_at = Some(now);
-            }
+        if self.control.ping_written(now, len) {
+            self.liveness.ping_written(now);
         }
-        self.pong_backlog = self.pong_backlog.saturating_sub(len);
-        if self.pong_backlog == 0 {
-            self.pongs = 0;
-            if let Some(pong) = self.held_pong.take() {
-                self.answer_ping(&pong);
-            }
+        if let Some(pong) = self.control.pongs_written(len) {
+            self.answer_ping(&pong);
         }
         self.settle();
     }
@@ -179,25 +149,15 @@ impl Outgoing {
     /// RFC 6455 section 5.5.2: a Ping is answered with a Pong of the same payload, unless a Close frame was received.
     /// After our own Close frame nothing may be sent (section 5.5.1).
     pub(super) fn answer_ping(&mut self, payload: &[u8]) {
-        if !self.is_open() {
-            return;
-        }
-        if self.pongs < MAX_PONGS {
-            self.pongs += 1;
+        if self.is_open() && self.control.admit_pong(payload) {
             self.push_frame(OpCode::Pong, true, payload);
-            self.pong_backlog = self.queue.len();
-        } else {
-            self.held_pong = Some(payload.into());
+            self.control.pong_queued(self.queue.len());
         }
     }
 
     pub(super) fn pong_received(&mut self, now: Instant, payload: &[u8]) {
         self.liveness.pong_received();
-        if payload == self.pings.to_be_bytes()
-            && let Some(pinged_at) = self.pinged_at.take()
-        {
-            self.round_trip = Some(now.saturating_duration_since(pinged_at));
-        }
+        self.control.pong_received(now, payload);
     }
 
     /// Acts on the deadlines of this side. Returns whether the peer was silent for so long that the connection counts as
@@ -210,12 +170,9 @@ impl Outgoing {
                 Some(Due::Ping) => {
                     is_idle = true;
                     self.queue.release();
-                    // While the previous Ping is not yet written, another one would have no effect.
-                    if self.ping_backlog == 0 {
-                        self.pings = self.pings.wrapping_add(1);
-                        self.push_frame(OpCode::Ping, true, &self.pings.to_be_bytes());
-                        self.ping_backlog = self.queue.len();
-                        self.pinged_at = None;
+                    if let Some(payload) = self.control.next_ping() {
+                        self.push_frame(OpCode::Ping, true, &payload);
+                        self.control.ping_queued(self.queue.len());
                     }
                     self.liveness.ping_queued(now);
                 }
@@ -249,7 +206,7 @@ impl Outgoing {
     }
 
     pub(super) fn push_close(&mut self, frame: Option<CloseFrame<'_>>) {
-        if let Some(pong) = self.held_pong.take() {
+        if let Some(pong) = self.control.take_held_pong() {
             self.push_frame(OpCode::Pong, true, &pong);
         }
         let mut body = Vec::new();
@@ -291,7 +248,7 @@ impl fmt::Debug for Outgoing {
             .field("queue", &self.queue)
             .field("liveness", &self.liveness)
             .field("fragmented", &self.fragmented)
-            .field("pongs", &self.pongs)
+            .field("pongs", &self.control.pongs())
             .finish_non_exhaustive()
     }
 }

@@ -56,7 +56,7 @@ impl Sender<'_> {
     /// The time between the latest answered keep-alive Ping and its Pong.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
-        self.out.round_trip
+        self.out.control.round_trip()
     }
 }
 
