@@ -15,13 +15,13 @@ pub(crate) const HELLO: &str = r#"{"type":"ack","payload":{"message":"m","client
 pub(crate) struct Kit {
     pub(crate) client: ClientSession,
     /// Events that came before a message and have not been taken yet.
-    told: Vec<ClientEvent<'static>>,
+    pending: Vec<ClientEvent<'static>>,
     pub(crate) now: Instant,
 }
 
 impl Kit {
     pub(crate) fn new(config: ClientConfig) -> Self {
-        Self { client: ClientSession::new(config, [7; 32]), told: Vec::new(), now: Instant::from_nanos(1_000_000_000) }
+        Self { client: ClientSession::new(config, [7; 32]), pending: Vec::new(), now: Instant::from_nanos(1_000_000_000) }
     }
 
     /// A client that has received the `ack` of its connection.
@@ -41,14 +41,14 @@ impl Kit {
 
     /// The event for a message. Keeps the events before it.
     pub(crate) fn receive<'t>(&mut self, text: &'t str) -> Option<ClientEvent<'t>> {
-        self.told.extend(core::iter::from_fn(|| self.client.poll_event()));
+        self.pending.extend(core::iter::from_fn(|| self.client.poll_event()));
         let message = &mut Some(text);
         let event = self.client.handle_message(self.now, message);
         assert_eq!(*message, None, "it is taken");
         // A lifecycle event is a consequence of the message, and not its meaning.
         match event {
             Some(ClientEvent::Lifecycle(lifecycle)) => {
-                self.told.push(ClientEvent::Lifecycle(lifecycle));
+                self.pending.push(ClientEvent::Lifecycle(lifecycle));
                 None
             }
             event => event,
@@ -108,8 +108,8 @@ impl Kit {
 
     /// The events of the client that are not the meaning of a message.
     pub(crate) fn events(&mut self) -> Vec<ClientEvent<'static>> {
-        let told = core::mem::take(&mut self.told);
-        told.into_iter().chain(core::iter::from_fn(|| self.client.poll_event())).collect()
+        let pending = core::mem::take(&mut self.pending);
+        pending.into_iter().chain(core::iter::from_fn(|| self.client.poll_event())).collect()
     }
 
     pub(crate) fn lifecycle(&mut self) -> Vec<LifecycleEvent> {
