@@ -21,7 +21,11 @@ pub(crate) struct Kit {
 
 impl Kit {
     pub(crate) fn new(config: ClientConfig) -> Self {
-        Self { client: ClientSession::new(config, [7; 32]), pending: Vec::new(), now: Instant::from_nanos(1_000_000_000) }
+        Self {
+            client: ClientSession::new(config, [7; 32]),
+            pending: Vec::new(),
+            now: Instant::from_nanos(1_000_000_000),
+        }
     }
 
     /// A client that has received the `ack` of its connection.
