@@ -128,7 +128,7 @@ fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
     match &expected.outcome {
         Outcome::Incomplete => assert_eq!(ending, []),
         Outcome::Closed { code, reason } => {
-            assert_eq!(ending, [OwnedEvent::Close(code.map(|code| (code, reason.clone())))])
+            assert_eq!(ending, [OwnedEvent::Close(code.map(|code| (code, reason.clone())))]);
         }
         // A receiver may report a violation as late as the end of the header or of the Close frame.
         Outcome::Violation { rule, .. } if ending.is_empty() => {
@@ -137,7 +137,7 @@ fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
         }
         Outcome::Violation { rule, .. } => match ending {
             [OwnedEvent::Failed(error)] => {
-                assert_eq!(error.close_code().get(), rule.close_code(), "{error:?} for {rule:?}")
+                assert_eq!(error.close_code().get(), rule.close_code(), "{error:?} for {rule:?}");
             }
             _ => panic!("{ending:?} in place of {rule:?}"),
         },
