@@ -120,7 +120,7 @@ const REDIRECT: &[u8] = b"HTTP/1.1 307 Elsewhere\r\nLocation: /b?apiKey=s3cret\r
 
 /// The server answers with `answer`. Returns the next action of the client.
 fn answered(client: &mut Client, answer: &[u8]) -> Option<TransportAction> {
-    let _ = drain(client, NOW);
+    drain(client, NOW);
     receive(client, &mut answer.to_vec());
     client.poll_action()
 }
@@ -175,7 +175,7 @@ fn a_redirect_that_is_not_followed_is_the_refusal_that_it_was() {
 #[test]
 fn closing_while_a_redirect_is_to_be_followed_gives_the_attempt_up() {
     let mut client = upgrading(Config::default());
-    let _ = drain(&mut client, NOW);
+    drain(&mut client, NOW);
     receive(&mut client, &mut REDIRECT.to_vec());
     client.commands().close(NOW);
     assert_eq!(client.poll_action(), Some(TransportAction::Disconnect));
@@ -306,7 +306,7 @@ fn each_way_to_get_no_valid_answer_to_the_upgrade_is_told_apart() {
     let config = Config::new().handshake(HandshakeLimits::new().timeout(Duration::from_secs(5)));
     let after = |act: fn(&mut Client)| {
         let mut client = upgrading(config.clone());
-        let _ = drain(&mut client, NOW);
+        drain(&mut client, NOW);
         act(&mut client);
         let Some(Failure::Response(error)) = client.failure() else { panic!("{:?}", client.failure()) };
         (*error, client.session().last_disconnect())

@@ -51,7 +51,6 @@ pub fn close_body(code: u16, reason: &str) -> Vec<u8> {
 }
 
 /// Takes up to `max` of the bytes that a state machine has to write, over a few slices like a driver.
-#[must_use]
 pub fn transmit(machine: &mut impl StateMachine, now: Instant, max: usize) -> Vec<u8> {
     let mut slices = [&[][..]; 3];
     let filled = machine.poll_transmit(&mut slices);
@@ -62,7 +61,6 @@ pub fn transmit(machine: &mut impl StateMachine, now: Instant, max: usize) -> Ve
 }
 
 /// Takes all bytes that a state machine has to write.
-#[must_use]
 pub fn drain(machine: &mut impl StateMachine, now: Instant) -> Vec<u8> {
     let mut drained = Vec::new();
     loop {
