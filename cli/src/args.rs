@@ -8,7 +8,7 @@ use crate::{demo, listen, ping, serve};
 
 /// Shows, serves and measures the event stream of a MultiWA gateway.
 ///
-/// Standard output carries data only; everything else goes to standard error.
+/// Only data goes to standard output. Everything else goes to standard error.
 #[derive(Parser)]
 #[command(name = "multiwa-ws", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {

@@ -21,7 +21,7 @@ pub(crate) struct Connection {
     /// The server: ws://HOST:PORT/ws or wss://HOST:PORT/ws; the default port is 80 or 443
     // A string, like the headers below: an error message must not show the value, since it may contain a key.
     url: String,
-    /// The API key; other users of the machine cannot see it in the environment variable
+    /// The API key. Prefer the environment variable: other users of the machine can see the arguments of a program
     #[arg(long, value_name = "KEY", env = "MULTIWA_WS_API_KEY", hide_env_values = true, value_parser = values::api_key)]
     api_key: Option<ApiKey>,
     /// An additional header of the request, such as `Origin: https://example.org`; may be repeated
@@ -30,8 +30,8 @@ pub(crate) struct Connection {
     /// A PEM file of certificates to trust instead of those of the system; may be repeated
     #[arg(long = "ca", value_name = "FILE")]
     authorities: Vec<PathBuf>,
-    /// Accept any certificate. An attacker on the network can then read and change everything, including the key. For
-    /// tests
+    /// Accept any certificate, for tests only. An attacker on the network can then read and change everything, including
+    /// the key
     #[arg(long, conflicts_with = "authorities")]
     insecure: bool,
     /// The HTTP proxy to connect through: http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
@@ -41,7 +41,7 @@ pub(crate) struct Connection {
     /// Connect through the proxy in https_proxy, http_proxy or all_proxy, except for the hosts in no_proxy
     #[arg(long, conflicts_with = "proxy")]
     proxy_env: bool,
-    /// The time limit for connecting, and for each answer of the server
+    /// The time limit to connect, and for each answer of the server
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
     timeout: Duration,
 }
@@ -94,7 +94,8 @@ impl Connection {
         let mut builder = ClientTls::builder();
         if self.insecure {
             note(
-                "WARNING: the certificate of the server is not checked: whoever is on the way can read and change all",
+                "WARNING: the certificate of the server is not checked: an attacker on the network can read and change \
+                 everything",
             );
             builder = builder.dangerous_accept_any_certificate();
         } else if self.authorities.is_empty() {

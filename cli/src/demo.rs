@@ -66,7 +66,7 @@ struct Demo {
 impl Demo {
     async fn run(&mut self, args: &Args, server: &Server, key: &str) -> Result<(), End> {
         let url = url("ws", server)?;
-        note(&format!("server and client talk at {url}"));
+        note(&format!("the server listens on {url}"));
         let reconnect = ReconnectConfig::new().enabled(false);
         let mut builder = Client::builder(url).api_key(key).reconnect(reconnect);
         for profile in PROFILES {
@@ -85,7 +85,7 @@ impl Demo {
         // Wait for the remaining events. An event that does not arrive in time counts as lost.
         match timeout(LAST_EVENTS, receiver.receive(generator.count())).await {
             Ok(result) => result?,
-            Err(_) => note("the last events did not come in time"),
+            Err(_) => note("the last events did not arrive in time"),
         }
         client.close().await;
         Ok(())
@@ -105,7 +105,7 @@ impl Demo {
     fn check(&self) -> Result<(), End> {
         match (self.lost(), self.tally.duplicated) {
             (0, 0) => Ok(()),
-            _ => Err(End::Failed("events were lost or came twice".to_owned())),
+            _ => Err(End::Failed("events were lost or delivered twice".to_owned())),
         }
     }
 
@@ -178,7 +178,7 @@ impl Tally {
 fn random_key() -> Result<String, End> {
     let mut key = [0; 16];
     getrandom::fill(&mut key)
-        .map_err(|error| End::Failed(format!("the operating system gives no random key: {error}")))?;
+        .map_err(|error| End::Failed(format!("the operating system did not provide a random key: {error}")))?;
     Ok(HEXLOWER.encode(&key))
 }
 
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_and_duplicates_are_counted_and_judged() {
+    fn losses_and_duplicates_are_counted_and_fail_the_demo() {
         assert_eq!(checked(3, &[0, 1, 2]), (0, 0, true));
         assert_eq!(checked(3, &[0, 2]), (1, 0, false));
         assert_eq!(checked(3, &[0, 1]), (1, 0, false));

@@ -21,7 +21,7 @@ pub(crate) async fn publish_lines(input: impl AsyncBufRead + Unpin, publisher: &
             Ok(Next::TooLong) => Err(LineError::TooLong),
             Ok(Next::Line(line)) => publish(line, publisher).await,
             Err(error) => {
-                note(&format!("standard input cannot be read any more: {error}"));
+                note(&format!("cannot read standard input: {error}"));
                 return;
             }
         };
@@ -44,7 +44,7 @@ async fn publish(line: &[u8], publisher: &Publisher) -> Result<(), LineError> {
     Ok(())
 }
 
-/// An event on a line. An unknown member is an error. If it were ignored, a misspelt member would have no effect without
+/// An event on a line. An unknown member is an error. If it were ignored, a misspelled member would have no effect without
 /// a warning.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -11,15 +11,15 @@ use crate::output::note;
 /// The table of exit codes in the help.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; also when SIGTERM ended it, and `serve` when Ctrl-C did, and no connection had to be cut
-  1    failed: events were lost or came twice, or a file or socket failed
+  0    success; also after SIGTERM, and for `serve` after Ctrl-C, if no connection was aborted
+  1    failed: events were lost or delivered twice, or a file or socket failed
   2    wrong usage
   3    the server refused the key, the origin or the subscriptions
   4    cannot connect, or connection lost
   5    timed out
   6    the server broke the protocol
   130  interrupted by Ctrl-C (SIGINT)
-  143  ended by SIGTERM, and a connection had to be cut";
+  143  ended by SIGTERM, and a connection was aborted";
 
 /// An end of the program other than success.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub(crate) enum End {
     TimedOut(String),
     #[error("{0}")]
     Violation(String),
-    #[error("ended by a signal")]
+    #[error("a signal ended the program")]
     Signaled(Signal),
 }
 
@@ -69,14 +69,14 @@ impl End {
     }
 
     /// The result of the program after everything is closed. SIGTERM asks for an orderly end, so it counts as success
-    /// unless a connection was aborted (`cut`). Ctrl-C interrupts unfinished work.
+    /// unless a connection was `aborted`. Ctrl-C interrupts unfinished work.
     pub(crate) fn after_closing(
         result: Result<(), Self>,
-        #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no SIGTERM"))] cut: bool,
+        #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no SIGTERM"))] aborted: bool,
     ) -> Result<(), Self> {
         match result {
             #[cfg(unix)]
-            Err(Self::Signaled(Signal::Terminate)) if !cut => Ok(()),
+            Err(Self::Signaled(Signal::Terminate)) if !aborted => Ok(()),
             result => result,
         }
     }
@@ -105,20 +105,20 @@ impl End {
     fn lost(reason: DisconnectReason, detail: &str) -> Self {
         match reason {
             DisconnectReason::Refused { status: 401, .. } => Self::Refused(format!(
-                "{detail}: the key is missing or wrong; set MULTIWA_WS_API_KEY or pass --api-key"
+                "{detail}; the key is missing or wrong: set MULTIWA_WS_API_KEY or pass --api-key"
             )),
             DisconnectReason::Refused { status: 403, .. } => {
-                Self::Refused(format!("{detail}: the server does not allow this origin or host name"))
+                Self::Refused(format!("{detail}; the server does not allow this origin or host name"))
             }
             DisconnectReason::Refused { status: 404, .. } => {
-                Self::Unreachable(format!("{detail}: check the path of the URL, which is /ws at most servers"))
+                Self::Unreachable(format!("{detail}; check the path of the URL: most servers use /ws"))
             }
-            DisconnectReason::Io => {
-                Self::Unreachable(format!("{detail}; check that the server runs, and the host and port of the URL"))
-            }
+            DisconnectReason::Io => Self::Unreachable(format!(
+                "{detail}; check that the server is running, and that the host and port are correct"
+            )),
             DisconnectReason::Dns => Self::Unreachable(format!("{detail}; check the host name in the URL")),
             DisconnectReason::TlsCertificate => Self::Unreachable(format!(
-                "{detail}; if the server has an authority of its own, pass its certificate with --ca FILE"
+                "{detail}; if a private authority issued the certificate, pass the authority's certificate with --ca FILE"
             )),
             // A server sends 1008 (RFC 6455 section 7.4.1), for example, when the key is no longer valid.
             DisconnectReason::ClosedByPeer { code: Some(1008) } => Self::Refused(detail.to_owned()),

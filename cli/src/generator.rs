@@ -127,7 +127,7 @@ impl std::str::FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(rate) if (0.001..=Self::MAX).contains(&rate) => Ok(Self(rate)),
-            _ => Err("a rate is a number of events a second, from 0.001 to 1000000".to_owned()),
+            _ => Err("write a number of events per second, from 0.001 to 1000000".to_owned()),
         }
     }
 }

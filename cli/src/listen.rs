@@ -32,10 +32,10 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
-    /// A profile to listen to; may be repeated
+    /// A profile to subscribe to; may be repeated
     #[arg(long = "profile", value_name = "PROFILE", required = true)]
     profiles: Vec<String>,
-    /// An event to subscribe to, * for all; may be repeated
+    /// An event to subscribe to, or * for all; may be repeated
     #[arg(long = "event", value_name = "EVENT", default_value = "*")]
     events: Vec<String>,
     /// Print each event as one line of JSON: receivedAt, event, profileId, data, timestamp
@@ -47,13 +47,13 @@ pub(crate) struct Args {
     /// Stop after this time, such as 30s or 5m
     #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
     limit: Option<Duration>,
-    /// Stop with exit code 5 when no event has arrived for this time
+    /// Stop with exit code 5 if no event arrives for this time
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     idle_timeout: Option<Duration>,
     /// Stop when the connection is lost or cannot be opened
     #[arg(long, conflicts_with = "max_attempts")]
     no_reconnect: bool,
-    /// Stop after this many attempts to connect without a stable connection
+    /// Stop after this many attempts to connect. A stable connection restarts the count
     #[arg(long, value_name = "N")]
     max_attempts: Option<NonZeroU32>,
 }
@@ -72,7 +72,7 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     let mut listener = Listener { updates, output: Output::new(args.json), watch: Watch { client, was_ready: false } };
     let result = tokio::select! {
         result = listener.listen(args.count, args.idle_timeout) => result,
-        () = sleep_for(args.limit) => listener.watch.time_is_over(),
+        () = sleep_for(args.limit) => listener.watch.time_limit_reached(),
         signal = interrupts.next() => Err(End::Signaled(signal)),
     };
     let Listener { updates, watch, .. } = listener;
@@ -103,7 +103,7 @@ impl Listener {
         while left != Some(0) {
             let update = tokio::select! {
                 update = self.updates.next() => update,
-                () = &mut silence => return Err(End::TimedOut("no event came in time".to_owned())),
+                () = &mut silence => return Err(End::TimedOut("no event arrived in time".to_owned())),
             };
             let Some(update) = update else { return Err(self.watch.closed(CloseCause::Application)) };
             if let Update::Event(event) = update {
@@ -111,7 +111,7 @@ impl Listener {
                 left = left.map(|left| left - 1);
                 silence.set(sleep_for(idle));
             } else {
-                self.watch.tell(update)?;
+                self.watch.report(update)?;
             }
         }
         Ok(())
@@ -135,7 +135,7 @@ impl Watch {
                     refused = true;
                     why_refused(refusal)
                 }
-                _ => "no answer in time".into(),
+                _ => "the server did not answer in time".into(),
             };
             note(&format!("not subscribed to {profile}: {why}"));
         }
@@ -144,30 +144,33 @@ impl Watch {
             return Err(End::Refused("every subscription was refused".to_owned()));
         }
         let profiles: Vec<_> = status.active.iter().map(|(profile, _)| profile.to_owned()).collect();
-        note(&format!("ready, listening to {}", profiles.join(", ")));
+        note(&match profiles.join(", ") {
+            none if none.is_empty() => "ready, but no subscription is active".to_owned(),
+            profiles => format!("ready, listening to {profiles}"),
+        });
         if let Some(gap) = gap {
             let long = gap.to.saturating_duration_since(gap.from);
-            note(&format!("events of {long:.1?} up to now may have been missed"));
+            note(&format!("events of the last {long:.1?} may have been missed"));
         }
         Ok(())
     }
 
-    fn tell(&mut self, update: Update<'_>) -> Result<(), End> {
+    fn report(&mut self, update: Update<'_>) -> Result<(), End> {
         match update {
             Update::Lifecycle(LifecycleEvent::Closed(cause)) => return Err(self.closed(cause)),
             Update::Lifecycle(LifecycleEvent::Ready { failed, gap }) => return self.ready(&failed, gap),
             Update::Lifecycle(LifecycleEvent::Connecting { attempt }) if attempt > 1 => {
-                note(&format!("attempt {attempt}"));
+                note(&format!("connecting, attempt {attempt}"));
             }
             Update::Lifecycle(LifecycleEvent::Opened) => note("connected"),
             Update::Lifecycle(LifecycleEvent::AckMissing) => {
-                note("the server sent no acknowledgement of the connection");
+                note("the server sent no connection ack; the connection is used without it");
             }
             Update::Lifecycle(LifecycleEvent::Backoff { reason, until }) => {
                 let wait = until.saturating_duration_since(Tokio::now());
                 note(&format!("{}; trying again in {wait:.1?}", self.why(reason)));
             }
-            Update::Error { error, .. } => note(&format!("the server says: {error}")),
+            Update::Error { error, .. } => note(&format!("the server reports an error: {error}")),
             Update::Notification(message) => {
                 let text = |name| {
                     let text = message.payload_text(name).map(Cow::into_owned);
@@ -177,7 +180,7 @@ impl Watch {
             }
             // A message of an unknown type, or an event that cannot be parsed. No other code prints it.
             Update::Unknown(message) => note(&format!("unknown message: {}", compact(message.as_str()))),
-            Update::Invalid(error) => note(&format!("the server sent no valid message: {error}")),
+            Update::Invalid(error) => note(&format!("the server sent an invalid message: {error}")),
             _ => {}
         }
         Ok(())
@@ -191,7 +194,7 @@ impl Watch {
     }
 
     /// The result when the time limit has passed.
-    fn time_is_over(&self) -> Result<(), End> {
+    fn time_limit_reached(&self) -> Result<(), End> {
         if self.was_ready {
             return Ok(());
         }
@@ -212,7 +215,7 @@ fn why_refused<'r>(refusal: &'r Refusal<'_>) -> Cow<'r, str> {
     match refusal {
         Refusal::Server { error, .. } => Cow::Borrowed(error),
         Refusal::SetsUnsupported | Refusal::Displaced => {
-            Cow::Borrowed("the server holds one profile a connection; start one `listen` for each")
+            Cow::Borrowed("the server supports one profile per connection; start one `listen` for each profile")
         }
     }
 }

@@ -48,7 +48,7 @@ impl Output {
         let line = match self.format {
             Format::Json => json_line(event, Timestamp::now())?,
             Format::Plain => readable_line(event, &Zoned::now(), &Palette::default()),
-            Format::Colored => readable_line(event, &Zoned::now(), &Palette::COLOURED),
+            Format::Colored => readable_line(event, &Zoned::now(), &Palette::COLORED),
         };
         self.line(line).await
     }
@@ -93,7 +93,7 @@ struct Palette {
 }
 
 impl Palette {
-    const COLOURED: Self =
+    const COLORED: Self =
         Self { dim: Style::new().dimmed(), profile: AnsiColor::Cyan.on_default(), name: AnsiColor::Green.on_default() };
 }
 
@@ -181,7 +181,7 @@ mod tests {
     fn on_a_terminal_the_colors_are_ours_alone() {
         let now = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
         let event = event(r#"{"event":"qr.updated","profileId":"\u001b[31m","data":{"qr":"\u001b[31m"}}"#);
-        let line = readable_line(&event, &now, &Palette::COLOURED);
+        let line = readable_line(&event, &now, &Palette::COLORED);
         assert!(line.starts_with("\u{1b}[2m00:00:00\u{1b}[0m \u{1b}["), "{line:?}");
         assert!(!line.contains("\u{1b}[31m"), "{line:?}");
     }

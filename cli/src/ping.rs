@@ -13,7 +13,7 @@ use crate::output::{Output, note};
 use crate::signals::Interrupts;
 use crate::values;
 
-/// Measures round trips of the protocol's ping
+/// Measures the round-trip time of the protocol's ping
 ///
 /// Prints a line for each answer, and a summary on standard error.
 #[derive(clap::Args)]
@@ -68,7 +68,7 @@ async fn measure(client: &Client, args: &Args, figures: &mut Figures) -> Result<
     }
     match figures.sent - figures.received {
         0 => Ok(()),
-        missing => Err(End::TimedOut(format!("{missing} of {} pings had no answer in time", figures.sent))),
+        missing => Err(End::TimedOut(format!("{missing} of {} pings were not answered in time", figures.sent))),
     }
 }
 

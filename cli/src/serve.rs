@@ -69,7 +69,7 @@ pub(crate) struct Args {
     /// repeated
     #[arg(long = "trusted-proxy", value_name = "ADDR[/BITS]")]
     trusted_proxies: Vec<TrustedProxy>,
-    /// The policy for clients that read too slowly
+    /// What to do with clients that read too slowly
     #[arg(long, value_name = "POLICY", value_enum, default_value = "close")]
     slow_reader: Policy,
     /// Publish generated events, this many per second
@@ -101,7 +101,7 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     }
     match args.keys()? {
         Some(keys) => builder = builder.api_keys(keys),
-        None => note("WARNING: no key is set, so everyone who reaches this server is let in: pass --api-key"),
+        None => note("WARNING: no API key is set, so the server accepts every client: pass --api-key to require a key"),
     }
     let bound = builder.bind(args.listen).await;
     let server = bound.map_err(|error| End::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
@@ -128,7 +128,7 @@ pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The URL of a server.
 pub(crate) fn url(scheme: &str, server: &Server) -> Result<String, End> {
-    let address = server.local_addr().ok_or_else(|| End::Failed("the server listens nowhere".to_owned()))?;
+    let address = server.local_addr().ok_or_else(|| End::Failed("the server has no address".to_owned()))?;
     Ok(format!("{scheme}://{address}/ws"))
 }
 
@@ -148,25 +148,25 @@ fn builder(args: &Args) -> ServerBuilder {
     }
     builder = builder.trusted_proxies(args.trusted_proxies.iter().copied());
     if args.verbose {
-        builder = builder.observe(tell);
+        builder = builder.observe(report);
     }
     builder
 }
 
-fn tell(observed: Observed<'_>) {
+fn report(observed: Observed<'_>) {
     let who = |peer: &multiwa_ws_tokio::Peer| match peer.address {
         Some(address) => format!("client {} from {address}", peer.id),
         None => format!("client {}", peer.id),
     };
     note(&match observed {
         Observed::Opened { peer } => format!("{} is connected", who(peer)),
-        Observed::Refused { peer, status } => format!("{} is turned away with {status}", who(peer)),
-        Observed::Failed { peer, error: Some(error) } => format!("{} did not connect: {error}", who(peer)),
+        Observed::Refused { peer, status } => format!("{} is refused with HTTP status {status}", who(peer)),
+        Observed::Failed { peer, error: Some(error) } => format!("{} failed to connect: {error}", who(peer)),
         Observed::Closed { peer, closed, dropped } => {
-            format!("{} is gone, code {}, {dropped} events missed", who(peer), closed.code.get())
+            format!("{} has disconnected, code {}, {dropped} events dropped", who(peer), closed.code.get())
         }
         Observed::ShareHeld { address } => format!("too many clients from {address} are connecting at once"),
-        Observed::AcceptFailed { error } => format!("no client can be accepted: {error}"),
+        Observed::AcceptFailed { error } => format!("cannot accept clients: {error}"),
         _ => return,
     });
 }
@@ -208,9 +208,9 @@ impl Args {
                 let keys = keys.unwrap_or_default();
                 let count = keys.len();
                 let closed = server.replace_api_keys(keys);
-                note(&format!("keys read again: {count} let clients in, {closed} connections closed"));
+                note(&format!("API keys reloaded: {count} keys, {closed} connections closed"));
             }
-            Err(error) => note(&format!("the keys stay as they are: {error}")),
+            Err(error) => note(&format!("the API keys are unchanged: {error}")),
         }
     }
 }

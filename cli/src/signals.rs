@@ -18,7 +18,7 @@ impl Interrupts {
     #[cfg(unix)]
     pub(crate) fn new() -> Result<Self, End> {
         use tokio::signal::unix::SignalKind;
-        Ok(Self { terminate: hear(SignalKind::terminate())?, interrupt: hear(SignalKind::interrupt())? })
+        Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
     }
 
     #[cfg(not(unix))]
@@ -65,8 +65,8 @@ pub(crate) struct Hangups {
 
 impl Hangups {
     #[cfg(unix)]
-    pub(crate) fn new(heard: bool) -> Result<Self, End> {
-        let hangup = heard.then(|| hear(tokio::signal::unix::SignalKind::hangup())).transpose()?;
+    pub(crate) fn new(enabled: bool) -> Result<Self, End> {
+        let hangup = enabled.then(|| listen_for(tokio::signal::unix::SignalKind::hangup())).transpose()?;
         Ok(Self { hangup })
     }
 
@@ -89,6 +89,6 @@ impl Hangups {
 
 /// Listens for one kind of signal.
 #[cfg(unix)]
-fn hear(kind: tokio::signal::unix::SignalKind) -> Result<tokio::signal::unix::Signal, End> {
-    tokio::signal::unix::signal(kind).map_err(|error| End::Failed(format!("signals cannot be heard: {error}")))
+fn listen_for(kind: tokio::signal::unix::SignalKind) -> Result<tokio::signal::unix::Signal, End> {
+    tokio::signal::unix::signal(kind).map_err(|error| End::Failed(format!("cannot listen for signals: {error}")))
 }

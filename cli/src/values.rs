@@ -9,7 +9,7 @@ use multiwa_ws_core::handshake::ApiKey;
 pub(crate) fn api_key(text: &str) -> Result<ApiKey, String> {
     let key = ApiKey::new(text);
     if key.expose().is_empty() {
-        return Err("an empty key is no key: leave it out".to_owned());
+        return Err("the key is empty: set a key, or unset the option and the environment variable".to_owned());
     }
     Ok(key)
 }
@@ -19,7 +19,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration = text.parse().map_err(|_| HOW_TO_WRITE_A_DURATION.to_owned())?;
     match Duration::try_from(duration) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("a duration is longer than nothing".to_owned()),
+        _ => Err("a duration must be longer than zero".to_owned()),
     }
 }
 

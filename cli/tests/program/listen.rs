@@ -64,7 +64,7 @@ fn sec_ap_09_what_a_server_says_beside_events_is_escaped_too() {
     });
     let mut listener = start(&["listen", &url, "--profile", "p"]);
     for text in [
-        r"the server says: e\u{1b}[31m",
+        r"the server reports an error: e\u{1b}[31m",
         r"notification: n\u{1b}[31m",
         // As JSON has it.
         r#"unknown message: {"type":"strange\u001b[31m"}"#,
@@ -94,7 +94,7 @@ fn f_25_what_has_members_of_another_type_is_shown_as_it_came() {
     for text in [
         r#"{"event":"e","profileId":5,"data":[1.50]}"#,
         r#"{"type":7,"payload":{"n":1}}"#,
-        r#"the server says: {"n":2}"#,
+        r#"the server reports an error: {"n":2}"#,
         "notification: 3 [4]",
     ] {
         assert_eq!(wait_for(&mut listener, text).stream, Stream::Err);
@@ -117,7 +117,7 @@ fn sec_ap_08_a_key_in_the_url_or_in_a_header_is_not_shown() {
 }
 
 #[test]
-fn it_stays_connected_and_tells_what_happens() {
+fn it_stays_connected_and_reports_what_happens() {
     let (server, url) = serve(&["--api-key", "k"]);
     let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
     let mut listener = listen(&url, &["--api-key", "k", "--profile", "p", "--count", "1"]);
@@ -131,7 +131,7 @@ fn it_stays_connected_and_tells_what_happens() {
 }
 
 #[test]
-fn attempts_are_limited_when_wished() {
+fn attempts_are_limited_on_request() {
     let once = run(&["listen", "ws://127.0.0.1:1/ws", "--profile", "p", "--no-reconnect"]);
     assert_eq!(once.code, Some(4));
     assert!(!once.err.contains("trying again"), "{}", once.err);
@@ -150,7 +150,7 @@ fn the_time_ends_it_well_only_if_it_was_connected() {
 }
 
 #[test]
-fn silence_ends_it_with_5_when_wished() {
+fn silence_ends_it_with_5_on_request() {
     let (_server, url) = serve(&["--api-key", "k"]);
     let ended = run(&["listen", &url, "--api-key", "k", "--profile", "p", "--idle-timeout", "300ms"]);
     assert_eq!(ended.code, Some(5), "{ended:?}");
@@ -163,7 +163,7 @@ fn f_24_sigterm_ends_it_with_0_and_ctrl_c_with_130_after_a_clean_close() {
         let connected = listen(&url, &["--api-key", "k", "--profile", "p"]);
         connected.signal(signal).unwrap();
         assert_eq!(ended(connected).code, Some(code), "{signal}");
-        wait_for(&mut server, "is gone, code 1000");
+        wait_for(&mut server, "has disconnected, code 1000");
         let mut waiting = start(&["listen", "ws://127.0.0.1:1/ws", "--profile", "p"]);
         wait_for(&mut waiting, "trying again");
         waiting.signal(signal).unwrap();
@@ -172,7 +172,7 @@ fn f_24_sigterm_ends_it_with_0_and_ctrl_c_with_130_after_a_clean_close() {
 }
 
 #[test]
-fn f_24_sigterm_ends_it_with_143_if_the_connection_had_to_be_cut() {
+fn f_24_sigterm_ends_it_with_143_if_the_connection_was_aborted() {
     let (asked, to_close) = mpsc::channel();
     let url = bad_server(move |mut stream| {
         upgrade(&mut stream);
@@ -197,7 +197,7 @@ fn f_24_sigterm_ends_it_with_143_if_the_connection_had_to_be_cut() {
 }
 
 #[test]
-fn a_signal_is_heard_while_nobody_reads_the_output() {
+fn a_signal_ends_it_while_nobody_reads_the_output() {
     let (_server, url) = serve(&["--api-key", "k", "--demo", "5000"]);
     for (signal, code) in [("INT", 130), ("TERM", 0)] {
         assert_eq!(code_while_nobody_reads(&url, signal), Some(code), "{signal}");
@@ -207,8 +207,8 @@ fn a_signal_is_heard_while_nobody_reads_the_output() {
 fn code_while_nobody_reads(url: &str, signal: &str) -> Option<i32> {
     let mut listener = command(&["listen", url, "--api-key", "k", "--profile", "profile-123"]);
     let mut listener = listener.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut told = BufReader::new(listener.stderr.take().unwrap()).lines();
-    assert!(told.any(|line| line.unwrap().contains("ready")));
+    let mut lines = BufReader::new(listener.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("ready")));
     // A pipe holds 64 KiB, which are written in a moment.
     sleep(Duration::from_millis(500));
     assert!(listener.try_wait().unwrap().is_none());
@@ -245,5 +245,5 @@ fn a_second_profile_on_a_server_without_sets_is_refused() {
         swallow(stream);
     });
     let mut listener = start(&["listen", &url, "--profile", "a", "--profile", "b", "--timeout", "300ms"]);
-    wait_for(&mut listener, "not subscribed to b: the server holds one profile a connection");
+    wait_for(&mut listener, "not subscribed to b: the server supports one profile per connection");
 }

@@ -23,7 +23,7 @@ fn a_server_that_is_not_there_ends_it_with_4() {
     let ended = run(&["ping", "ws://127.0.0.1:1/ws"]);
     assert_eq!(ended.code, Some(4));
     assert!(
-        ended.err.contains("Connection refused") && ended.err.contains("check that the server runs"),
+        ended.err.contains("Connection refused") && ended.err.contains("check that the server is running"),
         "{}",
         ended.err
     );

@@ -78,7 +78,7 @@ fn the_end_of_the_input_does_not_end_the_server_and_an_interrupt_does() {
 }
 
 #[test]
-fn f_24_a_signal_ends_it_with_its_own_code_if_a_client_had_to_be_cut() {
+fn f_24_a_signal_ends_it_with_its_own_code_if_a_client_was_aborted() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let (server, url) = serve(&[]);
         let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
@@ -126,7 +126,7 @@ fn f_22_white_space_and_byte_order_marks_are_no_part_of_keys_and_events() {
     server.write_line("\u{feff}{\"profileId\":\"p\",\"event\":\"e\",\"data\":{}}").unwrap();
     assert_eq!(ended(listener).code, Some(0));
     let ended = run(&["ping", url, "--api-key", "\r\n"]);
-    assert!(ended.code == Some(2) && ended.err.contains("an empty key is no key"), "{ended:?}");
+    assert!(ended.code == Some(2) && ended.err.contains("the key is empty"), "{ended:?}");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_wrong_key_or_origin_ends_a_client_with_3_and_a_wrong_path_with_4() {
 }
 
 #[test]
-fn without_a_key_everyone_is_let_in_and_told_so_loudly() {
+fn without_a_key_every_client_is_accepted_after_a_warning() {
     let mut server = start(&["serve", "--listen", "127.0.0.1:0"]);
     let warning = wait_for(&mut server, "WARNING");
     assert_eq!(warning.stream, Stream::Err);
@@ -159,7 +159,7 @@ fn without_a_key_everyone_is_let_in_and_told_so_loudly() {
 }
 
 #[test]
-fn sec_ap_08_keys_are_nowhere_in_what_a_server_tells() {
+fn sec_ap_08_the_output_of_a_server_shows_no_key() {
     let keys = File::new("shown-keys", "s3cret-in-file\n");
     let (server, url) = serve(&["--api-key", "s3cret", "--api-keys-file", keys.path(), "--verbose"]);
     assert_eq!(run(&["ping", &format!("{url}?apiKey=s3cret"), "--count", "1"]).code, Some(0));
@@ -167,7 +167,7 @@ fn sec_ap_08_keys_are_nowhere_in_what_a_server_tells() {
     assert_eq!(run(&["ping", &format!("{url}?apiKey=s3cret-wrong"), "--count", "1"]).code, Some(3));
     server.signal("INT").unwrap();
     let ended = ended(server);
-    assert!(ended.err.contains("is connected") && ended.err.contains("turned away with 401"), "{}", ended.err);
+    assert!(ended.err.contains("is connected") && ended.err.contains("refused with HTTP status 401"), "{}", ended.err);
     assert!(!ended.err.contains("s3cret"), "{}", ended.err);
 }
 
@@ -180,7 +180,7 @@ fn a_key_that_disappears_from_the_file_loses_its_connections() {
 
     fs::write(&keys.0, "kept\nnew\n").unwrap();
     server.signal("HUP").unwrap();
-    wait_for(&mut server, "2 let clients in, 1 connections closed");
+    wait_for(&mut server, "2 keys, 1 connections closed");
     wait_for(&mut leaving, "1008");
     assert_eq!(ended(leaving).code, Some(3));
     assert_eq!(run(&["ping", &url, "--api-key", "new", "--count", "1"]).code, Some(0));
@@ -190,12 +190,12 @@ fn a_key_that_disappears_from_the_file_loses_its_connections() {
 
     fs::remove_file(&keys.0).unwrap();
     server.signal("HUP").unwrap();
-    wait_for(&mut server, "the keys stay as they are");
+    wait_for(&mut server, "the API keys are unchanged");
     assert_eq!(run(&["ping", &url, "--api-key", "kept", "--count", "1"]).code, Some(0));
 }
 
 #[test]
-fn a_file_without_keys_lets_nobody_in_and_a_missing_one_is_wrong_usage() {
+fn a_file_without_keys_accepts_nobody_and_a_missing_one_is_wrong_usage() {
     let keys = File::new("no-keys", "# none yet\n");
     let (_server, url) = serve(&["--api-keys-file", keys.path()]);
     assert_eq!(run(&["ping", &url, "--count", "1"]).code, Some(3));
@@ -218,7 +218,7 @@ fn a_key_of_the_environment_is_asked_for_and_shown() {
 }
 
 #[test]
-fn more_clients_than_allowed_are_turned_away() {
+fn more_clients_than_allowed_are_refused() {
     let (_server, url) = serve(&["--api-key", "k", "--max-connections", "1"]);
     let _first = listen(&url, &["--profile", "p", "--api-key", "k"]);
     let ended = run(&["ping", &url, "--api-key", "k"]);
@@ -241,7 +241,7 @@ fn f_20_an_address_has_a_share_of_those_who_are_connecting() {
 }
 
 #[test]
-fn made_up_events_come_at_the_wished_rate() {
+fn generated_events_come_at_the_configured_rate() {
     let (_server, url) = serve(&["--api-key", "k", "--demo", "50"]);
     let mut listener = listen(&url, &["--api-key", "k", "--profile", "profile-123", "--json", "--count", "20"]);
     listener.wait_for_line(LIMIT, |line| line.stream == Stream::Out).unwrap();

@@ -61,7 +61,7 @@ pub(crate) fn serve(args: &[&str]) -> (Program, String) {
     (server, url)
 }
 
-/// Starts a listener and waits until it hears its profile.
+/// Starts a listener and waits until it is subscribed.
 pub(crate) fn listen(url: &str, args: &[&str]) -> Program {
     let mut listener = start(&[&["listen", url], args].concat());
     wait_for(&mut listener, "ready");

@@ -33,10 +33,10 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (&["listen", "ws://127.0.0.1:1/ws", "--profile", "p", "--header", "Host: x"], "Host"),
         (&["listen", "ws://h/ws", "--profile", "p", "--no-reconnect", "--max-attempts", "2"], "cannot be used with"),
         (&["serve", "--listen", "somewhere"], "--listen"),
-        (&["serve", "--api-key", ""], "an empty key is no key"),
+        (&["serve", "--api-key", ""], "the key is empty"),
         (&["serve", "--allow-origin", "*"], "no wildcards"),
         (&["serve", "--trusted-proxy", "localhost"], "such as 10.0.0.0/8"),
-        (&["demo", "--rate", "0"], "a number of events a second"),
+        (&["demo", "--rate", "0"], "a number of events per second"),
     ];
     for (args, message) in cases {
         let ended = run(args);
