@@ -19,14 +19,14 @@ pub enum Error {
     #[error("the peer broke the protocol")]
     Violation(#[from] ProtocolError),
     /// The peer did not answer a ping in time.
-    #[error("the peer does not answer")]
+    #[error("the peer did not answer a ping in time")]
     Unresponsive,
     /// The command was refused, or the connection ended before the queued message was written.
     #[error(transparent)]
     Send(#[from] SendError),
     /// Both sides send and neither reads: the limit of unread bytes from the peer is reached. Take events (this writes
     /// too), or [split](crate::WebSocket::split) the connection.
-    #[error("the peer sends as well, and what it sent is not read: take events with `next`, or split the connection")]
+    #[error("both peers send and neither reads: take events with `next`, or split the connection")]
     Unread,
 }
 

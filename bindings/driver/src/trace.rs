@@ -75,7 +75,7 @@ impl Log {
 
     /// Defers an event if its level is enabled. The level check does not call the subscriber.
     #[cfg(feature = "tracing")]
-    fn put_off(&mut self, level: Level, event: impl FnOnce() + Send + 'static) {
+    fn defer(&mut self, level: Level, event: impl FnOnce() + Send + 'static) {
         if level <= tracing::level_filters::LevelFilter::current() {
             self.events.push(Box::new(event));
         }
@@ -88,24 +88,24 @@ impl Log {
             ClientEvent::Lifecycle(lifecycle) => self.notified(now, lifecycle),
             ClientEvent::Event(event) => {
                 let bytes = event.as_str().len();
-                self.put_off(Level::TRACE, move || tracing::trace!(target: TARGET, bytes, "event received"));
+                self.defer(Level::TRACE, move || tracing::trace!(target: TARGET, bytes, "event received"));
             }
             ClientEvent::RequestEnded { id, outcome, .. } => self.request_ended(*id, outcome),
             ClientEvent::Connected(_) => {
-                self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "greeted by the server"));
+                self.defer(Level::DEBUG, || tracing::debug!(target: TARGET, "connection acknowledged"));
             }
             ClientEvent::Notification(_) => {
-                self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "notification received"));
+                self.defer(Level::DEBUG, || tracing::debug!(target: TARGET, "notification received"));
             }
             ClientEvent::Unknown(_) => {
-                self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "message of an unknown type received"));
+                self.defer(Level::DEBUG, || tracing::debug!(target: TARGET, "message of an unknown type received"));
             }
             ClientEvent::Error { .. } => {
-                self.put_off(Level::WARN, || tracing::warn!(target: TARGET, "the server reports an error"));
+                self.defer(Level::WARN, || tracing::warn!(target: TARGET, "the server reports an error"));
             }
             ClientEvent::Invalid(error) => {
                 let error = *error;
-                self.put_off(Level::WARN, move || tracing::warn!(target: TARGET, %error, "invalid message received"));
+                self.defer(Level::WARN, move || tracing::warn!(target: TARGET, %error, "invalid message received"));
             }
             _ => {}
         }
@@ -118,18 +118,18 @@ impl Log {
         match outcome {
             RequestOutcome::Acknowledged { after } => {
                 let after = *after;
-                self.put_off(Level::DEBUG, move || {
+                self.defer(Level::DEBUG, move || {
                     tracing::debug!(target: TARGET, %id, ?after, "request acknowledged");
                 });
             }
             RequestOutcome::Refused(_) => {
-                self.put_off(Level::DEBUG, move || tracing::debug!(target: TARGET, %id, "request refused"));
+                self.defer(Level::DEBUG, move || tracing::debug!(target: TARGET, %id, "request refused"));
             }
             RequestOutcome::TimedOut => {
-                self.put_off(Level::DEBUG, move || tracing::debug!(target: TARGET, %id, "request timed out"));
+                self.defer(Level::DEBUG, move || tracing::debug!(target: TARGET, %id, "request timed out"));
             }
             RequestOutcome::ConnectionLost => {
-                self.put_off(Level::DEBUG, move || {
+                self.defer(Level::DEBUG, move || {
                     tracing::debug!(target: TARGET, %id, "request lost with its connection");
                 });
             }
@@ -141,27 +141,27 @@ impl Log {
         match lifecycle {
             LifecycleEvent::Connecting { attempt } => {
                 let attempt = *attempt;
-                self.put_off(Level::DEBUG, move || tracing::debug!(target: TARGET, attempt, "connecting"));
+                self.defer(Level::DEBUG, move || tracing::debug!(target: TARGET, attempt, "connecting"));
             }
-            LifecycleEvent::Opened => self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "connection open")),
+            LifecycleEvent::Opened => self.defer(Level::DEBUG, || tracing::debug!(target: TARGET, "connection open")),
             LifecycleEvent::AckMissing => {
-                self.put_off(Level::WARN, || tracing::warn!(target: TARGET, "the server did not greet"));
+                self.defer(Level::WARN, || tracing::warn!(target: TARGET, "the server sent no connection ack"));
             }
             LifecycleEvent::Ready { failed, gap } => {
                 let failed_subscriptions = failed.len();
                 let gap = gap.map(|gap| gap.to.saturating_duration_since(gap.from));
-                self.put_off(Level::INFO, move || tracing::info!(target: TARGET, failed_subscriptions, ?gap, "ready"));
+                self.defer(Level::INFO, move || tracing::info!(target: TARGET, failed_subscriptions, ?gap, "ready"));
             }
             LifecycleEvent::Backoff { reason, until } => {
                 let (reason, wait) = (*reason, until.saturating_duration_since(now));
-                self.put_off(Level::WARN, move || {
-                    tracing::warn!(target: TARGET, %reason, ?wait, "connection lost, to be tried again");
+                self.defer(Level::WARN, move || {
+                    tracing::warn!(target: TARGET, %reason, ?wait, "connection lost, retrying");
                 });
             }
-            LifecycleEvent::Closing => self.put_off(Level::DEBUG, || tracing::debug!(target: TARGET, "closing")),
+            LifecycleEvent::Closing => self.defer(Level::DEBUG, || tracing::debug!(target: TARGET, "closing")),
             LifecycleEvent::Closed(cause) => {
                 let cause = *cause;
-                self.put_off(Level::INFO, move || tracing::info!(target: TARGET, ?cause, "closed"));
+                self.defer(Level::INFO, move || tracing::info!(target: TARGET, ?cause, "closed"));
             }
             _ => {}
         }
@@ -170,8 +170,8 @@ impl Log {
     /// Records that updates were dropped because the application did not take them. `dropped` is the total number.
     pub(crate) fn dropped(&mut self, dropped: u64) {
         #[cfg(feature = "tracing")]
-        self.put_off(Level::WARN, move || {
-            tracing::warn!(target: TARGET, dropped, "the application does not take its events");
+        self.defer(Level::WARN, move || {
+            tracing::warn!(target: TARGET, dropped, "events dropped: the application does not take them");
         });
         #[cfg(not(feature = "tracing"))]
         let _ = dropped;
@@ -183,10 +183,10 @@ pub(crate) fn observed(observed: &Observed<'_>) {
     #[cfg(feature = "tracing")]
     match observed {
         Observed::Opened { peer } => {
-            tracing::debug!(target: TARGET, connection = peer.id, address = ?peer.address, "client let in");
+            tracing::debug!(target: TARGET, connection = peer.id, address = ?peer.address, "client connected");
         }
         Observed::Refused { peer, status } => {
-            tracing::debug!(target: TARGET, connection = peer.id, address = ?peer.address, status, "client turned away");
+            tracing::debug!(target: TARGET, connection = peer.id, address = ?peer.address, status, "client refused");
         }
         Observed::Failed { peer, error } => {
             let error = error.as_ref().map(tracing::field::display);
@@ -194,7 +194,7 @@ pub(crate) fn observed(observed: &Observed<'_>) {
         }
         Observed::Closed { peer, closed, dropped } => {
             let (cause, code) = (closed.cause, closed.code.get());
-            tracing::debug!(target: TARGET, connection = peer.id, ?cause, code, closed.clean, dropped, "client gone");
+            tracing::debug!(target: TARGET, connection = peer.id, ?cause, code, closed.clean, dropped, "client disconnected");
         }
         Observed::ShareHeld { address } => {
             tracing::debug!(target: TARGET, %address, "the address holds its share of handshake permits");

@@ -213,7 +213,7 @@ fn check_len(len: u64, short: u8, rules: &FrameRules) -> Result<(), FrameError> 
 #[non_exhaustive]
 pub enum FrameError {
     /// RFC 6455 section 5.2, or RFC 7692 section 6.1: a reserved bit that no negotiated extension uses on this frame.
-    #[error("a reserved bit is set that no negotiated extension owns on such a frame")]
+    #[error("a reserved bit is set, and no negotiated extension allows it on this frame")]
     ReservedBits,
     /// RFC 6455 section 5.2: opcodes 3 to 7 and 11 to 15.
     #[error("the opcode is reserved")]
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc6455_5_1_the_mask_bit_is_judged_by_role_at_the_second_byte() {
+    fn rfc6455_5_1_the_mask_bit_is_checked_by_role_at_the_second_byte() {
         assert_eq!(parse(&[0x81, 0x80]), Err(FrameError::Masked));
         assert_eq!(FrameHeader::parse(&[0x81, 0x00], &FrameRules::for_server()), Err(FrameError::Unmasked));
     }

@@ -49,7 +49,7 @@ pub enum RequestError {
     #[error(transparent)]
     Head(#[from] HeadError),
     /// The first bytes cannot begin an HTTP request, for example those of a TLS client on a plain port.
-    #[error("the client does not speak HTTP/1.1")]
+    #[error("the client does not use HTTP/1.1")]
     NotHttp,
     /// The method was not `GET` (RFC 6455 section 4.2.1 item 1).
     #[error("the request method is not GET")]
@@ -69,7 +69,7 @@ pub enum RequestError {
     #[error("there must be exactly one Host header with a valid host")]
     Host,
     /// `Upgrade` or `Connection` did not ask for `websocket` (RFC 6455 section 4.2.1 items 3 and 4).
-    #[error("the request asks for no upgrade to websocket")]
+    #[error("the request does not ask for an upgrade to websocket")]
     NotAnUpgrade,
     /// `Upgrade` was repeated. Proxies disagree about which one to use.
     #[error("the Upgrade header is repeated")]
@@ -96,16 +96,16 @@ pub enum RequestError {
     #[error("the Sec-WebSocket-Extensions header is malformed")]
     Extensions,
     /// The whole request did not arrive in time.
-    #[error("no whole request arrived in time")]
+    #[error("no complete request arrived in time")]
     TimedOut,
     /// The stream ended before any byte of a request.
     #[error("the connection ended without a request")]
     NoRequest,
     /// The stream ended inside the request.
-    #[error("the connection ended inside the request")]
+    #[error("the connection ended in the middle of the request")]
     Truncated,
     /// The stream ended before the request was answered, or the answer could not be sent in time.
-    #[error("the client left before the upgrade was answered")]
+    #[error("the client disconnected before the upgrade was answered")]
     ClientLeft,
 }
 
@@ -118,8 +118,8 @@ pub enum ResponseError {
     Head(#[from] HeadError),
     /// The first bytes cannot begin an HTTP response.
     #[error(
-        "the server does not answer in HTTP/1.1: it may want TLS (wss), or be the deployed MultiWA gateway, which speaks \
-         socket.io and drops plain WebSocket clients"
+        "the server's answer is not HTTP/1.1: the server may require TLS (wss), or it is the deployed MultiWA gateway, \
+         which speaks socket.io and drops plain WebSocket clients"
     )]
     NotHttp,
     /// The stream ended before any byte of an answer.
@@ -129,13 +129,13 @@ pub enum ResponseError {
     )]
     NoAnswer,
     /// The stream ended inside the head of the answer.
-    #[error("the connection ended inside the server's answer")]
+    #[error("the connection ended in the middle of the server's answer")]
     Truncated,
     /// The answer did not arrive in time.
     #[error("the server did not answer the upgrade in time")]
     TimedOut,
     /// More than [`MAX_INTERIM_RESPONSES`](super::MAX_INTERIM_RESPONSES) interim responses came before the answer.
-    #[error("the server sends interim responses without end")]
+    #[error("the server sent too many interim responses")]
     TooManyInterim,
     /// The 101 arrived before [`transmitted`](super::ClientHandshake::transmitted) had confirmed the whole request.
     #[error("the server switched protocols before it had the whole request")]
@@ -144,13 +144,13 @@ pub enum ResponseError {
     #[error("the server switched protocols in HTTP/1.0")]
     Http10,
     /// `Upgrade` was not exactly `websocket` (RFC 6455 section 4.1, response item 2).
-    #[error("the server switched to another protocol than websocket")]
+    #[error("the server switched to a protocol other than websocket")]
     Upgrade,
     /// `Connection` did not contain `Upgrade` (RFC 6455 section 4.1, response item 3).
     #[error("the Connection header of the 101 response lacks Upgrade")]
     Connection,
     /// `Sec-WebSocket-Accept` was missing, repeated or did not match our key (RFC 6455 section 4.1, response item 4).
-    #[error("the Sec-WebSocket-Accept header does not answer our key")]
+    #[error("the Sec-WebSocket-Accept header does not match our key")]
     Accept,
     /// The 101 declared a body, which would be read as frames (RFC 9110 section 8.6).
     #[error("the 101 response announces a body")]
@@ -190,7 +190,7 @@ pub enum DeflateError {
     #[error("a parameter of permessage-deflate has an invalid value")]
     InvalidValue,
     /// The server left out a parameter that the client required, or allowed more than the client offered.
-    #[error("the server accepted permessage-deflate otherwise than it was offered")]
+    #[error("the server accepted permessage-deflate with parameters that the offer does not allow")]
     NotAsOffered,
 }
 
@@ -202,7 +202,7 @@ pub enum InvalidHeader {
     #[error("a header name must be an HTTP token: letters, digits and !#$%&'*+-.^_`|~ only")]
     Name,
     /// The value contains CR, LF, NUL or another control character.
-    #[error("a header value must have no control characters: encode it")]
+    #[error("a header value must not contain control characters: encode them")]
     Value,
 }
 
@@ -225,7 +225,7 @@ pub enum InvalidRequest {
     #[error("the host must be a name or address with an optional port, and an IPv6 address in brackets")]
     Host,
     /// The target does not start with `/` or contains characters that a URL must encode.
-    #[error("the target must start with / and have only visible ASCII without #: percent-encode the rest")]
+    #[error("the target must start with / and contain only visible ASCII except #: percent-encode all else")]
     Target,
     /// The origin is empty or contains characters other than visible ASCII.
     #[error("the origin must be a serialized origin such as https://example.com")]
@@ -234,10 +234,10 @@ pub enum InvalidRequest {
     #[error("a subprotocol must be an HTTP token: letters, digits and !#$%&'*+-.^_`|~ only")]
     Subprotocol,
     /// A subprotocol is offered twice.
-    #[error("a subprotocol must be offered once only")]
+    #[error("a subprotocol must be offered only once")]
     RepeatedSubprotocol,
     /// The handshake writes this header itself.
-    #[error("the header {0} belongs to the handshake: use the request's own field for it, or leave it out")]
+    #[error("the handshake sets the header {0} itself: leave it out, or use the field of the request for it")]
     ReservedHeader(String),
     /// A window size is outside 8 to 15.
     #[cfg(feature = "deflate")]
@@ -251,19 +251,19 @@ pub enum InvalidRequest {
 #[non_exhaustive]
 pub enum DecisionError {
     /// No request was read yet.
-    #[error("no request to decide on yet: feed handle_input until it returns one")]
+    #[error("there is no request yet: call handle_input until it returns one")]
     TooEarly,
     /// The request was already accepted or rejected.
-    #[error("the request was decided already: each request takes one accept or one reject")]
+    #[error("the request is already accepted or rejected: decide on each request once")]
     AlreadyDecided,
     /// An error of the client, the end of its stream or a timeout has ended the handshake.
-    #[error("the handshake is over: drain poll_transmit and drop the connection")]
+    #[error("the handshake has ended: write what poll_transmit lends, then drop the connection")]
     Over,
     /// The client did not offer this subprotocol (RFC 6455 section 4.2.2 item 5).
     #[error("the client did not offer this subprotocol: choose one of UpgradeRequest::subprotocols, or none")]
     SubprotocolNotOffered,
     /// The handshake writes this header itself.
-    #[error("the header {0} belongs to the handshake: leave it out")]
+    #[error("the handshake sets the header {0} itself: leave it out")]
     ReservedHeader(String),
     /// A window size is outside 8 to 15.
     #[cfg(feature = "deflate")]

@@ -67,7 +67,7 @@ impl Rejection {
     /// 503: the server is full or shutting down. `retry_after` is rounded up to whole seconds.
     #[must_use]
     pub fn unavailable(retry_after: Duration) -> Self {
-        Self::json(503, "unavailable", "The server takes no connections now").retry_after(retry_after)
+        Self::json(503, "unavailable", "The server does not accept connections now").retry_after(retry_after)
     }
 
     fn retry_after(self, duration: Duration) -> Self {
@@ -186,9 +186,9 @@ mod tests {
         let bytes = Rejection::unavailable(Duration::from_millis(1_001)).to_bytes();
         assert_eq!(
             String::from_utf8(bytes).unwrap(),
-            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 68\r\n\
+            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 75\r\n\
              Content-Type: application/json\r\nRetry-After: 2\r\n\r\n\
-             {\"error\":\"The server takes no connections now\",\"code\":\"unavailable\"}"
+             {\"error\":\"The server does not accept connections now\",\"code\":\"unavailable\"}"
         );
     }
 

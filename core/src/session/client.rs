@@ -163,7 +163,7 @@ pub enum CommandError {
     #[error("the client is closed: build a new one")]
     Closed,
     /// A connection or a connection attempt exists already.
-    #[error("the client connects or is connected already")]
+    #[error("the client is already connecting or connected")]
     AlreadyConnecting,
     /// A `ping` needs an open connection: wait until the client is ready.
     #[error("no connection is open: wait until the client is ready")]
@@ -174,24 +174,25 @@ pub enum CommandError {
     /// A subscription needs at least one event name: `*` stands for all.
     #[error("name at least one event, or `*` for all")]
     NoEvents,
-    /// The profile is not subscribed to.
-    #[error("the profile is not subscribed to")]
+    /// There is no subscription to the profile.
+    #[error("there is no subscription to this profile")]
     NotSubscribed,
     /// The server does not support subscription sets, so a second profile would replace the first. Unsubscribe from the
     /// first one before, or configure [`ClientConfig::second_profile`] to displace it.
     #[error(
-        "the server holds one profile a connection: unsubscribe from the other one first, or choose to displace it"
+        "the server supports one profile per connection: unsubscribe from the other profile first, or choose to displace \
+         it"
     )]
     SetsUnsupported,
     /// The subscription would exceed a limit of [`ClientConfig::subscriptions`].
-    #[error("a subscription would have {0}")]
+    #[error("the subscription is over a limit: {0}")]
     Limit(SubscriptionLimit),
     /// The maximum number of requests is open: [`ClientConfig::max_requests`] plus one for each subscription that
     /// [`ClientConfig::subscriptions`] allows. Wait for one to end.
-    #[error("too many requests have no answer: wait for one to end")]
+    #[error("too many requests are open: wait until one ends")]
     TooManyRequests,
     /// Too many events wait: take them from [`ClientSession::poll_event`].
-    #[error("events pile up: take them from `poll_event`")]
+    #[error("too many events wait: take them with `poll_event`")]
     Undrained,
 }
 

@@ -26,16 +26,16 @@ pub enum DisconnectReason {
     #[error("the transport failed")]
     Io,
     /// The server's certificate is not trusted.
-    #[error("the server's certificate is not to be trusted")]
+    #[error("the server's certificate is not trusted")]
     TlsCertificate,
     /// TLS failed in another way.
     #[error("TLS failed")]
     Tls,
     /// The transport did not open in time.
-    #[error("no connection in time")]
+    #[error("the connection was not established in time")]
     ConnectTimeout,
     /// The transport was open, but the answer to the upgrade did not come in time.
-    #[error("no answer to the upgrade in time")]
+    #[error("the server did not answer the upgrade in time")]
     UpgradeTimeout,
     /// The transport ended without a closing handshake. A gateway that speaks socket.io does this instead of answering
     /// the upgrade.
@@ -51,13 +51,13 @@ pub enum DisconnectReason {
         code: Option<u16>,
     },
     /// The server violated the protocol, and the client closed the connection with this code.
-    #[error("the server broke the protocol and was closed with code {code}")]
+    #[error("the server broke the protocol, so the client closed the connection with code {code}")]
     Violation {
         /// The close code, RFC 6455 section 7.4.
         code: u16,
     },
     /// The supplier of the URL and the key requested that the client stop, or supplied a request that cannot be sent.
-    #[error("the client was told to stop")]
+    #[error("the client was stopped")]
     Stopped,
 }
 

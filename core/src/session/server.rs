@@ -143,7 +143,7 @@ pub struct Ticket(u64);
 
 /// The `subscribe` was decided on before, a later request overrode it, or its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the subscription was decided on before, a later request overrode it, or its connection is closed")]
+#[error("the subscription was already decided, a later request replaced it, or its connection is closed")]
 pub struct UnknownTicket;
 
 /// The counters of a server session.

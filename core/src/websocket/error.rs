@@ -15,10 +15,10 @@ pub enum ProtocolError {
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// RFC 6455 section 5.4: a continuation frame while no message is under way.
-    #[error("a continuation frame came without a message to continue")]
+    #[error("a continuation frame arrived, but there is no message to continue")]
     UnexpectedContinuation,
     /// RFC 6455 section 5.4: a new message while a fragmented one is under way.
-    #[error("a new message came in the middle of a fragmented one")]
+    #[error("a new message began in the middle of a fragmented one")]
     ExpectedContinuation,
     /// RFC 6455 section 8.1: a text message that is not UTF-8.
     #[error("a text message is not valid UTF-8")]
@@ -30,7 +30,7 @@ pub enum ProtocolError {
     #[error("a message is larger than the limit")]
     MessageTooLarge,
     /// RFC 6455 section 10.4: a message exceeds [`Config::max_fragments`](super::Config::max_fragments).
-    #[error("a message came in more frames than the limit")]
+    #[error("a message has more frames than the limit")]
     TooManyFragments,
     /// A message was not complete within [`Config::message_timeout`](super::Config::message_timeout).
     #[error("a message was not completed in time")]
@@ -90,10 +90,10 @@ pub enum SendError {
         limit: usize,
     },
     /// A fragmented message is under way.
-    #[error("a fragmented message is under way: end it with `send_fragment(.., true)` before the next message")]
+    #[error("a fragmented message is not finished: end it with `send_fragment(.., true)` before the next message")]
     MessageUnderWay,
     /// A text fragment in a binary message, or a binary fragment in a text message.
-    #[error("the fragment differs in kind from the message it continues: send text in text and bytes in binary")]
+    #[error("the fragment and its message have different types: continue text with text, and binary with binary")]
     KindMismatch,
     /// RFC 6455 section 5.5: a control frame holds at most 125 bytes.
     #[error("a ping or pong holds at most 125 bytes: shorten it")]
@@ -106,7 +106,7 @@ pub enum SendError {
     ReasonTooLong,
     /// The compression library failed in the middle of a fragmented message, which cannot be completed.
     #[cfg(feature = "deflate")]
-    #[error("the message under way cannot be compressed to its end: close the connection")]
+    #[error("the rest of the message cannot be compressed: close the connection")]
     Compression,
 }
 

@@ -28,7 +28,7 @@ pub enum InvalidOrigin {
     #[error("an origin has no wildcards: list each origin, or none to allow all")]
     Wildcard,
     /// Any page can make a browser send the origin `null`.
-    #[error("the origin null cannot be told from any other page: serve the page from an origin of its own")]
+    #[error("many unrelated pages have the origin null: serve the page from an origin of its own")]
     Null,
     /// The text is not `scheme://host` or `scheme://host:port`.
     #[error("an origin is written scheme://host or scheme://host:port")]

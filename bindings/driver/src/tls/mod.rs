@@ -18,7 +18,7 @@ pub use server::{ServerTls, ServerTlsBuilder};
 #[non_exhaustive]
 pub enum TlsError {
     /// There is no provider, and no feature that adds one.
-    #[error("TLS has no cryptography: enable the feature tls-ring or tls-aws-lc, or hand in a provider")]
+    #[error("TLS has no cryptography provider: enable the feature tls-ring or tls-aws-lc, or pass a provider")]
     NoProvider,
     /// A file with certificates or a key cannot be read.
     #[error("{} cannot be read", .path.display())]
@@ -30,7 +30,7 @@ pub enum TlsError {
         error: io::Error,
     },
     /// The text is not valid PEM.
-    #[error("the {what} is no valid PEM: {error}")]
+    #[error("the {what} is not valid PEM: {error}")]
     Pem {
         /// The expected content.
         what: &'static str,
