@@ -69,7 +69,7 @@ impl Default for KeepAlive {
 pub(crate) struct Liveness {
     config: KeepAlive,
     /// When the last bytes of the peer arrived, moved forward by pauses.
-    heard: Instant,
+    received: Instant,
     ping: Ping,
     paused_at: Option<Instant>,
     line: Line,
@@ -110,12 +110,12 @@ impl Pause {
 
 impl Liveness {
     pub(crate) fn new(now: Instant, config: KeepAlive) -> Self {
-        Self { config, heard: now, ping: Ping::None, paused_at: None, line: Line::new(now) }
+        Self { config, received: now, ping: Ping::None, paused_at: None, line: Line::new(now) }
     }
 
     #[inline]
     pub(crate) fn bytes_arrived(&mut self, now: Instant) {
-        self.heard = self.heard.max(now);
+        self.received = self.received.max(now);
     }
 
     /// `len` bytes were written, and `waiting` bytes are still queued.
@@ -151,7 +151,7 @@ impl Liveness {
     /// Ends a pause and returns it.
     pub(crate) fn resumed(&mut self, now: Instant) -> Option<Pause> {
         let pause = Pause { since: self.paused_at.take()?, until: now };
-        pause.skip(&mut self.heard);
+        pause.skip(&mut self.received);
         if let Ping::Queued(since) | Ping::Written(since, _) = &mut self.ping {
             pause.skip(since);
         }
@@ -176,14 +176,14 @@ impl Liveness {
             return None;
         }
         let (since, drain_time) = match self.ping {
-            Ping::None => return Some((self.heard + self.config.interval?, Due::Ping)),
+            Ping::None => return Some((self.received + self.config.interval?, Due::Ping)),
             Ping::Queued(since) => (since, self.line.drain_time(since)),
             Ping::Written(since, drain_time) => (since, drain_time),
         };
         let timeout = self.config.timeout?;
         // A timeout that the application chose above the longest wait is not shortened.
         let wait = timeout.saturating_add(drain_time).min(LONGEST_WAIT.max(timeout));
-        Some((since.max(self.heard) + wait, Due::Lost))
+        Some((since.max(self.received) + wait, Due::Lost))
     }
 }
 

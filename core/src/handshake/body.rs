@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_over_the_limit_or_framed_wrongly_is_cut_off() {
+    fn a_body_over_the_limit_or_framed_wrongly_is_truncated() {
         let chunked = &[("Transfer-Encoding", "chunked")][..];
         let long_line = [b'1'; MAX_SIZE_LINE];
         for (fields, body, expected) in [

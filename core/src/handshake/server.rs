@@ -24,7 +24,7 @@ use crate::time::Instant;
 ///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
 ///   [`poll_timeout`](Self::poll_timeout), and after `accept` [`poll_accepted`](Self::poll_accepted).
 ///
-/// After `accept`, take over the connection with `poll_accepted`, at once or after the response is sent. After `reject`,
+/// After `accept`, get the connection from `poll_accepted`, at once or after the response is sent. After `reject`,
 /// or after a `handle_*` method returned an error, the response must still be sent: write the bytes of `poll_transmit`,
 /// shut down the write side when `poll_shutdown` returns `true`, and drop the transport when `is_closed` returns `true`.
 /// Until then, continue to read and pass in the input, which is ignored: if a transport is dropped with unread input, the

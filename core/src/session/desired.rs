@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_keep_the_order_they_were_first_asked_in() {
+    fn subscriptions_keep_the_order_of_their_first_request() {
         let mut desired = Desired::default();
         for (number, profile) in ["z", "a", "m", "z"].into_iter().enumerate() {
             let id = id(number as u64 + 1);

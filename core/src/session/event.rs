@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_says_which_member_is_missing_or_odd() {
+    fn a_view_says_which_member_is_missing_or_of_the_wrong_type() {
         let cases = [
             ("qr.updated", "{}", MemberError::Missing { member: "qr" }),
             ("qr.updated", r#"{"qr":1}"#, MemberError::WrongType { member: "qr", expected: "string" }),

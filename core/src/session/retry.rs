@@ -177,10 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn a_close_code_is_told_in_words() {
-        let told = |code| alloc::format!("{}", DisconnectReason::ClosedByPeer { code });
-        assert_eq!(told(Some(1001)), "the server closed the connection with code 1001");
-        assert_eq!(told(None), "the server closed the connection without a code");
+    fn a_close_code_is_printed_in_words() {
+        let text = |code| alloc::format!("{}", DisconnectReason::ClosedByPeer { code });
+        assert_eq!(text(Some(1001)), "the server closed the connection with code 1001");
+        assert_eq!(text(None), "the server closed the connection without a code");
     }
 
     #[test]

@@ -244,7 +244,7 @@ impl WebSocket {
 
     /// Lends bytes to write, in up to `slices.len()` slices for one vectored write, and returns how many it filled.
     ///
-    /// The bytes stay queued until [`transmitted`](Self::transmitted) confirms them, so a failed, partial or cancelled
+    /// The bytes stay queued until [`transmitted`](Self::transmitted) confirms them, so a failed, partial or canceled
     /// write loses no bytes.
     #[must_use = "lent bytes are to be written, then confirmed with `transmitted`"]
     pub fn poll_transmit<'q>(&'q self, slices: &mut [&'q [u8]]) -> usize {

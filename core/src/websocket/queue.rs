@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_queue_gives_all_memory_back_when_it_is_told_to() {
+    fn an_empty_queue_frees_all_memory_on_request() {
         let (mut queue, bytes) = mixed();
         queue.release();
         assert_eq!(queue.len(), bytes.len());

@@ -32,7 +32,7 @@ const HIGH_WATER: usize = 64 << 10;
 const ROUNDS: usize = 8;
 
 /// The `Retry-After` for clients whose decision took too long or failed.
-const UNJUDGED_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+const UNDECIDED_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The task of one connection over a stream, from its upgrade to its end.
 ///
@@ -84,7 +84,7 @@ pub(super) async fn serve<S: Unpin, R: Io<S>>(
     address: Option<SocketAddr>,
 ) {
     let deadline = R::now() + entry.shared.settings.handshake.get_timeout();
-    match within::<R, _>(deadline, unless_cut(&entry, stream)).await.flatten() {
+    match within::<R, _>(deadline, unless_aborted(&entry, stream)).await.flatten() {
         Some(Ok(stream)) => Task::<S, R>::new(entry, stream, address).await,
         Some(Err(_)) | None => {
             let peer = entry.shared.next_peer(address);
@@ -94,7 +94,7 @@ pub(super) async fn serve<S: Unpin, R: Io<S>>(
 }
 
 /// Returns the output of `future`, or `None` if the server ends the connection first.
-async fn unless_cut<F: Future>(entry: &Entry, future: F) -> Option<F::Output> {
+async fn unless_aborted<F: Future>(entry: &Entry, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| match entry.mailbox.take(cx, 0).order {
         Some(_) => Poll::Ready(None),
@@ -117,9 +117,9 @@ impl<S: Unpin, R: Io<S>> Future for Task<S, R> {
             }
             match ready!(task.poll_progress(cx)) {
                 Step::Requested => task.evaluate(),
-                Step::Overdue => task.decide(Err(Rejection::unavailable(UNJUDGED_RETRY_AFTER))),
+                Step::Overdue => task.decide(Err(Rejection::unavailable(UNDECIDED_RETRY_AFTER))),
                 Step::Ended(ended) => {
-                    task.tell(ended);
+                    task.report(ended);
                     return Poll::Ready(());
                 }
             }
@@ -177,7 +177,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
 
     fn admit(&mut self, key: Option<KeyId>) -> Result<(), Rejection> {
         let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|_| Rejection::unavailable(UNJUDGED_RETRY_AFTER))?;
+        getrandom::fill(&mut id).map_err(|_| Rejection::unavailable(UNDECIDED_RETRY_AFTER))?;
         let client_id = format!("{:032x}", u128::from_ne_bytes(id));
         self.entry.open(key)?;
         let now = R::now();
@@ -202,7 +202,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         self.entry.shared.observe(Observed::Refused { peer: &self.peer, status });
     }
 
-    fn tell(&self, ended: Ended) {
+    fn report(&self, ended: Ended) {
         let peer = &self.peer;
         self.entry.shared.observe(match ended {
             Ended::Closed(closed) => Observed::Closed { peer, closed, dropped: self.entry.mailbox.dropped() },

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn f_20_a_trusted_proxy_says_whom_it_speaks_for() {
+    fn f_20_a_trusted_proxy_names_the_address_of_its_client() {
         for (value, expected) in [
             ("192.0.2.1", Some("192.0.2.1")),
             ("192.0.2.1:4711", Some("192.0.2.1")),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn f_20_so_it_does_in_the_form_of_rfc_7239() {
+    fn f_20_a_trusted_proxy_may_use_the_header_of_rfc_7239() {
         for (value, expected) in [
             ("for=192.0.2.1", Some("192.0.2.1")),
             (r#"For="[2001:db8:1::1]:4711";proto=http;by=203.0.113.43"#, Some("2001:db8:1::1")),

@@ -63,8 +63,8 @@ pub(super) async fn accept<R: Runtime, L: Listener>(
     while shared.registry.handshake_permit(shared.settings.max_handshakes).await {
         let accepted = {
             let mut accept = pin!(listener.accept());
-            let mut going_down = pin!(shared.registry.going_down());
-            poll_fn(|cx| match going_down.as_mut().poll(cx) {
+            let mut shutting_down = pin!(shared.registry.shutting_down());
+            poll_fn(|cx| match shutting_down.as_mut().poll(cx) {
                 Poll::Ready(()) => Poll::Ready(None),
                 Poll::Pending => accept.as_mut().poll(cx).map(Some),
             })
@@ -84,7 +84,7 @@ pub(super) async fn accept<R: Runtime, L: Listener>(
             // The usual cause is too many open files. Retrying at once would be a busy loop.
             Some(Err(error)) => {
                 shared.observe(Observed::AcceptFailed { error: &error });
-                let _ = within::<R, _>(R::now() + pause, shared.registry.going_down()).await;
+                let _ = within::<R, _>(R::now() + pause, shared.registry.shutting_down()).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }

@@ -44,7 +44,7 @@ use rate::Limiter;
 use registry::{Entry, Registry};
 
 /// How long a shutdown waits for the tasks that it has aborted. They end at once, unless the application blocks them.
-const CUT_TIMEOUT: Duration = Duration::from_secs(1);
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A server of the MultiWA WebSocket API on the runtime `R`.
 ///
@@ -137,7 +137,7 @@ impl<R: Runtime> Server<R> {
             return 0;
         }
         let aborted = registry.abort();
-        let _ = within::<R, _>(R::now() + CUT_TIMEOUT, registry.emptied()).await;
+        let _ = within::<R, _>(R::now() + ABORT_TIMEOUT, registry.emptied()).await;
         aborted
     }
 }

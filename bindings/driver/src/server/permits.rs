@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn f_20_whoever_has_been_silent_for_too_long_makes_room_the_oldest_first() {
+    fn f_20_clients_that_are_silent_for_too_long_lose_their_permits_the_oldest_first() {
         let mut permits = Permits::new(3);
         assert_eq!(taken(&mut permits, "10.0.0.1", 0..3, 0), [Ok(None); 3]);
         assert_eq!(taken(&mut permits, "10.0.0.1", 3..4, 499), [Err(ShareHeld)]);

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn sec_ap_12_a_burst_is_let_in_and_then_one_an_interval() {
+    fn sec_ap_12_a_burst_is_accepted_and_then_one_client_per_interval() {
         let limiter = Limiter::new(ConnectionRate::new(3, 10));
         let admitted = |now| (0..50).filter(|_| limiter.admit(now).is_ok()).count();
         assert_eq!(admitted(at(0)), 3);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn sec_ap_12_those_who_are_turned_away_are_told_to_come_one_after_the_other() {
+    fn sec_ap_12_rejected_clients_get_retry_times_one_after_the_other() {
         let limiter = Limiter::new(ConnectionRate::new(1, 1));
         assert_eq!(limiter.admit(at(0)), Ok(()));
         for seconds in 2..=60 {

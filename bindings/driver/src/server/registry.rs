@@ -35,7 +35,7 @@ struct State {
     open: usize,
     permits: Permits,
     keys: Keys,
-    going_down: bool,
+    shutting_down: bool,
     /// Tasks that wait until a connection ends, an upgrade completes or the server shuts down.
     waiting: Vec<Waker>,
 }
@@ -85,7 +85,7 @@ impl Registry {
             open: 0,
             permits: Permits::new(handshakes_per_address),
             keys: known,
-            going_down: false,
+            shutting_down: false,
             waiting: Vec::new(),
         };
         Self { state: Mutex::new(state) }
@@ -97,13 +97,13 @@ impl Registry {
 
     /// Waits until a handshake permit is free. Returns `false` if the server shuts down first.
     pub(super) async fn handshake_permit(&self, max_handshakes: usize) -> bool {
-        self.wait_until(|state| state.going_down || state.handshakes() < max_handshakes).await;
-        !lock(&self.state).going_down
+        self.wait_until(|state| state.shutting_down || state.handshakes() < max_handshakes).await;
+        !lock(&self.state).shutting_down
     }
 
     /// Waits until the server shuts down.
-    pub(super) async fn going_down(&self) {
-        self.wait_until(|state| state.going_down).await;
+    pub(super) async fn shutting_down(&self) {
+        self.wait_until(|state| state.shutting_down).await;
     }
 
     /// Waits until every connection has ended.
@@ -180,7 +180,7 @@ impl Registry {
     pub(super) fn shut_down(&self, now: Instant, window: Duration) {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.state);
-        if !std::mem::replace(&mut state.going_down, true) {
+        if !std::mem::replace(&mut state.shutting_down, true) {
             let step = window / u32::try_from(state.open).unwrap_or(u32::MAX).max(1);
             let mut at = now;
             for (_, slot) in &state.slots {
@@ -202,7 +202,7 @@ impl Registry {
     pub(super) fn abort(&self) -> usize {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.state);
-        state.going_down = true;
+        state.shutting_down = true;
         for (_, slot) in &state.slots {
             slot.mailbox.order(Order::Abort, &mut wakers);
         }
@@ -265,7 +265,7 @@ impl Entry {
         let mailbox = Arc::new(Mailbox::default());
         let mut wakers = Wakers::new();
         let mut state = lock(&shared.registry.state);
-        if state.going_down {
+        if state.shutting_down {
             return None;
         }
         let (id, free) = (state.slots.vacant_key(), state.free_permits(shared.settings.max_handshakes));
@@ -306,7 +306,7 @@ impl Entry {
     pub(super) fn open(&self, key: Option<KeyId>) -> Result<(), Denied> {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.shared.registry.state);
-        if state.going_down || state.open >= self.shared.settings.max_connections {
+        if state.shutting_down || state.open >= self.shared.settings.max_connections {
             return Err(Denied::NoRoom);
         }
         // The key may have been removed while the application decided.
@@ -398,7 +398,7 @@ mod tests {
             registry.replace_keys(Vec::new());
             let _ = (registry.open(), registry.check_key(None));
             let cx = &mut Context::from_waker(Waker::noop());
-            let _ = (pin!(registry.emptied()).poll(cx), pin!(registry.going_down()).poll(cx));
+            let _ = (pin!(registry.emptied()).poll(cx), pin!(registry.shutting_down()).poll(cx));
             drop(newcomer(&self.shared));
             registry.shut_down(Instant::default(), Duration::ZERO);
             registry.abort();
@@ -426,7 +426,7 @@ mod tests {
             ("replace keys", |shared| _ = shared.registry.replace_keys(vec![ApiKey::new("b")]), [true, false]),
             ("shutdown", |shared| shared.registry.shut_down(Instant::default(), Duration::ZERO), [true, true]),
             ("abort", |shared| _ = shared.registry.abort(), [true, true]),
-            ("come and go", |shared| drop(subscriber(shared, "q")), [false, true]),
+            ("connect and disconnect", |shared| drop(subscriber(shared, "q")), [false, true]),
         ];
         for (name, act, wakes) in acts {
             for (waits_for_its_mail, wakes) in [true, false].into_iter().zip(wakes) {
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_gone_gets_nothing() {
+    fn a_connection_that_has_ended_gets_nothing() {
         let shared = shared(ServerBuilder::default());
         let entry = subscriber(&shared, "p");
         assert_eq!(shared.registry.open(), 1);
@@ -508,14 +508,14 @@ mod tests {
     }
 
     #[test]
-    fn as_many_are_let_in_as_may_be_and_not_one_more() {
+    fn as_many_clients_are_accepted_as_the_limit_allows_and_no_more() {
         let shared = shared(ServerBuilder::default().max_connections(2));
         let entries = [0; 3].map(|_| newcomer(&shared).unwrap());
         assert_eq!(entries.each_ref().map(|entry| entry.open(None)), [Ok(()), Ok(()), Err(Denied::NoRoom)]);
     }
 
     #[test]
-    fn a_key_that_is_withdrawn_while_its_client_is_judged_does_not_let_it_in() {
+    fn a_key_that_is_withdrawn_before_the_decision_is_refused() {
         let keys = || ["a", "b"].map(ApiKey::new);
         let shared = shared(ServerBuilder::default().api_keys(keys()));
         let checked = keys().map(|key| shared.registry.check_key(Some(&key)).unwrap());
@@ -526,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_goes_down_lets_nobody_in() {
+    fn a_server_that_shuts_down_accepts_nobody() {
         let shared = shared(ServerBuilder::default());
         let entry = newcomer(&shared).unwrap();
         shared.registry.shut_down(Instant::default(), Duration::ZERO);

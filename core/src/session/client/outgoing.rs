@@ -29,8 +29,8 @@ impl ClientSession {
             return;
         }
         // A ping does not wait for the connection ack, because the keep-alive runs before it.
-        let greeted = self.connection_ack == ConnectionAck::Done;
-        let may_go = |request: &Request| greeted || matches!(request.ask, Ask::Ping);
+        let acknowledged = self.connection_ack == ConnectionAck::Done;
+        let may_go = |request: &Request| acknowledged || matches!(request.ask, Ask::Ping);
         while let Some(request) = self.requests.next_unsent(self.config.max_requests, may_go) {
             if let Some(text) = self.encode(&request) {
                 self.front = Some((Some(request.id), text));

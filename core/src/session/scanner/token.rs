@@ -260,7 +260,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn marks_tell_what_a_look_at_every_byte_tells(
+        fn marks_agree_with_a_check_of_every_byte(
             text in prop::collection::vec(
                 prop_oneof![30 => any::<u8>(), 60 => Just(b'a'), 1 => prop::sample::select(Vec::from(*b"\"\\\n"))], 0..400
             ),

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_7692_section_7_1_answers_are_judged_as_the_text_says() {
+    fn rfc_7692_section_7_1_answers_are_checked_as_the_text_says() {
         use DeflateError::{InvalidValue, NotAsOffered, RepeatedParameter, UnknownParameter};
         let bare = offer().client_max_window_bits(None);
         let strict = offer().server_no_context_takeover(true).server_max_window_bits(10).client_max_window_bits(12);
