@@ -1,4 +1,5 @@
-//! The architecture page shows what the code does: each diagram and table on it is compared with the code.
+//! The architecture page shows what the code does: the diagrams, the table of endings and the loop of a driver on it are
+//! compared with the code.
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -12,7 +13,7 @@ use crate::websocket::{Input, Role, State};
 
 const PAGE: &str = include_str!("../../docs/architecture.md");
 
-/// The arrows of the diagram that begins in `first`, but for those to its end.
+/// The arrows of the diagram that begins in `first`, except those to its end.
 fn drawn(first: &str) -> BTreeSet<String> {
     let start = format!("    [*] --> {first}\n");
     let (_, diagram) = PAGE.split_once(&start).expect("a diagram that begins in this state");
@@ -55,7 +56,7 @@ fn the_connection() {
             let next = |role| state.next(input, role).unwrap_or(state);
             let (client, server) = (next(Role::Client), next(Role::Server));
             if matches!(input, Input::TimedOut | Input::Lost) {
-                // Said once in words: from everywhere to the end.
+                // The page says this in words: every state goes to the end.
                 assert_eq!((client, server), (State::Closed, State::Closed));
                 continue;
             }
@@ -76,6 +77,15 @@ fn the_connection() {
 #[test]
 fn the_session_of_the_client() {
     assert_eq!(drawn("Idle"), coded(&ClientState::ALL, &session::Input::ALL, ClientState::next));
+}
+
+#[test]
+fn the_loop_of_a_driver() {
+    let between = |text: &'static str, begin, end| text.split_once(begin).and_then(|(_, rest)| rest.split_once(end));
+    let (guide, _) = between(include_str!("guide.rs"), "//! ```no_run\n", "//! ```\n").expect("the code of the guide");
+    let (page, _) = between(PAGE, "```rust\n", "```\n").expect("the code of the page");
+    let guide = guide.lines().map(|line| line.trim_start_matches("//!").strip_prefix(' ').unwrap_or_default());
+    assert_eq!(page.lines().collect::<Vec<_>>(), guide.collect::<Vec<_>>());
 }
 
 #[test]
