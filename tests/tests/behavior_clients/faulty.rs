@@ -50,7 +50,7 @@ fn comes_back(client: &mut dyn Client, reason: impl Fn(DisconnectReason) -> bool
 pub(crate) fn reset(client: &dyn ClientBinding) -> Outcome<&'static str> {
     against(at_first(Link::reset), |server| {
         comes_back(&mut *start(client, server)?, |reason| matches!(reason, DisconnectReason::Io))?;
-        Ok("lost; back, subscribed, and told of the gap")
+        Ok("lost; reconnected, subscribed, and the gap reported")
     })
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn half_close(client: &dyn ClientBinding) -> Outcome<&'static str> {
     });
     against(script, |server| {
         comes_back(&mut *start(client, server)?, |reason| reason == DisconnectReason::Eof)?;
-        Ok("lost; back, subscribed, and told of the gap")
+        Ok("lost; reconnected, subscribed, and the gap reported")
     })
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn no_upgrade(client: &dyn ClientBinding) -> Outcome<&'static str> {
         let mut client = start_with(client, server, |setup| setup.session = setup.session.upgrade_timeout(SHORT))?;
         same(client.reason()?, DisconnectReason::UpgradeTimeout)?;
         client.connected()?;
-        Ok("given up at its deadline, and tried again")
+        Ok("fails at its deadline, and is tried again")
     })
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn silence(client: &dyn ClientBinding) -> Outcome<&'static str> {
         same(client.subscribe("p", &["*"])?, Answer::ConnectionLost)?;
         same(client.reason()?, DisconnectReason::PongTimeout)?;
         wait_for("the subscription", || (client.status().active.len() == 1).then_some(()))?;
-        Ok("lost when no `pong` came; back and subscribed")
+        Ok("lost when no `pong` came; reconnected and subscribed")
     })
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn no_ack(client: &dyn ClientBinding) -> Outcome<&'static str> {
         client.find(|update| matches!(update, OwnedUpdate::Lifecycle(LifecycleEvent::AckMissing)).then_some(()))?;
         client.connected()?;
         client.subscribed("p", &["*"])?;
-        Ok("told, and the connection is used")
+        Ok("reported, and the connection is used")
     })
 }
 
@@ -206,7 +206,7 @@ pub(crate) fn slow_reader_closes(client: &dyn ClientBinding) -> Outcome<&'static
         wait_for("the end", || (client.status().state == ClientState::Closed).then_some(()))?;
         same(numbers(&mut *client, CAPACITY)?, (0..CAPACITY).collect::<Vec<_>>())?;
         same(client.end()?, CloseCause::Application)?;
-        Ok("closed, once what was held is read")
+        Ok("closed, after the queued updates are read")
     })
 }
 
@@ -318,7 +318,7 @@ pub(crate) fn bad_json(client: &dyn ClientBinding) -> Outcome<&'static str> {
         }
         same(updates, ["invalid", "unknown", "unknown", "error", "notification", "invalid", "event"])?;
         same(client.ping()?, Answer::Done)?;
-        Ok("each is told as what it is, and the connection goes on")
+        Ok("each is reported by its kind, and the connection continues")
     })
 }
 
@@ -363,7 +363,7 @@ pub(crate) fn close_for_good(client: &dyn ClientBinding) -> Outcome<&'static str
             same(server.connections(), 1)
         })?;
     }
-    Ok("over, unless it is set to try again")
+    Ok("closed, unless it is configured to try again")
 }
 
 pub(crate) fn close_for_now(client: &dyn ClientBinding) -> Outcome<&'static str> {

@@ -55,7 +55,7 @@ pub(crate) fn f_02_notices_and_events_come_in_the_order_of_the_wire(
             same(sequence(&mut *client)?, SEQUENCE)
         })?;
     }
-    Ok("told in the order of the wire, before and after a reconnect")
+    Ok("reported in the order of the wire, before and after a reconnect")
 }
 
 /// What the client reports until its end. It is closed once it has reported the last event.

@@ -109,7 +109,7 @@ pub(crate) fn second_profile_with_sets(client: &dyn ClientBinding, peer: PeerKin
     server.publish("e", Some("p"), "3")?;
     server.publish("e", Some("q"), "4")?;
     same(client.data()?, "4")?;
-    Ok("both profiles are heard; each can be left alone")
+    Ok("events of both profiles arrive; each can be unsubscribed alone")
 }
 
 fn without_sets() -> PeerSetup {
@@ -124,7 +124,7 @@ pub(crate) fn second_profile_refused(client: &dyn ClientBinding, peer: PeerKind)
     server.publish("e", Some("q"), "1")?;
     server.publish("e", Some("p"), "2")?;
     same(client.data()?, "2")?;
-    Ok("the second profile is refused; the first stands")
+    Ok("the second profile is refused; the first stays")
 }
 
 pub(crate) fn second_profile_displaces(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
@@ -137,7 +137,7 @@ pub(crate) fn second_profile_displaces(client: &dyn ClientBinding, peer: PeerKin
     server.publish("e", Some("p"), "1")?;
     server.publish("e", Some("q"), "2")?;
     same(client.data()?, "2")?;
-    Ok("the second profile displaces the first, of which nothing is heard any more")
+    Ok("the second profile displaces the first, whose events no longer arrive")
 }
 
 pub(crate) fn every_kind_of_event(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
@@ -199,7 +199,7 @@ pub(crate) fn filter(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'st
         server.publish(name, profile, data)?;
     }
     same((client.data()?, client.data()?), ("6".to_owned(), "7".to_owned()))?;
-    Ok("what was asked for, and nothing else")
+    Ok("the requested events, and no others")
 }
 
 pub(crate) fn ping(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
@@ -216,7 +216,7 @@ pub(crate) fn announced_restart(client: &dyn ClientBinding, peer: PeerKind) -> O
     server.go_away()?;
     same(client.reason()?, DisconnectReason::ClosedByPeer { code: Some(1001) })?;
     heard_again(&mut *client, &mut *server)?;
-    Ok("1001; back, subscribed, and told of the gap")
+    Ok("1001; reconnected, subscribed, and the gap reported")
 }
 
 pub(crate) fn crash(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
@@ -226,7 +226,7 @@ pub(crate) fn crash(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'sta
     let reason = client.reason()?;
     ensure(matches!(reason, DisconnectReason::Eof | DisconnectReason::Io), || format!("{reason:?}"))?;
     heard_again(&mut *client, &mut *server)?;
-    Ok("back, subscribed, and told of the gap")
+    Ok("reconnected, subscribed, and the gap reported")
 }
 
 fn heard_again(client: &mut dyn Client, server: &mut dyn Peer) -> Outcome {
@@ -245,7 +245,7 @@ pub(crate) fn close(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'sta
     same(server.left_with()?, 1000)?;
     let refused = client.ping()?;
     ensure(matches!(refused, Answer::Command(_)), || format!("{refused:?}"))?;
-    Ok("the server hears 1000; nothing is told after the end")
+    Ok("the server receives 1000; no update follows the end")
 }
 
 pub(crate) fn key_rotation(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
@@ -258,7 +258,7 @@ pub(crate) fn key_rotation(client: &dyn ClientBinding, peer: PeerKind) -> Outcom
     server.replace_keys(&["new"])?;
     same(client.reason()?, DisconnectReason::ClosedByPeer { code: Some(1008) })?;
     heard_again(&mut *client, &mut *server)?;
-    Ok("1008; back with the new key")
+    Ok("1008; reconnected with the new key")
 }
 
 pub(crate) fn compression(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
@@ -272,7 +272,7 @@ pub(crate) fn compression(client: &dyn ClientBinding, peer: PeerKind) -> Outcome
     for _ in 0..3 {
         same(&client.data()?, &data)?;
     }
-    Ok(if server.compresses()? { "`permessage-deflate`" } else { "not offered: sent as it is" })
+    Ok(if server.compresses()? { "`permessage-deflate`" } else { "not offered: sent uncompressed" })
 }
 
 pub(crate) fn tls(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
@@ -288,7 +288,7 @@ pub(crate) fn tls(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'stati
     same(client.data()?, "1")?;
     client.close()?;
     same(server.left_with()?, 1000)?;
-    Ok("as without")
+    Ok("as without TLS")
 }
 
 pub(crate) fn certificate_not_trusted(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'static str> {
@@ -299,7 +299,7 @@ pub(crate) fn certificate_not_trusted(client: &dyn ClientBinding, peer: PeerKind
     // One for another name is none for this one, whoever has issued it.
     let by_address = server.url().replace(HOST, "127.0.0.1");
     ends_by_certificate(client, ClientSetup { tls: Some(certificates.client()?), ..ClientSetup::new(by_address) })?;
-    Ok("over at once, the certificate named")
+    Ok("closed at once; the error names the certificate")
 }
 
 fn ends_by_certificate(client: &dyn ClientBinding, setup: ClientSetup) -> Outcome {

@@ -66,7 +66,7 @@ pub(crate) fn reset(server: &dyn ServerBinding) -> Outcome<&'static str> {
     ensure(matches!(left.closed.cause, Cause::Lost | Cause::Eof), || format!("{left:?}"))?;
     same(left.closed.clean, false)?;
     still_served(&*server, &mut good)?;
-    Ok("its place is free again")
+    Ok("its slot is free again")
 }
 
 pub(crate) fn half_close(server: &dyn ServerBinding) -> Outcome<&'static str> {

@@ -47,7 +47,7 @@ pub(crate) fn connect(server: &dyn ServerBinding, client: RawKind) -> Outcome<&'
     ensure(ack["payload"]["clientId"].is_string() && ack["payload"]["timestamp"].is_string(), || ack.to_string())?;
     same(ack.get("requestId"), None::<&Value>)?;
     same(server.connections(), 1)?;
-    Ok("101, what the server knows, then the `ack`")
+    Ok("101 with the features of the server, then the `ack`")
 }
 
 pub(crate) fn refuse(server: &dyn ServerBinding, client: RawKind) -> Outcome<&'static str> {
@@ -136,7 +136,7 @@ pub(crate) fn filter(server: &dyn ServerBinding, client: RawKind) -> Outcome<&'s
         same(server.publish(name, profile, data)?, receivers)?;
     }
     same((data(&mut *client)?, data(&mut *client)?), (json!(5), json!(6)))?;
-    Ok("what was asked for, and nothing else")
+    Ok("the requested events, and no others")
 }
 
 pub(crate) fn ping(server: &dyn ServerBinding, client: RawKind) -> Outcome<&'static str> {
@@ -166,7 +166,7 @@ pub(crate) fn shutdown(server: &dyn ServerBinding, client: RawKind) -> Outcome<&
     drop(running);
     let running = wait_for("its address", || server.start(&again).ok())?;
     client.enter(&running.url())?;
-    Ok("what was published, then 1001; the next one can listen at once")
+    Ok("the published events, then 1001; a new server can listen at once")
 }
 
 pub(crate) fn close(server: &dyn ServerBinding, client: RawKind) -> Outcome<&'static str> {
@@ -188,7 +188,7 @@ pub(crate) fn key_rotation(server: &dyn ServerBinding, client: RawKind) -> Outco
     same(leaving.end()?.0, 1008)?;
     same(&staying.ask(r#"{"type":"ping"}"#)?["type"], &json!("pong"))?;
     client.enter(&format!("{}?apiKey=new", server.url()))?;
-    Ok("1008 to those whose key is gone, and to no other")
+    Ok("1008 to the clients whose key was removed, and to no others")
 }
 
 pub(crate) fn refused_requests(server: &dyn ServerBinding, client: RawKind) -> Outcome<&'static str> {
@@ -212,7 +212,7 @@ pub(crate) fn refused_requests(server: &dyn ServerBinding, client: RawKind) -> O
     }
     same(server.publish("a", Some("p"), "1")?, 1)?;
     same(data(&mut *client)?, 1)?;
-    Ok("each gets its error, and the connection goes on")
+    Ok("each gets its error, and the connection continues")
 }
 
 pub(crate) fn compression(server: &dyn ServerBinding, client: RawKind) -> Outcome<&'static str> {
@@ -247,7 +247,7 @@ pub(crate) fn tls(server: &dyn ServerBinding, client: Library) -> Outcome<&'stat
     client.close(1000)?;
     same(client.end()?.0, 1000)?;
     same(server.first_left()?.closed.clean, true)?;
-    Ok("as without")
+    Ok("as without TLS")
 }
 
 pub(crate) fn page(server: &dyn ServerBinding) -> Outcome<&'static str> {
@@ -275,5 +275,5 @@ pub(crate) fn page(server: &dyn ServerBinding) -> Outcome<&'static str> {
     same(browser.console()?, [json!("Disconnected")])?;
     let left = server.first_left()?;
     same((left.closed.cause, left.closed.code.get(), left.closed.clean), (Cause::Local, 1001, true))?;
-    Ok("connects, subscribes, hears its events and the end")
+    Ok("connects, subscribes, receives its events and the end")
 }
