@@ -69,7 +69,7 @@ documentation_builds() {
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
 }
 
-# readme_says COMMAND...: runs a command that README.md tells a person to run, and sees that it still does.
+# readme_says COMMAND...: runs a command of README.md, after a check that README.md still has it.
 readme_says() {
     if ! grep --quiet --fixed-strings --line-regexp -- "$ $*" README.md; then
         printf 'README.md has no line: $ %s\n' "$*" >&2
@@ -96,7 +96,7 @@ models_hold() {
     RUSTFLAGS="--cfg loom" cargo test --locked --manifest-path tests/loom/Cargo.toml
 }
 
-# simulation_holds SEEDS STEPS: the machines of core at random, in virtual time. A broken promise is told with its seed.
+# simulation_holds SEEDS STEPS: the machines of core at random, in virtual time. A failure is reported with its seed.
 simulation_holds() {
     # Built by the tests, as the echo programs are.
     target/debug/simulate --seeds "$1" --steps "$2"

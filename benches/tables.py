@@ -41,7 +41,7 @@ def section(report, subject):
     head = ["case", "ours", "best peer", "times", "next peers", "reference"]
     judged = any(case.get("goals") for case in cases)
     if judged:
-        head.append("wanted")
+        head.append("goal")
     lines = [f"In {cases[0]['unit']}.", "", line(head), line("---" for _ in head)]
     lines += [line(row(case)[:len(head)]) for case in cases]
     return "\n".join(lines) + "\n"

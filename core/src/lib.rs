@@ -10,15 +10,15 @@
 //! | --- | --- | --- |
 //! | 1 | [`frame`] | headers, masking, incremental UTF-8, close codes; no allocation |
 //! | 2 | [`websocket`] | a connection after the upgrade: messages, keep-alive, closing handshake, compression, limits |
-//! | 2 | [`handshake`] | the HTTP upgrade, whose result becomes a connection |
+//! | 2 | [`handshake`] | the HTTP upgrade; its result becomes a connection |
 //! | 3 | [`session`] | MultiWA's messages, requests, subscriptions and reconnection, over any transport of text |
 //! | 4 | [`client`], [`server`], [`hub`] | whole peers, and fan-out of one event to many connections |
 //!
 //! # The methods
 //! Every layer has the same methods: [`handle_input`](websocket::WebSocket::handle_input) takes bytes and returns
 //! events, [`poll_transmit`](StateMachine::poll_transmit) lends bytes to write,
-//! [`poll_timeout`](StateMachine::poll_timeout) returns the next deadline. The [`guide`] has the contract and a driver,
-//! step by step.
+//! [`poll_timeout`](StateMachine::poll_timeout) returns the next deadline. The [`guide`] shows how to write a driver: the
+//! loop that reads, writes and sleeps. If you do not want to write one, use a binding, such as `multiwa-ws-tokio`.
 //!
 //! # A whole client
 //! ```
@@ -39,7 +39,7 @@
 //! let mut slices = [&[][..]; 4];
 //! assert_eq!(client.poll_transmit(&mut slices), 1); // the upgrade request, to be written
 //!
-//! // From here on: write the bytes of `poll_transmit`, pass received bytes to `handle_input`, process `poll_event` and
+//! // From now on: write the bytes of `poll_transmit`, pass received bytes to `handle_input`, process `poll_event` and
 //! // `poll_action`, and sleep until `poll_timeout`.
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -3,6 +3,9 @@
 //! `Client` stays connected to a server. `Server` accepts clients and publishes events to them. `WebSocket` is a plain
 //! WebSocket over any stream. The types at the root are for async-std (feature `async-std`, on by default); the module
 //! `smol` has the same types for smol (feature `smol`).
+//!
+//! All types and methods have the same names as in `multiwa-ws-tokio`. Its front page and `docs/bindings.md` in the
+//! repository have examples, and `examples/smol_client.rs` of this crate is a client on smol.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "async-std")]

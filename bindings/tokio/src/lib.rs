@@ -2,11 +2,12 @@
 //!
 //! # A client
 //! 1. [`Client::builder`] takes the URL, the key and the subscriptions. [`ClientBuilder::connect`] waits until the client is
-//!    ready, [`ClientBuilder::start`] does not wait.
-//! 2. Both return a [`Client`] and its [`Updates`]. The client is a handle: clone it, and subscribe, ping and close from any
-//!    task. [`Updates::next`] lends each [`Update`] from one buffer; `Updates` is a `Stream` of owned ones, too.
-//! 3. The client reconnects by itself. [`LifecycleEvent`] reports what happens to the connection, [`Client::status`] what
-//!    the client knows now. When it stops, [`Client::closed`] says why.
+//!    ready. [`ClientBuilder::start`] does not wait.
+//! 2. Both return a [`Client`] and its [`Updates`]. The client is a handle: clone it, and use it from any task to
+//!    subscribe, ping and close. [`Updates::next`] lends each [`Update`] from one buffer. `Updates` is also a `Stream` of
+//!    owned updates.
+//! 3. The client reconnects by itself. A [`LifecycleEvent`] reports each change of the connection, and [`Client::status`]
+//!    returns the present state. [`Client::closed`] waits until the client stops, and returns the reason.
 //!
 //! ```no_run
 //! use multiwa_ws_tokio::{Client, Update};
@@ -26,10 +27,10 @@
 //! ```
 //!
 //! # A server
-//! 1. [`Server::builder`] takes keys, limits and [`authorize`](ServerBuilder::authorize), which decides on each client.
-//!    [`ServerBuilder::bind`] listens; [`Server::serve_stream`] serves a stream of your own.
+//! 1. [`Server::builder`] takes keys, limits and a function that [decides on each client](ServerBuilder::authorize).
+//!    [`ServerBuilder::bind`] listens. [`Server::serve_stream`] serves a stream that you opened.
 //! 2. [`Server::publisher`] returns a [`Publisher`]: clone it, and [`publish`](Publisher::publish) from any task. A slow
-//!    client never delays it: see [`SlowReader`].
+//!    client does not delay the others: see [`SlowReader`].
 //! 3. [`Server::shutdown`] sends what is queued and closes every connection.
 //!
 //! # WebSocket alone
@@ -37,8 +38,8 @@
 //! message, the `send_*` methods send, and [`WebSocket::split`] returns a [`Reader`] and a [`Writer`] for two tasks.
 //!
 //! # The core
-//! The module [`core`] is the whole core: limits, state machines and errors. The names that programs use most stand here as
-//! well.
+//! The module [`core`] is the whole core: limits, state machines and errors. The most used names are also at the root of
+//! this crate.
 //!
 //! # The runtime
 //! Everything runs on a tokio runtime whose time and I/O are enabled, as `tokio::main` and `Builder::enable_all` do. Outside
@@ -47,7 +48,7 @@
 //! # Panics
 //! tokio panics where a timer or a socket is made and the runtime has none. So do futures of [`WebSocket`],
 //! [`Server::serve_stream`] and [`Server::shutdown`] that are polled outside of a runtime, and everything on a runtime whose
-//! time or I/O is not enabled. A client whose task has panicked has ended with [`DisconnectReason::Stopped`].
+//! time or I/O is not enabled. A client whose task has panicked is closed, with [`DisconnectReason::Stopped`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod runtime;
