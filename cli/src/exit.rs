@@ -99,7 +99,7 @@ impl End {
 
     /// The end for a lost connection.
     pub(crate) fn disconnected(last: &Disconnect) -> Self {
-        Self::lost(last.reason(), &format!("{last:#}"))
+        Self::lost(last.reason(), &why_lost(last))
     }
 
     fn lost(reason: DisconnectReason, detail: &str) -> Self {
@@ -131,6 +131,15 @@ impl End {
     }
 }
 
+/// Why a connection was lost, with all causes.
+pub(crate) fn why_lost(last: &Disconnect) -> String {
+    match (last.reason(), last.failure()) {
+        // The failure names only the rule.
+        (DisconnectReason::Violation { .. }, Some(_)) => format!("the server broke the protocol: {last:#}"),
+        _ => format!("{last:#}"),
+    }
+}
+
 /// A failure of standard output.
 impl From<io::Error> for End {
     fn from(error: io::Error) -> Self {
@@ -155,7 +164,9 @@ impl From<ConnectError> for End {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Disconnected(last) => Self::disconnected(&last),
-            ConnectError::TimedOut { last: Some(ref last), .. } => Self::Unreachable(format!("{error}: {last:#}")),
+            ConnectError::TimedOut { last: Some(ref last), .. } => {
+                Self::Unreachable(format!("{error}: {}", why_lost(last)))
+            }
             error => Self::Unreachable(error.to_string()),
         }
     }

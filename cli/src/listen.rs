@@ -13,7 +13,7 @@ use multiwa_ws_tokio::{Client, Clock, Tokio, Update, Updates};
 use tokio::time::sleep;
 
 use crate::connection::{CLOSE_LIMIT, Connection};
-use crate::exit::End;
+use crate::exit::{End, why_lost};
 use crate::output::{Output, note};
 use crate::signals::Interrupts;
 use crate::text::compact;
@@ -207,7 +207,7 @@ impl Watch {
     }
 
     fn why(&self, reason: DisconnectReason) -> String {
-        self.client.status().last_disconnect.map_or_else(|| reason.to_string(), |last| format!("{last:#}"))
+        self.client.status().last_disconnect.as_ref().map_or_else(|| reason.to_string(), why_lost)
     }
 }
 

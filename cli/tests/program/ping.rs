@@ -70,9 +70,13 @@ fn a_server_that_breaks_the_protocol_ends_it_with_6() {
         let _ = stream.write_all(&[0x83, 0]);
         swallow(stream);
     });
-    for url in [no_upgrade, no_frame] {
+    for (url, message) in [
+        (no_upgrade, "the server switched to a protocol other than websocket"),
+        (no_frame, "the server broke the protocol: the opcode is reserved"),
+    ] {
         let ended = run(&["ping", &url, "--timeout", "5s"]);
         assert_eq!(ended.code, Some(6), "{ended:?}");
+        assert!(ended.err.contains(message), "{}", ended.err);
     }
 }
 
