@@ -1,6 +1,7 @@
 //! The server's side of one connection: upgrade, connection and session behind one set of methods.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::handshake::{
     Acceptance, Accepted, DecisionError, HandshakeLimits, Rejection, RequestError, ServerHandshake, UpgradeRequest,
@@ -9,7 +10,7 @@ use crate::handshake::{
 use crate::session::{
     Features, ServerConfig, ServerCounters, ServerEvent, ServerSession, SubscriptionSet, Ticket, UnknownTicket,
 };
-use crate::websocket::{self, Closed, ProtocolError, Role, SendError, Sender, SharedMessage, WebSocket};
+use crate::websocket::{self, Closed, Negotiated, ProtocolError, Role, SendError, Sender, SharedMessage, WebSocket};
 use crate::{Instant, WallClock, peer};
 
 /// The configuration of a [`Connection`].
@@ -55,6 +56,19 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Accepts a request that another HTTP server has read. The result has the headers of the 101 response, which
+    /// announce the features of the session. After the other server has sent it, continue with
+    /// [`Connection::from_upgraded`].
+    ///
+    /// # Errors
+    /// Those of [`UpgradeRequest::accept`].
+    pub fn accept(&self, request: &UpgradeRequest, mut acceptance: Acceptance) -> Result<Upgraded, DecisionError> {
+        announce(&self.session, &mut acceptance);
+        request.accept(&acceptance)
+    }
+}
+
 /// The server's side of one connection to a client, without I/O.
 ///
 /// - Getters: [`request`](Self::request), [`upgraded`](Self::upgraded), [`is_open`](Self::is_open),
@@ -86,14 +100,13 @@ enum Phase {
 #[derive(Debug)]
 struct Handshake {
     machine: ServerHandshake,
-    session: ServerConfig,
-    websocket: websocket::Config,
+    config: Config,
     reported: bool,
 }
 
 #[derive(Debug)]
 struct Open {
-    /// The upgrade request and its result, until they are released.
+    /// The upgrade request and its result, until they are released. `None` if another HTTP server has read the request.
     handshake: Option<Box<(UpgradeRequest, Upgraded)>>,
     connection: WebSocket,
     session: ServerSession,
@@ -142,11 +155,24 @@ impl Connection {
         Self {
             phase: Phase::Handshake(Box::new(Handshake {
                 machine: ServerHandshake::new(now, config.handshake),
-                session: config.session,
-                websocket: config.websocket.clone(),
+                config: config.clone(),
                 reported: false,
             })),
         }
+    }
+
+    /// Creates an open connection. Another HTTP server has sent the 101 response that [`Config::accept`] returned, and
+    /// `negotiated` is from its result. The connection ack with `client_id` is queued. `clock` provides the time of day
+    /// for the messages of the session.
+    #[must_use]
+    pub fn from_upgraded(
+        now: Instant,
+        config: &Config,
+        negotiated: &Negotiated,
+        client_id: &str,
+        clock: WallClock,
+    ) -> Self {
+        Self { phase: Phase::Open(Box::new(Open::new(now, config, negotiated, Vec::new(), client_id, clock))) }
     }
 
     /// The upgrade request: available from when it was read until [`release_handshake`](Self::release_handshake).
@@ -288,21 +314,15 @@ impl Connection {
         clock: WallClock,
     ) -> Result<(), DecisionError> {
         let Phase::Handshake(handshake) = &mut self.phase else { return Err(DecisionError::AlreadyDecided) };
-        let mut session = ServerSession::new(now, handshake.session, client_id, clock);
-        if let Some(features) = session.features().header_value() {
-            // The name and the value are constant and always valid.
-            let _ = acceptance.headers.append(Features::HEADER, features);
-        }
+        let config = &handshake.config;
+        announce(&config.session, &mut acceptance);
         handshake.machine.accept(now, &acceptance)?;
-        let Some(accepted) = handshake.machine.poll_accepted() else { return Err(DecisionError::Over) };
-        // A server does not mask frames, so it does not use the seed.
-        let negotiated = &accepted.upgraded.negotiated;
-        let mut connection = WebSocket::new(now, Role::Server, &handshake.websocket, negotiated, [0; 32]);
-        connection.queue_raw(accepted.unsent);
-        peer::send_messages(&mut session, &mut connection.sender());
-        let Accepted { request, upgraded, .. } = accepted;
-        let handshake = Some(Box::new((request, upgraded)));
-        self.phase = Phase::Open(Box::new(Open { handshake, connection, session }));
+        let Some(Accepted { request, upgraded, unsent }) = handshake.machine.poll_accepted() else {
+            return Err(DecisionError::Over);
+        };
+        let mut open = Open::new(now, config, &upgraded.negotiated, unsent, client_id, clock);
+        open.handshake = Some(Box::new((request, upgraded)));
+        self.phase = Phase::Open(Box::new(open));
         Ok(())
     }
 
@@ -457,5 +477,32 @@ impl Connection {
             Phase::Handshake(_) => None,
             Phase::Open(open) => Some(open),
         }
+    }
+}
+
+impl Open {
+    /// An open connection that sends `unsent` and then the connection ack.
+    fn new(
+        now: Instant,
+        config: &Config,
+        negotiated: &Negotiated,
+        unsent: Vec<u8>,
+        client_id: &str,
+        clock: WallClock,
+    ) -> Self {
+        // A server does not mask frames, so it does not use the seed.
+        let mut connection = WebSocket::new(now, Role::Server, &config.websocket, negotiated, [0; 32]);
+        connection.queue_raw(unsent);
+        let mut session = ServerSession::new(now, config.session, client_id, clock);
+        peer::send_messages(&mut session, &mut connection.sender());
+        Self { handshake: None, connection, session }
+    }
+}
+
+/// Adds the header that announces the features of the session.
+fn announce(session: &ServerConfig, acceptance: &mut Acceptance) {
+    if let Some(features) = session.features().header_value() {
+        // The name and the value are constant and always valid.
+        let _ = acceptance.headers.append(Features::HEADER, features);
     }
 }

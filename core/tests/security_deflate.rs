@@ -10,7 +10,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::FrameError;
 use multiwa_ws_core::handshake::{
     Acceptance, Answer, ClientHandshake, ClientRequest, DeflateConfig, DeflateError, DeflateOffer, HandshakeLimits,
-    RequestError, ResponseError, UpgradeRequest,
+    HttpVersion, RequestError, ResponseError, UpgradeRequest,
 };
 use multiwa_ws_core::websocket::{
     Compression, Config, DeflateParameters, Event, Message, Negotiated, ProtocolError, Role, SendError, State,
@@ -244,6 +244,11 @@ fn granted(offer: &str) -> Result<Option<String>, RequestError> {
     Ok(header)
 }
 
+/// A request whose headers another HTTP server has read.
+fn read_elsewhere<'h>(headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Result<UpgradeRequest, RequestError> {
+    UpgradeRequest::from_http(&HandshakeLimits::default(), HttpVersion::Http11, "GET", "/ws", headers)
+}
+
 /// What a client that offered `offer` makes of an answer.
 fn evaluated(offer: Option<DeflateOffer>, answer: &str) -> Result<Option<Answer>, ResponseError> {
     let request = ClientRequest { deflate: offer, ..ClientRequest::new("h", "/ws") };
@@ -253,7 +258,7 @@ fn evaluated(offer: Option<DeflateOffer>, answer: &str) -> Result<Option<Answer>
     let sent = String::from_utf8(slices[0].to_vec()).unwrap();
     client.transmitted(NOW, sent.len());
     let headers = sent.lines().skip(1).filter_map(|line| line.split_once(": "));
-    let upgraded = UpgradeRequest::from_http("GET", "/ws", headers).unwrap().accept(&Acceptance::default()).unwrap();
+    let upgraded = read_elsewhere(headers).unwrap().accept(&Acceptance::default()).unwrap();
     let accept = upgraded.headers.get_str("Sec-WebSocket-Accept").unwrap();
     let mut response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

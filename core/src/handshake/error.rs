@@ -65,6 +65,9 @@ pub enum RequestError {
     /// The request was HTTP/1.0, which has no upgrade (RFC 6455 section 4.2.1 item 1).
     #[error("the request is HTTP/1.0: an upgrade needs 1.1, also from every proxy on the way")]
     Http10,
+    /// The request was HTTP/2 or newer. Its upgrade (RFC 8441) is not supported.
+    #[error("the request is HTTP/2 or newer: the upgrade needs HTTP/1.1")]
+    Http2,
     /// `Host` was missing, repeated or malformed (RFC 6455 section 4.2.1 item 2, RFC 9112 section 3.2).
     #[error("there must be exactly one Host header with a valid host")]
     Host,

@@ -55,7 +55,7 @@ pub use limits::{HandshakeLimits, MAX_INTERIM_RESPONSES};
 #[cfg(feature = "server")]
 pub use rejection::Rejection;
 #[cfg(feature = "server")]
-pub use request::UpgradeRequest;
+pub use request::{HttpVersion, UpgradeRequest};
 pub use response::Response;
 #[cfg(feature = "server")]
 pub use server::{Accepted, ServerHandshake};

@@ -81,8 +81,11 @@ impl Rejection {
         self
     }
 
-    /// Whether it can be sent.
-    pub(super) fn check(&self) -> Result<(), DecisionError> {
+    /// Whether it can be sent. A [`ServerHandshake`](super::ServerHandshake) checks this itself.
+    ///
+    /// # Errors
+    /// The status is no refusal, or a header frames the response.
+    pub fn check(&self) -> Result<(), DecisionError> {
         if !(300..=599).contains(&self.status) {
             return Err(DecisionError::Status);
         }
@@ -114,7 +117,7 @@ impl RequestError {
     pub fn rejection(&self) -> Option<Rejection> {
         let (status, code) = match self {
             Self::Head(HeadError::TooLong | HeadError::TooManyFields) => (431, "header_too_large"),
-            Self::Head(HeadError::Version) => (505, "http_version"),
+            Self::Head(HeadError::Version) | Self::Http2 => (505, "http_version"),
             Self::Method => (405, "method_not_allowed"),
             Self::TargetTooLong => (414, "target_too_long"),
             Self::Http10 | Self::NotAnUpgrade => (426, "upgrade_required"),

@@ -12,6 +12,7 @@ use super::extensions::{self, SEC_WEBSOCKET_EXTENSIONS};
 use super::headers::{
     Headers, SEC_WEBSOCKET_PROTOCOL, Single, is_authority, is_origin, is_origin_form, is_token, redact_query,
 };
+use super::limits::HandshakeLimits;
 use super::{key, query};
 #[cfg(not(feature = "deflate"))]
 use crate::websocket::Negotiated;
@@ -22,9 +23,9 @@ use crate::websocket::Negotiated;
 /// the query and all credentials.
 ///
 /// ```
-/// use multiwa_ws_core::handshake::{Acceptance, ApiKey, UpgradeRequest};
+/// use multiwa_ws_core::handshake::{Acceptance, ApiKey, HandshakeLimits, HttpVersion, UpgradeRequest};
 ///
-/// // The headers from your own HTTP server.
+/// // The request from your own HTTP server.
 /// let headers = [
 ///     ("Host", "gateway:3001"),
 ///     ("Connection", "Upgrade"),
@@ -32,7 +33,8 @@ use crate::websocket::Negotiated;
 ///     ("Sec-WebSocket-Version", "13"),
 ///     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
 /// ];
-/// let request = UpgradeRequest::from_http("GET", "/ws?apiKey=k+1", headers)?;
+/// let limits = HandshakeLimits::default();
+/// let request = UpgradeRequest::from_http(&limits, HttpVersion::Http11, "GET", "/ws?apiKey=k+1", headers)?;
 /// assert_eq!(request.path(), "/ws");
 /// assert_eq!(request.api_key(), Some(ApiKey::new("k 1")));
 ///
@@ -47,32 +49,71 @@ pub struct UpgradeRequest {
     headers: Headers,
 }
 
+/// The HTTP version of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.0 or older.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2 or newer.
+    Http2,
+}
+
 impl UpgradeRequest {
-    /// Checks a request that another HTTP server has read: its method, its target exactly as in the request line, and its
-    /// headers.
+    /// Checks a request that another HTTP server has read. `target` is exactly as in the request line.
     ///
-    /// The other server must ensure that the request is HTTP/1.1 and that its head is valid.
+    /// The other server must have checked the grammar of the head. This function checks `limits` again, on the shortest
+    /// form of the head; their timeout is not used.
     ///
     /// # Errors
-    /// The first rule of RFC 6455 section 4.2.1 that the request breaks. [`RequestError::rejection`] is the response to
-    /// send.
+    /// The first limit or rule of RFC 6455 section 4.2.1 that the request breaks. [`RequestError::rejection`] is the
+    /// response to send.
     pub fn from_http<N: AsRef<str>, V: AsRef<[u8]>>(
+        limits: &HandshakeLimits,
+        version: HttpVersion,
         method: &str,
         target: &str,
         headers: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Self, RequestError> {
+        // HTTP/2 has other rules: its upgrade is a CONNECT request without a key (RFC 8441 section 5).
+        if version == HttpVersion::Http2 {
+            return Err(RequestError::Http2);
+        }
+        // RFC 6455 section 4.2.1 item 1.
         if method != "GET" {
             return Err(RequestError::Method);
         }
+        let request_line = "GET ".len() + target.len() + " HTTP/1.1".len();
+        if request_line > limits.max_request_line_bytes {
+            return Err(RequestError::TargetTooLong);
+        }
+        // The ends of the request line and of the head.
+        let mut head = request_line + 4;
         let mut fields = Headers::new();
         for (name, value) in headers {
-            fields.append(name.as_ref(), value).map_err(HeadError::from)?;
+            let (name, value) = (name.as_ref(), value.as_ref());
+            if fields.len() == limits.max_header_fields {
+                return Err(HeadError::TooManyFields.into());
+            }
+            // The colon and the end of the line.
+            head += name.len() + value.len() + 3;
+            if head > limits.max_head_bytes {
+                return Err(HeadError::TooLong.into());
+            }
+            fields.append(name, value).map_err(HeadError::from)?;
         }
-        Self::new(target, fields)
+        Self::new(version, target, fields)
     }
 
-    pub(super) fn new(target: &str, headers: Headers) -> Result<Self, RequestError> {
-        // RFC 6455 section 4.2.1 item 1 and RFC 9112 section 3.2.
+    pub(super) fn new(version: HttpVersion, target: &str, headers: Headers) -> Result<Self, RequestError> {
+        // RFC 6455 section 4.2.1 item 1: HTTP/1.1 or higher. Only 1.1 has the upgrade of RFC 9110 section 7.8.
+        match version {
+            HttpVersion::Http10 => return Err(RequestError::Http10),
+            HttpVersion::Http11 => {}
+            HttpVersion::Http2 => return Err(RequestError::Http2),
+        }
+        // Item 1 and RFC 9112 section 3.2.
         if split_target(target).is_none() {
             return Err(RequestError::Target);
         }
@@ -286,7 +327,39 @@ mod tests {
     ];
 
     fn with(target: &str, more: &[(&'static str, &'static str)]) -> Result<UpgradeRequest, RequestError> {
-        UpgradeRequest::from_http("GET", target, GOOD.iter().chain(more).copied())
+        let headers = GOOD.iter().chain(more).copied();
+        UpgradeRequest::from_http(&HandshakeLimits::default(), HttpVersion::Http11, "GET", target, headers)
+    }
+
+    #[test]
+    fn only_a_get_request_of_http_1_1_is_an_upgrade() {
+        for (version, method, expected) in [
+            (HttpVersion::Http11, "GET", None),
+            (HttpVersion::Http11, "get", Some(RequestError::Method)),
+            (HttpVersion::Http11, "POST", Some(RequestError::Method)),
+            (HttpVersion::Http10, "GET", Some(RequestError::Http10)),
+            (HttpVersion::Http2, "GET", Some(RequestError::Http2)),
+            // RFC 8441 section 4.
+            (HttpVersion::Http2, "CONNECT", Some(RequestError::Http2)),
+        ] {
+            let request = UpgradeRequest::from_http(&HandshakeLimits::default(), version, method, "/ws", GOOD);
+            assert_eq!(request.err(), expected, "{version:?} {method}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_another_server_has_read_has_the_same_limits() {
+        let line = "GET /ws HTTP/1.1";
+        let fields: usize = GOOD.iter().map(|(name, value)| alloc::format!("{name}:{value}\r\n").len()).sum();
+        let exact = HandshakeLimits::new().max_request_line_bytes(line.len()).max_head_bytes(line.len() + 2 + fields + 2).max_header_fields(GOOD.len());
+        let with = |limits| UpgradeRequest::from_http(&limits, HttpVersion::Http11, "GET", "/ws", GOOD).err();
+        assert_eq!(with(exact), None);
+        let short = exact.max_request_line_bytes(exact.max_request_line_bytes - 1);
+        assert_eq!(with(short), Some(RequestError::TargetTooLong));
+        let short = exact.max_head_bytes(exact.max_head_bytes - 1);
+        assert_eq!(with(short), Some(HeadError::TooLong.into()));
+        let few = exact.max_header_fields(exact.max_header_fields - 1);
+        assert_eq!(with(few), Some(HeadError::TooManyFields.into()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::headers::is_token_byte;
 use super::limits::HandshakeLimits;
 use super::outgoing::Outgoing;
 use super::rejection::{Rejection, status_line};
-use super::request::UpgradeRequest;
+use super::request::{HttpVersion, UpgradeRequest};
 use super::state::{ServerInput, ServerPhase};
 use crate::time::Instant;
 
@@ -292,10 +292,8 @@ impl ServerHandshake {
             return Ok(None);
         };
         let (target, minor, headers) = head.parse_request()?;
-        if minor == 0 {
-            return Err(RequestError::Http10);
-        }
-        UpgradeRequest::new(target, headers).map(Some)
+        let version = if minor == 0 { HttpVersion::Http10 } else { HttpVersion::Http11 };
+        UpgradeRequest::new(version, target, headers).map(Some)
     }
 
     /// The request, if the caller must decide on it now.

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+#[cfg(feature = "server")]
+use super::features::Features;
 use super::json::DEFAULT_MAX_DEPTH;
 use super::subscription::SubscriptionLimits;
 use crate::KeepAlive;
@@ -311,7 +313,7 @@ impl ServerConfig {
     }
 
     /// Whether the server accepts `"mode": "add"` in a `subscribe` and `profileId` in an `unsubscribe`, on by default.
-    /// The 101 response must announce the features of [`ServerSession::features`](super::ServerSession::features).
+    /// The 101 response must announce [`features`](Self::features).
     #[must_use]
     pub const fn subscription_sets(mut self, enabled: bool) -> Self {
         self.subscription_sets = enabled;
@@ -376,6 +378,12 @@ impl ServerConfig {
     pub const fn max_undecided(mut self, requests: usize) -> Self {
         self.max_undecided = requests;
         self
+    }
+
+    /// The features that the 101 response must announce for this configuration.
+    #[must_use]
+    pub const fn features(&self) -> Features {
+        Features { subscription_sets: self.subscription_sets }
     }
 }
 

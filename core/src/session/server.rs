@@ -194,10 +194,10 @@ impl ServerSession {
         session
     }
 
-    /// The features that the 101 response must announce for this configuration.
+    /// The features of the session: see [`ServerConfig::features`].
     #[must_use]
     pub const fn features(&self) -> Features {
-        Features { subscription_sets: self.config.subscription_sets }
+        self.config.features()
     }
 
     /// The subscriptions of the connection; none once it is closed.

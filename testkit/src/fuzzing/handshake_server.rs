@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::{
-    Acceptance, Answer, ClientHandshake, ClientRequest, DeflateConfig, HandshakeLimits, RequestError, ServerHandshake,
-    UpgradeRequest,
+    Acceptance, Answer, ClientHandshake, ClientRequest, DeflateConfig, HandshakeLimits, HttpVersion, RequestError,
+    ServerHandshake, UpgradeRequest,
 };
 use sha1_smol::Sha1;
 
@@ -62,7 +62,8 @@ fn serve(limits: HandshakeLimits, pieces: &[&[u8]]) -> (ServerHandshake, Outcome
 fn accept(server: &mut ServerHandshake, request: &UpgradeRequest, flags: u8, head: &[u8]) {
     assert!(head.starts_with(b"GET ") && head.ends_with(b"\r\n\r\n"), "{head:?}");
     // The same request from an HTTP server of the caller must be equal.
-    let again = UpgradeRequest::from_http("GET", request.target(), request.headers().iter());
+    let headers = request.headers().iter();
+    let again = UpgradeRequest::from_http(&limits(flags & 1 != 0), HttpVersion::Http11, "GET", request.target(), headers);
     assert_eq!(again.as_ref(), Ok(request));
     let _ = (request.path(), request.query_pairs().count(), request.host(), request.origin(), request.api_key());
 
