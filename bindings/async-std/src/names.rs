@@ -21,6 +21,10 @@ macro_rules! name_types {
         /// Builds a [`Server`].
         pub type ServerBuilder = multiwa_ws_driver::ServerBuilder<$runtime>;
 
+        /// A client of a [`Server`] that was accepted behind another HTTP server.
+        #[cfg(feature = "http")]
+        pub type UpgradeTicket = multiwa_ws_driver::UpgradeTicket<$runtime>;
+
         /// A WebSocket over any `futures_io::AsyncRead + AsyncWrite`, without the MultiWA protocol.
         pub type WebSocket<S> = multiwa_ws_driver::WebSocket<S, $runtime>;
 

@@ -31,6 +31,8 @@ pub use handshake::WebSocketConfig;
 pub use net::UnixNet;
 pub use net::{Net, Tls, limit_unsent};
 pub use runtime::{Clock, Io, Runtime};
+#[cfg(feature = "http")]
+pub use server::UpgradeTicket;
 pub use server::{
     ConnectRequest, ConnectionRate, InvalidOrigin, InvalidProxyNetwork, Observed, Origin, Peer, Permissions,
     PublishError, Published, Publisher, Server, ServerBuilder, SlowReader, TrustedProxy,
@@ -38,6 +40,9 @@ pub use server::{
 pub use tls::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError};
 pub use websocket::{Reader, WebSocket, Writer};
 
+/// The types of the requests and responses of [`Server::upgrade`].
+#[cfg(feature = "http")]
+pub use http;
 /// The whole core. The bindings re-export it, so that a program depends on one crate only.
 pub use multiwa_ws_core as core;
 /// The TLS library. [`ClientTls`] and [`ServerTls`] are made from its types.
@@ -57,6 +62,8 @@ pub mod common {
 /// The names that every asynchronous binding has at its root.
 pub mod binding {
     pub use crate::common::*;
+    #[cfg(feature = "http")]
+    pub use crate::http;
     pub use crate::{
         BuildError, Cause, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
         ConnectorError, Destination, Disconnect, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy,

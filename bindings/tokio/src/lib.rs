@@ -28,7 +28,8 @@
 //!
 //! # A server
 //! 1. [`Server::builder`] takes keys, limits and a function that [decides on each client](ServerBuilder::authorize).
-//!    [`ServerBuilder::bind`] listens. [`Server::serve_stream`] serves a stream that you opened.
+//!    [`ServerBuilder::bind`] listens. [`Server::serve_stream`] serves a stream that you opened. With the
+//!    feature `http`, `Server::upgrade` serves a client whose request `hyper` or `axum` has read.
 //! 2. [`Server::publisher`] returns a [`Publisher`]: clone it, and [`publish`](Publisher::publish) from any task. A slow
 //!    client does not delay the others: see [`SlowReader`].
 //! 3. [`Server::shutdown`] sends what is queued and closes every connection.
@@ -89,6 +90,10 @@ pub type Server = multiwa_ws_driver::Server<Tokio>;
 
 /// Sets up a [`Server`].
 pub type ServerBuilder = multiwa_ws_driver::ServerBuilder<Tokio>;
+
+/// A client of a [`Server`] that was accepted behind another HTTP server.
+#[cfg(feature = "http")]
+pub type UpgradeTicket = multiwa_ws_driver::UpgradeTicket<Tokio>;
 
 /// A WebSocket over any `AsyncRead + AsyncWrite`, without the protocol of MultiWA.
 pub type WebSocket<S> = multiwa_ws_driver::WebSocket<S, Tokio>;

@@ -12,10 +12,13 @@ use multiwa_ws_core::handshake::{ApiKey, Rejection, UpgradeRequest};
 use multiwa_ws_core::session::EventNames;
 
 use super::Shared;
-use super::registry::{Denied, KeyId};
+use super::registry::{Denied, Entry, KeyId};
 
 /// The `Retry-After` for clients of a server that is full.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The `Retry-After` for clients whose decision took too long or failed.
+const UNDECIDED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An upgrade request of a client. `Debug` hides its key.
 #[derive(Clone, Debug)]
@@ -121,14 +124,15 @@ pub(super) type Authorize = dyn Fn(ConnectRequest) -> Decision + Send + Sync;
 pub(super) type Decision = Pin<Box<dyn Future<Output = Result<Permissions, Rejection>> + Send>>;
 
 impl Shared {
-    /// Makes all checks of a request except the decision of the application.
-    pub(super) fn screen(&self, now: Instant, request: &UpgradeRequest) -> Result<Option<KeyId>, Rejection> {
+    /// Makes all checks of a request except the decision of the application. If the request was `routed`, a router has
+    /// compared the path.
+    fn screen(&self, now: Instant, request: &UpgradeRequest, routed: bool) -> Result<Option<KeyId>, Rejection> {
         let settings = &self.settings;
         // The rate limit is checked first: it is the cheapest check, and its purpose is to limit bursts.
         if let Some(limiter) = &self.limiter {
             limiter.admit(now).map_err(Rejection::unavailable)?;
         }
-        if request.path() != settings.path {
+        if !routed && request.path() != settings.path {
             return Err(Rejection::not_found());
         }
         if !settings.hosts.allow(request.host()) {
@@ -143,6 +147,43 @@ impl Shared {
         }
         self.registry.check_key(request.api_key().as_ref()).map_err(Rejection::from)
     }
+}
+
+impl Entry {
+    /// Checks the request of a client. Returns the key of the client, and the decision of the application if it decides
+    /// too.
+    pub(super) fn evaluate(
+        &self,
+        now: Instant,
+        request: &UpgradeRequest,
+        address: Option<SocketAddr>,
+        routed: bool,
+    ) -> Result<(Option<KeyId>, Option<Decision>), Rejection> {
+        let settings = &self.shared.settings;
+        let forwarded = address.and_then(|address| settings.trusted_proxies.client(address.ip(), request.headers()));
+        self.requested(forwarded)?;
+        let key = self.shared.screen(now, request, routed)?;
+        let ask =
+            |authorize: &Box<Authorize>| authorize(ConnectRequest { request: request.clone(), address, forwarded });
+        Ok((key, settings.authorize.as_ref().map(ask)))
+    }
+
+    /// Accepts the client and returns its id.
+    pub(super) fn admit(&self, key: Option<KeyId>) -> Result<String, Rejection> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|_| undecided())?;
+        self.open(key)?;
+        Ok(format!("{:032x}", u128::from_ne_bytes(id)))
+    }
+}
+
+/// The response to a client whose decision took too long or failed.
+pub(super) fn undecided() -> Rejection {
+    Rejection::unavailable(UNDECIDED_RETRY_AFTER)
+}
+
+pub(super) fn internal_error() -> Rejection {
+    Rejection::json(500, "internal_error", "The server could not answer")
 }
 
 impl From<Denied> for Rejection {

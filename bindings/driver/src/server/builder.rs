@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use multiwa_ws_core::handshake::{ApiKey, DeflateConfig, HandshakeLimits, Rejection};
+use multiwa_ws_core::handshake::{Acceptance, ApiKey, DeflateConfig, HandshakeLimits, Rejection};
 use multiwa_ws_core::server::Config;
 use multiwa_ws_core::session::{ServerConfig, SubscribePolicy};
 use multiwa_ws_core::websocket::{self, SharedMessage};
@@ -61,6 +61,11 @@ impl Settings {
     /// The settings of a connection.
     pub(super) fn config(&self) -> Config {
         Config::new().session(self.session).websocket(self.websocket.clone()).handshake(self.handshake)
+    }
+
+    /// The choices of the server for an accepted client.
+    pub(super) fn acceptance(&self) -> Acceptance {
+        Acceptance::new().deflate(self.deflate)
     }
 
     /// Encodes the frame of an event, with a shared compressed form if connections can use one.
@@ -261,7 +266,8 @@ impl<R> ServerBuilder<R> {
         self
     }
 
-    /// Makes a server without a listener. Pass streams to it with [`Server::serve_stream`].
+    /// Makes a server without a listener. Pass streams to it with [`Server::serve_stream`], or, with the feature `http`,
+    /// requests with `Server::upgrade`.
     #[must_use]
     pub fn build(self) -> Server<R> {
         Server { shared: self.into_shared(), address: None, runtime: PhantomData }

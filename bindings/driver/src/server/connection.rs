@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::handshake::{Acceptance, Rejection};
+use multiwa_ws_core::handshake::Rejection;
 use multiwa_ws_core::server::{Connection, Ended, Event};
 use multiwa_ws_core::session::{ServerEvent, SubscriptionSet};
 use multiwa_ws_core::websocket::SendError;
 
-use super::admission::{ConnectRequest, Decision, Permissions};
+use super::admission::{Decision, Permissions, internal_error, undecided};
 use super::mailbox::Order;
 use super::observer::{Observed, Peer};
 use super::publisher::wall_clock;
@@ -30,9 +30,6 @@ const HIGH_WATER: usize = 64 << 10;
 /// How many times the task reads and takes publications before it yields to other tasks. Each round may take milliseconds
 /// when a client sends many small requests.
 const ROUNDS: usize = 8;
-
-/// The `Retry-After` for clients whose decision took too long or failed.
-const UNDECIDED_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The task of one connection over a stream, from its upgrade to its end.
 ///
@@ -94,7 +91,7 @@ pub(super) async fn serve<S: Unpin, R: Io<S>>(
 }
 
 /// Returns the output of `future`, or `None` if the server ends the connection first.
-async fn unless_aborted<F: Future>(entry: &Entry, future: F) -> Option<F::Output> {
+pub(super) async fn unless_aborted<F: Future>(entry: &Entry, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| match entry.mailbox.take(cx, 0).order {
         Some(_) => Poll::Ready(None),
@@ -117,7 +114,7 @@ impl<S: Unpin, R: Io<S>> Future for Task<S, R> {
             }
             match ready!(task.poll_progress(cx)) {
                 Step::Requested => task.evaluate(),
-                Step::Overdue => task.decide(Err(Rejection::unavailable(UNDECIDED_RETRY_AFTER))),
+                Step::Overdue => task.decide(Err(undecided())),
                 Step::Ended(ended) => {
                     task.report(ended);
                     return Poll::Ready(());
@@ -129,9 +126,29 @@ impl<S: Unpin, R: Io<S>> Future for Task<S, R> {
 
 impl<S: Unpin, R: Io<S>> Task<S, R> {
     pub(super) fn new(entry: Entry, stream: S, address: Option<SocketAddr>) -> Self {
+        let peer = entry.shared.next_peer(address);
+        let connection = Connection::new(R::now(), &entry.shared.settings.config());
+        Self::over(entry, peer, connection, stream)
+    }
+
+    /// The task of a client that was accepted already. `buffer` has the bytes that were read after its request.
+    #[cfg(feature = "http")]
+    pub(super) fn upgraded(
+        entry: Entry,
+        peer: Peer,
+        permissions: Permissions,
+        connection: Connection,
+        stream: S,
+        buffer: ReadBuffer,
+    ) -> Self {
+        entry.shared.observe(Observed::Opened { peer: &peer });
+        Self { buffer, permissions, ..Self::over(entry, peer, connection, stream) }
+    }
+
+    fn over(entry: Entry, peer: Peer, connection: Connection, stream: S) -> Self {
         Self {
-            connection: Connection::new(R::now(), &entry.shared.settings.config()),
-            peer: entry.shared.next_peer(address),
+            connection,
+            peer,
             transport: Transport::new(stream),
             eof: false,
             buffer: ReadBuffer::default(),
@@ -146,19 +163,14 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
     /// Checks the upgrade request. If the application decides too, starts its decision, while the client may disconnect.
     fn evaluate(&mut self) {
         let Some(request) = self.connection.request() else { return };
-        let shared = &self.entry.shared;
         let now = R::now();
-        let address = self.peer.address;
-        let forwarded =
-            address.and_then(|address| shared.settings.trusted_proxies.client(address.ip(), request.headers()));
-        let permitted = self.entry.requested(forwarded).map_err(Rejection::from);
-        match (permitted.and_then(|()| shared.screen(now, request)), &shared.settings.authorize) {
-            (Ok(key), Some(authorize)) => {
-                let decision = authorize(ConnectRequest { request: request.clone(), address, forwarded });
-                let by = now + shared.settings.handshake.get_timeout();
+        match self.entry.evaluate(now, request, self.peer.address, false) {
+            Ok((key, Some(decision))) => {
+                let by = now + self.entry.shared.settings.handshake.get_timeout();
                 self.deciding = Some(Box::new(Deciding { decision, by, key }));
             }
-            (screened, _) => self.decide(screened.map(|key| (key, Permissions::everything()))),
+            Ok((key, None)) => self.decide(Ok((key, Permissions::everything()))),
+            Err(rejection) => self.decide(Err(rejection)),
         }
     }
 
@@ -176,12 +188,9 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
     }
 
     fn admit(&mut self, key: Option<KeyId>) -> Result<(), Rejection> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|_| Rejection::unavailable(UNDECIDED_RETRY_AFTER))?;
-        let client_id = format!("{:032x}", u128::from_ne_bytes(id));
-        self.entry.open(key)?;
+        let client_id = self.entry.admit(key)?;
         let now = R::now();
-        let acceptance = Acceptance::new().deflate(self.entry.shared.settings.deflate);
+        let acceptance = self.entry.shared.settings.acceptance();
         // This fails only if a deflate setting is out of range.
         self.connection.accept(now, acceptance, &client_id, wall_clock(now)).map_err(|_| internal_error())?;
         self.connection.release_handshake();
@@ -378,10 +387,6 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         }
         self.deciding.as_ref().is_some_and(|deciding| deciding.by <= now)
     }
-}
-
-fn internal_error() -> Rejection {
-    Rejection::json(500, "internal_error", "The server could not answer")
 }
 
 #[cfg(test)]

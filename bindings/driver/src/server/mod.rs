@@ -13,6 +13,8 @@ mod permits;
 mod publisher;
 mod rate;
 mod registry;
+#[cfg(feature = "http")]
+mod upgrade;
 mod wakers;
 
 use std::fmt;
@@ -36,6 +38,8 @@ pub use observer::{Observed, Peer};
 pub use origin::{InvalidOrigin, Origin};
 pub use publisher::{PublishError, Published, Publisher};
 pub use rate::ConnectionRate;
+#[cfg(feature = "http")]
+pub use upgrade::UpgradeTicket;
 
 use crate::{Io, Runtime, trace};
 use builder::Settings;
@@ -87,7 +91,7 @@ impl<R> Server<R> {
         Publisher { shared: self.shared.clone() }
     }
 
-    /// The number of open connections.
+    /// The number of open connections, with those of accepted clients that are not served yet.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.registry.open()

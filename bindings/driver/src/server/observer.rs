@@ -31,7 +31,7 @@ pub enum Observed<'a> {
         /// The HTTP status of the response.
         status: u16,
     },
-    /// The connection ended before the server decided on a request.
+    /// The connection ended before it was open.
     Failed {
         /// The connection.
         peer: &'a Peer,

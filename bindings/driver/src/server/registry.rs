@@ -260,12 +260,23 @@ impl Entry {
     /// Makes an entry for a client from `address` that starts an upgrade. Returns `None` if the server is shutting down,
     /// or the address holds its share of permits. This client may take the permit of another client.
     pub(super) fn new(shared: &Arc<Shared>, now: Instant, address: Option<IpAddr>) -> Option<Self> {
+        Self::take(shared, now, address, usize::MAX)
+    }
+
+    /// Makes an entry for a client whose request has arrived already, so it cannot wait for a permit. Also returns `None`
+    /// if no permit is free.
+    #[cfg(feature = "http")]
+    pub(super) fn for_request(shared: &Arc<Shared>, now: Instant, address: Option<IpAddr>) -> Option<Self> {
+        Self::take(shared, now, address, shared.settings.max_handshakes)
+    }
+
+    fn take(shared: &Arc<Shared>, now: Instant, address: Option<IpAddr>, max_handshakes: usize) -> Option<Self> {
         // Connections of a trusted proxy count for the addresses of its clients.
         let counted = address.filter(|address| !shared.settings.trusted_proxies.trust(*address));
         let mailbox = Arc::new(Mailbox::default());
         let mut wakers = Wakers::new();
         let mut state = lock(&shared.registry.state);
-        if state.shutting_down {
+        if state.shutting_down || state.handshakes() >= max_handshakes {
             return None;
         }
         let (id, free) = (state.slots.vacant_key(), state.free_permits(shared.settings.max_handshakes));
