@@ -78,6 +78,13 @@ readme_says() {
     "$@"
 }
 
+# A server behind hyper and axum: its tests, and the programs that show it.
+upgrade_behind_others_works() {
+    cargo test --package multiwa-ws-tokio --features http --test streams --test examples
+    cargo run --package multiwa-ws-tokio --features http --example behind_axum
+    cargo run --package multiwa-ws-tokio --features http --example behind_hyper
+}
+
 # Links core without std and drives both roles in memory.
 no_std_program_runs() {
     cargo run --locked --release --manifest-path tests/no-std/Cargo.toml

@@ -63,7 +63,8 @@ fn accept(server: &mut ServerHandshake, request: &UpgradeRequest, flags: u8, hea
     assert!(head.starts_with(b"GET ") && head.ends_with(b"\r\n\r\n"), "{head:?}");
     // The same request from an HTTP server of the caller must be equal.
     let headers = request.headers().iter();
-    let again = UpgradeRequest::from_http(&limits(flags & 1 != 0), HttpVersion::Http11, "GET", request.target(), headers);
+    let again =
+        UpgradeRequest::from_http(&limits(flags & 1 != 0), HttpVersion::Http11, "GET", request.target(), headers);
     assert_eq!(again.as_ref(), Ok(request));
     let _ = (request.path(), request.query_pairs().count(), request.host(), request.origin(), request.api_key());
 
