@@ -163,9 +163,8 @@ impl Entry {
         let forwarded = address.and_then(|address| settings.trusted_proxies.client(address.ip(), request.headers()));
         self.requested(forwarded)?;
         let key = self.shared.screen(now, request, routed)?;
-        let ask =
-            |authorize: &Box<Authorize>| authorize(ConnectRequest { request: request.clone(), address, forwarded });
-        Ok((key, settings.authorize.as_ref().map(ask)))
+        let ask = |authorize: &Authorize| authorize(ConnectRequest { request: request.clone(), address, forwarded });
+        Ok((key, settings.authorize.as_deref().map(ask)))
     }
 
     /// Accepts the client and returns its id.

@@ -229,7 +229,7 @@ async fn decide<R: Net>(
     })?;
     match admit::<R>(shared, &mut client, &request).await {
         Ok((permissions, upgraded, client_id)) => {
-            let negotiated = upgraded.negotiated.clone();
+            let negotiated = upgraded.negotiated;
             let reservation = Arc::new(Reservation::new(Accepted { client, permissions, negotiated, client_id }));
             let deadline = R::now() + shared.settings.handshake.get_timeout();
             // Without a runtime, the reservation is dropped with the task.

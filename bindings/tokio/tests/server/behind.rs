@@ -166,7 +166,8 @@ const PING: &str = r#"{"type":"ping"}"#;
 /// A text message of a client in one frame, whose masking key changes nothing (RFC 6455 section 5.2).
 fn frame(text: &str) -> Vec<u8> {
     assert!(text.len() < 126);
-    [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], text.as_bytes()].concat()
+    let len = u8::try_from(text.len()).unwrap();
+    [&[0x81, 0x80 | len, 0, 0, 0, 0], text.as_bytes()].concat()
 }
 
 async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: Vec<u8>) {
