@@ -236,7 +236,7 @@ fn granted(offer: &str) -> Result<Option<String>, RequestError> {
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ("Sec-WebSocket-Extensions", offer),
     ];
-    let request = UpgradeRequest::from_http("GET", "/ws", headers)?;
+    let request = read_elsewhere(headers)?;
     let acceptance = Acceptance::new().deflate(DeflateConfig::default());
     let upgraded = request.accept(&acceptance).unwrap();
     let header = upgraded.headers.get_str("Sec-WebSocket-Extensions").map(Into::into);

@@ -351,7 +351,10 @@ mod tests {
     fn a_request_that_another_server_has_read_has_the_same_limits() {
         let line = "GET /ws HTTP/1.1";
         let fields: usize = GOOD.iter().map(|(name, value)| alloc::format!("{name}:{value}\r\n").len()).sum();
-        let exact = HandshakeLimits::new().max_request_line_bytes(line.len()).max_head_bytes(line.len() + 2 + fields + 2).max_header_fields(GOOD.len());
+        let exact = HandshakeLimits::new()
+            .max_request_line_bytes(line.len())
+            .max_head_bytes(line.len() + 2 + fields + 2)
+            .max_header_fields(GOOD.len());
         let with = |limits| UpgradeRequest::from_http(&limits, HttpVersion::Http11, "GET", "/ws", GOOD).err();
         assert_eq!(with(exact), None);
         let short = exact.max_request_line_bytes(exact.max_request_line_bytes - 1);

@@ -90,7 +90,7 @@ impl<R: Net> Server<R> {
         address: Option<SocketAddr>,
     ) -> impl Future<Output = (http::Response<T>, Option<UpgradeTicket<R>>)> + Send + use<B, T, R> {
         let shared = self.shared.clone();
-        let request = read(&shared.settings.config.handshake, request);
+        let request = read(&shared.settings.handshake, request);
         async move {
             match decide::<R>(&shared, request, address).await {
                 Ok((upgraded, ticket)) => (response(101, &upgraded.headers, Vec::new()), Some(ticket)),
@@ -102,7 +102,7 @@ impl<R: Net> Server<R> {
 
 /// An accepted client whose stream has not been taken over yet: see [`Server::upgrade`].
 ///
-/// It holds one of the server's connections. The client gives it back if the ticket is dropped, or if the stream does not
+/// It holds one of the server's connections. It gives it back if the ticket is dropped, or if the stream does not
 /// come within [`HandshakeLimits::timeout`]. A shutdown waits for the ticket, and closes the connection when it is served.
 #[must_use = "the client was accepted and waits to be served"]
 pub struct UpgradeTicket<R> {
@@ -125,8 +125,8 @@ impl<R: Runtime> UpgradeTicket<R> {
             let Accepted { mut client, permissions, negotiated, client_id } = accepted;
             let entry = client.entry.take()?;
             let now = R::now();
-            let config = &entry.shared.settings.config;
-            let connection = Connection::from_upgraded(now, config, &negotiated, &client_id, wall_clock(now));
+            let config = entry.shared.settings.config();
+            let connection = Connection::from_upgraded(now, &config, &negotiated, &client_id, wall_clock(now));
             let buffer = ReadBuffer::with(read_buffer);
             Some(Task::<S, R>::upgraded(entry, client.peer, permissions, connection, stream, buffer))
         });
@@ -265,7 +265,7 @@ async fn admit<R: Runtime>(
         }
     };
     let client_id = entry.admit(key)?;
-    let upgraded = shared.settings.config.accept(request, shared.settings.acceptance());
+    let upgraded = shared.settings.config().accept(request, shared.settings.acceptance());
     Ok((permissions, upgraded.map_err(|_| internal_error())?, client_id))
 }
 

@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::client::{Client, publish, soon, wait_until};
-use crate::{behind_axum, behind_hyper};
+use super::client::{Client, publish, soon, wait_until};
+use super::{behind_axum, behind_hyper};
 
 #[test]
 fn the_examples_run() {
@@ -106,7 +106,7 @@ async fn a_shutdown_closes_the_connections_behind_another_server() {
     for http in [Http::Axum, Http::Hyper] {
         let (server, address, _) = start(http, false, Server::builder()).await;
         let mut client = Client::connect(address).await;
-        let (aborted, end) = tokio::join!(soon(server.shutdown(crate::client::PATIENCE)), async {
+        let (aborted, end) = tokio::join!(soon(server.shutdown(super::client::PATIENCE)), async {
             let end = client.end().await;
             drop(client);
             end

@@ -12,7 +12,7 @@ use multiwa_ws_tokio::{
 };
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
-use crate::client::{Client, PATIENCE, soon, subscribe};
+use super::client::{Client, PATIENCE, soon, subscribe};
 
 fn request() -> Request<()> {
     Request::get("/any/path?apiKey=k")
@@ -77,7 +77,7 @@ fn observed(timeout: Duration) -> (Server, Arc<Mutex<Vec<String>>>) {
 }
 
 fn with_timeout(builder: ServerBuilder, timeout: Duration) -> Server {
-    builder.handshake(HandshakeLimits { timeout, ..HandshakeLimits::default() }).build()
+    builder.handshake(HandshakeLimits::new().timeout(timeout)).build()
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn other_versions_of_http_and_heads_over_a_limit_are_refused() {
         assert_eq!(response.status(), status);
         assert!(body.contains("needs") && body.contains("1.1"), "{body}");
     }
-    let limits = HandshakeLimits { max_header_fields: 4, ..HandshakeLimits::default() };
+    let limits = HandshakeLimits::new().max_header_fields(4);
     assert_eq!(status(&Server::builder().handshake(limits).build()).await, 431);
 }
 
@@ -255,7 +255,7 @@ async fn the_application_decides_and_its_permissions_hold() {
 
 #[tokio::test]
 async fn the_connection_rate_holds() {
-    let rate = ConnectionRate { burst: 1, per_second: 1 };
+    let rate = ConnectionRate::new(1, 1);
     let server = Server::builder().connection_rate(rate).build();
     let _ticket = accepted(&server).await;
     assert_eq!(status(&server).await, 503);
