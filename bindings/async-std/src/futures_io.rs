@@ -54,8 +54,12 @@ macro_rules! impl_io {
         where
             S: ::futures_io::AsyncRead + ::futures_io::AsyncWrite + Unpin + Send + 'static,
         {
+            #[cfg(feature = "tls")]
             type Stream = futures_rustls::TlsStream<S>;
+            #[cfg(not(feature = "tls"))]
+            type Stream = S;
 
+            #[cfg(feature = "tls")]
             async fn connect_tls(
                 config: std::sync::Arc<rustls::ClientConfig>,
                 name: rustls::pki_types::ServerName<'static>,
@@ -64,6 +68,7 @@ macro_rules! impl_io {
                 futures_rustls::TlsConnector::from(config).connect(name, stream).await.map(Into::into)
             }
 
+            #[cfg(feature = "tls")]
             async fn accept_tls(
                 config: std::sync::Arc<rustls::ServerConfig>,
                 stream: S,

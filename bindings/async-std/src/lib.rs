@@ -6,6 +6,11 @@
 //!
 //! All types and methods have the same names as in `multiwa-ws-tokio`. Its front page and `docs/bindings.md` in the
 //! repository have examples, and `examples/smol_client.rs` of this crate is a client on smol.
+//!
+//! # TLS
+//! `wss` URLs and servers with TLS use `rustls`. The feature `tls-ring` (on by default) or `tls-aws-lc` adds it with a crypto
+//! provider. With the feature `tls` alone, pass a provider in a `ClientTls` or `ServerTls`. Without these features no code
+//! of `rustls` is compiled, and a `wss` URL is [`BuildError::NoTls`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "async-std")]

@@ -13,17 +13,20 @@ mod net;
 mod runtime;
 mod server;
 mod sync;
+#[cfg(feature = "tls")]
 mod tls;
 mod trace;
 mod transport;
 mod websocket;
 
 pub use client::drive;
+#[cfg(feature = "tls")]
+pub use client::tls_disconnect_reason;
 pub use client::{
     ATTEMPT_DELAY, BuildError, CONNECT_DEADLINE, Cause, Client, ClientBuilder, ConnectError, Connector, ConnectorError,
     Destination, Disconnect, Endpoint, Events, InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError,
     QueueConfig, RedirectError, Request, RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates,
-    interleave, tls_disconnect_reason,
+    interleave,
 };
 pub use error::{Error, HandshakeError};
 pub use handshake::WebSocketConfig;
@@ -37,6 +40,7 @@ pub use server::{
     ConnectRequest, ConnectionRate, InvalidOrigin, InvalidProxyNetwork, Observed, Origin, Peer, Permissions,
     PublishError, Published, Publisher, Server, ServerBuilder, SlowReader, TrustedProxy,
 };
+#[cfg(feature = "tls")]
 pub use tls::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError};
 pub use websocket::{Reader, WebSocket, Writer};
 
@@ -46,6 +50,7 @@ pub use http;
 /// The whole core. The bindings re-export it, so that a program depends on one crate only.
 pub use multiwa_ws_core as core;
 /// The TLS library. [`ClientTls`] and [`ServerTls`] are made from its types.
+#[cfg(feature = "tls")]
 pub use rustls;
 
 /// The names of the [`core`] that programs use most. Each binding re-exports them at its root.
@@ -65,12 +70,14 @@ pub mod binding {
     #[cfg(feature = "http")]
     pub use crate::http;
     pub use crate::{
-        BuildError, Cause, ClientTls, ClientTlsBuilder, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector,
-        ConnectorError, Destination, Disconnect, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy,
-        InvalidProxyNetwork, InvalidUrl, KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy,
-        PublishError, Published, Publisher, QueueConfig, RedirectError, Request, RequestError, ServerTls,
-        ServerTlsBuilder, SlowReader, Status, Target, TlsError, TrustedProxy, Update, WebSocketConfig, core, rustls,
+        BuildError, Cause, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector, ConnectorError, Destination,
+        Disconnect, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork, InvalidUrl,
+        KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy, PublishError, Published,
+        Publisher, QueueConfig, RedirectError, Request, RequestError, SlowReader, Status, Target, TrustedProxy, Update,
+        WebSocketConfig, core,
     };
+    #[cfg(feature = "tls")]
+    pub use crate::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError, rustls};
 }
 
 use sync::lock;

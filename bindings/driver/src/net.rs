@@ -5,30 +5,46 @@ use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
+#[cfg(feature = "tls")]
 use std::sync::Arc;
 
+#[cfg(feature = "tls")]
 use rustls::pki_types::ServerName;
+#[cfg(feature = "tls")]
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::Io;
+#[cfg(feature = "tls")]
+use crate::tls::unsupported;
 
 /// TLS over streams of type `S`.
+///
+/// The methods exist with the feature `tls`. They have default implementations that fail, since another crate may enable
+/// the feature for a binding that does not support TLS.
 pub trait Tls<S>: Io<S> + Io<<Self as Tls<S>>::Stream> {
-    /// A stream with TLS.
+    /// A stream with TLS. A binding without TLS names any stream here, such as `S`.
     type Stream: Unpin + Send + 'static;
 
     /// Performs the TLS handshake as the client. `name` is the name that the server's certificate must be valid for.
+    #[cfg(feature = "tls")]
     fn connect_tls(
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
         stream: S,
-    ) -> impl Future<Output = io::Result<<Self as Tls<S>>::Stream>> + Send;
+    ) -> impl Future<Output = io::Result<<Self as Tls<S>>::Stream>> + Send {
+        drop((config, name, stream));
+        unsupported()
+    }
 
     /// Performs the TLS handshake as the server.
+    #[cfg(feature = "tls")]
     fn accept_tls(
         config: Arc<ServerConfig>,
         stream: S,
-    ) -> impl Future<Output = io::Result<<Self as Tls<S>>::Stream>> + Send + 'static;
+    ) -> impl Future<Output = io::Result<<Self as Tls<S>>::Stream>> + Send + 'static {
+        drop((config, stream));
+        unsupported()
+    }
 }
 
 /// A runtime that can spawn tasks and open TCP connections.

@@ -38,6 +38,11 @@
 //! [`WebSocket::connect`] and [`WebSocket::accept`] upgrade any `AsyncRead + AsyncWrite`. [`WebSocket::next`] lends each
 //! message, the `send_*` methods send, and [`WebSocket::split`] returns a [`Reader`] and a [`Writer`] for two tasks.
 //!
+//! # TLS
+//! `wss` URLs and servers with TLS use `rustls`. The feature `tls-ring` (on by default) or `tls-aws-lc` adds it with a crypto
+//! provider. With the feature `tls` alone, pass a provider in a `ClientTls` or `ServerTls`. Without these features no code
+//! of `rustls` is compiled, and a `wss` URL is [`BuildError::NoTls`].
+//!
 //! # The core
 //! The module [`core`] is the whole core: limits, state machines and errors. The most used names are also at the root of
 //! this crate.

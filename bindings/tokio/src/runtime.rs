@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+#[cfg(feature = "tls")]
+use std::sync::Arc;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,7 +16,9 @@ use multiwa_ws_core::Instant;
 #[cfg(unix)]
 use multiwa_ws_driver::UnixNet;
 use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls, limit_unsent};
+#[cfg(feature = "tls")]
 use rustls::pki_types::ServerName;
+#[cfg(feature = "tls")]
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::time::{self, Sleep};
+#[cfg(feature = "tls")]
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 /// The marker that names tokio to the shared types.
@@ -90,12 +95,17 @@ impl<S: AsyncRead + AsyncWrite> Io<S> for Tokio {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Tls<S> for Tokio {
+    #[cfg(feature = "tls")]
     type Stream = TlsStream<S>;
+    #[cfg(not(feature = "tls"))]
+    type Stream = S;
 
+    #[cfg(feature = "tls")]
     async fn connect_tls(config: Arc<ClientConfig>, name: ServerName<'static>, stream: S) -> io::Result<TlsStream<S>> {
         TlsConnector::from(config).connect(name, stream).await.map(TlsStream::Client)
     }
 
+    #[cfg(feature = "tls")]
     async fn accept_tls(config: Arc<ServerConfig>, stream: S) -> io::Result<TlsStream<S>> {
         TlsAcceptor::from(config).accept(stream).await.map(TlsStream::Server)
     }

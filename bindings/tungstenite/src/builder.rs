@@ -13,15 +13,17 @@ use multiwa_ws_core::session::{ClientConfig, ClientSession, EventNames, Reconnec
 use multiwa_ws_core::websocket;
 use multiwa_ws_driver::drive::Driver;
 use multiwa_ws_driver::{
-    BuildError, CONNECT_DEADLINE, ClientTls, Clock, ConnectorError, Destination, KeyPlacement, Proxy, QueueConfig,
-    RequestSettings,
+    BuildError, CONNECT_DEADLINE, Clock, ConnectorError, Destination, KeyPlacement, Proxy, QueueConfig, RequestSettings,
 };
 
+#[cfg(feature = "tls")]
+use crate::ClientTls;
 #[cfg(doc)]
 use crate::ConnectError;
 use crate::clock::Std;
 use crate::dial::Connector;
 use crate::reach::{Provider, Reach, Route, Source};
+use crate::tls::TlsSettings;
 use crate::worker::Worker;
 use crate::{Client, Updates};
 
@@ -33,7 +35,7 @@ pub struct ClientBuilder {
     destination: Where,
     request: RequestSettings,
     route: Route,
-    tls: Option<ClientTls>,
+    tls: TlsSettings,
     subscriptions: Vec<(String, EventNames)>,
     session: ClientConfig,
     websocket: websocket::Config,
@@ -73,7 +75,7 @@ impl ClientBuilder {
             destination,
             request: RequestSettings::default(),
             route: Route::Direct,
-            tls: None,
+            tls: TlsSettings::default(),
             subscriptions: Vec::new(),
             session: ClientConfig::new(),
             websocket: websocket::Config::new(),
@@ -121,9 +123,10 @@ impl ClientBuilder {
     }
 
     /// Sets the TLS settings for `wss` URLs. By default the client trusts the certificates that the system trusts.
+    #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: ClientTls) -> Self {
-        self.tls = Some(tls);
+        self.tls = tls.into();
         self
     }
 
@@ -224,7 +227,7 @@ impl ClientBuilder {
             Where::Asked(provider) => Source::Provided(provider.clone(), request),
         };
         let timeout = self.session.get_connect_timeout();
-        let reach = Reach::new(source, self.route.clone(), self.tls.take(), timeout)?;
+        let reach = Reach::new(source, self.route.clone(), self.tls, timeout)?;
         self.start_with(reach)
     }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use multiwa_ws_core::frame::InvalidUtf8;
 use multiwa_ws_core::handshake::ResponseError;
 use multiwa_ws_core::session::DisconnectReason;
-use multiwa_ws_driver::{Cause, tls_disconnect_reason};
+use multiwa_ws_driver::Cause;
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
+
+use crate::tls::disconnect_reason;
 
 /// The effect of an error on the connection.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ pub(crate) fn upgrade_cause(error: Error) -> Cause {
 fn io_disconnect_reason(error: &io::Error) -> DisconnectReason {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => DisconnectReason::Eof,
-        _ => tls_disconnect_reason(error),
+        _ => disconnect_reason(error),
     }
 }
 

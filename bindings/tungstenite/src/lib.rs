@@ -39,8 +39,9 @@
 //!   upgrade request **with the API key**. A program must not enable that level for the target `tungstenite`.
 //!
 //! # TLS
-//! TLS uses `rustls`, as in the asynchronous bindings. The feature `tls-ring` (on by default) or `tls-aws-lc` provides
-//! the cryptography, or the crypto provider set in a [`ClientTls`].
+//! `wss` URLs need TLS, which uses `rustls`. The feature `tls-ring` (on by default) or `tls-aws-lc` adds it with a crypto
+//! provider. With the feature `tls` alone, pass a provider in a `ClientTls`. Without these features no code of `rustls` is
+//! compiled, and a `wss` URL is [`BuildError::NoTls`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
@@ -52,6 +53,7 @@ mod failure;
 mod race;
 mod reach;
 mod stream;
+#[cfg_attr(not(feature = "tls"), path = "without_tls.rs")]
 mod tls;
 mod upgrade;
 mod wait;
@@ -63,10 +65,12 @@ pub use dial::Connector;
 pub use mio;
 pub use multiwa_ws_driver::common::*;
 pub use multiwa_ws_driver::{
-    BuildError, Cause, ClientTls, ClientTlsBuilder, ConnectError, ConnectorError, Destination, Disconnect, Endpoint,
-    InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, QueueConfig, RedirectError, RequestError, RequestSettings,
-    Status, Target, TlsError, Update, core, rustls,
+    BuildError, Cause, ConnectError, ConnectorError, Destination, Disconnect, Endpoint, InvalidProxy, InvalidUrl,
+    KeyPlacement, Overflow, Proxy, QueueConfig, RedirectError, RequestError, RequestSettings, Status, Target, Update,
+    core,
 };
+#[cfg(feature = "tls")]
+pub use multiwa_ws_driver::{ClientTls, ClientTlsBuilder, TlsError, rustls};
 pub use stream::Stream;
 
 /// The example of the README compiles.

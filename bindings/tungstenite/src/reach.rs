@@ -12,21 +12,20 @@ use std::time::{Duration, Instant};
 use multiwa_ws_core::handshake::{ClientRequest, Response};
 use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_driver::{
-    BuildError, ClientTls, ConnectorError, Destination, Endpoint, Proxy, RedirectError, RequestSettings, Target,
-    Tunnel, limit_unsent, tls_disconnect_reason,
+    BuildError, ConnectorError, Destination, Endpoint, Proxy, RedirectError, RequestSettings, Target, Tunnel,
+    limit_unsent,
 };
-use rustls::ClientConnection;
 
 use crate::dial::Connector;
 use crate::race::race;
 use crate::stream::Stream;
-use crate::tls::TlsStream;
+use crate::tls::{TlsSettings, disconnect_reason};
 
 /// Opens streams to the target of the URL, a provider or a redirect.
 pub(crate) struct Reach {
     source: Source,
     route: Route,
-    tls: Option<ClientTls>,
+    tls: TlsSettings,
     /// The time limit for dialing the server.
     timeout: Duration,
     /// The target of the latest attempt.
@@ -60,18 +59,12 @@ pub(crate) enum Route {
 impl Reach {
     /// # Errors
     /// The fixed target needs TLS, and the setup of TLS failed.
-    pub(crate) fn new(
-        source: Source,
-        route: Route,
-        tls: Option<ClientTls>,
-        timeout: Duration,
-    ) -> Result<Self, BuildError> {
+    pub(crate) fn new(source: Source, route: Route, tls: TlsSettings, timeout: Duration) -> Result<Self, BuildError> {
         let mut reach = Self { source, route, tls, timeout, latest: None };
         if let Source::Fixed(target) = &reach.source
             && target.endpoint.is_tls()
         {
-            target.endpoint.server_name()?;
-            reach.tls = Some(reach.tls.map_or_else(|| ClientTls::builder().build(), Ok)?);
+            reach.tls.handshake(&target.endpoint)?;
         }
         Ok(reach)
     }
@@ -182,24 +175,21 @@ fn open_tunnel(stream: &mut (impl Read + Write), mut tunnel: Tunnel) -> io::Resu
 fn secure<S: Socket>(
     socket: S,
     endpoint: &Endpoint,
-    settings: &mut Option<ClientTls>,
+    settings: &mut TlsSettings,
     deadline: Instant,
 ) -> Result<Box<dyn Stream>, ConnectorError> {
     if !endpoint.is_tls() {
         return Ok(Box::new(socket.pollable().map_err(lost(DisconnectReason::Io))?));
     }
-    let settings = match settings {
-        Some(settings) => settings,
-        none => none.insert(ClientTls::builder().build().map_err(lost(DisconnectReason::Tls))?),
-    };
-    let name = endpoint.server_name().map_err(lost(DisconnectReason::Tls))?;
-    let mut tls = ClientConnection::new(settings.config().clone(), name).map_err(lost(DisconnectReason::Tls))?;
+    let mut handshake = settings.handshake(endpoint).map_err(|error| match error {
+        // Missing TLS support is permanent, so the client stops.
+        BuildError::NoTls => lost(DisconnectReason::Stopped)(error),
+        error => lost(DisconnectReason::Tls)(error),
+    })?;
     socket.blocking().map_err(lost(DisconnectReason::Io))?;
     let mut timed = Timed { socket, deadline };
-    while tls.is_handshaking() || tls.wants_write() {
-        tls.complete_io(&mut timed).map_err(|error| ConnectorError { reason: tls_disconnect_reason(&error), error })?;
-    }
-    Ok(Box::new(TlsStream::new(tls, timed.socket.pollable().map_err(lost(DisconnectReason::Io))?)))
+    handshake.complete(&mut timed).map_err(|error| ConnectorError { reason: disconnect_reason(&error), error })?;
+    Ok(handshake.into_stream(timed.socket.pollable().map_err(lost(DisconnectReason::Io))?))
 }
 
 /// A socket that blocks during setup and never afterwards.

@@ -1,26 +1,66 @@
-//! TLS over a socket with `rustls`.
+//! TLS over a socket with `rustls`. Without the feature `tls`, `without_tls.rs` takes the place of this module.
 
 use std::io::{self, Read, Write};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
+use multiwa_ws_driver::{BuildError, ClientTls, Endpoint, TlsError};
 use rustls::ClientConnection;
+
+use crate::stream::Stream;
+
+pub(crate) use multiwa_ws_driver::tls_disconnect_reason as disconnect_reason;
+
+/// The configured TLS, or the default, which is built when the first stream needs it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TlsSettings(Option<ClientTls>);
+
+impl From<ClientTls> for TlsSettings {
+    fn from(tls: ClientTls) -> Self {
+        Self(Some(tls))
+    }
+}
+
+impl TlsSettings {
+    /// The handshake of a stream to `endpoint`, whose URL is `wss`.
+    pub(crate) fn handshake(&mut self, endpoint: &Endpoint) -> Result<Handshake, BuildError> {
+        let tls = match &mut self.0 {
+            Some(tls) => tls,
+            none => none.insert(ClientTls::builder().build()?),
+        };
+        let connection = ClientConnection::new(tls.config().clone(), endpoint.server_name()?);
+        Ok(Handshake(connection.map_err(TlsError::from)?))
+    }
+}
+
+/// A TLS handshake.
+pub(crate) struct Handshake(ClientConnection);
+
+impl Handshake {
+    /// Performs the handshake over `socket`, which blocks.
+    pub(crate) fn complete(&mut self, socket: &mut (impl Read + Write)) -> io::Result<()> {
+        while self.0.is_handshaking() || self.0.wants_write() {
+            self.0.complete_io(socket)?;
+        }
+        Ok(())
+    }
+
+    /// Continues over `socket`, which does not block, after the handshake.
+    pub(crate) fn into_stream(self, socket: impl Stream) -> Box<dyn Stream> {
+        Box::new(TlsStream { tls: self.0, socket })
+    }
+}
 
 /// TLS over a stream that does not block.
 ///
 /// Unlike the stream of `rustls`, it also reads while it cannot write. Otherwise two peers that both wait for the other
 /// to read would deadlock.
-pub(crate) struct TlsStream<S: Read + Write> {
+struct TlsStream<S: Read + Write> {
     tls: ClientConnection,
     socket: S,
 }
 
 impl<S: Read + Write> TlsStream<S> {
-    /// Wraps a connection after its TLS handshake.
-    pub(crate) fn new(tls: ClientConnection, socket: S) -> Self {
-        Self { tls, socket }
-    }
-
     fn write_out(&mut self) -> io::Result<()> {
         while self.tls.wants_write() {
             if self.tls.write_tls(&mut self.socket)? == 0 {

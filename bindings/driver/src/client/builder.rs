@@ -17,10 +17,11 @@ use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames, Reconnect
 use multiwa_ws_core::{KeepAlive, websocket};
 
 use super::connector::{Connector, ConnectorError};
-#[cfg(unix)]
-use super::dial::over_tls;
-use super::dial::{Dialer, Provider, Route, Source, TlsSettings};
+use super::dial::{Dialer, Provider, Route, Source};
 use super::drive::Driver;
+use super::secure::TlsSettings;
+#[cfg(unix)]
+use super::secure::over_tls;
 use super::stream::Dynamic;
 use super::target::{Destination, RequestSettings};
 use super::task::Task;
@@ -28,7 +29,9 @@ use super::{Client, ConnectError, InvalidUrl, KeyPlacement, Proxy, QueueConfig, 
 #[cfg(unix)]
 use crate::UnixNet;
 use crate::server::within;
-use crate::{ClientTls, Io, Net, TlsError, seed};
+#[cfg(feature = "tls")]
+use crate::{ClientTls, TlsError};
+use crate::{Io, Net, seed};
 
 /// Builds a [`Client`]. `Debug` shows neither the URL nor the headers, because they may hold a key.
 #[derive(Clone)]
@@ -36,7 +39,7 @@ pub struct ClientBuilder<R> {
     destination: Where,
     request: RequestSettings,
     route: Route,
-    tls: Option<ClientTls>,
+    tls: TlsSettings,
     subscriptions: Vec<(String, EventNames)>,
     session: ClientConfig,
     websocket: websocket::Config,
@@ -69,7 +72,11 @@ pub enum BuildError {
     /// A subscription is invalid and could never be sent.
     #[error(transparent)]
     Subscription(#[from] CommandError),
+    /// The URL is `wss`, and the features of this build do not include TLS.
+    #[error("this build has no TLS: for wss URLs, enable the feature tls-ring or tls-aws-lc")]
+    NoTls,
     /// TLS cannot be configured. A `wss://` URL requires it.
+    #[cfg(feature = "tls")]
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The operating system does not provide a random seed.
@@ -112,7 +119,7 @@ impl<R: Net> ClientBuilder<R> {
             destination,
             request: RequestSettings::default(),
             route: Route::Direct,
-            tls: None,
+            tls: TlsSettings::default(),
             subscriptions: Vec::new(),
             session: ClientConfig::new(),
             // The session has a `ping` of its own.
@@ -163,9 +170,10 @@ impl<R: Net> ClientBuilder<R> {
     }
 
     /// The TLS configuration for `wss` URLs. By default the client trusts the certificates that the system trusts.
+    #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: ClientTls) -> Self {
-        self.tls = Some(tls);
+        self.tls = tls.into();
         self
     }
 
@@ -265,13 +273,12 @@ impl<R: Net> ClientBuilder<R> {
     /// [`BuildError`], except `Connect`. Outside a runtime it is [`BuildError::Runtime`].
     pub fn start(mut self) -> Result<(Client<R>, Updates<R>), BuildError> {
         let request = std::mem::take(&mut self.request);
-        let tls = TlsSettings::new(self.tls.take());
+        let tls = std::mem::take(&mut self.tls);
         let source = match &self.destination {
             Where::To(destination) => {
                 let target = request.target(destination)?;
                 if target.endpoint.is_tls() {
-                    tls.get()?;
-                    target.endpoint.server_name()?;
+                    tls.secure(&target.endpoint)?;
                 }
                 Source::Fixed(Box::new(target))
             }

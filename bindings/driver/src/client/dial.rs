@@ -4,21 +4,20 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Poll;
 
 use multiwa_ws_core::handshake::{ClientRequest, Response};
 use multiwa_ws_core::session::DisconnectReason;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 
 use super::connector::{Connector, ConnectorError};
 use super::race::race;
+use super::secure::{Secure, TlsSettings, over_tls};
 use super::stream::Stream;
 use super::target::{Destination, RedirectError, RequestSettings, Target};
-use super::{Endpoint, Proxy, Tunnel};
+use super::{BuildError, Endpoint, Proxy, Tunnel};
 use crate::sync::Mutex;
-use crate::{ClientTls, Io, Net, Tls, TlsError, lock};
+use crate::{Io, Net, lock};
 
 /// Opens streams to the server of a URL, a provider or a redirect.
 pub(super) struct Dialer<R> {
@@ -58,32 +57,6 @@ pub(super) enum Route {
     /// A connection to one fixed server. It is a function, because not every platform and runtime supports it.
     #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix sockets use it"))]
     To(Arc<dyn Fn(Option<Secure>) -> Pending<Stream> + Send + Sync>),
-}
-
-/// TLS for one stream.
-pub(super) struct Secure {
-    config: Arc<ClientConfig>,
-    /// The host that is dialed. The certificate must be valid for it.
-    name: ServerName<'static>,
-}
-
-/// The configured TLS, or the default, which is built when the first stream needs it.
-pub(super) struct TlsSettings(OnceLock<ClientTls>);
-
-impl TlsSettings {
-    pub(super) fn new(tls: Option<ClientTls>) -> Self {
-        Self(tls.map_or_else(OnceLock::new, OnceLock::from))
-    }
-
-    pub(super) fn get(&self) -> Result<&ClientTls, TlsError> {
-        match self.0.get() {
-            Some(tls) => Ok(tls),
-            None => {
-                let tls = ClientTls::builder().build()?;
-                Ok(self.0.get_or_init(|| tls))
-            }
-        }
-    }
 }
 
 impl<R> Dialer<R> {
@@ -152,13 +125,12 @@ impl Dial {
         if !endpoint.is_tls() {
             return Ok(None);
         }
-        let failed = |reason, error| ConnectorError { reason, error };
         // Missing TLS support is permanent, so the client stops. An invalid name is not, because it may come from a
         // redirect.
-        let tls = self.tls.get().map_err(|error| failed(DisconnectReason::Stopped, io::Error::other(error)))?;
-        let name = endpoint.server_name().map_err(|error| failed(DisconnectReason::Tls, io::Error::other(error)))?;
-        let config = tls.config().clone();
-        Ok(Some(Secure { config, name }))
+        self.tls.secure(endpoint).map(Some).map_err(|error| ConnectorError {
+            reason: if matches!(error, BuildError::Url(_)) { DisconnectReason::Tls } else { DisconnectReason::Stopped },
+            error: io::Error::other(error),
+        })
     }
 
     async fn open<R: Net>(&self, target: Target) -> Result<(Stream, ClientRequest), ConnectorError> {
@@ -195,32 +167,6 @@ async fn reach<R: Net>(
         open_tunnel::<_, R>(&mut stream, Tunnel::new(proxy, endpoint)).await.map_err(lost(DisconnectReason::Io))?;
     }
     over_tls::<_, R>(stream, secure).await
-}
-
-/// Performs the TLS handshake over `stream`, if `secure` is given.
-pub(super) async fn over_tls<S, R>(stream: S, secure: Option<Secure>) -> Result<Stream, ConnectorError>
-where
-    S: Unpin + Send + 'static,
-    R: Tls<S>,
-{
-    let Some(Secure { config, name }) = secure else { return Ok(Stream::new::<S, R>(stream)) };
-    match R::connect_tls(config, name, stream).await {
-        Ok(stream) => Ok(Stream::new::<_, R>(stream)),
-        Err(error) => Err(ConnectorError { reason: tls_disconnect_reason(&error), error }),
-    }
-}
-
-/// Maps an error of a TLS stream to its disconnect reason. An invalid certificate is permanent; other errors may be
-/// temporary.
-#[must_use]
-pub fn tls_disconnect_reason(error: &io::Error) -> DisconnectReason {
-    match error.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
-            DisconnectReason::TlsCertificate
-        }
-        Some(_) => DisconnectReason::Tls,
-        None => DisconnectReason::Io,
-    }
 }
 
 async fn open_tunnel<S: Unpin, R: Io<S>>(stream: &mut S, mut tunnel: Tunnel) -> io::Result<()> {

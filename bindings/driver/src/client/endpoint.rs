@@ -3,6 +3,7 @@
 use std::fmt;
 
 use multiwa_ws_core::handshake::{ApiKey, ClientRequest, InvalidHeader};
+#[cfg(feature = "tls")]
 use rustls::pki_types::ServerName;
 use url::{Host, Position, Url};
 
@@ -73,6 +74,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`InvalidUrl::Host`] when no certificate can be valid for the host.
+    #[cfg(feature = "tls")]
     pub fn server_name(&self) -> Result<ServerName<'static>, InvalidUrl> {
         ServerName::try_from(self.host.clone()).map_err(|_| InvalidUrl::Host)
     }

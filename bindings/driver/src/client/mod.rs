@@ -13,6 +13,8 @@ mod proxy;
 mod queue;
 mod race;
 mod request;
+#[cfg_attr(not(feature = "tls"), path = "without_tls.rs")]
+mod secure;
 mod shared;
 mod status;
 mod stream;
@@ -25,7 +27,6 @@ use multiwa_ws_core::session::EventNames;
 
 pub use builder::{BuildError, CONNECT_DEADLINE, ClientBuilder};
 pub use connector::{Connector, ConnectorError};
-pub use dial::tls_disconnect_reason;
 pub use disconnect::{Cause, Disconnect};
 pub use endpoint::{Endpoint, InvalidUrl, KeyPlacement};
 pub use handle::Client;
@@ -33,6 +34,8 @@ pub use proxy::{InvalidProxy, Proxy};
 pub use queue::{Overflow, QueueConfig};
 pub use race::{ATTEMPT_DELAY, interleave};
 pub use request::{Request, RequestError};
+#[cfg(feature = "tls")]
+pub use secure::tls_disconnect_reason;
 pub use status::{ConnectError, Status};
 pub use target::{Destination, RedirectError, RequestSettings, Target};
 pub use tunnel::{ProxyError, Tunnel};

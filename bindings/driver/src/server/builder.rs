@@ -25,9 +25,11 @@ use super::origin::Origin;
 use super::rate::{ConnectionRate, Limiter};
 use super::registry::{Entry, Registry};
 use super::{Server, Shared, SlowReader, connection, listener};
+#[cfg(feature = "tls")]
+use crate::ServerTls;
 #[cfg(unix)]
 use crate::UnixNet;
-use crate::{Io, Net, ServerTls, Tls};
+use crate::{Io, Net, Tls};
 
 /// Builds a [`Server`].
 pub struct ServerBuilder<R> {
@@ -35,6 +37,7 @@ pub struct ServerBuilder<R> {
     keys: Option<Vec<ApiKey>>,
     handshakes_per_address: usize,
     rate: Option<ConnectionRate>,
+    #[cfg(feature = "tls")]
     tls: Option<ServerTls>,
     runtime: PhantomData<fn() -> R>,
 }
@@ -252,6 +255,7 @@ impl<R> ServerBuilder<R> {
 impl<R> ServerBuilder<R> {
     /// Uses TLS on the address or the Unix socket that the server listens on. The TLS handshake must complete within
     /// [`HandshakeLimits::timeout`].
+    #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
@@ -299,8 +303,8 @@ impl<R: Net> ServerBuilder<R> {
         self.listen(address, start).await
     }
 
-    /// Makes a server that listens on `address` and serves the streams that `secure` makes of the TCP streams. This
-    /// replaces [`tls`](Self::tls).
+    /// Makes a server that listens on `address` and serves the streams that `secure` makes of the TCP streams. It takes
+    /// the place of the setting `tls`.
     ///
     /// # Errors
     /// The errors of the operating system, for example an address in use, or that no runtime is running.
@@ -342,16 +346,17 @@ impl<R: Net> ServerBuilder<R> {
         S: Unpin + Send + 'static,
         R: Tls<S>,
     {
+        #[cfg(feature = "tls")]
         let tls = self.tls.clone();
+        // A task of the runtime calls this, so a runtime exists.
         move |entry, stream, address| {
-            // A task of the runtime calls this, so a runtime exists.
-            let _ = match &tls {
-                None => R::spawn(Task::<S, R>::new(entry, stream, address)),
-                Some(tls) => {
-                    let stream = R::accept_tls(tls.config().clone(), stream);
-                    R::spawn(connection::serve::<_, R>(entry, stream, address))
-                }
-            };
+            #[cfg(feature = "tls")]
+            if let Some(tls) = &tls {
+                let stream = R::accept_tls(tls.config().clone(), stream);
+                let _ = R::spawn(connection::serve::<_, R>(entry, stream, address));
+                return;
+            }
+            let _ = R::spawn(Task::<S, R>::new(entry, stream, address));
         }
     }
 }
@@ -397,6 +402,7 @@ impl<R> Default for ServerBuilder<R> {
             keys: None,
             handshakes_per_address: 256,
             rate: None,
+            #[cfg(feature = "tls")]
             tls: None,
             runtime: PhantomData,
         }

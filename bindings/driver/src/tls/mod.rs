@@ -4,6 +4,7 @@ mod client;
 mod pem;
 mod server;
 
+use std::future::{Ready, ready};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,6 +54,12 @@ pub enum TlsError {
 
 /// The protocol to negotiate (RFC 7301). The upgrade is an HTTP/1.1 request, so an HTTP/2 server must not accept it.
 const ALPN: &[u8] = b"http/1.1";
+
+/// The result of a TLS handshake on a runtime that does not support TLS.
+pub(crate) fn unsupported<S>() -> Ready<io::Result<S>> {
+    let error = "the binding was built without TLS: enable its feature tls-ring or tls-aws-lc";
+    ready(Err(io::Error::new(io::ErrorKind::Unsupported, error)))
+}
 
 /// Returns the given provider, or the one of the crate's features. The process default is never used, because it belongs
 /// to the program.

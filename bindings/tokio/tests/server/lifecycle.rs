@@ -13,8 +13,6 @@ use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{ClientRequest, HandshakeLimits};
 use multiwa_ws_driver::{Clock, Io, Net, Runtime, Tls};
 use multiwa_ws_tokio::{Observed, Server, Tokio};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -252,24 +250,12 @@ where
     }
 }
 
-impl<S> Tls<S> for Flaky
+/// Without TLS.
+impl<S: Unpin + Send + 'static> Tls<S> for Flaky
 where
-    S: Send + 'static,
-    Tokio: Tls<S>,
+    Tokio: Io<S>,
 {
-    type Stream = <Tokio as Tls<S>>::Stream;
-
-    async fn connect_tls(
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-        stream: S,
-    ) -> io::Result<<Tokio as Tls<S>>::Stream> {
-        Tokio::connect_tls(config, name, stream).await
-    }
-
-    async fn accept_tls(config: Arc<ServerConfig>, stream: S) -> io::Result<<Tokio as Tls<S>>::Stream> {
-        Tokio::accept_tls(config, stream).await
-    }
+    type Stream = S;
 }
 
 impl Net for Flaky {
