@@ -33,6 +33,12 @@ macro_rules! name_types {
 
         /// The writing half of a split [`WebSocket`].
         pub type Writer<S> = multiwa_ws_driver::Writer<S, $runtime>;
+
+        /// A [`WebSocket`] as a `Stream` and a `Sink` of messages.
+        pub type MessageStream<S> = multiwa_ws_driver::MessageStream<S, $runtime>;
+
+        /// A [`Writer`] as a `Sink` of messages.
+        pub type MessageSink<S> = multiwa_ws_driver::MessageSink<S, $runtime>;
     };
 }
 

@@ -42,8 +42,10 @@ pub use server::{
 };
 #[cfg(feature = "tls")]
 pub use tls::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError};
-pub use websocket::{Reader, WebSocket, Writer};
+pub use websocket::{Message, MessageSink, MessageStream, Reader, WebSocket, Writer};
 
+/// The buffers of a binary [`Message`].
+pub use bytes;
 /// The types of the requests and responses of [`Server::upgrade`].
 #[cfg(feature = "http")]
 pub use http;
@@ -72,9 +74,9 @@ pub mod binding {
     pub use crate::{
         BuildError, Cause, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector, ConnectorError, Destination,
         Disconnect, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork, InvalidUrl,
-        KeyPlacement, Observed, Origin, Overflow, Peer, Permissions, Proxy, PublishError, Published,
+        KeyPlacement, Message, Observed, Origin, Overflow, Peer, Permissions, Proxy, PublishError, Published,
         Publisher, QueueConfig, RedirectError, Request, RequestError, SlowReader, Status, Target, TrustedProxy, Update,
-        WebSocketConfig, core,
+        WebSocketConfig, bytes, core,
     };
     #[cfg(feature = "tls")]
     pub use crate::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError, rustls};

@@ -37,6 +37,23 @@
 //! # WebSocket alone
 //! [`WebSocket::connect`] and [`WebSocket::accept`] upgrade any `AsyncRead + AsyncWrite`. [`WebSocket::next`] lends each
 //! message, the `send_*` methods send, and [`WebSocket::split`] returns a [`Reader`] and a [`Writer`] for two tasks.
+//! [`WebSocket::into_stream`] returns a [`MessageStream`], which is a `Stream` and a `Sink` of messages.
+//!
+//! ```
+//! use futures_util::StreamExt;
+//! use multiwa_ws_tokio::core::handshake::Acceptance;
+//! use multiwa_ws_tokio::{Error, WebSocket, WebSocketConfig};
+//! use tokio::net::TcpStream;
+//!
+//! /// Sends every message back until the client closes.
+//! async fn echo(stream: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+//!     let accept = |_: &_| Ok(Acceptance::default());
+//!     let (socket, ..) = WebSocket::accept(stream, &WebSocketConfig::default(), accept).await?;
+//!     let (sink, stream) = socket.into_stream().split();
+//!     stream.forward(sink).await?;
+//!     Ok(())
+//! }
+//! ```
 //!
 //! # TLS
 //! `wss` URLs and servers with TLS use `rustls`. The feature `tls-ring` (on by default) or `tls-aws-lc` adds it with a crypto
@@ -108,6 +125,12 @@ pub type Reader<S> = multiwa_ws_driver::Reader<S, Tokio>;
 
 /// The sending side of a [`WebSocket`] that was split.
 pub type Writer<S> = multiwa_ws_driver::Writer<S, Tokio>;
+
+/// A [`WebSocket`] as a `Stream` and a `Sink` of messages.
+pub type MessageStream<S> = multiwa_ws_driver::MessageStream<S, Tokio>;
+
+/// A [`Writer`] as a `Sink` of messages.
+pub type MessageSink<S> = multiwa_ws_driver::MessageSink<S, Tokio>;
 
 /// The examples of the project's README compile, and those of its page about the bindings.
 #[cfg(doctest)]

@@ -1,7 +1,10 @@
 //! A WebSocket connection over a stream, without the MultiWA protocol.
 
+mod message;
 mod read;
 mod split;
+mod stream;
+mod wakers;
 mod write;
 
 use std::fmt;
@@ -19,7 +22,9 @@ use crate::{Error, Io, Runtime, seed};
 use read::ReadSide;
 use write::WriteSide;
 
+pub use message::Message;
 pub use split::{Reader, Writer};
+pub use stream::{MessageSink, MessageStream};
 
 /// The limit of unwritten answers. Above it no further event is returned, so that a peer that does not read its answers
 /// is not read from either.
@@ -173,23 +178,38 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         split::halves(self.read, self.write)
     }
 
+    /// Converts the connection to a `Stream` and `Sink` of whole messages that own their payload.
+    #[must_use]
+    pub fn into_stream(self) -> MessageStream<S, R> {
+        MessageStream::new(self)
+    }
+
     /// Runs `command` to queue a message, when there is room for it, and writes the queue.
     async fn send(&mut self, command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>) -> Result<(), Error> {
         let (mut queued, mut waited) = (false, false);
         poll_fn(|cx| {
-            while !queued {
-                match self.write.try_send(&command) {
-                    Some(result) => {
-                        result?;
-                        queued = true;
-                    }
-                    None if self.write.poll_write::<R>(cx).is_ready() => {}
-                    None => ready!(self.poll_wait(cx))?,
-                }
+            if !queued {
+                ready!(self.poll_queue(cx, &command))?;
+                queued = true;
             }
             self.poll_written(cx, &mut waited)
         })
         .await
+    }
+
+    /// Runs `command` to queue a message. Ready when there was room for it.
+    fn poll_queue(
+        &mut self,
+        cx: &mut Context<'_>,
+        command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            match self.write.try_send(&command) {
+                Some(result) => return Poll::Ready(result),
+                None if self.write.poll_write::<R>(cx).is_ready() => {}
+                None => ready!(self.poll_wait(cx))?,
+            }
+        }
     }
 
     /// Ready when everything is written. Sets `waited` if it had to wait.

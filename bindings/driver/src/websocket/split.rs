@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Closed, Event, SendError, Sender};
@@ -12,6 +12,8 @@ use polonius_the_crab::{ForLt, PoloniusResult, polonius};
 
 use super::borrowed;
 use super::read::ReadSide;
+use super::stream::MessageSink;
+use super::wakers::{Half, Wakers};
 use super::write::WriteSide;
 use crate::sync::{Mutex, lock};
 use crate::{Error, Io, Runtime};
@@ -106,10 +108,7 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
     /// [`Error::Send`] when the connection ends, or has ended, before everything is written; the [`Reader`] returns the
     /// cause.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| {
-            self.shared.poll(cx, Half::Writer, |cx, write| write.poll_write::<R>(cx).map(|()| write.written()))
-        })
-        .await
+        poll_fn(|cx| self.poll_written(cx)).await
     }
 
     /// Starts the closing handshake and writes the Close frame. The [`Reader`] completes the handshake. Cancel safe: if
@@ -124,23 +123,43 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
         Ok(())
     }
 
+    /// Converts the half to a `Sink` of messages that own their payload.
+    #[must_use]
+    pub fn into_sink(self) -> MessageSink<S, R> {
+        MessageSink::new(self)
+    }
+
     async fn send(&mut self, command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>) -> Result<(), Error> {
         let mut queued = false;
         poll_fn(|cx| {
-            self.shared.poll(cx, Half::Writer, |cx, write| {
-                while !queued {
-                    match write.try_send(&command) {
-                        Some(result) => {
-                            result?;
-                            queued = true;
-                        }
-                        None => ready!(write.poll_write::<R>(cx)),
-                    }
-                }
-                write.poll_write::<R>(cx).map(|()| write.written())
-            })
+            if !queued {
+                ready!(self.poll_queue(cx, &command))?;
+                queued = true;
+            }
+            self.poll_written(cx)
         })
         .await
+    }
+
+    /// Runs `command` to queue a message. Ready when there was room for it.
+    pub(super) fn poll_queue(
+        &mut self,
+        cx: &Context<'_>,
+        command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>,
+    ) -> Poll<Result<(), Error>> {
+        self.shared.poll(cx, Half::Writer, |cx, write| {
+            loop {
+                match write.try_send(&command) {
+                    Some(result) => return Poll::Ready(result),
+                    None => ready!(write.poll_write::<R>(cx)),
+                }
+            }
+        })
+    }
+
+    /// Ready when everything is written.
+    pub(super) fn poll_written(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared.poll(cx, Half::Writer, |cx, write| write.poll_write::<R>(cx).map(|()| write.written()))
     }
 }
 
@@ -157,16 +176,14 @@ impl<S, R: Runtime> fmt::Debug for Writer<S, R> {
 }
 
 impl<S> Shared<S> {
-    /// Polls for one half. A stream keeps only the waker of its last poll, so it gets a waker that wakes both halves.
+    /// Polls for one half.
     fn poll<T>(
         &self,
         cx: &Context<'_>,
         half: Half,
         poll: impl FnOnce(&mut Context<'_>, &mut WriteSide<S>) -> Poll<T>,
     ) -> Poll<T> {
-        self.wakers.set(half, cx.waker());
-        let both = Waker::from(self.wakers.clone());
-        self.act(half, |write| poll(&mut Context::from_waker(&both), write))
+        self.wakers.poll(cx, half, |cx| self.act(half, |write| poll(cx, write)))
     }
 
     /// Runs an action of one half. If it changes the state, the other half is woken: it may wait for a deadline or for
@@ -186,60 +203,5 @@ impl<S> Shared<S> {
     fn fmt(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = lock(&self.write).machine.state();
         f.debug_struct(name).field("state", &state).finish_non_exhaustive()
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Half {
-    Reader,
-    Writer,
-}
-
-impl Half {
-    const fn other(self) -> Self {
-        match self {
-            Self::Reader => Self::Writer,
-            Self::Writer => Self::Reader,
-        }
-    }
-}
-
-/// The wakers of the halves that wait.
-#[derive(Default)]
-struct Wakers {
-    reader: Mutex<Option<Waker>>,
-    writer: Mutex<Option<Waker>>,
-}
-
-impl Wakers {
-    fn slot(&self, half: Half) -> &Mutex<Option<Waker>> {
-        match half {
-            Half::Reader => &self.reader,
-            Half::Writer => &self.writer,
-        }
-    }
-
-    fn set(&self, half: Half, waker: &Waker) {
-        let known = lock(self.slot(half)).as_ref().is_some_and(|known| known.will_wake(waker));
-        if !known {
-            // Cloning and dropping a waker runs code of the runtime, so this happens without the lock.
-            let waker = Some(waker.clone());
-            let replaced = std::mem::replace(&mut *lock(self.slot(half)), waker);
-            drop(replaced);
-        }
-    }
-
-    fn wake_half(&self, half: Half) {
-        let waker = lock(self.slot(half)).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-impl Wake for Wakers {
-    fn wake(self: Arc<Self>) {
-        self.wake_half(Half::Reader);
-        self.wake_half(Half::Writer);
     }
 }

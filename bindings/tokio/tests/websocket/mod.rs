@@ -7,5 +7,6 @@ mod endings;
 mod messages;
 mod raw;
 mod split;
+mod stream;
 mod support;
 mod upgrade;

@@ -1,0 +1,223 @@
+//! Connections as streams and sinks of messages.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
+use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::frame::CloseCode;
+use multiwa_ws_core::websocket::SendError;
+use multiwa_ws_tokio::{Error, Message, WebSocket};
+use tokio::io::{DuplexStream, duplex};
+
+use crate::support::{Owned, connect_over, drain, in_memory, large, next, pattern, quiet, tcp, within};
+
+/// Short and long messages of both kinds.
+fn messages() -> Vec<Message> {
+    let lens = [0, 1, 125, 126, 70_000];
+    lens.into_iter().flat_map(|len| [Message::from("x".repeat(len)), Message::from(pattern(len))]).collect()
+}
+
+/// Sends every message and awaits its echo, then closes.
+async fn talk<S>(mut stream: S)
+where
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
+{
+    for message in messages() {
+        stream.send(message.clone()).await.unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap(), message);
+    }
+    stream.close().await.unwrap();
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_forwarded_to_its_own_sink_is_an_echo() {
+    let (client, server) = in_memory(64, &quiet()).await;
+    let (sink, stream) = server.into_stream().split();
+    let ((), echoed) = within(async { tokio::join!(talk(client.into_stream()), stream.forward(sink)) }).await;
+    echoed.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_forwarded_to_its_writer_is_an_echo() {
+    let (client, server) = in_memory(64, &quiet()).await;
+    let (reader, writer) = server.split();
+    let ((), echoed) =
+        within(async { tokio::join!(talk(client.into_stream()), reader.forward(writer.into_sink())) }).await;
+    echoed.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_parts_of_a_split_stream_work_in_different_tasks() {
+    const COUNT: usize = 500;
+    let (client, server) = connect_over(tcp().await, &large()).await;
+    let tasks = [client, server].map(|socket| {
+        let (mut sink, mut stream) = socket.into_stream().split();
+        let sending = tokio::spawn(async move {
+            for number in 0..COUNT {
+                sink.send(pattern(number * 97 % 50_000).into()).await.unwrap();
+            }
+            sink
+        });
+        let receiving = tokio::spawn(async move {
+            for number in 0..COUNT {
+                assert!(stream.next().await.unwrap().unwrap() == Message::from(pattern(number * 97 % 50_000)));
+            }
+            stream
+        });
+        (sending, receiving)
+    });
+    let [(sending, receiving), (answering, listening)] = tasks;
+    let (sink, stream, other_sink, mut other_stream) =
+        within(async { tokio::try_join!(sending, receiving, answering, listening) }).await.unwrap();
+    // One task waits for a message while the other closes.
+    let ended = tokio::spawn(async move { (other_sink, other_stream.next().await.is_none()) });
+    let mut client = sink.reunite(stream).unwrap();
+    within(client.close()).await.unwrap();
+    assert!(within(ended).await.unwrap().1);
+    assert!(client.get_ref().closed().unwrap().clean);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_waits_for_a_message_is_woken_when_the_other_task_closes() {
+    let (client, mut server) = in_memory(64, &quiet()).await;
+    let (mut sink, mut stream) = client.into_stream().split();
+    let waiting = tokio::spawn(async move { stream.next().await.is_none() });
+    tokio::task::yield_now().await;
+    let (closed, _) = within(async { tokio::join!(sink.close(), drain(&mut server)) }).await;
+    closed.unwrap();
+    assert!(within(waiting).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keep_alive_runs_while_one_task_reads_and_the_other_has_written() {
+    let mut options = quiet();
+    options.connection.keep_alive =
+        KeepAlive { interval: Some(Duration::from_secs(10)), timeout: Some(Duration::from_secs(5)) };
+    // The peer answers no ping, since nobody reads.
+    let (client, _server) = connect_over(duplex(1 << 10), &options).await;
+    let (mut sink, mut stream) = client.into_stream().split();
+    let waiting = tokio::spawn(async move { (stream.next().await, stream.next().await) });
+    tokio::task::yield_now().await;
+    within(sink.send("sent".into())).await.unwrap();
+    let (first, second) = within(waiting).await.unwrap();
+    assert!(matches!(first, Some(Err(Error::Unresponsive))), "{first:?}");
+    assert!(second.is_none());
+}
+
+/// Feeds messages of 600 bytes to a sink until it is not ready, and returns how many it took.
+fn fill(sink: &mut (impl Sink<Message, Error = Error> + Unpin)) -> usize {
+    (0..1000).take_while(|_| sink.feed(pattern(600).into()).now_or_never().is_some_and(|fed| fed.is_ok())).count()
+}
+
+/// A queue of 10,000 bytes over a line that holds 64.
+async fn narrow() -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
+    let mut options = quiet();
+    options.connection.max_queued = 10_000;
+    connect_over(duplex(64), &options).await
+}
+
+async fn is_not_ready_while_its_queue_is_full(
+    mut sink: impl Sink<Message, Error = Error> + Unpin,
+    mut server: WebSocket<DuplexStream>,
+) {
+    // At most the queue, the message beside it and what the line holds.
+    let taken = fill(&mut sink);
+    assert!((15..=17).contains(&taken), "{taken} messages were taken");
+    assert_eq!(fill(&mut sink), 0, "nothing was read in between");
+
+    let reading = async {
+        for _ in 0..taken {
+            assert_eq!(next(&mut server).await, Owned::Binary(pattern(600)));
+        }
+    };
+    let (flushed, ()) = within(async { tokio::join!(sink.flush(), reading) }).await;
+    flushed.unwrap();
+    assert!(sink.feed("again".into()).now_or_never().is_some(), "a sink that was read is ready");
+    let (closed, (events, _)) = within(async { tokio::join!(sink.close(), drain(&mut server)) }).await;
+    closed.unwrap();
+    assert_eq!(events, [Owned::text("again"), Owned::Close(Some((CloseCode::NORMAL, String::new())))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_not_ready_while_a_slow_reader_fills_its_queue() {
+    let (client, server) = narrow().await;
+    is_not_ready_while_its_queue_is_full(client.into_stream(), server).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_is_not_ready_while_a_slow_reader_fills_its_queue() {
+    let (client, server) = narrow().await;
+    let (mut reader, writer) = client.split();
+    let reading = tokio::spawn(async move { while reader.next().await.unwrap().is_some() {} });
+    is_not_ready_while_its_queue_is_full(writer.into_sink(), server).await;
+    within(reading).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_fed_without_a_pause_writes_before_its_queue_is_full() {
+    let (client, mut server) = in_memory(1 << 20, &quiet()).await;
+    let mut sink = client.into_stream();
+    for _ in 0..200 {
+        sink.feed(pattern(1_000).into()).await.unwrap();
+    }
+    assert_eq!(next(&mut server).await, Owned::Binary(pattern(1_000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_never_fits_is_an_error_and_the_next_one_is_sent() {
+    let mut options = quiet();
+    options.connection.max_queued = 1_000;
+    let (client, mut server) = connect_over(duplex(64), &options).await;
+    let mut sink = client.into_stream();
+    let refused = within(sink.send(pattern(2_000).into())).await;
+    assert!(matches!(refused, Err(Error::Send(SendError::QueueFull { .. }))), "{refused:?}");
+    let (sent, received) = within(async { tokio::join!(sink.send("fits".into()), next(&mut server)) }).await;
+    sent.unwrap();
+    assert_eq!(received, Owned::text("fits"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_sinks_that_send_at_the_same_time_do_not_wait_for_each_other() {
+    let (client, server) = in_memory(1 << 10, &large()).await;
+    let exchange = async |socket: WebSocket<_>| {
+        let mut stream = socket.into_stream();
+        stream.send(pattern(2 << 20).into()).await.unwrap();
+        assert!(stream.next().await.unwrap().unwrap() == Message::from(pattern(2 << 20)));
+        stream.flush().await.unwrap();
+    };
+    within(async { tokio::join!(exchange(client), exchange(server)) }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_of_a_connection_is_returned_once() {
+    let (client, server) = in_memory(64, &quiet()).await;
+    let mut stream = client.into_stream();
+    drop(server);
+    let first = within(stream.next()).await;
+    assert!(matches!(first, Some(Err(Error::UnexpectedEof | Error::Io(_)))), "{first:?}");
+    assert!(within(stream.next()).await.is_none());
+    let sent = within(stream.send("late".into())).await;
+    assert!(matches!(sent, Err(Error::Send(SendError::Closed))), "{sent:?}");
+    within(stream.close()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_is_dropped_while_it_waits_for_room_has_sent_nothing() {
+    let mut options = quiet();
+    options.connection.max_queued = 1_000;
+    let (client, mut server) = connect_over(duplex(64), &options).await;
+    let mut sink = client.into_stream();
+    let taken = fill(&mut sink);
+    {
+        let mut sending = pin!(sink.send("dropped".into()));
+        assert!(matches!(sending.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending));
+    }
+    let (closed, (events, _)) = within(async { tokio::join!(sink.close(), drain(&mut server)) }).await;
+    closed.unwrap();
+    assert_eq!(events.len(), taken + 1, "the messages and the Close frame");
+    assert!(!events.contains(&Owned::text("dropped")));
+}
