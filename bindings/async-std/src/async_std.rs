@@ -19,7 +19,6 @@ use multiwa_ws_driver::UnixNet;
 use multiwa_ws_driver::{Clock, Net, Runtime, limit_unsent};
 
 use crate::futures_io::{self, impl_io};
-use crate::names::name_types;
 
 pub use socket::Socket;
 
@@ -27,7 +26,7 @@ pub use socket::Socket;
 #[derive(Clone, Copy, Debug)]
 pub struct AsyncStd;
 
-name_types!(AsyncStd);
+multiwa_ws_driver::name_types!(AsyncStd);
 impl_io!(AsyncStd);
 
 impl Clock for AsyncStd {

@@ -17,8 +17,6 @@
 mod async_std;
 #[cfg(any(feature = "async-std", feature = "smol"))]
 mod futures_io;
-#[cfg(any(feature = "async-std", feature = "smol"))]
-mod names;
 #[cfg(feature = "smol")]
 pub mod smol;
 

@@ -24,13 +24,12 @@ use multiwa_ws_driver::UnixNet;
 use multiwa_ws_driver::{Clock, Net, Runtime, limit_unsent};
 
 use crate::futures_io::{self, impl_io};
-use crate::names::name_types;
 
 /// The marker type for smol.
 #[derive(Clone, Copy, Debug)]
 pub struct Smol;
 
-name_types!(Smol);
+multiwa_ws_driver::name_types!(Smol);
 impl_io!(Smol);
 
 /// A timer of smol without an output.

@@ -1,13 +1,14 @@
 //! The code that the asynchronous bindings of multiwa-ws share: it drives the state machines of [`multiwa_ws_core`] over
 //! any stream and any runtime.
 //!
-//! A binding implements [`Runtime`] and [`Io`] for its own marker type, and re-exports the types of this crate with that
-//! marker type.
+//! A binding implements [`Runtime`] and [`Io`] for its own marker type. At its root it re-exports [`binding`] and calls
+//! [`name_types!`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod buffer;
 mod client;
 mod error;
+pub mod generic;
 mod handshake;
 mod net;
 mod runtime;
@@ -69,6 +70,7 @@ pub mod common {
 /// The names that every asynchronous binding has at its root.
 pub mod binding {
     pub use crate::common::*;
+    pub use crate::generic;
     #[cfg(feature = "http")]
     pub use crate::http;
     pub use crate::{

@@ -34,6 +34,22 @@
 //!    client does not delay the others: see [`SlowReader`].
 //! 3. [`Server::shutdown`] sends what is queued and closes every connection.
 //!
+//! ```
+//! use multiwa_ws_tokio::{ApiKey, RawJson, Server};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder().api_keys([ApiKey::new("k-1")]).bind("127.0.0.1:0".parse()?).await?;
+//! println!("listening on {:?}", server.local_addr());
+//! let data = RawJson::parse(r#"{"status":"connected"}"#)?;
+//! let published = server.publisher().publish("session.status", Some("p"), &data).await?;
+//! assert_eq!(published.receivers, 0); // no client is connected
+//! server.shutdown(Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # WebSocket alone
 //! [`WebSocket::connect`] and [`WebSocket::accept`] upgrade any `AsyncRead + AsyncWrite`. [`WebSocket::next`] lends each
 //! message, the `send_*` methods send, and [`WebSocket::split`] returns a [`Reader`] and a [`Writer`] for two tasks.
@@ -79,58 +95,7 @@ mod runtime;
 pub use multiwa_ws_driver::binding::*;
 pub use runtime::Tokio;
 
-/// A handle to a client that stays connected.
-pub type Client = multiwa_ws_driver::Client<Tokio>;
-
-/// Sets up a [`Client`].
-pub type ClientBuilder = multiwa_ws_driver::ClientBuilder<Tokio>;
-
-/// The events of a [`Client`] and what happens to its connection.
-pub type Updates = multiwa_ws_driver::Updates<Tokio>;
-
-/// The events of a [`Client`] alone.
-pub type Events = multiwa_ws_driver::Events<Tokio>;
-
-/// A server that accepts clients and publishes events to them.
-///
-/// ```
-/// use multiwa_ws_tokio::{ApiKey, RawJson, Server};
-/// use std::time::Duration;
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let server = Server::builder().api_keys([ApiKey::new("k-1")]).bind("127.0.0.1:0".parse()?).await?;
-/// println!("listening on {:?}", server.local_addr());
-/// let data = RawJson::parse(r#"{"status":"connected"}"#)?;
-/// let published = server.publisher().publish("session.status", Some("p"), &data).await?;
-/// assert_eq!(published.receivers, 0); // no client is connected
-/// server.shutdown(Duration::from_secs(5)).await;
-/// # Ok(())
-/// # }
-/// ```
-pub type Server = multiwa_ws_driver::Server<Tokio>;
-
-/// Sets up a [`Server`].
-pub type ServerBuilder = multiwa_ws_driver::ServerBuilder<Tokio>;
-
-/// A client of a [`Server`] that was accepted behind another HTTP server.
-#[cfg(feature = "http")]
-pub type UpgradeTicket = multiwa_ws_driver::UpgradeTicket<Tokio>;
-
-/// A WebSocket over any `AsyncRead + AsyncWrite`, without the protocol of MultiWA.
-pub type WebSocket<S> = multiwa_ws_driver::WebSocket<S, Tokio>;
-
-/// The reading side of a [`WebSocket`] that was split.
-pub type Reader<S> = multiwa_ws_driver::Reader<S, Tokio>;
-
-/// The sending side of a [`WebSocket`] that was split.
-pub type Writer<S> = multiwa_ws_driver::Writer<S, Tokio>;
-
-/// A [`WebSocket`] as a `Stream` and a `Sink` of messages.
-pub type MessageStream<S> = multiwa_ws_driver::MessageStream<S, Tokio>;
-
-/// A [`Writer`] as a `Sink` of messages.
-pub type MessageSink<S> = multiwa_ws_driver::MessageSink<S, Tokio>;
+multiwa_ws_driver::name_types!(Tokio);
 
 /// The examples of the project's README compile, and those of its page about the bindings.
 #[cfg(doctest)]

@@ -6,8 +6,6 @@ use std::task::Poll;
 
 use multiwa_ws_core::session::{ClientState, CloseCause};
 
-#[cfg(doc)]
-use super::RequestError;
 use super::machine::Machine;
 use super::shared::{Shared, State};
 use super::{ClientBuilder, ConnectError, ConnectorError, Destination, Request, Status, event_names};
@@ -50,8 +48,8 @@ impl<R: Clock> Client<R> {
     /// Subscribes to events of a profile. `*` stands for all events. The client repeats the subscription after each
     /// reconnect.
     ///
-    /// Take updates on another task, or await both: see [`Request`] and [`RequestError::UpdatesUnread`]. After that error
-    /// the subscription stays desired.
+    /// Take updates on another task, or await both: see [`Request`]. After the error `UpdatesUnread` the subscription stays
+    /// desired.
     pub fn subscribe<N: AsRef<str>>(&self, profile: &str, events: impl IntoIterator<Item = N>) -> Request {
         let events = event_names(events);
         Request::new(&self.shared, R::now(), |machine, now| machine.subscribe(now, profile, &events))
@@ -59,14 +57,14 @@ impl<R: Clock> Client<R> {
 
     /// Ends the subscription of a profile, or every subscription if `profile` is `None`.
     ///
-    /// Take updates on another task, or await both: see [`Request`] and [`RequestError::UpdatesUnread`].
+    /// Take updates on another task, or await both: see [`Request`].
     pub fn unsubscribe(&self, profile: Option<&str>) -> Request {
         Request::new(&self.shared, R::now(), |machine, now| machine.unsubscribe(now, profile))
     }
 
     /// Measures the round-trip time with a `ping` message of the MultiWA protocol.
     ///
-    /// Take updates on another task, or await both: see [`Request`] and [`RequestError::UpdatesUnread`].
+    /// Take updates on another task, or await both: see [`Request`].
     pub fn ping(&self) -> Request {
         Request::new(&self.shared, R::now(), |machine, now| machine.ping(now))
     }
