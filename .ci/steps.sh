@@ -37,6 +37,16 @@ features_of_core_compile() {
         cargo hack check --locked --each-feature --package multiwa-ws-core
 }
 
+# What a build without TLS compiles in place of TLS. With other packages, their features would enable it.
+tests_without_tls_pass() {
+    local package
+    for package in multiwa-ws-driver multiwa-ws-tokio multiwa-ws-tungstenite; do
+        cargo clippy --package "$package" --all-targets --no-default-features -- -D warnings
+    done
+    cargo test --package multiwa-ws-tokio --no-default-features --test without_tls
+    cargo test --package multiwa-ws-tungstenite --no-default-features --test without_tls
+}
+
 # lints_of_workspace_are_kept DIR [ARGUMENT...]: of a workspace beside the main one.
 lints_of_workspace_are_kept() {
     local directory=$1
@@ -66,6 +76,14 @@ compiles_for() {
 }
 
 documentation_builds() {
+    local bindings=(--package multiwa-ws-tokio --package multiwa-ws-async-std --package multiwa-ws-tungstenite)
+    rm -rf target/doc
+    # As docs.rs builds it: the driver has no pages, so the links between its types must stay within each binding.
+    RUSTDOCFLAGS="-D warnings" cargo doc "${bindings[@]}" --no-deps --all-features
+    if grep --recursive --extended-regexp '\[<code>[^<]*</code>\]' --exclude-dir rustls target/doc/multiwa_ws_*; then
+        echo 'these links lead nowhere' >&2
+        return 1
+    fi
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
 }
 
@@ -146,6 +164,15 @@ for package in json.load(sys.stdin)["packages"]:
     # One target folder for all: by itself each package builds its dependencies anew. Word splitting is wanted.
     # shellcheck disable=SC2086
     CARGO_TARGET_DIR="$PWD/target/packages" CARGO_PROFILE_DEV_DEBUG=false cargo package --locked $packages
+}
+
+# Programs that depend on the packages of the step before, and on nothing of this folder, compile without warnings: with the
+# default features of each crate, without features, and with each feature alone.
+features_stand_alone() {
+    local programs="$PWD/target/programs"
+    cargo metadata --no-deps --format-version 1 | python3 .ci/programs.py target/packages/package "$programs"
+    CARGO_TARGET_DIR="$PWD/target/packages" CARGO_PROFILE_DEV_DEBUG=false RUSTFLAGS="-D warnings" \
+        cargo hack check --manifest-path "$programs/Cargo.toml" --workspace --each-feature --exclude-all-features
 }
 
 # dependencies_are_allowed DIR...: of each workspace. Only the main one has to use every license of deny.toml.
