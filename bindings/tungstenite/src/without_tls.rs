@@ -8,7 +8,7 @@ use multiwa_ws_driver::{BuildError, Endpoint};
 use crate::stream::Stream;
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TlsSettings;
+pub(crate) struct TlsSettings(());
 
 impl TlsSettings {
     pub(crate) fn handshake(&mut self, _: &Endpoint) -> Result<Handshake, BuildError> {

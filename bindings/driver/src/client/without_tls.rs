@@ -8,7 +8,7 @@ use crate::Io;
 pub(super) enum Secure {}
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct TlsSettings;
+pub(super) struct TlsSettings(());
 
 impl TlsSettings {
     pub(super) fn secure(&self, _: &Endpoint) -> Result<Secure, BuildError> {
