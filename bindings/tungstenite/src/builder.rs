@@ -227,7 +227,7 @@ impl ClientBuilder {
             Where::Asked(provider) => Source::Provided(provider.clone(), request),
         };
         let timeout = self.session.get_connect_timeout();
-        let reach = Reach::new(source, self.route.clone(), self.tls, timeout)?;
+        let reach = Reach::new(source, self.route.clone(), mem::take(&mut self.tls), timeout)?;
         self.start_with(reach)
     }
 
