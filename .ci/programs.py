@@ -1,4 +1,4 @@
-"""Writes one program for each published crate, which knows all of them by name only: their unpacked packages take the place of
+"""Writes one program for each published library, which knows all of them by name only: their unpacked packages take the place of
 crates.io.
 
 usage: programs.py PACKAGES FOLDER < `cargo metadata --no-deps`, where PACKAGES holds the .crate files.
@@ -14,10 +14,13 @@ packages, folder = map(pathlib.Path, sys.argv[1:])
 shutil.rmtree(folder, ignore_errors=True)
 folder.mkdir(parents=True)
 
-published = [package for package in json.load(sys.stdin)["packages"] if package["publish"] != []]
-libraries = [package for package in published if any("lib" in target["kind"] for target in package["targets"])]
+libraries = [
+    package
+    for package in json.load(sys.stdin)["packages"]
+    if package["publish"] != [] and any("lib" in target["kind"] for target in package["targets"])
+]
 patches = []
-for package in published:
+for package in libraries:
     name = f"{package['name']}-{package['version']}"
     with tarfile.open(packages / f"{name}.crate") as archive:
         archive.extractall(folder / "packages", filter="data")
