@@ -4,12 +4,12 @@
 //! links could lead to, so the pages of these types stand in the documentation of each binding. The page of an alias lists the
 //! same methods.
 
+#[cfg(feature = "http")]
+pub use crate::UpgradeTicket;
 pub use crate::{
     Client, ClientBuilder, Events, MessageSink, MessageStream, Reader, Server, ServerBuilder, Updates, WebSocket,
     Writer,
 };
-#[cfg(feature = "http")]
-pub use crate::UpgradeTicket;
 
 /// Names the types of [`generic`](crate::generic) for one runtime. The crate re-exports
 /// [`binding`](crate::binding) at its root.

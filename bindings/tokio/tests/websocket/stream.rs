@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use multiwa_ws_core::KeepAlive;
-use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::SendError;
-use multiwa_ws_tokio::{Error, Message, WebSocket};
+use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_tokio::{Error, Message, WebSocket, WebSocketConfig};
 use tokio::io::{DuplexStream, duplex};
 
-use crate::support::{Owned, connect_over, drain, in_memory, large, next, pattern, quiet, tcp, within};
+use super::support::{connect_over, drain, in_memory, large, next, pattern, quiet, quiet_connection, tcp, within};
 
 /// Short and long messages of both kinds.
 fn messages() -> Vec<Message> {
@@ -94,9 +94,8 @@ async fn a_task_that_waits_for_a_message_is_woken_when_the_other_task_closes() {
 
 #[tokio::test(start_paused = true)]
 async fn the_keep_alive_runs_while_one_task_reads_and_the_other_has_written() {
-    let mut options = quiet();
-    options.connection.keep_alive =
-        KeepAlive { interval: Some(Duration::from_secs(10)), timeout: Some(Duration::from_secs(5)) };
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(10)).timeout(Duration::from_secs(5));
+    let options = WebSocketConfig::new().connection(quiet_connection().keep_alive(keep_alive));
     // The peer answers no ping, since nobody reads.
     let (client, _server) = connect_over(duplex(1 << 10), &options).await;
     let (mut sink, mut stream) = client.into_stream().split();
@@ -115,8 +114,7 @@ fn fill(sink: &mut (impl Sink<Message, Error = Error> + Unpin)) -> usize {
 
 /// A queue of 10,000 bytes over a line that holds 64.
 async fn narrow() -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
-    let mut options = quiet();
-    options.connection.max_queued = 10_000;
+    let options = WebSocketConfig::new().connection(quiet_connection().max_queued(10_000));
     connect_over(duplex(64), &options).await
 }
 
@@ -131,7 +129,7 @@ async fn is_not_ready_while_its_queue_is_full(
 
     let reading = async {
         for _ in 0..taken {
-            assert_eq!(next(&mut server).await, Owned::Binary(pattern(600)));
+            assert_eq!(next(&mut server).await, OwnedEvent::Binary(pattern(600)));
         }
     };
     let (flushed, ()) = within(async { tokio::join!(sink.flush(), reading) }).await;
@@ -139,7 +137,7 @@ async fn is_not_ready_while_its_queue_is_full(
     assert!(sink.feed("again".into()).now_or_never().is_some(), "a sink that was read is ready");
     let (closed, (events, _)) = within(async { tokio::join!(sink.close(), drain(&mut server)) }).await;
     closed.unwrap();
-    assert_eq!(events, [Owned::text("again"), Owned::Close(Some((CloseCode::NORMAL, String::new())))]);
+    assert_eq!(events, [OwnedEvent::text("again"), OwnedEvent::close(1000, "")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,20 +162,19 @@ async fn a_sink_that_is_fed_without_a_pause_writes_before_its_queue_is_full() {
     for _ in 0..200 {
         sink.feed(pattern(1_000).into()).await.unwrap();
     }
-    assert_eq!(next(&mut server).await, Owned::Binary(pattern(1_000)));
+    assert_eq!(next(&mut server).await, OwnedEvent::Binary(pattern(1_000)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_never_fits_is_an_error_and_the_next_one_is_sent() {
-    let mut options = quiet();
-    options.connection.max_queued = 1_000;
+    let options = WebSocketConfig::new().connection(quiet_connection().max_queued(1_000));
     let (client, mut server) = connect_over(duplex(64), &options).await;
     let mut sink = client.into_stream();
     let refused = within(sink.send(pattern(2_000).into())).await;
     assert!(matches!(refused, Err(Error::Send(SendError::QueueFull { .. }))), "{refused:?}");
     let (sent, received) = within(async { tokio::join!(sink.send("fits".into()), next(&mut server)) }).await;
     sent.unwrap();
-    assert_eq!(received, Owned::text("fits"));
+    assert_eq!(received, OwnedEvent::text("fits"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,8 +204,7 @@ async fn the_error_of_a_connection_is_returned_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_send_that_is_dropped_while_it_waits_for_room_has_sent_nothing() {
-    let mut options = quiet();
-    options.connection.max_queued = 1_000;
+    let options = WebSocketConfig::new().connection(quiet_connection().max_queued(1_000));
     let (client, mut server) = connect_over(duplex(64), &options).await;
     let mut sink = client.into_stream();
     let taken = fill(&mut sink);
@@ -219,5 +215,5 @@ async fn a_send_that_is_dropped_while_it_waits_for_room_has_sent_nothing() {
     let (closed, (events, _)) = within(async { tokio::join!(sink.close(), drain(&mut server)) }).await;
     closed.unwrap();
     assert_eq!(events.len(), taken + 1, "the messages and the Close frame");
-    assert!(!events.contains(&Owned::text("dropped")));
+    assert!(!events.contains(&OwnedEvent::text("dropped")));
 }
