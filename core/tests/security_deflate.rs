@@ -4,6 +4,7 @@
 //! workspace use the first one. Tests of core alone, without `std`, use the other one.
 
 #![cfg(all(feature = "deflate", feature = "server"))]
+#![cfg(test)]
 
 use allocation_counter::measure;
 use multiwa_ws_core::Instant;

@@ -204,8 +204,8 @@ macro_rules! on_runtime {
 on_runtime!(on_async_std, multiwa_ws_async_std::AsyncStd, async_std::task::block_on);
 on_runtime!(on_smol, multiwa_ws_async_std::smol::Smol, smol::block_on);
 on_runtime!(on_one_thread_of_tokio, multiwa_ws_tokio::Tokio, |test| {
-    Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
 });
 on_runtime!(on_threads_of_tokio, multiwa_ws_tokio::Tokio, |test| {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
 });
