@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use multiwa_ws_core::WallClock;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, RequestError};
-use multiwa_ws_core::server::{Connection, Event};
+use multiwa_ws_core::server::{Connection, Event, PeerError};
 use multiwa_ws_core::session::{RawJson, ServerEvent, Ticket, encode_event};
 use multiwa_ws_core::websocket::{ProtocolError, SharedMessage};
 
@@ -154,10 +154,15 @@ impl World {
                 Ok(Some(other)) => return Err(ContractViolation(format!("{other:?} came from handle_input"))),
                 Err(error) => {
                     self.record("server", id, format_args!("refuses: {error}"));
-                    // On a slow line, a deadline can pass before the rest of a request or of a message arrives.
-                    let late = error == RequestError::TimedOut.into() || error == ProtocolError::MessageTimeout.into();
-                    let wrong = self.transport(id)?.is_corrupted();
-                    ensure(late || wrong, || format!("connection {id} refuses what a client sent: {error}"))?;
+                    // On a slow line, a deadline can pass before the rest of a request or of a message arrives. An aborted
+                    // connection has no request.
+                    let expected = matches!(
+                        error,
+                        PeerError::Request(RequestError::TimedOut | RequestError::NoRequest | RequestError::Truncated)
+                            | PeerError::Protocol(ProtocolError::MessageTimeout)
+                    );
+                    let corrupted = self.transport(id)?.is_corrupted();
+                    ensure(expected || corrupted, || format!("connection {id} refuses what a client sent: {error}"))?;
                     break;
                 }
             }
