@@ -7,6 +7,7 @@
 
 mod buffer;
 mod client;
+pub mod dial;
 mod error;
 pub mod generic;
 mod handshake;
@@ -21,13 +22,13 @@ mod transport;
 mod websocket;
 
 pub use client::drive;
-#[cfg(feature = "tls")]
-pub use client::tls_disconnect_reason;
 pub use client::{
-    ATTEMPT_DELAY, BuildError, CONNECT_DEADLINE, Cause, Client, ClientBuilder, ConnectError, Connector, ConnectorError,
-    Destination, Disconnect, Endpoint, Events, InvalidProxy, InvalidUrl, KeyPlacement, Overflow, Proxy, ProxyError,
-    QueueConfig, RedirectError, Request, RequestError, RequestSettings, Status, Target, Tunnel, Update, Updates,
-    interleave,
+    BuildError, Cause, Client, ClientBuilder, ClientSettings, ConnectError, Disconnect, Events, Overflow, QueueConfig,
+    Request, RequestError, Status, Update, Updates,
+};
+pub use dial::{
+    Connector, ConnectorError, Destination, Endpoint, InvalidProxy, InvalidUrl, KeyPlacement, Proxy, ProxyError,
+    RedirectError, RequestSettings, Target, Tunnel,
 };
 pub use error::{Error, HandshakeError};
 pub use handshake::WebSocketConfig;

@@ -68,7 +68,7 @@ impl std::fmt::Debug for Log {
 
 impl Log {
     /// Emits the deferred events.
-    pub(crate) fn tell(&mut self) {
+    pub(crate) fn emit(&mut self) {
         #[cfg(feature = "tracing")]
         self.events.drain(..).for_each(|event| event());
     }

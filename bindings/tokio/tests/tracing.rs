@@ -14,7 +14,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Writes down everything that it is told.
+/// Writes down everything that is traced.
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<String>>);
 
@@ -92,7 +92,7 @@ fn sec_ap_08_neither_keys_nor_payloads_are_traced() {
             }
         });
     });
-    let told = capture.0.lock().unwrap();
+    let traced = capture.0.lock().unwrap();
     for expected in [
         "client: id=",
         "message=connecting attempt=1",
@@ -105,12 +105,12 @@ fn sec_ap_08_neither_keys_nor_payloads_are_traced() {
         "status=401",
         "message=client disconnected",
     ] {
-        assert!(told.contains(expected), "{expected} is not told:\n{told}");
+        assert!(traced.contains(expected), "{expected} is not traced:\n{traced}");
     }
-    assert!(!told.contains("s3cret"), "{told}");
+    assert!(!traced.contains("s3cret"), "{traced}");
 }
 
-/// Asks a client for its status, whatever it is told.
+/// Asks a client for its status, whatever is traced.
 #[derive(Clone, Default)]
 struct Curious(Arc<OnceLock<Client>>);
 

@@ -11,7 +11,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocket};
 use tungstenite::{Error, Message};
 
-use crate::failure::{self, Verdict};
+use crate::failure::{self, Effect};
 use crate::stream::{Stream, Watched};
 
 /// A connection that is open or closing.
@@ -39,7 +39,7 @@ struct Ending {
     /// When to stop waiting for the end.
     until: Instant,
     /// The server has broken the framing, so its further bytes are ignored.
-    deaf: bool,
+    ignores_input: bool,
 }
 
 /// The result of [`Connection::receive`].
@@ -125,7 +125,7 @@ impl<S: Stream> Connection<S> {
 
     /// Reads up to the next message.
     pub(crate) fn receive(&mut self, now: Instant) -> Received {
-        if self.ending.as_ref().is_some_and(|ending| ending.deaf) {
+        if self.ending.as_ref().is_some_and(|ending| ending.ignores_input) {
             return self.skip();
         }
         match self.socket.read() {
@@ -156,12 +156,12 @@ impl<S: Stream> Connection<S> {
 
     fn failed(&mut self, now: Instant, error: Error) -> Received {
         match failure::classify(&error) {
-            Verdict::Blocked => self.blocked(),
-            Verdict::Eof => self.ended(DisconnectReason::Eof, None),
-            Verdict::Failed(reason) => self.ended(reason, Some(failure::cause(error))),
-            Verdict::Violation { code } => {
+            Effect::Blocked => self.blocked(),
+            Effect::Eof => self.ended(DisconnectReason::Eof, None),
+            Effect::Failed(reason) => self.ended(reason, Some(failure::cause(error))),
+            Effect::Violation { code } => {
                 let begins = self.ending.is_none();
-                self.end(now, DisconnectReason::Violation { code }, Some(failure::cause(error))).deaf = true;
+                self.end(now, DisconnectReason::Violation { code }, Some(failure::cause(error))).ignores_input = true;
                 if begins {
                     self.send_close(code, "");
                 }
@@ -192,7 +192,7 @@ impl<S: Stream> Connection<S> {
     /// Begins closing, unless it has already begun: the first cause is kept.
     fn end(&mut self, now: Instant, reason: DisconnectReason, cause: Option<Cause>) -> &mut Ending {
         let until = now + self.close_timeout;
-        self.ending.get_or_insert(Ending { reason, cause, until, deaf: false })
+        self.ending.get_or_insert(Ending { reason, cause, until, ignores_input: false })
     }
 
     fn ended(&mut self, reason: DisconnectReason, cause: Option<Cause>) -> Received {
@@ -214,7 +214,7 @@ impl<S: Stream> Connection<S> {
     /// A frame could not be written now: `tungstenite` keeps it.
     fn unwritten(&mut self, error: Error) {
         match failure::classify(&error) {
-            Verdict::Blocked => self.unflushed = true,
+            Effect::Blocked => self.unflushed = true,
             _ => self.write_error = Some(error),
         }
     }

@@ -1,144 +1,139 @@
-//! Opens streams on a separate thread, because resolving names and calling a provider may block.
+//! Dials on a thread that blocks until a deadline: performs the actions of a [`Dialing`](multiwa_ws_driver::dial::Dialing).
 
-use std::io;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
-use std::thread;
+use std::io::{self, Read, Write};
+use std::net::ToSocketAddrs as _;
+use std::sync::Arc;
+use std::time::Duration;
 
+use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::{ClientRequest, Response};
 use multiwa_ws_core::session::DisconnectReason;
-use multiwa_ws_driver::ConnectorError;
+use multiwa_ws_driver::dial::{Action, Dial, Dialer};
+use multiwa_ws_driver::{Clock, ConnectorError, Destination, Tunnel};
 
+use crate::attempts::{Attempts, Waiting};
+use crate::clock::Std;
+use crate::connector::Connector;
 use crate::stream::Stream;
+use crate::tls::Secured;
 
-/// Opens the streams of a client, one for each attempt.
-pub trait Connector: Send + 'static {
-    /// The type of the stream.
-    type Stream: Stream;
+/// Called before each attempt with its number.
+pub(crate) type Provider = Arc<dyn Fn(u32) -> Result<Destination, ConnectorError> + Send + Sync>;
 
-    /// Opens a stream to the server. Returns it with the upgrade request to send. `attempt` counts from the last stable
-    /// connection.
-    ///
-    /// It runs on a separate thread and may block. The client still applies its
-    /// [`connect_timeout`](multiwa_ws_core::session::ClientConfig::connect_timeout) and drops a later result. If the key
-    /// can change, read it here, before each attempt. [`DisconnectReason::Stopped`] ends the client.
-    ///
-    /// # Errors
-    /// Why it opened nothing.
-    fn connect(&mut self, attempt: u32) -> Result<(Self::Stream, ClientRequest), ConnectorError>;
+/// Opens streams with the dialer of a client.
+pub(crate) struct NetConnector {
+    dialer: Arc<Dialer<Provider>>,
+    /// The time limit for one dial.
+    timeout: Duration,
+}
 
-    /// Opens a stream to the target of a redirect, in place of the latest stream. By default redirects are not followed.
-    ///
-    /// [`Target::redirected`](crate::Target::redirected) checks which redirects are allowed.
-    ///
-    /// # Errors
-    /// Why it opened nothing.
-    fn redirect(&mut self, response: &Response) -> Result<(Self::Stream, ClientRequest), ConnectorError> {
-        let reason = DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() };
-        Err(ConnectorError { reason, error: io::Error::new(io::ErrorKind::Unsupported, "redirects are not followed") })
+impl NetConnector {
+    pub(crate) fn new(dialer: Arc<Dialer<Provider>>, timeout: Duration) -> Self {
+        Self { dialer, timeout }
+    }
+
+    fn open(&self, dial: Dial) -> Result<(Box<dyn Stream>, ClientRequest), ConnectorError> {
+        let deadline = Std::now() + self.timeout;
+        open(&self.dialer, dial, deadline).map_err(|ConnectorError { reason, error }| match reason {
+            DisconnectReason::Io if deadline <= Std::now() => {
+                ConnectorError { reason: DisconnectReason::ConnectTimeout, error }
+            }
+            reason => ConnectorError { reason, error },
+        })
     }
 }
 
-/// A request to a connector.
-pub(crate) enum Dial {
-    /// An attempt, by its number.
-    Connect(u32),
-    /// The next stream of an attempt that was redirected.
-    Redirect(Box<Response>),
-}
+impl Connector for NetConnector {
+    type Stream = Box<dyn Stream>;
 
-/// The result of a dial.
-pub(crate) type Dialed<S> = Result<(S, ClientRequest), ConnectorError>;
-
-/// Runs a connector on a separate thread. There is one dial at a time: an abandoned dial ends before the next begins, so
-/// that a resolver that hangs uses one thread and not one for each attempt.
-pub(crate) struct Dialer<C: Connector> {
-    connector: Arc<Mutex<C>>,
-    waker: Waker,
-    under_way: Option<UnderWay<C::Stream>>,
-    /// The dial to begin as soon as none is under way.
-    next: Option<Dial>,
-}
-
-struct UnderWay<S> {
-    result: Receiver<Dialed<S>>,
-    desired: bool,
-}
-
-impl<C: Connector> Dialer<C> {
-    /// `waker` is woken when [`poll`](Self::poll) has a result.
-    pub(crate) fn new(connector: C, waker: Waker) -> Self {
-        Self { connector: Arc::new(Mutex::new(connector)), waker, under_way: None, next: None }
+    fn connect(&mut self, attempt: u32) -> Result<(Box<dyn Stream>, ClientRequest), ConnectorError> {
+        self.open(Dial::Attempt(attempt))
     }
 
-    /// Begins a dial in place of an earlier one.
-    pub(crate) fn start(&mut self, dial: Dial) {
-        self.give_up();
-        self.next = Some(dial);
-        self.begin();
+    fn redirect(&mut self, response: &Response) -> Result<(Box<dyn Stream>, ClientRequest), ConnectorError> {
+        self.open(Dial::Redirect(Box::new(response.clone())))
     }
+}
 
-    /// Abandons the dial: its result will be dropped.
-    pub(crate) fn give_up(&mut self) {
-        self.next = None;
-        if let Some(under_way) = &mut self.under_way {
-            under_way.desired = false;
+fn open(
+    dialer: &Arc<Dialer<Provider>>,
+    dial: Dial,
+    deadline: Instant,
+) -> Result<(Box<dyn Stream>, ClientRequest), ConnectorError> {
+    let mut dialing = dialer.start::<Box<dyn Stream>>(dial)?;
+    let mut attempts = Attempts::new().map_err(ConnectorError::retry)?;
+    loop {
+        let now = Std::now();
+        if deadline <= now {
+            return Err(ConnectorError::retry(io::Error::from(io::ErrorKind::TimedOut)));
+        }
+        match dialing.poll_action(now) {
+            Action::Provide(provider, attempt) => dialing.provided(&provider(attempt)?)?,
+            Action::Resolve { host, port } => dialing.resolved((host.as_str(), port).to_socket_addrs())?,
+            Action::Connect(address) => {
+                if let Some(connected) = attempts.start(address).transpose() {
+                    dialing.connected(connected)?;
+                }
+            }
+            Action::Wait(until) => {
+                let until = until.map_or(deadline, |until| until.min(deadline));
+                if let Some(result) = attempts.wait(until) {
+                    dialing.connected(result.map(|stream| Box::new(stream) as _))?;
+                }
+            }
+            Action::Tunnel(mut stream, tunnel) => {
+                let opened = open_tunnel(&mut attempts.waiting(&mut stream, deadline), tunnel);
+                dialing.tunneled(opened.map(|()| stream))?;
+            }
+            Action::Tls(mut stream, secure) => {
+                let secured = Secured::new(&secure, &mut attempts.waiting(&mut stream, deadline));
+                let (secured, request) = secure.finish(secured)?;
+                attempts.release(&mut stream);
+                return Ok((secured.into_stream(stream), request));
+            }
+            Action::Done(mut stream, request) => {
+                attempts.release(&mut stream);
+                return Ok((stream, request));
+            }
         }
     }
+}
 
-    /// The result, as soon as there is one.
-    pub(crate) fn poll(&mut self) -> Option<Dialed<C::Stream>> {
-        let under_way = self.under_way.as_ref()?;
-        let result = match under_way.result.try_recv() {
-            Ok(result) => result,
-            Err(TryRecvError::Empty) => return None,
-            // Another attempt would panic again.
-            Err(TryRecvError::Disconnected) => Err(failed(DisconnectReason::Stopped, "the connector panicked")),
+fn open_tunnel(stream: &mut Waiting<'_>, mut tunnel: Tunnel) -> io::Result<()> {
+    stream.write_all(tunnel.poll_transmit())?;
+    tunnel.transmitted(usize::MAX);
+    // Read one byte at a time, so that the bytes after the answer stay in the stream. This happens once per connection.
+    let mut byte = [0];
+    loop {
+        let opened = match stream.read(&mut byte)? {
+            0 => Err(tunnel.handle_eof()),
+            _ => tunnel.handle_input(&mut &byte[..]),
         };
-        let desired = under_way.desired;
-        self.under_way = None;
-        self.begin();
-        desired.then_some(result)
-    }
-
-    fn begin(&mut self) {
-        if self.under_way.is_some() {
-            return;
+        if opened.map_err(io::Error::other)? {
+            return Ok(());
         }
-        let Some(dial) = self.next.take() else { return };
-        let (sender, result) = channel();
-        self.under_way = Some(UnderWay { result, desired: true });
-        let failure = sender.clone();
-        let connector = self.connector.clone();
-        let wake = WakeOnDrop(self.waker.clone());
-        let run = move || {
-            // Declared in this order, so that the sender is dropped before the worker wakes, also if the connector
-            // panics.
-            let _wake = wake;
-            let sender = sender;
-            let mut connector = connector.lock().unwrap_or_else(PoisonError::into_inner);
-            let result = match dial {
-                Dial::Connect(attempt) => connector.connect(attempt),
-                Dial::Redirect(response) => connector.redirect(&response),
-            };
-            // The receiver is gone if the client has ended.
-            let _ = sender.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use multiwa_ws_driver::RequestSettings;
+    use multiwa_ws_driver::dial::{DialSettings, Route, Source, TlsSettings};
+
+    use super::*;
+
+    #[test]
+    fn a_dial_ends_at_its_deadline() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = format!("http://{}", silent.local_addr().unwrap()).parse().unwrap();
+        let settings = DialSettings {
+            source: Source::Fixed(Destination::new("ws://h/ws")),
+            request: RequestSettings::default(),
+            route: Route::Proxy(proxy),
+            tls: TlsSettings::default(),
         };
-        if let Err(error) = thread::Builder::new().name("multiwa-ws dial".to_owned()).spawn(run) {
-            let _ = failure.send(Err(ConnectorError { reason: DisconnectReason::Io, error }));
-        }
+        let mut connector = NetConnector::new(Dialer::new(settings).unwrap(), Duration::from_millis(50));
+        let Err(error) = connector.connect(1) else { panic!("connected") };
+        assert_eq!((error.reason, error.error.kind()), (DisconnectReason::ConnectTimeout, io::ErrorKind::TimedOut));
     }
-}
-
-struct WakeOnDrop(Waker);
-
-impl Drop for WakeOnDrop {
-    fn drop(&mut self) {
-        self.0.wake_by_ref();
-    }
-}
-
-fn failed(reason: DisconnectReason, error: &'static str) -> ConnectorError {
-    ConnectorError { reason, error: io::Error::other(error) }
 }

@@ -14,7 +14,7 @@ use crate::tls::disconnect_reason;
 
 /// The effect of an error on the connection.
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum Effect {
     /// No effect: the stream would block.
     Blocked,
     /// The stream ended. Before a closing handshake, this is a lost connection.
@@ -29,18 +29,18 @@ pub(crate) enum Verdict {
 }
 
 /// Classifies an error of reading from an open connection.
-pub(crate) fn classify(error: &Error) -> Verdict {
+pub(crate) fn classify(error: &Error) -> Effect {
     match error {
-        Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Verdict::Blocked,
-        Error::Io(error) => Verdict::Failed(io_disconnect_reason(error)),
+        Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Effect::Blocked,
+        Error::Io(error) => Effect::Failed(io_disconnect_reason(error)),
         Error::ConnectionClosed
         | Error::AlreadyClosed
-        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Verdict::Eof,
+        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Effect::Eof,
         // RFC 6455 section 8.1.
-        Error::Utf8(_) => Verdict::Violation { code: 1007 },
+        Error::Utf8(_) => Effect::Violation { code: 1007 },
         // `protocol.md`, Transport.
-        Error::Capacity(_) => Verdict::Violation { code: 1009 },
-        _ => Verdict::Violation { code: 1002 },
+        Error::Capacity(_) => Effect::Violation { code: 1009 },
+        _ => Effect::Violation { code: 1002 },
     }
 }
 

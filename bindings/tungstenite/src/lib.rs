@@ -22,7 +22,7 @@
 //! sleep until it wakes them.
 //!
 //! A second thread dials the server, because a provider may block and the resolver of the operating system always blocks.
-//! It runs for the duration of one attempt. An abandoned attempt may keep that thread busy for a while. The next attempt
+//! It runs for the duration of one attempt. A canceled attempt may keep that thread busy for a while. The next attempt
 //! waits for it, so there is never more than one such thread.
 //!
 //! # Components
@@ -44,14 +44,15 @@
 //! compiled, and a `wss` URL is [`BuildError::NoTls`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod attempts;
 mod builder;
 mod client;
 mod clock;
 mod connection;
+mod connector;
 mod dial;
+mod dial_thread;
 mod failure;
-mod race;
-mod reach;
 mod stream;
 #[cfg_attr(not(feature = "tls"), path = "without_tls.rs")]
 mod tls;
@@ -61,7 +62,7 @@ mod worker;
 
 pub use builder::ClientBuilder;
 pub use client::{Client, Events, TimedOut, Updates};
-pub use dial::Connector;
+pub use connector::Connector;
 pub use mio;
 pub use multiwa_ws_driver::common::*;
 pub use multiwa_ws_driver::{

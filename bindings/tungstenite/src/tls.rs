@@ -4,48 +4,28 @@ use std::io::{self, Read, Write};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
-use multiwa_ws_driver::{BuildError, ClientTls, Endpoint, TlsError};
+use multiwa_ws_driver::dial::Secure;
 use rustls::ClientConnection;
 
 use crate::stream::Stream;
 
-pub(crate) use multiwa_ws_driver::tls_disconnect_reason as disconnect_reason;
+pub(crate) use multiwa_ws_driver::dial::tls_disconnect_reason as disconnect_reason;
 
-/// The configured TLS, or the default, which is built when the first stream needs it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TlsSettings(Option<ClientTls>);
+/// A connection after its TLS handshake.
+pub(crate) struct Secured(ClientConnection);
 
-impl From<ClientTls> for TlsSettings {
-    fn from(tls: ClientTls) -> Self {
-        Self(Some(tls))
-    }
-}
-
-impl TlsSettings {
-    /// The handshake of a stream to `endpoint`, whose URL is `wss`.
-    pub(crate) fn handshake(&mut self, endpoint: &Endpoint) -> Result<Handshake, BuildError> {
-        let tls = match &mut self.0 {
-            Some(tls) => tls,
-            none => none.insert(ClientTls::builder().build()?),
-        };
-        let connection = ClientConnection::new(tls.config().clone(), endpoint.server_name()?);
-        Ok(Handshake(connection.map_err(TlsError::from)?))
-    }
-}
-
-/// A TLS handshake.
-pub(crate) struct Handshake(ClientConnection);
-
-impl Handshake {
+impl Secured {
     /// Performs the handshake over `socket`, which blocks.
-    pub(crate) fn complete(&mut self, socket: &mut (impl Read + Write)) -> io::Result<()> {
-        while self.0.is_handshaking() || self.0.wants_write() {
-            self.0.complete_io(socket)?;
+    pub(crate) fn new(secure: &Secure, socket: &mut (impl Read + Write)) -> io::Result<Self> {
+        let tls = ClientConnection::new(secure.config.clone(), secure.name.clone());
+        let mut tls = tls.map_err(io::Error::other)?;
+        while tls.is_handshaking() || tls.wants_write() {
+            tls.complete_io(socket)?;
         }
-        Ok(())
+        Ok(Self(tls))
     }
 
-    /// Continues over `socket`, which does not block, after the handshake.
+    /// Continues over `socket`, which does not block.
     pub(crate) fn into_stream(self, socket: impl Stream) -> Box<dyn Stream> {
         Box::new(TlsStream { tls: self.0, socket })
     }

@@ -1,7 +1,6 @@
 //! The HTTP upgrade with `tungstenite`.
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 
 use multiwa_ws_core::handshake::{self, ClientRequest, Headers, ResponseError};
@@ -19,13 +18,8 @@ use crate::stream::{Stream, Watched};
 
 /// An upgrade under way.
 pub(crate) struct Upgrade<S: Stream> {
-    handshake: Handshake<S>,
-}
-
-enum Handshake<S: Stream> {
-    Waiting(Box<MidHandshake<ClientHandshake<Watched<S>>>>),
-    /// It has ended.
-    Over,
+    /// `None` after it has ended.
+    handshake: Option<Box<MidHandshake<ClientHandshake<Watched<S>>>>>,
 }
 
 /// How an upgrade ended.
@@ -59,16 +53,15 @@ impl<S: Stream> Upgrade<S> {
         let request = http_request(request).map_err(failure::cause)?;
         let handshake = ClientHandshake::start(Watched::new(stream), request, Some(socket_config(limits)));
         let handshake = handshake.map_err(failure::cause)?;
-        Ok(Self { handshake: Handshake::Waiting(Box::new(handshake)) })
+        Ok(Self { handshake: Some(Box::new(handshake)) })
     }
 
     /// Writes and reads without blocking. Returns `None` while it waits for the answer.
     pub(crate) fn advance(&mut self) -> Option<Upgraded<S>> {
-        let Handshake::Waiting(handshake) = mem::replace(&mut self.handshake, Handshake::Over) else { return None };
-        match handshake.handshake() {
+        match self.handshake.take()?.handshake() {
             Ok((socket, response)) => Some(opened(socket, &response)),
             Err(HandshakeError::Interrupted(handshake)) => {
-                self.handshake = Handshake::Waiting(Box::new(handshake));
+                self.handshake = Some(Box::new(handshake));
                 None
             }
             Err(HandshakeError::Failure(Error::Http(response))) => {
@@ -82,10 +75,8 @@ impl<S: Stream> Upgrade<S> {
     }
 
     pub(crate) fn stream(&mut self) -> Option<&mut S> {
-        match &mut self.handshake {
-            Handshake::Waiting(handshake) => Some(&mut handshake.get_mut().get_mut().stream),
-            Handshake::Over => None,
-        }
+        let handshake = self.handshake.as_mut()?;
+        Some(&mut handshake.get_mut().get_mut().stream)
     }
 }
 

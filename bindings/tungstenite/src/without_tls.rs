@@ -3,24 +3,16 @@
 use std::io::{self, Read, Write};
 
 use multiwa_ws_core::session::DisconnectReason;
-use multiwa_ws_driver::{BuildError, Endpoint};
+use multiwa_ws_driver::dial::Secure;
 
 use crate::stream::Stream;
 
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TlsSettings(());
+pub(crate) enum Secured {}
 
-impl TlsSettings {
-    pub(crate) fn handshake(&mut self, _: &Endpoint) -> Result<Handshake, BuildError> {
-        Err(BuildError::NoTls)
-    }
-}
-
-pub(crate) enum Handshake {}
-
-impl Handshake {
-    pub(crate) fn complete(&mut self, _: &mut (impl Read + Write)) -> io::Result<()> {
-        match *self {}
+impl Secured {
+    /// Fails. Another crate may have enabled the feature in the driver, which then starts a handshake.
+    pub(crate) fn new(_: &Secure, _: &mut (impl Read + Write)) -> io::Result<Self> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "the binding was built without the feature tls"))
     }
 
     pub(crate) fn into_stream(self, _: impl Stream) -> Box<dyn Stream> {

@@ -12,12 +12,14 @@ use mio::{Events, Interest, Poll, Token};
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{Action, ClientSession, DisconnectReason};
 use multiwa_ws_core::websocket;
+use multiwa_ws_driver::dial::Dial;
 use multiwa_ws_driver::drive::{Driver, Turn};
 use multiwa_ws_driver::{Cause, Clock, ConnectorError};
 
 use crate::clock::Std;
 use crate::connection::{Connection, Ended, Received};
-use crate::dial::{Connector, Dial, Dialed, Dialer};
+use crate::connector::Connector;
+use crate::dial_thread::{DialThread, Dialed};
 use crate::stream::Stream;
 use crate::upgrade::{Upgrade, Upgraded};
 
@@ -48,7 +50,7 @@ impl Handle {
 /// The state that only the worker uses.
 struct Pump<C: Connector> {
     poll: Poll,
-    dialer: Dialer<C>,
+    dialer: DialThread<C>,
     link: Link<C::Stream>,
     limits: websocket::Config,
     /// Reading is paused, since the application has not taken the earlier updates.
@@ -91,7 +93,7 @@ impl<C: Connector> Worker<C> {
     pub(crate) fn new(driver: Driver<ClientSession>, connector: C, limits: websocket::Config) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::from(Arc::new(Alarm(mio::Waker::new(poll.registry(), WAKER)?)));
-        let dialer = Dialer::new(connector, waker.clone());
+        let dialer = DialThread::new(connector, waker.clone());
         let pump = Pump { poll, dialer, link: Link::None, limits, paused: false };
         Ok(Self { client: Handle { driver, waker }, pump })
     }
@@ -146,12 +148,12 @@ impl<C: Connector> Pump<C> {
         loop {
             let now = Std::now();
             let mut turn = client.lock();
-            let told = turn.settle(now);
+            let reported = turn.settle(now);
             let action = turn.machine().poll_action();
             drop(turn);
             match action {
                 Some(action) => self.act(action),
-                None if !told => return settled,
+                None if !reported => return settled,
                 None => {}
             }
             settled = true;
@@ -206,7 +208,7 @@ impl<C: Connector> Pump<C> {
         if let Link::Open(connection) = &mut self.link
             && let Some(Ended { reason, cause }) = connection.handle_timeout(now)
         {
-            self.lost(client, reason, cause);
+            self.disconnected(client, reason, cause);
         }
         client.lock().machine().handle_timeout(now);
     }
@@ -216,7 +218,7 @@ impl<C: Connector> Pump<C> {
             Action::Connect { attempt } => {
                 self.drop_link();
                 self.link = Link::Dialing;
-                self.dialer.start(Dial::Connect(attempt));
+                self.dialer.start(Dial::Attempt(attempt));
             }
             Action::Close { code, reason } => {
                 if let Link::Open(connection) = &mut self.link {
@@ -228,7 +230,7 @@ impl<C: Connector> Pump<C> {
     }
 
     fn drop_link(&mut self) {
-        self.dialer.give_up();
+        self.dialer.cancel();
         let stream = match &mut self.link {
             Link::None | Link::Dialing => None,
             Link::Upgrading(upgrade) => upgrade.stream(),
@@ -243,7 +245,7 @@ impl<C: Connector> Pump<C> {
 
     /// Reads and writes without blocking. Returns whether there may be more work now.
     fn advance(&mut self, client: &Handle) -> bool {
-        // Also poll for the end of an abandoned attempt: the next one begins after it.
+        // Also poll for the end of a canceled attempt: the next one begins after it.
         let dialed = self.dialer.poll();
         match &mut self.link {
             Link::None => false,
@@ -268,11 +270,11 @@ impl<C: Connector> Pump<C> {
     fn dialed(&mut self, client: &Handle, dialed: Dialed<C::Stream>) {
         let (mut stream, request) = match dialed {
             Ok(dialed) => dialed,
-            Err(ConnectorError { reason, error }) => return self.lost(client, reason, Some(Arc::new(error))),
+            Err(ConnectorError { reason, error }) => return self.disconnected(client, reason, Some(Arc::new(error))),
         };
         if let Err(error) = self.poll.registry().register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)
         {
-            return self.lost(client, DisconnectReason::Io, Some(Arc::new(error)));
+            return self.disconnected(client, DisconnectReason::Io, Some(Arc::new(error)));
         }
         match Upgrade::new(stream, &request, &self.limits) {
             Ok(upgrade) => {
@@ -280,7 +282,7 @@ impl<C: Connector> Pump<C> {
                 let now = Std::now();
                 client.lock().machine().connected(now);
             }
-            Err(error) => self.lost(client, DisconnectReason::Stopped, Some(error)),
+            Err(error) => self.disconnected(client, DisconnectReason::Stopped, Some(error)),
         }
     }
 
@@ -301,9 +303,9 @@ impl<C: Connector> Pump<C> {
             }
             Upgraded::Refused(response) => {
                 let reason = DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() };
-                self.lost(client, reason, None);
+                self.disconnected(client, reason, None);
             }
-            Upgraded::Failed { reason, cause } => self.lost(client, reason, Some(cause)),
+            Upgraded::Failed { reason, cause } => self.disconnected(client, reason, Some(cause)),
         }
     }
 
@@ -330,7 +332,7 @@ impl<C: Connector> Pump<C> {
                 Received::Other => false,
                 Received::Blocked => break,
                 Received::Ended(Ended { reason, cause }) => {
-                    self.lost(client, reason, cause);
+                    self.disconnected(client, reason, cause);
                     return true;
                 }
             };
@@ -346,7 +348,7 @@ impl<C: Connector> Pump<C> {
         moved
     }
 
-    fn lost(&mut self, client: &Handle, reason: DisconnectReason, cause: Option<Cause>) {
+    fn disconnected(&mut self, client: &Handle, reason: DisconnectReason, cause: Option<Cause>) {
         self.drop_link();
         let now = Std::now();
         let mut turn = client.lock();

@@ -13,10 +13,10 @@ use std::task::Waker;
 
 use multiwa_ws_core::Instant;
 
-pub use super::inbox::Inbox;
-pub use super::machine::Machine;
-use super::shared::{Common, Locked};
-use super::{Client, QueueConfig, Updates};
+use super::handle::Client;
+use super::shared::{Common, Locked, QueueConfig};
+pub use super::shared::{Inbox, Machine};
+use super::updates::Updates;
 use crate::Clock;
 use crate::sync::Arc;
 use crate::trace::{ClientSpan, Entered};
@@ -71,7 +71,7 @@ impl<M> Driver<M> {
 impl<M> Drop for Driver<M> {
     fn drop(&mut self) {
         let _entered = self.enter();
-        self.shared.lock().inbox.abandon();
+        self.shared.lock().inbox.driver_dropped();
     }
 }
 
@@ -97,7 +97,7 @@ impl<M: Machine> Turn<'_, M> {
     }
 
     /// Passes the queued events of the machine to the inbox. Closes the client when its queue overflows with
-    /// [`Overflow::Close`](super::Overflow::Close).
+    /// [`Overflow::Close`](crate::Overflow::Close).
     ///
     /// Call this after each call of the machine. Returns whether there was anything to do. If so, reading may continue,
     /// and the machine may have more output.
@@ -108,6 +108,6 @@ impl<M: Machine> Turn<'_, M> {
     /// Whether the client is closed and no work is left.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.state.inbox.over().is_some()
+        self.state.inbox.close_cause().is_some()
     }
 }

@@ -6,10 +6,12 @@ use std::task::Poll;
 
 use multiwa_ws_core::session::{ClientState, CloseCause};
 
-use super::machine::Machine;
-use super::shared::{Shared, State};
-use super::{ClientBuilder, ConnectError, ConnectorError, Destination, Request, Status, event_names};
-use crate::{Clock, Net};
+use super::request::Request;
+#[cfg(doc)]
+use super::shared::RequestError;
+use super::shared::{Machine, Shared, State, event_names};
+use super::status::{ConnectError, Status};
+use crate::Clock;
 
 /// A handle to a client. Clone it to use the client from any task or thread, while another task takes its
 /// [`Updates`](super::Updates).
@@ -19,24 +21,6 @@ use crate::{Clock, Net};
 pub struct Client<R: Clock> {
     shared: Shared,
     clock: PhantomData<fn() -> R>,
-}
-
-impl<R: Net> Client<R> {
-    /// Returns a builder for a client of the server at `url`, `ws://HOST:PORT/ws`.
-    #[must_use]
-    pub fn builder(url: impl Into<String>) -> ClientBuilder<R> {
-        ClientBuilder::new(url)
-    }
-
-    /// Returns a builder for a client that asks `provider` for the URL and the key before each attempt: see
-    /// [`ClientBuilder::with_provider`].
-    #[must_use]
-    pub fn builder_with<F>(provider: impl Fn(u32) -> F + Send + Sync + 'static) -> ClientBuilder<R>
-    where
-        F: Future<Output = Result<Destination, ConnectorError>> + Send + 'static,
-    {
-        ClientBuilder::with_provider(provider)
-    }
 }
 
 impl<R: Clock> Client<R> {
@@ -78,7 +62,7 @@ impl<R: Clock> Client<R> {
 
     /// Waits until the client is closed, and returns the cause. Cancel safe.
     pub async fn closed(&self) -> CloseCause {
-        self.watch(|state| state.inbox.over()).await
+        self.watch(|state| state.inbox.close_cause()).await
     }
 
     /// Waits until the client is ready for the first time, or closed. Cancel safe.
@@ -86,7 +70,7 @@ impl<R: Clock> Client<R> {
     /// # Errors
     /// [`ConnectError`], when the client closed before it was ready.
     pub async fn ready(&self) -> Result<(), ConnectError> {
-        self.watch(|state| match (state.inbox.was_ready(), state.inbox.over()) {
+        self.watch(|state| match (state.inbox.was_ready(), state.inbox.close_cause()) {
             (true, _) => Some(Ok(())),
             (false, Some(cause)) => Some(Err(ConnectError::new(cause, state))),
             (false, None) => None,

@@ -6,8 +6,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{ClientCounters, ClientState, CloseCause, SubscriptionSet};
 
 use super::disconnect::Disconnect;
-use super::machine::Machine;
-use super::shared::State;
+use super::shared::{Machine, State};
 
 /// A snapshot of a client. Times are durations relative to the moment of the snapshot.
 #[derive(Clone, Debug)]

@@ -12,11 +12,12 @@ use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::{ClientState, DisconnectReason};
 use multiwa_ws_core::{Instant, StateMachine};
 
+use super::disconnect::Cause;
 use super::drive::Driver;
 use super::shared::State;
-use super::{Cause, Connector, ConnectorError};
 use crate::Io;
 use crate::buffer::{self, ReadBuffer};
+use crate::dial::{Connector, ConnectorError};
 use crate::transport::{Read, Timer, Transport};
 
 /// Drives the client of the core over the streams of a connector, until it is closed.
@@ -45,7 +46,7 @@ enum Link<S> {
 /// The result of a turn.
 enum Turned {
     /// The client is closed, and no work is left.
-    Over,
+    Closed,
     /// Progress was made, and more may be possible.
     Busy,
     /// There is nothing to do before this time.
@@ -69,7 +70,7 @@ impl<C: Connector, R: Io<C::Stream>> Future for Task<C, R> {
         // The limit ensures that a server that sends without a pause blocks neither other tasks nor deadlines.
         for _ in 0..TURNS {
             match pump.turn(cx, driver) {
-                Turned::Over => return Poll::Ready(()),
+                Turned::Closed => return Poll::Ready(()),
                 Turned::Busy => {}
                 // The deadline is checked after all input that has arrived was processed.
                 Turned::Idle(deadline) => match pump.timer.poll(cx, deadline) {
@@ -103,11 +104,11 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
                 return Turned::Busy;
             }
             // A client that has given up still closes the connection properly, so that the server gets the reason.
-            if client.inbox.over().is_some() && matches!(self.link, Link::None) {
-                return Turned::Over;
+            if client.inbox.close_cause().is_some() && matches!(self.link, Link::None) {
+                return Turned::Closed;
             }
             self.pause(now, &mut client);
-            let mut out = Out { driver, scratch, len: 0, shutdown: false, deadline: None, told: false };
+            let mut out = Out { driver, scratch, len: 0, shutdown: false, deadline: None, called: false };
             out.copy(&client.machine);
             drop(client);
 
@@ -122,7 +123,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
                 },
                 Link::Up(_) => self.exchange(cx, &mut out),
             };
-            if settled || moved || out.told { Turned::Busy } else { Turned::Idle(out.deadline) }
+            if settled || moved || out.called { Turned::Busy } else { Turned::Idle(out.deadline) }
         })
     }
 
@@ -226,7 +227,7 @@ struct Out<'t> {
     shutdown: bool,
     deadline: Option<Instant>,
     /// Whether the state machine was called.
-    told: bool,
+    called: bool,
 }
 
 impl Out<'_> {
@@ -248,10 +249,10 @@ impl Out<'_> {
         self.deadline = machine.poll_timeout();
     }
 
-    fn tell(&mut self, news: impl FnOnce(&mut Client)) {
+    fn call(&mut self, call: impl FnOnce(&mut Client)) {
         let mut client = self.driver.lock_again();
-        news(&mut client.machine);
-        self.told = true;
+        call(&mut client.machine);
+        self.called = true;
         self.copy(&client.machine);
     }
 }
@@ -273,7 +274,7 @@ impl StateMachine for Out<'_> {
     }
 
     fn transmitted(&mut self, now: Instant, len: usize) {
-        self.tell(|client| client.transmitted(now, len));
+        self.call(|client| client.transmitted(now, len));
     }
 
     fn poll_shutdown(&self) -> bool {
@@ -281,15 +282,15 @@ impl StateMachine for Out<'_> {
     }
 
     fn shutdown_done(&mut self) {
-        self.tell(Client::shutdown_done);
+        self.call(Client::shutdown_done);
     }
 
     fn handle_eof(&mut self, now: Instant) {
-        self.tell(|client| client.handle_eof(now));
+        self.call(|client| client.handle_eof(now));
     }
 
     fn handle_lost(&mut self, now: Instant) {
-        self.tell(|client| client.handle_lost(now, DisconnectReason::Io));
+        self.call(|client| client.handle_lost(now, DisconnectReason::Io));
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -297,6 +298,6 @@ impl StateMachine for Out<'_> {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.tell(|client| client.handle_timeout(now));
+        self.call(|client| client.handle_timeout(now));
     }
 }

@@ -12,6 +12,12 @@ pub trait Machine: Send {
     /// How the server ended the last connection or attempt.
     fn failure(&self) -> Option<&Failure>;
 
+    /// See [`ClientSession::connect`].
+    ///
+    /// # Errors
+    /// The errors of [`ClientSession::connect`].
+    fn connect(&mut self, now: Instant) -> Result<(), CommandError>;
+
     /// See [`ClientSession::subscribe`].
     ///
     /// # Errors
@@ -38,6 +44,11 @@ pub trait Machine: Send {
     fn poll_event(&mut self) -> Option<ClientEvent<'static>>;
 }
 
+/// The names of events as the state machines take them.
+pub(in crate::client) fn event_names<N: AsRef<str>>(events: impl IntoIterator<Item = N>) -> EventNames {
+    events.into_iter().map(|name| Box::<str>::from(name.as_ref())).collect()
+}
+
 /// A complete client: upgrade, connection and session.
 impl Machine for core::Client {
     fn session(&self) -> &ClientSession {
@@ -46,6 +57,10 @@ impl Machine for core::Client {
 
     fn failure(&self) -> Option<&Failure> {
         self.failure()
+    }
+
+    fn connect(&mut self, now: Instant) -> Result<(), CommandError> {
+        self.connect(now)
     }
 
     fn subscribe(&mut self, now: Instant, profile: &str, events: &EventNames) -> Result<RequestId, CommandError> {
@@ -77,6 +92,10 @@ impl Machine for ClientSession {
 
     fn failure(&self) -> Option<&Failure> {
         None
+    }
+
+    fn connect(&mut self, now: Instant) -> Result<(), CommandError> {
+        self.connect(now)
     }
 
     fn subscribe(&mut self, now: Instant, profile: &str, events: &EventNames) -> Result<RequestId, CommandError> {

@@ -26,8 +26,6 @@ pub struct Endpoint {
     url: Url,
     /// A name, or an IP address without brackets.
     host: String,
-    port: u16,
-    tls: bool,
 }
 
 /// Why a URL is not valid for a WebSocket server.
@@ -61,13 +59,13 @@ impl Endpoint {
     /// The port to dial.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.url.port_or_known_default().unwrap_or_default()
     }
 
     /// Whether the stream is TLS: `wss`.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        self.tls
+        self.url.scheme() == "wss"
     }
 
     /// The name that the server's certificate must be valid for: the host that is dialed (RFC 9110 section 4.3.4).
@@ -82,13 +80,15 @@ impl Endpoint {
     /// The upgrade request for this URL.
     #[must_use]
     pub fn request(&self) -> ClientRequest {
-        ClientRequest::new(self.authority(), &self.url[Position::BeforePath..Position::AfterQuery])
+        // `url` leaves out a port that is the default of the scheme.
+        let authority = &self.url[Position::BeforeHost..Position::AfterPort];
+        ClientRequest::new(authority, &self.url[Position::BeforePath..Position::AfterQuery])
     }
 
     /// Whether `other` has the same origin: scheme, host and port (RFC 6454 section 4).
     #[must_use]
     pub fn has_origin_of(&self, other: &Self) -> bool {
-        (self.tls, self.port, &self.host) == (other.tls, other.port, &other.host)
+        self.url.origin() == other.url.origin()
     }
 
     /// Resolves `reference`, relative to this URL or absolute (RFC 3986 section 5). `http` and `https` stand for `ws` and
@@ -110,27 +110,13 @@ impl Endpoint {
 
     /// The host and the port. The port is always present.
     pub(crate) fn authority_with_port(&self) -> String {
-        format!("{}:{}", self.host_in_url(), self.port)
-    }
-
-    /// The host in URL notation, with the port unless it is the default of the scheme.
-    fn authority(&self) -> String {
-        match self.url.port() {
-            Some(_) => self.authority_with_port(),
-            None => self.host_in_url().to_owned(),
-        }
-    }
-
-    fn host_in_url(&self) -> &str {
-        self.url.host_str().unwrap_or_default()
+        format!("{}:{}", self.url.host_str().unwrap_or_default(), self.port())
     }
 
     fn new(url: Url) -> Result<Self, InvalidUrl> {
-        let (tls, default_port) = match url.scheme() {
-            "ws" => (false, 80),
-            "wss" => (true, 443),
-            _ => return Err(InvalidUrl::Scheme),
-        };
+        if !matches!(url.scheme(), "ws" | "wss") {
+            return Err(InvalidUrl::Scheme);
+        }
         if url.fragment().is_some() {
             return Err(InvalidUrl::Fragment);
         }
@@ -138,7 +124,7 @@ impl Endpoint {
             return Err(InvalidUrl::UserInfo);
         }
         let host = host_of(&url).ok_or(InvalidUrl::Host)?;
-        Ok(Self { host, port: url.port().unwrap_or(default_port), tls, url })
+        Ok(Self { url, host })
     }
 }
 
@@ -257,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_goes_where_it_is_told() {
+    fn a_key_goes_where_its_placement_says() {
         let key = ApiKey::new("k 1");
         let placed = |placement: KeyPlacement| {
             let mut request = ClientRequest::new("h", "/ws");

@@ -7,11 +7,10 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{ClientEvent, CloseCause, DisconnectReason, LifecycleEvent, RequestId, RequestOutcome};
 use slab::Slab;
 
-use super::QueueConfig;
-use super::disconnect::Cause;
-use super::queue::{Item, Queue};
-use super::request::{Outcome, RequestError, Requests, result_of};
-use super::shared::Due;
+use super::due::Due;
+use super::queue::{Item, Queue, QueueConfig};
+use super::requests::{Outcome, RequestError, Requests, result_of};
+use crate::client::disconnect::Cause;
 use crate::sync::SharedWaker;
 
 /// Holds events and results until the application takes them.
@@ -20,21 +19,21 @@ pub struct Inbox {
     queue: Queue,
     requests: Requests,
     /// Tasks that wait until the client is ready or closed.
-    pub(super) watchers: Slab<Option<SharedWaker>>,
+    pub(in crate::client) watchers: Slab<Option<SharedWaker>>,
     /// Why the client closed.
-    over: Option<CloseCause>,
+    close_cause: Option<CloseCause>,
     was_ready: bool,
     /// The last error of the transport.
     transport_error: Option<Cause>,
     /// The number of `Client` handles, plus one for the `Updates`.
-    pub(super) handles: usize,
+    pub(in crate::client) handles: usize,
     /// Whether the `Updates` are dropped.
-    unread: bool,
+    updates_dropped: bool,
     /// Whether the queue overflowed and the policy is to close.
     overflown: bool,
-    pub(super) driver: Option<SharedWaker>,
+    pub(in crate::client) driver: Option<SharedWaker>,
     /// The task that last polled for an update.
-    pub(super) reader: Option<SharedWaker>,
+    pub(in crate::client) reader: Option<SharedWaker>,
     /// Whether that task waits.
     reader_waits: bool,
     /// The number of updates taken so far.
@@ -44,16 +43,16 @@ pub struct Inbox {
 
 impl Inbox {
     /// Makes the inbox of a client with one handle and its updates.
-    pub(super) fn new(queue: QueueConfig) -> Self {
+    pub(in crate::client) fn new(queue: QueueConfig) -> Self {
         Self {
             queue: Queue::new(queue),
             requests: Requests::default(),
             watchers: Slab::new(),
-            over: None,
+            close_cause: None,
             was_ready: false,
             transport_error: None,
             handles: 2,
-            unread: false,
+            updates_dropped: false,
             overflown: false,
             driver: None,
             reader: None,
@@ -70,7 +69,7 @@ impl Inbox {
             self.end_request(id, outcome);
         } else if let ClientEvent::Lifecycle(lifecycle) = event {
             self.lifecycle(lifecycle);
-        } else if !self.unread {
+        } else if !self.updates_dropped {
             let (dropped, was_full) = (self.queue.dropped(), self.is_full());
             self.overflown |= self.queue.push(&event);
             if self.queue.dropped() > dropped {
@@ -85,13 +84,13 @@ impl Inbox {
     }
 
     /// Whether the application must take updates before more is read: the queue is full, the policy is
-    /// [`Overflow::Wait`](super::Overflow::Wait), and the client is not closing. Report the pause to the state machine.
+    /// [`Overflow::Wait`](crate::Overflow::Wait), and the client is not closing. Report the pause to the state machine.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        !self.unread && self.queue.must_wait()
+        !self.updates_dropped && self.queue.must_wait()
     }
 
-    /// Stores the error of the transport, for [`Status::last_disconnect`](super::Status::last_disconnect). Pass `None`
+    /// Stores the error of the transport, for [`Status::last_disconnect`](crate::Status::last_disconnect). Pass `None`
     /// when a new transport is open.
     pub fn note_transport_error(&mut self, error: Option<Cause>) {
         self.transport_error = error;
@@ -113,7 +112,7 @@ impl Inbox {
 /// Methods for the driver.
 impl Inbox {
     /// Returns once whether the queue overflowed and the policy is to close.
-    pub(super) fn take_overflown(&mut self) -> bool {
+    pub(in crate::client) fn take_overflown(&mut self) -> bool {
         std::mem::take(&mut self.overflown)
     }
 
@@ -122,22 +121,22 @@ impl Inbox {
             LifecycleEvent::Ready { .. } => self.was_ready = true,
             // The answer of the server must be received even if the application takes no updates.
             LifecycleEvent::Closing => self.queue.stop_waiting(),
-            LifecycleEvent::Closed(cause) => self.over = Some(cause),
+            LifecycleEvent::Closed(cause) => self.close_cause = Some(cause),
             _ => {}
         }
-        if self.over.is_some() || self.was_ready {
+        if self.close_cause.is_some() || self.was_ready {
             self.due.others.extend(self.watchers.iter().filter_map(|(_, watcher)| watcher.clone()));
         }
-        if !self.unread {
+        if !self.updates_dropped {
             self.queue.push_lifecycle(lifecycle);
             self.wake_reader();
         }
     }
 
     /// Closes the client when its driver is dropped.
-    pub(super) fn abandon(&mut self) {
+    pub(in crate::client) fn driver_dropped(&mut self) {
         self.due.dropped.extend(self.driver.take());
-        if self.over.is_none() {
+        if self.close_cause.is_none() {
             self.due.others.extend(self.requests.end_all());
             self.lifecycle(LifecycleEvent::Closed(CloseCause::Lost(DisconnectReason::Stopped)));
         }
@@ -146,28 +145,36 @@ impl Inbox {
 
 /// Methods for the handles.
 impl Inbox {
-    pub(super) fn over(&self) -> Option<CloseCause> {
-        self.over
+    pub(in crate::client) fn close_cause(&self) -> Option<CloseCause> {
+        self.close_cause
     }
 
-    pub(super) fn was_ready(&self) -> bool {
+    pub(in crate::client) fn was_ready(&self) -> bool {
         self.was_ready
     }
 
-    pub(super) fn transport_error(&self) -> Option<&Cause> {
+    pub(in crate::client) fn transport_error(&self) -> Option<&Cause> {
         self.transport_error.as_ref()
     }
 
-    pub(super) fn dropped(&self) -> u64 {
+    pub(in crate::client) fn dropped(&self) -> u64 {
         self.queue.dropped()
     }
 
-    pub(super) fn requests(&mut self) -> &mut Requests {
-        &mut self.requests
+    pub(in crate::client) fn add_request(&mut self, id: RequestId) {
+        self.requests.insert(id);
+    }
+
+    pub(in crate::client) fn request_waker(&mut self, id: RequestId) -> Option<&mut Option<SharedWaker>> {
+        self.requests.waker(id)
     }
 
     /// Polls a request for the task of `waker`.
-    pub(super) fn poll_request(&mut self, id: RequestId, waker: &Waker) -> Poll<Result<Duration, RequestError>> {
+    pub(in crate::client) fn poll_request(
+        &mut self,
+        id: RequestId,
+        waker: &Waker,
+    ) -> Poll<Result<Duration, RequestError>> {
         let reads = self.reader.as_ref().is_none_or(|reader| reader.will_wake(waker));
         let stuck = (self.is_full() && reads).then_some(self.taken);
         match self.requests.poll(id, stuck) {
@@ -186,25 +193,25 @@ impl Inbox {
     }
 
     /// Removes a task that waited for the client to become ready or to close.
-    pub(super) fn forget_watcher(&mut self, watcher: usize) {
+    pub(in crate::client) fn forget_watcher(&mut self, watcher: usize) {
         self.due.dropped.extend(self.watchers.try_remove(watcher).flatten());
     }
 
     /// Removes a request whose future is dropped.
-    pub(super) fn forget_request(&mut self, id: RequestId) {
+    pub(in crate::client) fn forget_request(&mut self, id: RequestId) {
         self.due.dropped.extend(self.requests.remove(id));
     }
 
     /// Takes the next update for the [reader](Self::reader), and replaces `text` with its text. Returns `None` when the
     /// client is closed and the queue is empty.
-    pub(super) fn poll_update(&mut self, text: &mut String) -> Poll<Option<Item>> {
+    pub(in crate::client) fn poll_update(&mut self, text: &mut String) -> Poll<Option<Item>> {
         let was_full = self.is_full();
         let item = self.queue.pop(text);
         self.taken += u64::from(item.is_some());
         if was_full && !self.is_full() {
             self.wake_driver();
         }
-        if item.is_none() && self.over.is_none() {
+        if item.is_none() && self.close_cause.is_none() {
             self.reader_waits = true;
             return Poll::Pending;
         }
@@ -212,16 +219,16 @@ impl Inbox {
     }
 
     /// Called when the `Updates` are dropped. A full queue must no longer block requests.
-    pub(super) fn stop_reading(&mut self) {
+    pub(in crate::client) fn stop_reading(&mut self) {
         if self.is_full() {
             self.wake_driver();
         }
-        self.unread = true;
+        self.updates_dropped = true;
         self.queue.clear();
         self.due.dropped.extend(self.reader.take());
     }
 
-    pub(super) fn wake_driver(&mut self) {
+    pub(in crate::client) fn wake_driver(&mut self) {
         self.due.driver.clone_from(&self.driver);
     }
 }

@@ -8,7 +8,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
 #[cfg(feature = "proxy-env")]
-use super::Endpoint;
+use super::endpoint::Endpoint;
 use super::endpoint::host_of;
 
 /// An HTTP proxy to dial through, with an optional name and password.

@@ -1,5 +1,6 @@
 //! How the streams of a client are opened.
 
+use std::error::Error;
 use std::future::{Future, ready};
 use std::io;
 
@@ -28,10 +29,7 @@ pub trait Connector: Unpin + Send + 'static {
         &mut self,
         response: Response,
     ) -> impl Future<Output = Result<(Self::Stream, ClientRequest), ConnectorError>> + Send + 'static {
-        ready(Err(ConnectorError {
-            reason: DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() },
-            error: io::Error::new(io::ErrorKind::Unsupported, "redirects are not followed"),
-        }))
+        ready(Err(ConnectorError::redirect(&response, "redirects are not followed")))
     }
 }
 
@@ -47,13 +45,24 @@ pub struct ConnectorError {
 }
 
 impl ConnectorError {
+    /// Makes the error for `reason`. An [`io::Error`] stays as it is.
+    pub fn new(reason: DisconnectReason, why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let error = why.into().downcast().map_or_else(io::Error::other, |error| *error);
+        Self { reason, error }
+    }
+
+    /// Fails this attempt, because the redirect that `response` is cannot be followed.
+    pub fn redirect(response: &Response, why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() }, why)
+    }
+
     /// Stops the client: it does not try again, and closes with [`DisconnectReason::Stopped`].
-    pub fn stop(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { reason: DisconnectReason::Stopped, error: io::Error::other(why) }
+    pub fn stop(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(DisconnectReason::Stopped, why)
     }
 
     /// Fails this attempt. The next attempt follows after the backoff.
-    pub fn retry(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { reason: DisconnectReason::Io, error: io::Error::other(why) }
+    pub fn retry(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(DisconnectReason::Io, why)
     }
 }

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use multiwa_ws_core::session::{ClientEvent, JsonError, LifecycleEvent, Spans};
 
-use super::Update;
+use crate::client::update::Update;
 
 /// What happens to events when the queue is full because the application does not take updates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
     /// Stop reading. Answers to requests are not read either, so requests fail with
-    /// [`RequestError::UpdatesUnread`](super::RequestError::UpdatesUnread) unless another task takes updates. While
+    /// [`RequestError::UpdatesUnread`](crate::RequestError::UpdatesUnread) unless another task takes updates. While
     /// reading is paused, the keep-alive ignores the silence of the server. No event is lost, unless the server closes
     /// the connection. While the client closes, it continues to read and drops the newest event.
     #[default]
@@ -91,7 +91,7 @@ const KEPT_ITEMS: usize = 512;
 
 /// An update without its text.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(in crate::client) enum Item {
     Event(Spans),
     Notification(Spans),
     Unknown(Spans),
@@ -105,7 +105,7 @@ pub(super) enum Item {
 
 impl Item {
     /// Converts to the update. `text` is the text that it was queued with.
-    pub(super) fn lend(self, text: &str) -> Update<'_> {
+    pub(in crate::client) fn lend(self, text: &str) -> Update<'_> {
         match self {
             Self::Event(spans) => Update::Event(spans.event(text)),
             Self::Notification(spans) => Update::Notification(spans.message(text)),
@@ -353,8 +353,8 @@ mod tests {
         for attempt in 0..=257 {
             queue.push_lifecycle(LifecycleEvent::Connecting { attempt });
         }
-        let told = drain(&mut queue);
-        assert_eq!((told.len(), told[0].as_str(), told[1].as_str()), (257, "1", "attempt 2"));
+        let kept = drain(&mut queue);
+        assert_eq!((kept.len(), kept[0].as_str(), kept[1].as_str()), (257, "1", "attempt 2"));
         assert_eq!(queue.dropped(), 2);
     }
 

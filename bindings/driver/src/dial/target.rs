@@ -1,10 +1,11 @@
 //! The upgrade request of a client, made of a URL, a key and settings, and how a redirect changes it.
 
-use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, Response};
+use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, InvalidHeader, InvalidRequest, Response};
 use url::form_urlencoded;
 
-use super::endpoint::API_KEY;
-use super::{BuildError, Endpoint, InvalidUrl, KeyPlacement};
+use super::endpoint::{API_KEY, Endpoint, InvalidUrl, KeyPlacement};
+#[cfg(feature = "tls")]
+use crate::TlsError;
 
 /// A server and its API key. `Debug` shows neither the key nor a query.
 #[derive(Clone)]
@@ -90,7 +91,7 @@ impl RequestSettings {
     ///
     /// # Errors
     /// The URL is invalid, or the request is invalid and can never be sent.
-    pub fn target(&self, destination: &Destination) -> Result<Target, BuildError> {
+    pub fn target(&self, destination: &Destination) -> Result<Target, DialerError> {
         let endpoint: Endpoint = destination.url.parse()?;
         let mut request = endpoint.request();
         if let Some(key) = &destination.key {
@@ -128,22 +129,44 @@ pub struct Target {
     pub request: ClientRequest,
 }
 
+/// Why a destination can never be dialed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialerError {
+    /// The URL is invalid.
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    /// A header is invalid, or a header cannot carry the key.
+    #[error(transparent)]
+    Header(#[from] InvalidHeader),
+    /// The request is invalid and could never be sent.
+    #[error(transparent)]
+    Request(#[from] InvalidRequest),
+    /// The URL is `wss`, and the features of this build do not include TLS.
+    #[error("this build has no TLS: for wss URLs, enable the feature tls-ring or tls-aws-lc")]
+    NoTls,
+    /// TLS cannot be configured. A `wss://` URL requires it.
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
 /// Why a redirect is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedirectError {
     /// The response is not a redirect, or has no usable Location.
-    #[error("the server redirects without saying where to")]
+    #[error("the redirect of the server has no usable Location")]
     NoLocation,
     /// The Location is not a valid WebSocket URL.
-    #[error("the server redirects to where no WebSocket is: {0}")]
+    #[error("the Location of the redirect is not a WebSocket URL: {0}")]
     Location(#[from] InvalidUrl),
     /// The redirect leads from TLS to plain text.
-    #[error("the server redirects from wss to ws, where everybody on the way could read along")]
+    #[error("the server redirects from wss to ws, which is not encrypted")]
     Downgrade,
-    /// The redirect leads to another server, and the connector of this client dials one server only.
-    #[error("the server redirects to another server, which this client cannot reach")]
-    OutOfReach,
+    /// The redirect leads to another origin, and this client dials one Unix socket only.
+    #[error("the server redirects to another origin, and this client dials one Unix socket only")]
+    CrossOrigin,
 }
 
 impl Target {
@@ -162,12 +185,12 @@ impl Target {
         if self.endpoint.is_tls() && !endpoint.is_tls() {
             return Err(RedirectError::Downgrade);
         }
-        let led = endpoint.request();
-        let mut request = ClientRequest { host: led.host, ..self.request.clone() };
+        let ClientRequest { host, target, .. } = endpoint.request();
+        let mut request = ClientRequest { host, ..self.request.clone() };
         if self.endpoint.has_origin_of(&endpoint) {
-            request.target = with_keys_of(&self.request.target, led.target);
+            request.target = with_keys_of(&self.request.target, target);
         } else {
-            request.target = without_keys(&led.target);
+            request.target = without_keys(&target);
             request.headers = request.headers.without_credentials();
         }
         Ok(Self { endpoint, request })
@@ -226,7 +249,7 @@ mod tests {
         Response { status, headers, body: Vec::new(), complete: true }
     }
 
-    fn led(from: &str, location: &str) -> Result<Target, RedirectError> {
+    fn redirect(from: &str, location: &str) -> Result<Target, RedirectError> {
         target(from).redirected(&response(302, Some(location)))
     }
 
@@ -242,19 +265,23 @@ mod tests {
             ("https://g", "wss://g/", "g", "/"),
             ("wss://[::1]:8/b?x", "wss://[::1]:8/b", "[::1]:8", "/b?x"),
         ] {
-            let led = led("ws://h:3001/a/ws", location).unwrap();
-            assert_eq!(led.endpoint.to_string(), endpoint, "{location}");
-            assert_eq!((led.request.host.as_str(), led.request.target.as_str()), (host, asked), "{location}");
-            assert_eq!(led.request.subprotocols, ["chat"]);
+            let redirected = redirect("ws://h:3001/a/ws", location).unwrap();
+            assert_eq!(redirected.endpoint.to_string(), endpoint, "{location}");
+            assert_eq!(
+                (redirected.request.host.as_str(), redirected.request.target.as_str()),
+                (host, asked),
+                "{location}"
+            );
+            assert_eq!(redirected.request.subprotocols, ["chat"]);
         }
     }
 
     #[test]
     fn sec_hs_14_a_redirect_never_leads_from_tls_to_plain_text() {
         for location in ["ws://h/ws", "http://h/ws", "ws://h:443/ws", "http://other/"] {
-            assert_eq!(led("wss://h/ws", location), Err(RedirectError::Downgrade), "{location}");
+            assert_eq!(redirect("wss://h/ws", location), Err(RedirectError::Downgrade), "{location}");
         }
-        assert!(led("wss://h/ws", "https://h/b").is_ok() && led("wss://h/ws", "//other/b").is_ok());
+        assert!(redirect("wss://h/ws", "https://h/b").is_ok() && redirect("wss://h/ws", "//other/b").is_ok());
     }
 
     #[test]
@@ -266,23 +293,23 @@ mod tests {
             "//h2/b?apiKey=s3cret",
             "//h2/b?x=1&%61piKey=s3cret&APIKEY=s3cret&apiKey",
         ] {
-            let led = led("ws://h:3001/ws?apiKey=s3cret2", location).unwrap();
-            let target = &led.request.target;
+            let redirected = redirect("ws://h:3001/ws?apiKey=s3cret2", location).unwrap();
+            let target = &redirected.request.target;
             assert!(!target.contains("s3cret") && !target.to_lowercase().contains("apikey"), "{location}: {target}");
-            let names: Vec<_> = led.request.headers.iter().map(|(name, _)| name).collect();
+            let names: Vec<_> = redirected.request.headers.iter().map(|(name, _)| name).collect();
             assert_eq!(names, ["X-A"], "{location}");
-            assert_eq!(led.request.headers.get_str("X-A"), Some("b"));
+            assert_eq!(redirected.request.headers.get_str("X-A"), Some("b"));
             // The key is also not sent after a redirect back to the first origin.
-            let back = led.redirected(&response(307, Some("ws://h:3001/ws")));
+            let back = redirected.redirected(&response(307, Some("ws://h:3001/ws")));
             assert!(back.is_err() || !back.unwrap().request.target.contains("s3cret"));
         }
     }
 
     #[test]
     fn credentials_stay_at_their_origin() {
-        let led = led("ws://h:3001/ws", "/b").unwrap();
-        assert_eq!(led.request.headers.len(), 4);
-        assert_eq!(led.request.target, "/b?apiKey=s3cret");
+        let redirected = redirect("ws://h:3001/ws", "/b").unwrap();
+        assert_eq!(redirected.request.headers.len(), 4);
+        assert_eq!(redirected.request.target, "/b?apiKey=s3cret");
     }
 
     #[test]
@@ -296,7 +323,7 @@ mod tests {
             ("http://", InvalidUrl::Syntax),
             ("http://me:s3cret@h/", InvalidUrl::UserInfo),
         ] {
-            assert_eq!(led("ws://h/ws", location), Err(RedirectError::Location(error)), "{location}");
+            assert_eq!(redirect("ws://h/ws", location), Err(RedirectError::Location(error)), "{location}");
         }
     }
 

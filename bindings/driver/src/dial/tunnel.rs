@@ -4,14 +4,15 @@ use std::fmt;
 
 use multiwa_ws_core::handshake::MAX_INTERIM_RESPONSES;
 
-use super::{Endpoint, Proxy};
+use super::endpoint::Endpoint;
+use super::proxy::Proxy;
 
 /// Why a proxy did not open a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
     /// The proxy requires a name and a password, or rejected them.
-    #[error("the proxy wants a name and a password: write http://NAME:PASSWORD@HOST:PORT")]
+    #[error("the proxy requires a name and a password: write http://NAME:PASSWORD@HOST:PORT")]
     Unauthorized,
     /// The proxy answered with a status other than 2xx.
     #[error("the proxy refused the connection with HTTP status {0}")]

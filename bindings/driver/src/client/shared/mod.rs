@@ -3,17 +3,28 @@
 //! No foreign code runs under the lock: no wakers, no destructors of wakers, no `tracing` subscriber. Such calls are
 //! collected in a [`Due`] and run when the lock is released.
 
+mod due;
+mod inbox;
+mod machine;
+mod queue;
+mod requests;
+
 use std::ops::{Deref, DerefMut};
 use std::task::Waker;
 
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::ClientState;
 
+use due::Due;
+pub use inbox::Inbox;
+pub use machine::Machine;
+pub(super) use machine::event_names;
+pub(super) use queue::Item;
+pub use queue::{Overflow, QueueConfig};
+pub use requests::RequestError;
+
 use super::disconnect::Disconnect;
-use super::inbox::Inbox;
-use super::machine::Machine;
 use crate::sync::{Arc, Mutex, MutexGuard, SharedWaker, lock};
-use crate::trace;
 
 /// The reference that the handles hold.
 pub(super) type Shared = Arc<Common<dyn Machine>>;
@@ -89,29 +100,6 @@ impl<M: ?Sized> Drop for Locked<'_, M> {
     }
 }
 
-/// Calls of foreign code, which run when this is dropped, after the state is unlocked.
-#[derive(Debug, Default)]
-pub(super) struct Due {
-    /// Events for `tracing`.
-    pub(super) log: trace::Log,
-    /// To wake.
-    pub(super) driver: Option<SharedWaker>,
-    /// To wake.
-    pub(super) reader: Option<SharedWaker>,
-    /// To wake: tasks that wait for the result of a request, or for a change of the client.
-    pub(super) others: Vec<SharedWaker>,
-    /// To drop.
-    pub(super) dropped: Vec<SharedWaker>,
-}
-
-impl Drop for Due {
-    fn drop(&mut self) {
-        self.log.tell();
-        let woken = self.driver.iter().chain(&self.reader).chain(&self.others);
-        woken.for_each(|waker| waker.wake_by_ref());
-    }
-}
-
 impl<M: Machine> State<M> {
     pub(super) fn sides(&mut self) -> (&mut M, &mut Inbox) {
         (&mut self.machine, &mut self.inbox)
@@ -143,7 +131,7 @@ impl State<dyn Machine> {
 
     /// The state of the client. It is `Closed` after the driver was dropped, even if the state machine was not closed.
     pub(super) fn client_state(&self) -> ClientState {
-        match self.inbox.over() {
+        match self.inbox.close_cause() {
             Some(_) => ClientState::Closed,
             None => self.machine.session().state(),
         }

@@ -1,0 +1,292 @@
+//! The settings that the builders of all bindings share.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use multiwa_ws_core::client::Config;
+use multiwa_ws_core::handshake::{HandshakeLimits, InvalidHeader, InvalidRequest};
+use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames};
+use multiwa_ws_core::{Instant, KeepAlive, websocket};
+
+use super::shared::{Machine, QueueConfig, event_names};
+use super::status::ConnectError;
+#[cfg(feature = "tls")]
+use crate::TlsError;
+use crate::dial::{Destination, DialSettings, DialerError, InvalidUrl, RequestSettings, Route, Source, TlsSettings};
+use crate::seed;
+
+/// The settings of a client. A builder holds them, and [`client_setters`](crate::client_setters) writes its setters.
+#[derive(Clone)]
+pub struct ClientSettings<P> {
+    /// What to dial.
+    pub dial: DialSettings<P>,
+    /// The subscriptions to begin with.
+    pub subscriptions: Vec<(String, EventNames)>,
+    /// The deadlines and limits of the session.
+    pub session: ClientConfig,
+    /// The limits of each connection.
+    pub websocket: websocket::Config,
+    /// The limits of each upgrade.
+    pub handshake: HandshakeLimits,
+    /// The limits of the queue of updates.
+    pub queue: QueueConfig,
+    /// How long the builder's `connect` waits.
+    pub connect_deadline: Option<Duration>,
+}
+
+/// The default of `connect_deadline`: enough for several attempts, and for a server that restarts.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(60);
+
+impl<P> ClientSettings<P> {
+    /// The defaults, for a client of the server of `source`.
+    #[must_use]
+    pub fn new(source: Source<Destination, P>) -> Self {
+        Self {
+            dial: DialSettings {
+                source,
+                request: RequestSettings::default(),
+                route: Route::Direct,
+                tls: TlsSettings::default(),
+            },
+            subscriptions: Vec::new(),
+            session: ClientConfig::new(),
+            // The session has a `ping` of its own.
+            websocket: websocket::Config::new().keep_alive(KeepAlive::OFF),
+            handshake: HandshakeLimits::new(),
+            queue: QueueConfig::default(),
+            connect_deadline: Some(CONNECT_DEADLINE),
+        }
+    }
+
+    /// Adds a subscription to begin with.
+    pub fn subscribe<N: AsRef<str>>(&mut self, profile: impl Into<String>, events: impl IntoIterator<Item = N>) {
+        self.subscriptions.push((profile.into(), event_names(events)));
+    }
+
+    /// The configuration of the core's client.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        Config::new().session(self.session).websocket(self.websocket.clone()).handshake(self.handshake)
+    }
+
+    /// Completes the state machine that `machine` makes of the settings and a random seed: it has the subscriptions, and
+    /// starts to connect.
+    ///
+    /// # Errors
+    /// [`BuildError::Seed`] and [`BuildError::Subscription`].
+    pub fn machine<M: Machine>(
+        &self,
+        now: Instant,
+        machine: impl FnOnce(&Self, [u8; 32]) -> M,
+    ) -> Result<M, BuildError> {
+        let mut machine = machine(self, seed().map_err(BuildError::Seed)?);
+        for (profile, events) in &self.subscriptions {
+            machine.subscribe(now, profile, events)?;
+        }
+        // The first call of `connect` on a new client always succeeds.
+        let _ = machine.connect(now);
+        Ok(machine)
+    }
+}
+
+/// Shows neither the URL nor the headers, because they may hold a key.
+impl<P> fmt::Debug for ClientSettings<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSettings")
+            .field("dial", &self.dial)
+            .field("session", &self.session)
+            .field("websocket", &self.websocket)
+            .field("handshake", &self.handshake)
+            .field("queue", &self.queue)
+            .field("connect_deadline", &self.connect_deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a client cannot be built or did not connect.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The URL is invalid.
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    /// A header is invalid, or a header cannot carry the key.
+    #[error(transparent)]
+    Header(#[from] InvalidHeader),
+    /// The request is invalid and could never be sent.
+    #[error(transparent)]
+    Request(#[from] InvalidRequest),
+    /// A subscription is invalid and could never be sent.
+    #[error(transparent)]
+    Subscription(#[from] CommandError),
+    /// The URL is `wss`, and the features of this build do not include TLS.
+    #[error("this build has no TLS: for wss URLs, enable the feature tls-ring or tls-aws-lc")]
+    NoTls,
+    /// TLS cannot be configured. A `wss://` URL requires it.
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The operating system does not provide a random seed.
+    #[error("the operating system provides no random seed")]
+    Seed(#[source] io::Error),
+    /// No runtime is running. Start the client within one.
+    #[error("no runtime is running: start the client within one")]
+    Runtime(#[source] io::Error),
+    /// The operating system does not provide a thread, or a poll for it. Only a blocking client has one.
+    #[error("the operating system provides no thread for the client")]
+    Thread(#[source] io::Error),
+    /// The client was built, but did not connect.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+impl From<DialerError> for BuildError {
+    fn from(error: DialerError) -> Self {
+        match error {
+            DialerError::Url(error) => Self::Url(error),
+            DialerError::Header(error) => Self::Header(error),
+            DialerError::Request(error) => Self::Request(error),
+            DialerError::NoTls => Self::NoTls,
+            #[cfg(feature = "tls")]
+            DialerError::Tls(error) => Self::Tls(error),
+        }
+    }
+}
+
+/// The setters of a client's builder, which holds a [`ClientSettings`](crate::ClientSettings) in its field
+/// `settings`. Every binding has the same, with the same documentation.
+#[macro_export]
+macro_rules! client_setters {
+    () => {
+        /// The API key for the server. It has no effect with a provider, which returns the key itself.
+        #[must_use]
+        pub fn api_key(mut self, key: impl AsRef<[u8]>) -> Self {
+            if let $crate::dial::Source::Fixed(destination) = self.settings.dial.source {
+                self.settings.dial.source = $crate::dial::Source::Fixed(destination.api_key(key));
+            }
+            self
+        }
+
+        /// The part of the upgrade request that carries the key. By default this is the query.
+        #[must_use]
+        pub fn key_placement(mut self, placement: $crate::KeyPlacement) -> Self {
+            self.settings.dial.request = self.settings.dial.request.key_placement(placement);
+            self
+        }
+
+        /// The origin of the web page on whose behalf the client acts. By default none is sent.
+        #[must_use]
+        pub fn origin(mut self, origin: impl Into<String>) -> Self {
+            self.settings.dial.request = self.settings.dial.request.origin(Some(origin.into()));
+            self
+        }
+
+        /// Adds a header to the upgrade request.
+        #[must_use]
+        pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+            self.settings.dial.request = self.settings.dial.request.header(name, value);
+            self
+        }
+
+        /// Offers a subprotocol. Add the preferred one first.
+        #[must_use]
+        pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+            self.settings.dial.request = self.settings.dial.request.subprotocol(name);
+            self
+        }
+
+        /// The TLS configuration for `wss` URLs. By default the client trusts the certificates that the system trusts.
+        #[cfg(feature = "tls")]
+        #[must_use]
+        pub fn tls(mut self, tls: $crate::ClientTls) -> Self {
+            self.settings.dial.tls = tls.into();
+            self
+        }
+
+        /// Dials through an HTTP proxy, with `CONNECT`.
+        #[must_use]
+        pub fn proxy(mut self, proxy: $crate::Proxy) -> Self {
+            self.settings.dial.route = $crate::dial::Route::Proxy(proxy);
+            self
+        }
+
+        /// Dials through the proxy that the environment variables name for the server, if any: see
+        /// [`Proxy::from_env`](crate::Proxy::from_env). By default the environment is ignored.
+        #[cfg(feature = "proxy-env")]
+        #[must_use]
+        pub fn proxy_from_env(mut self) -> Self {
+            self.settings.dial.route = $crate::dial::Route::ProxyFromEnv;
+            self
+        }
+
+        /// The maximum number of redirects that an attempt follows, 5 by default. 0 follows none.
+        ///
+        /// A redirect from `wss` to `ws` is never followed, and credentials are not sent to another origin: see
+        /// [`Target::redirected`](crate::Target::redirected).
+        #[must_use]
+        pub fn max_redirects(mut self, redirects: u8) -> Self {
+            self.settings.session = self.settings.session.max_redirects(redirects);
+            self
+        }
+
+        /// Subscribes to events of a profile from the start. `*` stands for all events. The client becomes ready after
+        /// the server has answered.
+        ///
+        /// [`LifecycleEvent::Ready`](multiwa_ws_core::session::LifecycleEvent::Ready) reports a refusal.
+        #[must_use]
+        pub fn subscribe<N: AsRef<str>>(
+            mut self,
+            profile: impl Into<String>,
+            events: impl IntoIterator<Item = N>,
+        ) -> Self {
+            self.settings.subscribe(profile, events);
+            self
+        }
+
+        /// When the client reconnects after a lost connection.
+        #[must_use]
+        pub fn reconnect(mut self, reconnect: $crate::core::session::ReconnectConfig) -> Self {
+            self.settings.session = self.settings.session.reconnect(reconnect);
+            self
+        }
+
+        /// The maximum duration of a connection attempt.
+        #[must_use]
+        pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.settings.session = self.settings.session.connect_timeout(timeout);
+            self
+        }
+
+        /// Deadlines and limits of the session.
+        #[must_use]
+        pub fn session(mut self, session: $crate::core::session::ClientConfig) -> Self {
+            self.settings.session = session;
+            self
+        }
+
+        /// The limits of each connection. By default they are those of
+        /// [`Config::new`](multiwa_ws_core::websocket::Config::new) without its WebSocket pings
+        /// ([`KeepAlive::OFF`](multiwa_ws_core::KeepAlive::OFF)), because the session has a `ping` of its own.
+        #[must_use]
+        pub fn websocket(mut self, websocket: $crate::core::websocket::Config) -> Self {
+            self.settings.websocket = websocket;
+            self
+        }
+
+        /// The size of the queue for updates that the application has not taken, and the policy when it is full.
+        #[must_use]
+        pub fn queue(mut self, queue: $crate::QueueConfig) -> Self {
+            self.settings.queue = queue;
+            self
+        }
+
+        /// How long [`connect`](Self::connect) waits until the client is ready, 60 s by default. `None` waits without a
+        /// limit.
+        #[must_use]
+        pub fn connect_deadline(mut self, deadline: impl Into<Option<std::time::Duration>>) -> Self {
+            self.settings.connect_deadline = deadline.into();
+            self
+        }
+    };
+}
