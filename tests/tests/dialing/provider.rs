@@ -61,5 +61,5 @@ async fn a_url_that_names_no_server_ends_the_client<R: Net>() {
     let builder = Client::<R>::builder_with(|_| async { Ok(Destination::new("gateway")) });
     let (reason, detail) = failure(builder.reconnect(at_once())).await;
     assert_eq!(reason, DisconnectReason::Stopped);
-    assert!(detail.contains("no URL"), "{detail}");
+    assert!(detail.contains("not a URL"), "{detail}");
 }

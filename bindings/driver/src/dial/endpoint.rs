@@ -33,13 +33,13 @@ pub struct Endpoint {
 #[non_exhaustive]
 pub enum InvalidUrl {
     /// The text is not a URL.
-    #[error("this is no URL: write ws://HOST:PORT/ws or wss://HOST/ws")]
+    #[error("this is not a URL: write ws://HOST:PORT/ws or wss://HOST/ws")]
     Syntax,
     /// The scheme is neither `ws` nor `wss`.
     #[error("the scheme must be ws or wss")]
     Scheme,
     /// The URL has no host.
-    #[error("the URL names no host")]
+    #[error("the URL has no host")]
     Host,
     /// The URL has a fragment (RFC 6455 section 3).
     #[error("a WebSocket URL has no fragment: encode # as %23")]

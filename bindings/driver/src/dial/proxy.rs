@@ -35,7 +35,7 @@ pub struct Proxy {
 #[non_exhaustive]
 pub enum InvalidProxy {
     /// The text is not a URL.
-    #[error("the proxy is no URL: write http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT")]
+    #[error("the proxy is not a URL: write http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT")]
     Syntax,
     /// The scheme is not `http`, the only one that is supported.
     #[error("the scheme of the proxy must be http")]

@@ -1,6 +1,8 @@
 //! Wakers and attempts, too, may call any method of the client's handles. `tests/tests/foreign_code.rs` has providers,
 //! connectors and streams.
 
+use std::error::Error;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock, mpsc};
@@ -8,11 +10,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use multiwa_ws_tokio::Client;
+use multiwa_ws_tokio::{Client, ConnectorError};
 use tokio::io::duplex;
 use tokio::runtime::Builder;
 
-use super::support::{acknowledge, builder, greet, in_memory, publish, streams, subscribed};
+use super::support::{acknowledge, at_once, builder, greet, in_memory, publish, streams, subscribed};
 
 /// The client that code of the application calls, once there is one.
 type Later = Arc<OnceLock<Client>>;
@@ -30,6 +32,39 @@ fn returns<F: Future<Output = ()> + Send + 'static>(test: impl Fn() -> F) {
         });
         is_done.recv_timeout(Duration::from_secs(10)).expect("it returns");
     }
+}
+
+/// An error that asks its client for its state when it is dropped.
+#[derive(Debug)]
+struct CuriousError(Later);
+
+impl fmt::Display for CuriousError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not yet")
+    }
+}
+
+impl Error for CuriousError {}
+
+impl Drop for CuriousError {
+    fn drop(&mut self) {
+        let _ = self.0.get().map(Client::state);
+    }
+}
+
+#[test]
+fn f_01_an_error_of_a_provider_may_ask_its_client_for_its_state_when_it_is_dropped() {
+    returns(|| async {
+        let later = Later::default();
+        let known = later.clone();
+        let provider = move |attempt: u32| {
+            let error = CuriousError(known.clone());
+            async move { Err(if attempt < 4 { ConnectorError::retry(error) } else { ConnectorError::stop("enough") }) }
+        };
+        let (client, mut updates) = Client::builder_with(provider).reconnect(at_once()).start().unwrap();
+        later.set(client).unwrap();
+        while updates.next().await.is_some() {}
+    });
 }
 
 /// An attempt that never ends, and asks its client for its state when it is given up.

@@ -1,5 +1,6 @@
 //! The calls of foreign code that wait until a client is unlocked.
 
+use crate::client::disconnect::Cause;
 use crate::sync::SharedWaker;
 use crate::trace;
 
@@ -16,6 +17,8 @@ pub(super) struct Due {
     pub(super) others: Vec<SharedWaker>,
     /// To drop.
     pub(super) dropped: Vec<SharedWaker>,
+    /// To drop: an error may come from a connector or a provider.
+    pub(super) causes: Vec<Cause>,
 }
 
 impl Drop for Due {

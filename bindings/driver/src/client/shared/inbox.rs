@@ -93,7 +93,8 @@ impl Inbox {
     /// Stores the error of the transport, for [`Status::last_disconnect`](crate::Status::last_disconnect). Pass `None`
     /// when a new transport is open.
     pub fn note_transport_error(&mut self, error: Option<Cause>) {
-        self.transport_error = error;
+        let replaced = std::mem::replace(&mut self.transport_error, error);
+        self.due.causes.extend(replaced);
     }
 
     fn wake_reader(&mut self) {

@@ -1,6 +1,6 @@
 //! The state that the handles of a client and its driver share, under one lock.
 //!
-//! No foreign code runs under the lock: no wakers, no destructors of wakers, no `tracing` subscriber. Such calls are
+//! No foreign code runs under the lock: no wakers, no destructors of wakers and errors, no `tracing` subscriber. Such calls are
 //! collected in a [`Due`] and run when the lock is released.
 
 mod due;
