@@ -98,13 +98,6 @@ install_debian() {
     need "$@"
 }
 
-# install_cargo COMMAND VERSION: builds a command of cargo, unless it is there in this version.
-install_cargo() {
-    if [[ $("$1" "${1#cargo-}" --version 2>/dev/null) != "$1 $2" ]]; then
-        cargo install --quiet --locked --root "$tools" "$1@$2"
-    fi
-}
-
 # install_python FOLDER FILE: a virtual environment with the packages that a file lists.
 install_python() {
     "$python" -m venv --clear "$1"

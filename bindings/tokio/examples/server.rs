@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for n in 0..60 {
         let data = RawJson::parse(&format!(r#"{{"status":"connected","n":{n}}}"#))?.into_owned();
         let published = publisher.publish("session.status", Some("profile-123"), &data).await?;
-        println!("{} of {} get it", published.receivers, server.connections());
+        println!("{} of {} clients receive it", published.receivers, server.connections());
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     server.shutdown(Duration::from_secs(5)).await; // 1001 to everyone
