@@ -96,7 +96,7 @@ def vectors():
     try:
         processor = Path("/proc/cpuinfo").read_text()
     except OSError as error:
-        sys.exit(f"Linux is needed, which tells the vector instructions of the processor: {error}")
+        sys.exit(f"Linux is needed, which reports the vector instructions of the processor: {error}")
     flags = re.search(r"^flags\s*:(.*)$", processor, re.MULTILINE)
     known = ["avx2", "avx", "sse4_2"]
     return next((name for name in known if flags and name in flags.group(1).split()), "none known")

@@ -39,8 +39,8 @@ def section(report, subject):
     if not cases:
         return "Not measured yet.\n"
     head = ["case", "ours", "best peer", "times", "next peers", "reference"]
-    judged = any(case.get("goals") for case in cases)
-    if judged:
+    evaluated = any(case.get("goals") for case in cases)
+    if evaluated:
         head.append("goal")
     lines = [f"In {cases[0]['unit']}.", "", line(head), line("---" for _ in head)]
     lines += [line(row(case)[:len(head)]) for case in cases]

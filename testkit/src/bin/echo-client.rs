@@ -71,7 +71,7 @@ impl Suite {
                 count = Some(text.parse()?);
             }
         }
-        count.ok_or_else(|| "the server told no number of cases".into())
+        count.ok_or_else(|| "the server sent no number of cases".into())
     }
 
     async fn run_case<N: Net>(&self, case: u32) -> Result<(), Box<dyn Error>> {
