@@ -56,7 +56,7 @@ fn closing_queues_the_close_frame_before_the_command_returns() {
 }
 
 #[test]
-fn a_client_that_gives_up_at_a_binary_message_tells_the_server_why() {
+fn a_client_that_fails_at_a_binary_message_sends_the_server_the_reason() {
     let session = ClientConfig::new().reconnect(ReconnectConfig::new().enabled(false));
     let mut client = open_with(Config::new().session(session));
     let events = receive(&mut client, &mut [0x82, 0]);
@@ -210,12 +210,15 @@ fn f_02_an_ack_and_an_event_of_one_segment_are_returned_in_the_order_of_the_wire
     let event = r#"{"type":"event","payload":{"event":"e","profileId":"p","data":1}}"#;
     let mut segment = [answer, frames(&[r#"{"type":"ack","payload":{}}"#])].concat();
     let mut input = &mut segment[..];
-    let mut told = tell(&mut client, &mut input);
+    let mut reported = describe(&mut client, &mut input);
     assert!(drain(&mut client, NOW).len() > 6, "the subscription is asked for");
     let mut segment = frames(&[&ack, event]);
-    told.extend(tell(&mut client, &mut &mut segment[..]));
+    reported.extend(describe(&mut client, &mut &mut segment[..]));
     let kinds = ["Connecting", "Opened", "Connected", "RequestEnded", "Ready", "Event"];
-    assert!(told.iter().zip(kinds).all(|(told, kind)| told.contains(kind)) && told.len() == kinds.len(), "{told:#?}");
+    assert!(
+        reported.iter().zip(kinds).all(|(reported, kind)| reported.contains(kind)) && reported.len() == kinds.len(),
+        "{reported:#?}"
+    );
 }
 
 #[test]
@@ -226,22 +229,22 @@ fn f_02_what_an_ack_brings_without_a_request_of_its_own_comes_before_the_next_ev
     let ack = format!(r#"{{"type":"ack","requestId":"{id}"}}"#);
     let event = r#"{"type":"event","payload":{"event":"e","profileId":"p","data":1}}"#;
     let mut segment = frames(&[r#"{"type":"ack","payload":{}}"#, &ack]);
-    tell(&mut client, &mut &mut segment[..]);
+    describe(&mut client, &mut &mut segment[..]);
     // On the next connection, the client sends the subscription by itself, so its `ack` ends no request of the
     // application.
     client.handle_lost(NOW, DisconnectReason::Io);
-    tell(&mut client, &mut &mut [][..]);
+    describe(&mut client, &mut &mut [][..]);
     client.handle_timeout(client.poll_timeout().unwrap());
     while client.poll_action().is_some() {}
     client.connected(NOW, ClientRequest::new("h", "/ws")).unwrap();
     let mut segment = [answer_to(&mut client), frames(&[r#"{"type":"ack","payload":{}}"#])].concat();
-    tell(&mut client, &mut &mut segment[..]);
+    describe(&mut client, &mut &mut segment[..]);
     let asked = String::from_utf8_lossy(&unmasked(&drain(&mut client, NOW))).into_owned();
     let asked: serde_json::Value = serde_json::from_str(&asked).unwrap();
     let ack = format!(r#"{{"type":"ack","requestId":{}}}"#, asked["requestId"]);
     let mut segment = frames(&[&ack, event]);
-    let told = tell(&mut client, &mut &mut segment[..]);
-    assert!(told.len() == 2 && told[0].contains("Ready") && told[1].contains("Event"), "{told:#?}");
+    let reported = describe(&mut client, &mut &mut segment[..]);
+    assert!(reported.len() == 2 && reported[0].contains("Ready") && reported[1].contains("Event"), "{reported:#?}");
 }
 
 /// The payload of the only frame of a client, which is shorter than 126 bytes.
@@ -252,13 +255,13 @@ fn unmasked(frame: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn f_02_nothing_is_taken_while_something_waits_to_be_told() {
+fn f_02_nothing_is_taken_while_an_event_waits_to_be_returned() {
     let mut client = upgrading(Config::default());
     let mut answer = answer_to(&mut client);
     let mut input = &mut answer[..];
     let before = input.len();
     assert!(client.handle_input(NOW, &mut input).is_some());
-    assert_eq!(input.len(), before, "an attempt was to be told first");
+    assert_eq!(input.len(), before, "an attempt was to be reported first");
 }
 
 #[test]
@@ -283,12 +286,12 @@ fn answer_to(client: &mut Client) -> Vec<u8> {
 }
 
 /// The events that the client returns for this input, as text.
-fn tell(client: &mut Client, input: &mut &mut [u8]) -> Vec<String> {
-    let mut told = Vec::new();
+fn describe(client: &mut Client, input: &mut &mut [u8]) -> Vec<String> {
+    let mut reported = Vec::new();
     while let Some(received) = client.handle_input(NOW, input) {
-        told.push(format!("{:?}", received.event));
+        reported.push(format!("{:?}", received.event));
     }
-    told
+    reported
 }
 
 #[test]
@@ -301,7 +304,7 @@ fn what_no_byte_brings_is_returned_by_poll_event() {
 }
 
 #[test]
-fn each_way_to_get_no_valid_answer_to_the_upgrade_is_told_apart() {
+fn each_way_to_get_no_valid_answer_to_the_upgrade_has_its_own_error() {
     // The session has a longer timeout, so that the upgrade times out first.
     let config = Config::new().handshake(HandshakeLimits::new().timeout(Duration::from_secs(5)));
     let after = |act: fn(&mut Client)| {

@@ -56,7 +56,7 @@ fn peer(role: Role, config: &Config) -> WebSocket {
     peer_with(role, config, DeflateParameters::default())
 }
 
-/// A peer that compresses whatever it is told to send, and well.
+/// A peer that compresses all that it sends, and well.
 fn sender(role: Role, parameters: DeflateParameters) -> WebSocket {
     let compression = Compression::new().threshold(0).level(6);
     peer_with(role, &Config::new().max_queued(usize::MAX).compression(compression), parameters)
@@ -174,12 +174,12 @@ fn sec_pd_01_a_message_of_exactly_the_limit_is_accepted_and_one_byte_more_is_not
                 for size in [1, 4099, usize::MAX] {
                     for len in [limit.saturating_sub(1), limit] {
                         let payload = &payload[..len];
-                        let heard = take(&mut peer(role, &limited(limit)), compressed(other(role), payload), size);
-                        assert_eq!(heard, (vec![payload.to_vec()], None));
+                        let received = take(&mut peer(role, &limited(limit)), compressed(other(role), payload), size);
+                        assert_eq!(received, (vec![payload.to_vec()], None));
                     }
                     let mut ws = peer(role, &limited(limit));
-                    let heard = take(&mut ws, compressed(other(role), &payload), size);
-                    assert_eq!(heard, (vec![], Some(ProtocolError::MessageTooLarge)), "limit {limit}");
+                    let received = take(&mut ws, compressed(other(role), &payload), size);
+                    assert_eq!(received, (vec![], Some(ProtocolError::MessageTooLarge)), "limit {limit}");
                     assert_fails_with(&mut ws, role, 1009);
                 }
             }
@@ -375,8 +375,8 @@ fn sec_pd_03_rsv1_stands_on_the_first_frame_of_a_message_and_only_where_it_was_n
             }
         }
         let mut plain = WebSocket::new(NOW, role, &Config::default(), &Negotiated::default(), [3; 32]);
-        let heard = take(&mut plain, frame(FIN | RSV1 | TEXT, HELLO), 1);
-        assert_eq!(heard, (vec![], Some(FrameError::ReservedBits.into())));
+        let received = take(&mut plain, frame(FIN | RSV1 | TEXT, HELLO), 1);
+        assert_eq!(received, (vec![], Some(FrameError::ReservedBits.into())));
         assert_fails_with(&mut plain, role, 1002);
     }
 }
@@ -437,9 +437,9 @@ fn sec_pd_05_uncompressed_messages_between_compressed_ones_keep_the_window_right
             bytes.extend(sent);
         }
         assert!(lens[0] > 700 && lens[1] < 50 && lens[2] > 500, "{lens:?}");
-        let (heard, failed) = take(&mut peer(role, &Config::default()), bytes, 11);
+        let (received, failed) = take(&mut peer(role, &Config::default()), bytes, 11);
         assert_eq!(
-            (heard, failed),
+            (received, failed),
             (vec![secret.clone(), text.clone(), secret.clone(), text, secret.clone(), secret], None)
         );
     }
@@ -466,8 +466,8 @@ fn sec_pd_06_messages_without_a_byte_of_payload_are_empty() {
             .concat();
             let expected: Vec<Vec<u8>> = [&b"Hello"[..], b"", b"", b"Hello"].map(Into::into).into();
             for size in [1, 2, usize::MAX] {
-                let heard = take(&mut peer(role, &Config::default()), bytes.clone(), size);
-                assert_eq!(heard, (expected.clone(), None), "{empty:x?}");
+                let received = take(&mut peer(role, &Config::default()), bytes.clone(), size);
+                assert_eq!(received, (expected.clone(), None), "{empty:x?}");
             }
         }
     }
@@ -518,7 +518,7 @@ fn sec_pd_07_the_memory_of_many_connections_returns() {
         }
     });
     assert_eq!((info.count_current, info.bytes_current), (0, 0));
-    // Connections that stay: what they hold once they were told to give it back.
+    // Connections that stay: what they hold after `release_memory`.
     for (parameters, kept) in [(DeflateParameters::default(), 4 << 10), (forgetful, 0)] {
         let mut pairs = Vec::with_capacity(50);
         let info = measure(|| {
@@ -574,7 +574,7 @@ fn sec_pd_08_no_stream_overflows_the_stack() {
 }
 
 #[test]
-fn sec_pd_09_the_length_of_an_uncompressed_message_tells_nothing_of_its_content() {
+fn sec_pd_09_the_length_of_an_uncompressed_message_reveals_nothing_of_its_content() {
     let secret = "apiKey=1f0e3dad99908345f7439f8ffabdffc4";
     for role in ROLES {
         let lens = |uncompressed: bool| -> Vec<usize> {

@@ -21,7 +21,7 @@ fn config() -> ClientConfig {
     ClientConfig::default()
 }
 
-/// A client that pings only when told to.
+/// A client that sends pings only on command.
 fn quiet() -> ClientConfig {
     config().keep_alive(KeepAlive::OFF)
 }
@@ -39,7 +39,7 @@ fn desired_subscriptions_are_asked_for_before_ready() {
     let mut kit = Kit::new(config());
     kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     assert_eq!(kit.client.state(), ClientState::AwaitingAck);
     assert_eq!(kit.client.desired().len(), 1);
     assert!(kit.client.active().is_empty());
@@ -55,7 +55,7 @@ fn desired_subscriptions_are_asked_for_before_ready() {
 }
 
 #[test]
-fn nothing_is_sent_before_the_connection_is_greeted() {
+fn nothing_is_sent_before_the_connection_ack() {
     let mut kit = Kit::new(config());
     kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
@@ -67,7 +67,7 @@ fn nothing_is_sent_before_the_connection_is_greeted() {
 }
 
 #[test]
-fn a_connection_that_is_never_greeted_is_reported_and_used() {
+fn a_connection_without_a_connection_ack_is_reported_and_used() {
     let mut kit = Kit::new(config());
     kit.client.connect(kit.now).unwrap();
     kit.client.opened(kit.now, NO_SETS);
@@ -79,7 +79,7 @@ fn a_connection_that_is_never_greeted_is_reported_and_used() {
 }
 
 #[test]
-fn a_greeting_is_not_waited_for_once_another_message_came() {
+fn the_connection_ack_is_not_waited_for_once_another_message_came() {
     let mut kit = Kit::new(config());
     kit.client.connect(kit.now).unwrap();
     kit.client.opened(kit.now, NO_SETS);
@@ -91,7 +91,7 @@ fn a_greeting_is_not_waited_for_once_another_message_came() {
 }
 
 #[test]
-fn a_greeting_need_not_be_waited_for() {
+fn the_connection_ack_need_not_be_waited_for() {
     let mut kit = Kit::new(config().ack_timeout(None));
     kit.client.connect(kit.now).unwrap();
     kit.client.opened(kit.now, NO_SETS);
@@ -99,11 +99,11 @@ fn a_greeting_need_not_be_waited_for() {
 }
 
 #[test]
-fn ready_follows_a_refusal_and_tells_it() {
+fn ready_follows_a_refusal_and_reports_it() {
     let mut kit = Kit::new(config());
     let id = kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     let request = kit.sent().remove(0);
     let text = json!({"type": "error", "payload": {"error": "no", "code": "c"}, "requestId": request["requestId"]})
         .to_string();
@@ -121,11 +121,11 @@ fn ready_follows_a_refusal_and_tells_it() {
 }
 
 #[test]
-fn ready_follows_a_time_out_and_tells_it() {
+fn ready_follows_a_timeout_and_reports_it() {
     let mut kit = Kit::new(quiet());
     kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     kit.sent();
     kit.pass(seconds(10));
     assert_eq!(kit.client.state(), ClientState::Ready);
@@ -137,11 +137,11 @@ fn ready_follows_a_time_out_and_tells_it() {
 }
 
 #[test]
-fn a_refusal_after_the_time_out_is_not_told_again() {
+fn a_refusal_after_the_timeout_is_not_reported_again() {
     let mut kit = Kit::new(quiet().request_timeout(seconds(1)));
     kit.client.connect(kit.now).unwrap();
     kit.subscribe("a", &["x"]);
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     let first = kit.sent().remove(0);
     kit.pass(Duration::from_millis(500));
     kit.subscribe("a", &["y"]);
@@ -159,7 +159,7 @@ fn a_refusal_that_is_kept_is_cut_at_a_character() {
     let mut kit = Kit::new(config());
     kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     let request = kit.sent().remove(0);
     kit.answer(&request, "error", &json!({"error": format!("{}é", "x".repeat(1_023))}));
     let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
@@ -231,7 +231,7 @@ fn sec_ap_04_an_answer_of_an_earlier_connection_fits_nothing() {
     kit.client.lost(kit.now, DisconnectReason::Io);
     assert_eq!(outcomes(kit.events()), [RequestOutcome::ConnectionLost]);
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     let new = kit.sent().remove(0);
     assert_ne!(old["requestId"], new["requestId"]);
     assert!(!kit.answer(&old, "ack", &json!({})));
@@ -267,7 +267,7 @@ fn an_error_that_answers_nothing_reaches_the_application() {
 }
 
 #[test]
-fn odd_messages_reach_the_application_and_are_counted() {
+fn invalid_messages_reach_the_application_and_are_counted() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     for text in [
         "[]",
@@ -389,7 +389,7 @@ fn two_profiles_wanted_before_a_server_without_sets_answers_leave_the_first() {
     kit.subscribe("b", &["x"]);
     let second = kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     assert_eq!(kit.settle().len(), 1);
     let events = kit.events();
     let refused = RequestOutcome::Refused(Refusal::SetsUnsupported);
@@ -409,7 +409,7 @@ fn two_profiles_wanted_before_a_server_without_sets_answers_leave_the_last_when_
     kit.subscribe("b", &["x"]);
     kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     kit.settle();
     assert_eq!(kit.client.active().iter().map(|(profile, _)| profile).collect::<Vec<_>>(), ["a"]);
     assert_eq!(kit.client.active(), &kit.client.desired());
@@ -609,7 +609,7 @@ fn time_in_which_nobody_reads_does_not_count_against_the_server() {
 }
 
 #[test]
-fn a_pause_puts_off_the_next_ping_and_the_wait_for_the_greeting() {
+fn a_pause_delays_the_next_ping_and_the_wait_for_the_connection_ack() {
     let mut kit = Kit::new(config());
     kit.client.connect(kit.now).unwrap();
     kit.client.opened(kit.now, NO_SETS);
@@ -631,14 +631,14 @@ fn a_pause_that_outlives_its_connection_counts_on_the_next_from_its_start() {
     kit.pass(seconds(1_000));
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     kit.client.reading_resumed(kit.now);
     kit.pass(seconds(30));
     assert_eq!(kit.sent().len(), 1);
 }
 
 #[test]
-fn keep_alive_runs_before_the_greeting() {
+fn keep_alive_runs_before_the_connection_ack() {
     let mut kit = Kit::new(config().ack_timeout(seconds(100)));
     kit.subscribe("a", &["x"]);
     kit.client.connect(kit.now).unwrap();
@@ -785,7 +785,7 @@ fn f_12_every_subscription_that_there_may_be_can_be_asked_for_before_a_connectio
     let over = kit.client.subscribe(kit.now, "q", &EventNames::every());
     assert_eq!(over, Err(CommandError::Limit(SubscriptionLimit::Subscriptions(256))));
     kit.client.connect(kit.now).unwrap();
-    kit.greet(SETS);
+    kit.send_ack(SETS);
     // As many as the limit of unanswered requests allows.
     let first = kit.sent();
     assert_eq!(first.len(), 64);

@@ -35,7 +35,7 @@ fn each_desired_subscription_is_asked_for_again_in_the_order_of_asking() {
     kit.back_off();
     // A command sent during the back-off comes after the earlier desired subscriptions.
     kit.subscribe("a2", &["x"]);
-    kit.greet(SETS);
+    kit.send_ack(SETS);
     let sent = kit.sent();
     assert_eq!(profiles(&sent), ["c", "a", "b", "a2"]);
     for request in &sent[..3] {
@@ -57,7 +57,7 @@ fn what_was_unsubscribed_from_meanwhile_is_not_asked_for_again_and_stands_in_nob
         kit.pass(seconds(20));
         kit.client.unsubscribe(kit.now, Some("a")).unwrap();
         kit.client.connect(kit.now).unwrap();
-        kit.greet(features);
+        kit.send_ack(features);
         let sent = kit.settle();
         assert!(sent.iter().all(|message| message["type"] != "subscribe" || message["payload"]["profileId"] == "b"));
         let live: Vec<&str> = kit.client.active().iter().map(|(profile, _)| profile).collect();
@@ -66,7 +66,7 @@ fn what_was_unsubscribed_from_meanwhile_is_not_asked_for_again_and_stands_in_nob
 }
 
 #[test]
-fn a_loss_is_told_as_a_gap() {
+fn a_loss_is_reported_as_a_gap() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.subscribe("a", &["x"]);
     kit.settle();
@@ -84,7 +84,7 @@ fn a_loss_is_told_as_a_gap() {
     // A connection that is lost before it is ready does not shorten the gap either, even if some of its subscriptions
     // were active.
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     kit.subscribe("a", &["y"]);
     for _ in 0..2 {
         let text = kit.client.poll_message().map(str::to_owned);
@@ -96,7 +96,7 @@ fn a_loss_is_told_as_a_gap() {
     assert_eq!((kit.client.state(), kit.client.active().len()), (ClientState::AwaitingAck, 1));
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     kit.pass(seconds(1));
     kit.settle();
     let Some(LifecycleEvent::Ready { gap, .. }) = kit.lifecycle().pop() else { panic!("ready") };
@@ -123,12 +123,12 @@ fn attempts_grow_apart_and_are_counted_from_the_last_stable_connection() {
         assert!(!wait.is_zero() && wait <= ReconnectConfig::default().ceiling(attempt));
         kit.back_off();
     }
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     kit.pass(seconds(59));
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     assert_eq!(kit.client.attempt(), 14);
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     kit.pass(seconds(60));
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
@@ -226,7 +226,7 @@ fn a_request_that_was_not_sent_goes_over_the_next_connection() {
     kit.lifecycle();
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     let sent = kit.sent();
     assert_eq!(sent[0]["requestId"], id.to_string());
     assert_eq!(sent.len(), 1);
@@ -242,7 +242,7 @@ fn a_ping_that_was_not_sent_ends_with_its_connection() {
     let lost = ClientEvent::RequestEnded { id, kind: RequestKind::Ping, outcome: RequestOutcome::ConnectionLost };
     assert!(kit.events().contains(&lost));
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     assert!(kit.sent().is_empty());
 }
 
@@ -253,7 +253,7 @@ fn a_request_that_timed_out_before_a_connection_was_open_is_asked_once() {
     kit.pass(seconds(10));
     assert!(matches!(kit.events()[..], [ClientEvent::RequestEnded { outcome: RequestOutcome::TimedOut, .. }]));
     kit.client.connect(kit.now).unwrap();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     let sent = kit.sent();
     assert_eq!(profiles(&sent), ["a"]);
     assert_ne!(sent[0]["requestId"], id.to_string());
@@ -262,13 +262,13 @@ fn a_request_that_timed_out_before_a_connection_was_open_is_asked_once() {
 }
 
 #[test]
-fn a_subscription_that_a_new_connection_refuses_stays_desired_and_is_told() {
+fn a_subscription_that_a_new_connection_refuses_stays_desired_and_is_reported() {
     let mut kit = Kit::open(quiet(), NO_SETS);
     kit.subscribe("a", &["x"]);
     kit.settle();
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     let request = kit.sent().remove(0);
     assert!(!kit.answer(&request, "error", &json!({"error": "later", "code": "limit_exceeded"})));
     let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
@@ -286,7 +286,7 @@ fn a_server_that_lost_its_sets_gets_the_first_profile_and_the_others_stay_desire
     kit.settle();
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     assert_eq!(profiles(&kit.settle()), ["b"]);
     let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     assert_eq!(failed.len(), 1);
@@ -316,7 +316,7 @@ fn a_profile_that_was_held_back_is_asked_for_once_its_turn_comes() {
     kit.settle();
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     assert_eq!(profiles(&kit.settle()), ["c"]);
     // The next request waits for the answer of the server, because the application may still choose another profile.
     kit.client.unsubscribe(kit.now, Some("c")).unwrap();
@@ -344,7 +344,7 @@ fn what_a_connection_was_not_asked_for_is_unsubscribed_from_without_a_message() 
         let ended = kit.client.unsubscribe(kit.now, Some("b")).unwrap();
         kit.back_off();
         kit.lifecycle();
-        kit.greet(features);
+        kit.send_ack(features);
         assert_eq!(profiles(&kit.settle()), ["a"]);
         let outcome = RequestOutcome::Acknowledged { after: Duration::ZERO };
         let ended = ClientEvent::RequestEnded { id: ended, kind: RequestKind::Unsubscribe, outcome };
@@ -363,7 +363,7 @@ fn profiles_whose_waiting_unsubscribe_is_refused_are_asked_for_after_all() {
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.client.unsubscribe(kit.now, None).unwrap();
     kit.back_off();
-    kit.greet(SETS);
+    kit.send_ack(SETS);
     let request = kit.sent().remove(0);
     assert!(kit.sent().is_empty());
     kit.answer(&request, "error", &json!({"error": "too many requests"}));
@@ -380,7 +380,7 @@ fn a_profile_that_was_held_back_leaves_its_turn_to_the_choice_of_the_application
     kit.settle();
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     kit.settle();
     kit.client.unsubscribe(kit.now, Some("b")).unwrap();
     kit.client.unsubscribe(kit.now, Some("c")).unwrap();
@@ -401,7 +401,7 @@ fn a_profile_that_was_held_back_and_then_had_is_no_failure() {
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
     kit.lifecycle();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     let request = kit.sent().remove(0);
     kit.answer(&request, "error", &json!({"error": "no"}));
     assert_eq!(profiles(&kit.settle()), ["a"]);
@@ -418,7 +418,7 @@ fn a_server_that_lost_its_sets_gets_the_last_profile_when_so_chosen() {
     kit.settle();
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     assert_eq!(profiles(&kit.settle()), ["a"]);
     let Some(LifecycleEvent::Ready { failed, .. }) = kit.lifecycle().pop() else { panic!("ready") };
     let displaced: Vec<_> = failed.iter().map(|failed| (&*failed.profile, failed.outcome.clone())).collect();
@@ -428,14 +428,14 @@ fn a_server_that_lost_its_sets_gets_the_last_profile_when_so_chosen() {
 }
 
 #[test]
-fn an_old_ping_never_judges_a_new_connection() {
+fn an_old_ping_never_affects_a_new_connection() {
     let mut kit = Kit::open(ClientConfig::default(), NO_SETS);
     kit.pass(seconds(30));
     kit.sent();
     kit.pass(seconds(9));
     kit.client.lost(kit.now, DisconnectReason::Io);
     kit.back_off();
-    kit.greet(NO_SETS);
+    kit.send_ack(NO_SETS);
     kit.pass(seconds(29));
     assert_eq!(kit.client.state(), ClientState::Ready);
     assert!(kit.sent().is_empty());
@@ -470,7 +470,7 @@ fn after_any_loss_each_desired_subscription_is_active_exactly_once() {
         assert!(wait <= ReconnectConfig::default().ceiling(kit.client.attempt()));
         kit.back_off();
     }
-    kit.greet(SETS);
+    kit.send_ack(SETS);
     let sent = kit.settle();
     assert_eq!(profiles(&sent), desired);
     assert_eq!(kit.client.active().len(), 3);

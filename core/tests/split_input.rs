@@ -163,8 +163,8 @@ proptest! {
     ) {
         // The server's output for this client: the same seed gives the same keys and identifiers.
         let upgrade = drain(&mut client(), NOW);
-        let greeting = course_of_server(vec![upgrade], &[]).sent;
-        let subscribe = course_of_client(vec![greeting]).sent;
+        let ack = course_of_server(vec![upgrade], &[]).sent;
+        let subscribe = course_of_client(vec![ack]).sent;
         let data = RawJson::parse("{}").unwrap();
         let texts: Vec<String> = events.iter().map(|name| encode_event(name, Some("p"), &data, "t")).collect();
         let bytes = [course_of_server(vec![subscribe], &texts).sent, garbage].concat();

@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_sees_the_end_of_its_input_and_hears_signals() {
+    fn a_program_receives_the_end_of_its_input_and_signals() {
         let mut program =
             Program::start(shell("trap 'exit 7' HUP; cat; echo end; while :; do sleep 0.01; done")).unwrap();
         program.write_line("one").unwrap();

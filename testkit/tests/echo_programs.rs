@@ -33,7 +33,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn the_server_tells_its_port_and_sends_back_on_any_path_what_it_gets_compressed() {
+async fn the_server_prints_its_port_and_echoes_on_any_path_with_compression() {
     let mut server = echo_server("127.0.0.1:0");
     let line = server.wait_for_line(LIMIT, |line| line.text.starts_with("listening on ws://127.0.0.1:")).unwrap();
     let address: SocketAddr = line.text.rsplit('/').next().unwrap().parse().unwrap();
@@ -91,7 +91,7 @@ async fn the_client_runs_every_case_and_asks_for_the_reports() {
 }
 
 #[test]
-fn what_cannot_be_done_is_told_with_an_exit_code() {
+fn each_failure_has_its_exit_code() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (status, lines) = echo_server(&address).wait(LIMIT).unwrap();

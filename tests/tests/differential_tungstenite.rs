@@ -73,7 +73,7 @@ proptest! {
     }
 
     #[test]
-    fn what_either_sends_the_other_hears(
+    fn what_either_sends_the_other_receives(
         role in any_role(),
         texts in prop::collection::vec("[a-z\u{20ac}]{0,200}", 0..8),
         code in prop_oneof![Just(1000u16), 3000..4999u16],
@@ -227,7 +227,7 @@ const REQUESTS: [Case; 30] = [
 ];
 
 #[test]
-fn rfc6455_4_2_1_requests_are_judged_alike_or_the_difference_is_explained() {
+fn rfc6455_4_2_1_requests_have_the_same_result_or_the_difference_is_explained() {
     for case in REQUESTS {
         let request = REQUEST.replacen(case.from, case.to, 1);
         let mut server = ServerHandshake::new(NOW, HandshakeLimits::default());
@@ -268,7 +268,7 @@ const RESPONSES: [Case; 21] = [
 ];
 
 #[test]
-fn rfc6455_4_1_responses_are_judged_alike_or_the_difference_is_explained() {
+fn rfc6455_4_1_responses_have_the_same_result_or_the_difference_is_explained() {
     for case in RESPONSES {
         let mut ours = ClientHandshake::new(NOW, ClientRequest::new("h", "/ws"), HandshakeLimits::default(), [7; 32])
             .expect("a valid request");

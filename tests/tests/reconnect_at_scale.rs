@@ -78,9 +78,9 @@ impl World {
     fn step(&mut self) -> bool {
         self.write();
         if let Some(mut unit) = take_unit(&mut self.up) {
-            self.tell_server(&mut unit);
+            self.receive_as_server(&mut unit);
         } else if let Some(mut unit) = take_unit(&mut self.down) {
-            self.tell_client(&mut unit);
+            self.receive_as_client(&mut unit);
         } else {
             return false;
         }
@@ -102,7 +102,7 @@ impl World {
         self.down.extend(bytes);
     }
 
-    fn tell_server(&mut self, mut unit: &mut [u8]) {
+    fn receive_as_server(&mut self, mut unit: &mut [u8]) {
         while let Some(event) = self.server.handle_input(self.now, &mut unit).unwrap() {
             match event {
                 server::Event::Requested => {
@@ -126,7 +126,7 @@ impl World {
         self.server.publish(&SharedMessage::text(&text)).unwrap();
     }
 
-    fn tell_client(&mut self, mut unit: &mut [u8]) {
+    fn receive_as_client(&mut self, mut unit: &mut [u8]) {
         while let Some(received) = self.client.handle_input(self.now, &mut unit) {
             match received.event {
                 ClientEvent::Event(event) => self.events.push(event.profile_id().unwrap().into_owned()),
@@ -218,7 +218,7 @@ fn whole_session() -> usize {
 #[test]
 fn after_each_of_10_000_losses_every_subscription_is_active_exactly_once() {
     let units = whole_session();
-    // Two heads, the greeting, and for each profile a request, its answer and an event.
+    // Two heads, the connection ack, and for each profile a request, its answer and an event.
     assert_eq!(units, 2 + 1 + 3 * PROFILES.len());
     let mut world = World::new();
     let mut longest = Duration::ZERO;

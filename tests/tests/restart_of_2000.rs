@@ -19,7 +19,7 @@ const PER_SECOND: u32 = 500;
 /// Far more than it takes.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// When each client knocked, and whether it was let in.
+/// When each client arrived, and whether it was accepted.
 type Attempts = Arc<Mutex<Vec<(Duration, bool)>>>;
 
 async fn start(address: SocketAddr, rate: Option<ConnectionRate>) -> (Server, Attempts) {
@@ -96,7 +96,7 @@ async fn two_thousand_clients_come_back_subscribed_at_the_rate_that_the_server_s
         let turned_away = attempts.len() - let_in.len();
         println!("{CLIENTS} clients were back after {took:?}; {turned_away} were turned away before");
         assert_eq!(let_in.len(), CLIENTS);
-        // Those who are turned away are told when to come: most of them once, and nobody over and over again.
+        // Clients that are refused are given a time to come back: most of them once, and nobody over and over again.
         assert!(turned_away < 3 * CLIENTS, "{turned_away}");
     };
     tokio::time::timeout(LIMIT, test).await.expect("in time");

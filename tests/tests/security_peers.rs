@@ -72,7 +72,7 @@ fn sec_ap_01_a_reader_that_stops_holds_no_more_than_the_queues() {
 }
 
 #[test]
-fn sec_ap_02_hostile_json_is_judged_in_linear_time_and_little_memory() {
+fn sec_ap_02_hostile_json_is_checked_in_linear_time_and_little_memory() {
     const MEBIBYTE: usize = 1 << 20;
     let mut server = ServerSession::new(NOW, ServerConfig::default(), "c", clock());
     server.message_sent();

@@ -101,7 +101,7 @@ fn a_close_that_is_never_answered_ends_after_its_timeout() {
 }
 
 #[test]
-fn each_way_to_lose_the_transport_is_told_once_to_both_ends() {
+fn each_way_to_lose_the_transport_is_reported_once_at_both_ends() {
     for (kind, cause) in
         [(FailureKind::Eof, Cause::Eof), (FailureKind::Reset, Cause::Lost), (FailureKind::Silence, Cause::Unresponsive)]
     {

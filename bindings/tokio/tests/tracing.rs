@@ -148,7 +148,7 @@ impl Subscriber for Curious {
     }
 }
 
-/// A client that is told an event, drops one, and closes.
+/// A client that receives an event, drops one, and closes.
 async fn curious(asked: Curious) {
     let server = Server::builder().bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let queue = QueueConfig::new().events(1).overflow(Overflow::DropNewest);

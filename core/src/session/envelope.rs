@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_whose_address_is_odd_is_no_event_but_a_message() {
+    fn an_event_with_an_invalid_address_is_a_message_and_not_an_event() {
         for payload in
             [r#"{"event":5}"#, r#"{"event":null}"#, r#"{"event":"a","profileId":5}"#, r#"{"event":"\ud800"}"#, "{}"]
         {

@@ -32,12 +32,12 @@ impl Kit {
     pub(crate) fn open(config: ClientConfig, features: Features) -> Self {
         let mut kit = Self::new(config);
         kit.client.connect(kit.now).unwrap();
-        kit.greet(features);
+        kit.send_ack(features);
         kit
     }
 
     /// Opens the transport that the client requests, and sends the `ack` of the connection.
-    pub(crate) fn greet(&mut self, features: Features) {
+    pub(crate) fn send_ack(&mut self, features: Features) {
         assert!(matches!(self.actions()[..], [Action::Connect { .. }] | [Action::Abort, Action::Connect { .. }]));
         self.client.opened(self.now, features);
         assert!(matches!(self.receive(HELLO), Some(ClientEvent::Connected(_))));

@@ -114,7 +114,7 @@ twins! {
         endpoint.assert_closed(Cause::Peer, 4000, true);
     }
 
-    fn rfc6455_7_1_5_a_close_frame_without_a_code_is_told_as_1005(role: Role) {
+    fn rfc6455_7_1_5_a_close_frame_without_a_code_is_reported_as_1005(role: Role) {
         let mut endpoint = Endpoint::new(role);
         assert_eq!(endpoint.feed(&frame_to(role, FIN | CLOSE, b"")), [OwnedEvent::Close(None)]);
         end_in_order(&mut endpoint);

@@ -58,7 +58,7 @@ twins! {
         assert_eq!(sent, [(FIN | CLOSE, close_body(1000, ""))]);
     }
 
-    fn rfc6455_5_5_1_nothing_after_a_close_frame_is_heard_or_answered(role: Role) {
+    fn rfc6455_5_5_1_nothing_after_a_close_frame_is_processed_or_answered(role: Role) {
         let close = close_to(role, 1000, "bye");
         for after in [
             frame_to(role, FIN | TEXT, b"late"),
@@ -105,7 +105,7 @@ twins! {
         assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1000, ""))]);
     }
 
-    fn rfc6455_5_5_3_a_pong_that_nobody_asked_for_is_heard_and_not_answered(role: Role) {
+    fn rfc6455_5_5_3_an_unsolicited_pong_is_returned_and_not_answered(role: Role) {
         for payload in [&b""[..], b"unasked", &[0; 125]] {
             let bytes = frame_to(role, FIN | PONG, payload);
             let (events, sent) = events_in_any_split(|| Endpoint::new(role), &bytes);

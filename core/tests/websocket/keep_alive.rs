@@ -39,7 +39,7 @@ twins! {
         endpoint.assert_closed(Cause::Unresponsive, 1006, false);
     }
 
-    fn a_pong_restarts_the_wait_and_tells_the_round_trip(role: Role) {
+    fn a_pong_restarts_the_wait_and_gives_the_round_trip(role: Role) {
         let mut endpoint = endpoint(role);
         sleep(&mut endpoint);
         let (_, payload) = endpoint.sent_parts().remove(0);
@@ -63,7 +63,7 @@ twins! {
         }
     }
 
-    fn a_pong_of_another_ping_shows_life_but_tells_no_round_trip(role: Role) {
+    fn a_pong_of_another_ping_shows_life_but_gives_no_round_trip(role: Role) {
         let mut endpoint = endpoint(role);
         sleep(&mut endpoint);
         endpoint.now += seconds(1);
@@ -219,7 +219,7 @@ twins! {
         }
     }
 
-    fn time_that_runs_backwards_is_the_latest_time_told(role: Role) {
+    fn time_that_runs_backwards_is_the_latest_time_passed(role: Role) {
         let mut endpoint = endpoint(role);
         endpoint.pass(20);
         let past = Instant::default();

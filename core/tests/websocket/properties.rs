@@ -265,22 +265,22 @@ proptest! {
         let closed = endpoint.closed().unwrap();
         let frames = frames_from(role, &endpoint.wire);
         let close_sent = frames.last().is_some_and(|frame| frame.first() == FIN | CLOSE);
-        let close_heard = events.iter().any(|events| matches!(events, OwnedEvent::Close(_)));
-        prop_assert_eq!(closed.clean, close_sent && close_heard, "{:?}", closed);
-        prop_assert_eq!(closed.code == CloseCode::ABNORMAL, !close_heard);
+        let close_received = events.iter().any(|events| matches!(events, OwnedEvent::Close(_)));
+        prop_assert_eq!(closed.clean, close_sent && close_received, "{:?}", closed);
+        prop_assert_eq!(closed.code == CloseCode::ABNORMAL, !close_received);
     }
 
     #[test]
     fn the_same_seed_and_calls_give_the_same_bytes_and_events((role, ops) in any_ops()) {
         let (events, mut endpoint) = run(role, &ops);
-        let (heard_again, mut again) = run(role, &ops);
-        prop_assert_eq!(events, heard_again);
+        let (received_again, mut again) = run(role, &ops);
+        prop_assert_eq!(events, received_again);
         prop_assert_eq!(&endpoint.wire, &again.wire);
         prop_assert_eq!(endpoint.closed(), again.closed());
     }
 
     #[test]
-    fn what_one_peer_sends_the_other_hears(
+    fn what_one_peer_sends_the_other_receives(
         role in any_role(),
         messages in prop::collection::vec((any_payload(), 1..4usize), 0..20),
         writes in prop::collection::vec(1..100usize, 1..20),

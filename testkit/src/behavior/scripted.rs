@@ -179,7 +179,7 @@ impl Incoming {
     ///
     /// # Errors
     /// If the request is not an upgrade.
-    pub fn welcome(self) -> Outcome<Link> {
+    pub fn accept(self) -> Outcome<Link> {
         let mut link = self.upgrade(Some("subscription-sets"))?;
         link.text(CONNECTED)?;
         Ok(link)

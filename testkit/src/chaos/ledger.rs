@@ -12,7 +12,7 @@ use crate::event::OwnedEvent;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     expected: VecDeque<Sent>,
-    under_way: Option<UnderWay>,
+    under_way: Option<Partial>,
     /// Pings that the other end must still answer, in order.
     pings: VecDeque<Vec<u8>>,
 }
@@ -32,7 +32,7 @@ struct Frames {
 }
 
 #[derive(Debug)]
-struct UnderWay {
+struct Partial {
     kind: MessageKind,
     payload: Vec<u8>,
     frames: Frames,
@@ -47,12 +47,12 @@ impl Ledger {
 
     /// A fragment was sent.
     pub(super) fn fragment(&mut self, kind: MessageKind, payload: &[u8], end: bool) {
-        let message = self.under_way.get_or_insert(UnderWay { kind, payload: Vec::new(), frames: Frames::default() });
+        let message = self.under_way.get_or_insert(Partial { kind, payload: Vec::new(), frames: Frames::default() });
         message.payload.extend_from_slice(payload);
         message.frames.len = message.payload.len();
         message.frames.count += 1;
         message.frames.longest = message.frames.longest.max(payload.len());
-        if end && let Some(UnderWay { kind, payload, frames }) = self.under_way.take() {
+        if end && let Some(Partial { kind, payload, frames }) = self.under_way.take() {
             self.expect(owned(kind, payload), frames);
         }
     }

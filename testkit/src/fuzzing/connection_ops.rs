@@ -101,7 +101,7 @@ struct Run {
     /// The complete messages that were accepted for sending.
     sent: Vec<OwnedEvent>,
     fragmented: Option<(Kind, Vec<u8>)>,
-    heard_close: bool,
+    received_close: bool,
     failed: Option<ProtocolError>,
     /// Whether the transport was dropped with bytes still in the queue.
     cut_off: bool,
@@ -140,7 +140,7 @@ impl Run {
             wire: Vec::new(),
             sent: Vec::new(),
             fragmented: None,
-            heard_close: false,
+            received_close: false,
             failed: None,
             cut_off: false,
             closed: None,
@@ -233,8 +233,8 @@ impl Run {
             _ => assert!(reads && self.failed.is_none(), "{events:?} in {:?}", self.ws.state()),
         }
         let closes = events.iter().filter(|event| matches!(event, OwnedEvent::Close(_))).count();
-        assert!(closes <= 1 && !(self.heard_close && closes > 0));
-        self.heard_close |= closes > 0;
+        assert!(closes <= 1 && !(self.received_close && closes > 0));
+        self.received_close |= closes > 0;
         if let Some(OwnedEvent::Failed(error)) = events.last() {
             self.failed = Some(*error);
         }
@@ -286,7 +286,7 @@ impl Run {
         let options = ParseOptions { rsv1_allowed: self.negotiated.deflate.is_some() };
         let parsed = check_output(self.role, &self.wire, options);
         let close_sent = matches!(parsed.outcome, Outcome::Closed { .. });
-        assert_eq!(closed.clean, close_sent && self.heard_close, "{closed:?}");
+        assert_eq!(closed.clean, close_sent && self.received_close, "{closed:?}");
         self.read_back();
     }
 

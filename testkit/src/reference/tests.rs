@@ -153,7 +153,7 @@ fn section_7_1_5_a_close_inside_a_fragmented_message_is_no_violation() {
 }
 
 #[test]
-fn section_7_4_every_status_code_is_judged() {
+fn section_7_4_every_status_code_is_checked() {
     let allowed: Vec<u16> = (0..=u16::MAX)
         .filter(|code| matches!(from_server(&RawFrame::close(*code, "").encode()).outcome, Outcome::Closed { .. }))
         .collect();
@@ -307,7 +307,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_judged_and_a_violation_is_proven_by_what_came(
+    fn any_bytes_have_a_result_and_the_input_proves_each_violation(
         bytes in prop::collection::vec(any::<u8>(), 0..300),
         rsv1_allowed in any::<bool>(),
         client in any::<bool>(),

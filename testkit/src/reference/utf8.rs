@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn every_three_bytes_are_judged_as_the_standard_library_judges_them() {
+    fn every_three_bytes_have_the_result_of_the_standard_library() {
         for first in 0..=0xFF {
             for second in 0..=0xFF {
                 // Only these edge values of the third byte can change the result.
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_edge_of_four_bytes_is_judged_as_the_standard_library_judges_it() {
+    fn every_edge_of_four_bytes_has_the_result_of_the_standard_library() {
         let edges = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF];
         for first in 0xF0..=0xFF {
             for second in edges {

@@ -50,7 +50,7 @@ fn who_waits_for_a_client_that_another_closes_is_woken() {
 }
 
 #[test]
-fn who_waits_for_a_client_hears_that_its_driver_is_gone() {
+fn a_task_that_waits_for_a_client_learns_that_its_driver_is_gone() {
     explore(|| {
         let (driven, client, updates) = opened(8);
         let waiting = thread::spawn(move || assert!(block_on(client.ready()).is_err()));

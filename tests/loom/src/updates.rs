@@ -44,7 +44,7 @@ fn the_last_update_is_that_the_client_is_over() {
 }
 
 #[test]
-fn a_reader_hears_that_its_driver_is_gone() {
+fn a_reader_learns_that_its_driver_is_gone() {
     explore(|| {
         let (driven, client, mut updates) = subscribed(8, 0);
         let reader = thread::spawn(move || while block_on(updates.next()).is_some() {});

@@ -31,7 +31,7 @@ fn at_first(
     fault: impl Fn(Link) -> Outcome + Send + Sync + 'static,
 ) -> impl Fn(usize, Incoming) -> Outcome + Send + Sync + 'static {
     move |number, incoming| {
-        let mut link = incoming.welcome()?;
+        let mut link = incoming.accept()?;
         link.acknowledge()?;
         if number == 1 { fault(link) } else { link.serve() }
     }
@@ -74,7 +74,7 @@ fn first_then_serve(
         if number == 1 {
             return fault(incoming);
         }
-        match incoming.welcome() {
+        match incoming.accept() {
             Ok(link) => link.serve(),
             Err(_) => Ok(()),
         }
@@ -91,7 +91,7 @@ pub(crate) fn no_upgrade(client: &dyn ClientBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn silence(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    against(first_then_serve(|incoming| incoming.welcome()?.ignore()), |server| {
+    against(first_then_serve(|incoming| incoming.accept()?.ignore()), |server| {
         let keep_alive = KeepAlive::new().interval(SHORT).timeout(SHORT);
         let mut client = start_with(client, server, |setup| setup.session = setup.session.keep_alive(keep_alive))?;
         client.connected()?;
@@ -115,7 +115,7 @@ pub(crate) fn no_ack(client: &dyn ClientBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn no_answer(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    let script = |_, incoming: Incoming| incoming.welcome()?.ignore();
+    let script = |_, incoming: Incoming| incoming.accept()?.ignore();
     against(script, |server| {
         let client = start_with(client, server, |setup| {
             setup.session = setup.session.request_timeout(SHORT);
@@ -130,7 +130,7 @@ pub(crate) fn no_answer(client: &dyn ClientBinding) -> Outcome<&'static str> {
 }
 
 pub(crate) fn no_close_back(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    let script = |_, incoming: Incoming| incoming.welcome()?.ignore();
+    let script = |_, incoming: Incoming| incoming.accept()?.ignore();
     against(script, |server| {
         let mut client = start_with(client, server, |setup| setup.session = setup.session.close_timeout(SHORT))?;
         client.connected()?;
@@ -151,7 +151,7 @@ fn slow_reader<T>(
     scenario: impl FnOnce(Box<dyn Client>) -> Outcome<T>,
 ) -> Outcome<T> {
     let script = |_, incoming: Incoming| {
-        let mut link = incoming.welcome()?;
+        let mut link = incoming.accept()?;
         link.acknowledge()?;
         for number in 0..=LAST {
             link.event("e", &number.to_string())?;
@@ -218,7 +218,7 @@ fn misunderstood(
     fault: impl Fn(&mut Link) -> Outcome + Send + Sync + 'static,
 ) -> Outcome {
     let script = move |_, incoming: Incoming| {
-        let mut link = incoming.welcome()?;
+        let mut link = incoming.accept()?;
         link.acknowledge()?;
         fault(&mut link)?;
         same(link.client_left()?, Some(code))
@@ -269,7 +269,7 @@ pub(crate) fn no_http(client: &dyn ClientBinding) -> Outcome<&'static str> {
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n",
         ),
-        _ => incoming.welcome()?.serve(),
+        _ => incoming.accept()?.serve(),
     };
     against(script, |server| {
         let mut client = start(client, server)?;
@@ -283,7 +283,7 @@ pub(crate) fn no_http(client: &dyn ClientBinding) -> Outcome<&'static str> {
 
 pub(crate) fn bad_json(client: &dyn ClientBinding) -> Outcome<&'static str> {
     let script = |_, incoming: Incoming| {
-        let mut link = incoming.welcome()?;
+        let mut link = incoming.accept()?;
         link.acknowledge()?;
         for text in [
             r#"{"type":"#,
@@ -324,7 +324,7 @@ pub(crate) fn bad_json(client: &dyn ClientBinding) -> Outcome<&'static str> {
 
 pub(crate) fn leaking_server(client: &dyn ClientBinding) -> Outcome<&'static str> {
     let script = |_, incoming: Incoming| {
-        let mut link = incoming.welcome()?;
+        let mut link = incoming.accept()?;
         link.event("early", "0")?;
         link.acknowledge()?;
         link.event("other", "1")?;
@@ -346,7 +346,7 @@ pub(crate) fn leaking_server(client: &dyn ClientBinding) -> Outcome<&'static str
 fn closing(body: &[u8]) -> impl Fn(usize, Incoming) -> Outcome + Send + Sync + 'static {
     let frame = RawFrame::close_with_body(body);
     move |_, incoming| {
-        let mut link = incoming.welcome()?;
+        let mut link = incoming.accept()?;
         link.acknowledge()?;
         link.frame(&frame)?;
         link.client_left().map(drop)

@@ -39,7 +39,7 @@ pub(crate) fn f_02_notices_and_events_come_in_the_order_of_the_wire(
                 link = incoming.upgrade(Some("subscription-sets"))?;
                 link.acknowledge_between(&[CONNECTED], &after)?;
             } else {
-                link = incoming.welcome()?;
+                link = incoming.accept()?;
                 link.acknowledge_between(&[], &after)?;
             }
             // The first connection is cut behind them.

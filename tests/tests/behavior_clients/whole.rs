@@ -215,7 +215,7 @@ pub(crate) fn announced_restart(client: &dyn ClientBinding, peer: PeerKind) -> O
     client.subscribed("p", &["*"])?;
     server.go_away()?;
     same(client.reason()?, DisconnectReason::ClosedByPeer { code: Some(1001) })?;
-    heard_again(&mut *client, &mut *server)?;
+    received_again(&mut *client, &mut *server)?;
     Ok("1001; reconnected, subscribed, and the gap reported")
 }
 
@@ -225,11 +225,11 @@ pub(crate) fn crash(client: &dyn ClientBinding, peer: PeerKind) -> Outcome<&'sta
     server.crash()?;
     let reason = client.reason()?;
     ensure(matches!(reason, DisconnectReason::Eof | DisconnectReason::Io), || format!("{reason:?}"))?;
-    heard_again(&mut *client, &mut *server)?;
+    received_again(&mut *client, &mut *server)?;
     Ok("reconnected, subscribed, and the gap reported")
 }
 
-fn heard_again(client: &mut dyn Client, server: &mut dyn Peer) -> Outcome {
+fn received_again(client: &mut dyn Client, server: &mut dyn Peer) -> Outcome {
     let gap = client.back()?;
     ensure(gap.from <= gap.to, || format!("{gap:?}"))?;
     same(client.status().active, subscribed(&["p"]))?;
@@ -257,7 +257,7 @@ pub(crate) fn key_rotation(client: &dyn ClientBinding, peer: PeerKind) -> Outcom
     client.subscribed("p", &["*"])?;
     server.replace_keys(&["new"])?;
     same(client.reason()?, DisconnectReason::ClosedByPeer { code: Some(1008) })?;
-    heard_again(&mut *client, &mut *server)?;
+    received_again(&mut *client, &mut *server)?;
     Ok("1008; reconnected with the new key")
 }
 

@@ -44,7 +44,7 @@ impl Scene {
         Ok(left)
     }
 
-    /// The one is told `code` and reads on to the end.
+    /// The one receives `code` and reads on to the end.
     fn closed_with(mut self, code: u16) -> Outcome {
         same(self.bad.end()?.0, code)?;
         self.left().map(drop)

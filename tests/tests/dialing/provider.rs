@@ -11,7 +11,7 @@ use super::kit::{at_once, exchange, failure, listen, within};
 on_each_runtime! {
     a_rotated_key_is_used_from_the_next_attempt_on
     a_provider_that_says_stop_ends_the_client
-    a_provider_that_cannot_tell_now_is_asked_again
+    a_provider_that_fails_now_is_called_again
     a_url_that_names_no_server_ends_the_client
 }
 
@@ -43,7 +43,7 @@ async fn a_provider_that_says_stop_ends_the_client<R: Net>() {
     assert!(detail.contains("no license"), "{detail}");
 }
 
-async fn a_provider_that_cannot_tell_now_is_asked_again<R: Net>() {
+async fn a_provider_that_fails_now_is_called_again<R: Net>() {
     let (server, port) = listen::<R>(Server::builder()).await;
     let provider = move |attempt| async move {
         match attempt {

@@ -11,7 +11,7 @@ use super::kit::{Scripted, failure, listen, loopback, once, read_head, works};
 
 on_each_runtime! {
     a_proxy_leads_to_the_server_that_it_is_asked_for
-    a_proxy_that_refuses_is_told_from_a_server
+    a_refusal_of_a_proxy_differs_from_one_of_a_server
 }
 
 /// A proxy on a free port that leads everywhere to `port`, and the requests that it got.
@@ -45,13 +45,13 @@ async fn a_proxy_leads_to_the_server_that_it_is_asked_for<R: Net>() {
     assert_eq!(*heads.lock().unwrap(), [expected]);
 }
 
-async fn a_proxy_that_refuses_is_told_from_a_server<R: Net>() {
-    for (status, told) in [(407, "name and a password"), (502, "HTTP status 502")] {
+async fn a_refusal_of_a_proxy_differs_from_one_of_a_server<R: Net>() {
+    for (status, reported) in [(407, "name and a password"), (502, "HTTP status 502")] {
         let proxy = Scripted::start(move |_| format!("HTTP/1.1 {status} No\r\n\r\n")).await;
         let address = format!("http://127.0.0.1:{}", proxy.port).parse().unwrap();
         let (reason, detail) =
             failure(Client::<R>::builder("ws://gateway.invalid/ws").proxy(address).reconnect(once())).await;
         assert_eq!(reason, DisconnectReason::Io);
-        assert!(detail.contains(told), "{detail}");
+        assert!(detail.contains(reported), "{detail}");
     }
 }

@@ -77,7 +77,7 @@ async fn sec_hs_14_redirects_are_limited<R: Net>() {
 }
 
 async fn a_redirect_that_says_not_where_to_is_a_refusal<R: Net>() {
-    for (answer, told) in [
+    for (answer, reported) in [
         ("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n".to_owned(), "302"),
         (redirect(302, "ftp://127.0.0.1/ws"), "scheme"),
     ] {
@@ -85,6 +85,6 @@ async fn a_redirect_that_says_not_where_to_is_a_refusal<R: Net>() {
         let builder = Client::<R>::builder(format!("ws://127.0.0.1:{}/ws", lost.port)).reconnect(once());
         let (reason, detail) = failure(builder).await;
         assert_eq!(reason, DisconnectReason::Refused { status: 302, retry_after: None });
-        assert!(detail.contains(told), "{detail}");
+        assert!(detail.contains(reported), "{detail}");
     }
 }

@@ -23,7 +23,7 @@ on_each_runtime! {
     a_server_lets_no_client_in_without_a_certificate_that_it_wants
     every_certificate_is_accepted_when_that_is_asked_for
     two_providers_live_in_one_program_and_none_becomes_its_default
-    a_stream_without_a_farewell_has_ended_like_any_other
+    a_stream_that_ends_without_close_notify_has_ended_like_any_other
     a_server_without_tls_is_no_certificate_error
     a_client_without_tls_does_not_hold_up_a_server
 }
@@ -183,7 +183,7 @@ async fn two_providers_live_in_one_program_and_none_becomes_its_default<R: Net>(
     assert!(CryptoProvider::get_default().is_none());
 }
 
-async fn a_stream_without_a_farewell_has_ended_like_any_other<R: Net>() {
+async fn a_stream_that_ends_without_close_notify_has_ended_like_any_other<R: Net>() {
     let authority = Authority::new();
     let tls = authority.server(&["localhost"]).build().unwrap();
     let listener = TcpListener::bind(loopback()).await.unwrap();
@@ -265,7 +265,7 @@ async fn sec_hs_14_a_redirect_from_tls_to_plain_text_is_not_followed() {
 }
 
 #[test]
-fn what_cannot_be_set_up_is_told_before_anything_is_dialed() {
+fn invalid_settings_are_reported_before_anything_is_dialed() {
     let authority = Authority::new();
     let (chain, key) = authority.issue(&["localhost"]);
     let (_, other) = authority.issue(&["localhost"]);

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::support::{answer, at_once, builder, event, greet, member, streams, within};
+use super::support::{answer, at_once, builder, event, member, send_ack, streams, within};
 use crate::kit::choppy::{self, Choppy, below};
 use crate::kit::persist::{persist, unless_waits};
 
@@ -42,7 +42,7 @@ type Requests = BTreeMap<(String, String), usize>;
 /// Greets, grants every request, and once `events` of them are subscribed to publishes those; then ends by a Close frame of
 /// its own unless it is the last connection.
 async fn serve(stream: Choppy, events: std::ops::Range<usize>, is_last: bool) -> Requests {
-    let mut socket: WebSocket<Choppy> = greet(stream).await;
+    let mut socket: WebSocket<Choppy> = send_ack(stream).await;
     let mut requests = Requests::new();
     let mut published = false;
     while let Some(mut received) = socket.next().await.unwrap() {

@@ -54,7 +54,7 @@ async fn a_server_that_never_stops_sending_is_left_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_application_that_reads_nothing_does_not_keep_the_servers_answer_from_being_heard() {
+async fn an_application_that_reads_nothing_does_not_delay_the_answer_of_the_server() {
     let builder = builder().queue(QueueConfig::new().events(1));
     let (client, _updates, mut server) = subscribed(builder, 1 << 16).await;
     for n in 0..3 {

@@ -14,7 +14,7 @@ use multiwa_ws_tokio::{Client, ConnectorError};
 use tokio::io::duplex;
 use tokio::runtime::Builder;
 
-use super::support::{acknowledge, at_once, builder, greet, in_memory, publish, streams, subscribed};
+use super::support::{acknowledge, at_once, builder, in_memory, publish, send_ack, streams, subscribed};
 
 /// The client that code of the application calls, once there is one.
 type Later = Arc<OnceLock<Client>>;
@@ -163,7 +163,7 @@ fn f_01_a_waker_may_ask_a_client_that_is_not_ready_for_its_state() {
         let (client, _updates) = builder().start_with(connector).unwrap();
         let mut ready = pin!(client.ready());
         assert!(poll_twice(ready.as_mut(), &client).is_pending());
-        let _server = greet(far).await;
+        let _server = send_ack(far).await;
         ready.await.unwrap();
     });
 }

@@ -127,7 +127,7 @@ async fn a_server_that_is_not_there_ends_a_client_that_does_not_reconnect() {
 }
 
 #[tokio::test]
-async fn a_refused_request_tells_why() {
+async fn a_refused_request_reports_the_reason() {
     let (listener, url) = listen().await;
     let (connected, mut server) = tokio::join!(Client::builder(&url).connect(), accept(&listener));
     let (client, _updates) = connected.unwrap();
@@ -150,7 +150,7 @@ async fn dropping_every_handle_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn the_last_update_tells_that_the_client_is_over() {
+async fn the_last_update_reports_that_the_client_is_closed() {
     let (listener, url) = listen().await;
     let (client, mut updates) = Client::builder(&url).start().unwrap();
     let server = within(accept(&listener)).await;
@@ -189,7 +189,7 @@ fn a_client_whose_runtime_is_gone_leaves_nobody_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn f_11_connect_gives_up_after_a_minute_and_tells_the_last_error() {
+async fn f_11_connect_gives_up_after_a_minute_and_reports_the_last_error() {
     let nowhere = || Client::builder_with(|_| async { Err(ConnectorError::retry("nobody is there")) });
     for (builder, after) in [
         (nowhere(), Duration::from_secs(60)),
@@ -206,7 +206,7 @@ async fn f_11_connect_gives_up_after_a_minute_and_tells_the_last_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn f_11_connect_waits_without_end_if_it_is_told_to_and_says_when_no_attempt_has_ended() {
+async fn f_11_connect_waits_without_a_deadline_if_it_is_set_so_and_reports_that_no_attempt_has_ended() {
     let (attempts, mut attempted) = mpsc::unbounded_channel();
     let provider = move |attempt| {
         attempts.send(attempt).unwrap();

@@ -26,13 +26,13 @@ pub(crate) async fn listen() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// Accepts a connection with the greeting of a server that knows subscription sets.
+/// Accepts a connection with the connection ack of a server that knows subscription sets.
 pub(crate) async fn accept(listener: &TcpListener) -> Socket {
-    greet(listener.accept().await.unwrap().0).await
+    send_ack(listener.accept().await.unwrap().0).await
 }
 
 /// The same over any stream. The server is patient: it asks for no sign of life.
-pub(crate) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocket<S> {
+pub(crate) async fn send_ack<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocket<S> {
     let decide = |_: &_| {
         let mut headers = Headers::new();
         headers.append(Features::HEADER, "subscription-sets").unwrap();
@@ -149,7 +149,7 @@ where
     let (sender, connector) = streams();
     sender.send(near).unwrap();
     let (client, updates) = builder.start_with(connector).unwrap();
-    let (ready, server) = within(async { tokio::join!(client.ready(), greet(far)) }).await;
+    let (ready, server) = within(async { tokio::join!(client.ready(), send_ack(far)) }).await;
     ready.unwrap();
     (client, updates, server)
 }

@@ -1,4 +1,4 @@
-//! Who is let in, and what the others are told.
+//! Which clients are accepted, and what the others receive.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -149,7 +149,7 @@ async fn f_20_a_trusted_proxy_is_not_held_to_a_share_and_its_clients_are() {
         Client::connect_with(address, move |request| request.headers.append("X-Forwarded-For", client).unwrap())
     };
     let _idle = [dial_from("127.0.0.1:0", address).await, dial_from("127.0.0.1:0", address).await];
-    // The first of them is being judged while the other one is refused.
+    // The first of them waits for a decision while the other one is refused.
     let refused = tokio::select! {
         refused = connect("192.0.2.66, 192.0.2.1") => refused,
         refused = connect("192.0.2.1") => refused,
@@ -158,7 +158,7 @@ async fn f_20_a_trusted_proxy_is_not_held_to_a_share_and_its_clients_are() {
 }
 
 #[tokio::test]
-async fn the_application_judges_by_key_origin_and_address() {
+async fn the_application_decides_by_key_origin_and_address() {
     let builder = Server::builder().authorize(|request| async move {
         assert!(request.address().is_some_and(|address| address.ip().is_loopback()));
         assert_eq!(request.origin(), Some("https://app.example"));

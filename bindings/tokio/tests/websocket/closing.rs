@@ -181,7 +181,7 @@ async fn a_connection_that_is_reset_is_an_error_of_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_violation_is_reported_after_the_messages_before_it_and_the_peer_is_told() {
+async fn a_violation_is_reported_after_the_messages_before_it_and_the_peer_gets_a_close_frame() {
     let (mut peer, stream) = duplex(4096);
     let mut server = server_of(&mut peer, stream).await;
     let sent = [raw::masked_frame(0x81, b"good"), raw::frame(0x81, b"bad"), raw::masked_frame(0x81, b"late")].concat();
@@ -202,7 +202,7 @@ async fn a_violation_is_reported_after_the_messages_before_it_and_the_peer_is_to
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_violation_by_the_server_is_told_to_it_with_a_mask() {
+async fn a_violation_by_the_server_is_answered_with_a_masked_frame() {
     let (mut peer, stream) = duplex(4096);
     let mut client = client_of(&mut peer, stream).await;
     let breaking = async {
@@ -220,7 +220,7 @@ async fn a_violation_by_the_server_is_told_to_it_with_a_mask() {
 }
 
 #[tokio::test]
-async fn a_peer_that_goes_on_sending_after_a_violation_still_reads_over_tcp_what_it_was_told() {
+async fn a_peer_that_goes_on_sending_after_a_violation_still_reads_the_close_frame_over_tcp() {
     let (mut peer, stream) = tcp().await;
     let mut server = server_of(&mut peer, stream).await;
     let breaking = async {
@@ -334,7 +334,7 @@ struct Stuck {
 impl AsyncRead for Stuck {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.ends += 1;
-        assert!(self.ends < 10, "the end was told often enough");
+        assert!(self.ends < 10, "the end was reported often enough");
         Poll::Ready(Ok(()))
     }
 }

@@ -202,7 +202,7 @@ async fn a_writer_that_waits_for_room_goes_on_when_the_peer_reads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_writer_that_waits_for_room_is_told_when_the_connection_ends() {
+async fn a_writer_that_waits_for_room_is_woken_when_the_connection_ends() {
     let options = WebSocketConfig::new().connection(quiet_connection().max_queued(1000));
     let (client, server) = connect_over(duplex(64), &options).await;
     let (mut reader, mut writer): (Reader<DuplexStream>, _) = server.split();

@@ -93,7 +93,7 @@ async fn the_client_reads_over_tcp_why_it_was_rejected_though_it_sent_more_than_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_breaks_a_rule_is_told_so() {
+async fn a_client_that_breaks_a_rule_gets_an_error() {
     let (mut client, server) = duplex(4096);
     let options = quiet();
     let asking = async {

@@ -53,16 +53,16 @@ fn what_a_connector_brings_too_late_is_dropped_and_the_attempt_of_the_time_is_ma
     let mut late = listener.accept_tcp();
     assert_eq!(soon(late.read(&mut [0])).unwrap_or(0), 0, "it was used after all");
     // The next attempts may have come and gone too, so only the last one is served.
-    let greeted = call(move || {
+    let accepted = call(move || {
         loop {
             let stream = listener.accept_tcp();
-            if let Some(peer) = listener.try_greet(stream) {
+            if let Some(peer) = listener.try_send_ack(stream) {
                 return (listener, peer);
             }
         }
     });
     wait_until(|| client.state() == ClientState::Ready);
-    drop(greeted.returned());
+    drop(accepted.returned());
 }
 
 #[test]

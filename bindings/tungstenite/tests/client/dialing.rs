@@ -26,7 +26,7 @@ fn authority(names: &[&str]) -> (String, ServerTls) {
     (issuer.pem(), ServerTls::pem(certificate.pem(), key.serialize_pem()).build().unwrap())
 }
 
-/// Subscribes, is told an event, and closes.
+/// Subscribes, receives an event, and closes.
 fn works(server: &Server, (client, mut updates): (Client, Updates)) {
     client.subscribe("p", ["*"]).unwrap();
     assert_eq!(publish(&server.publisher(), "p", 7), 1);

@@ -42,7 +42,7 @@ fn a_lost_connection_is_opened_again_with_its_subscriptions() {
 }
 
 #[test]
-fn a_close_by_the_server_is_judged_by_its_code() {
+fn the_effect_of_a_close_by_the_server_depends_on_its_code() {
     for (code, again) in [(1000, false), (1001, true), (1008, false), (1011, true), (4000, true)] {
         let listener = listen();
         let builder = Client::builder(&listener.url).reconnect(at_once());
@@ -53,11 +53,11 @@ fn a_close_by_the_server_is_judged_by_its_code() {
         assert_eq!(peer.close_code_or_end(), Some(code), "the Close frame is answered in kind");
         let reason = DisconnectReason::ClosedByPeer { code: Some(code) };
         if again {
-            let told = find(&mut updates, |update| match update {
+            let reported = find(&mut updates, |update| match update {
                 Update::Lifecycle(LifecycleEvent::Backoff { reason, .. }) => Some(*reason),
                 _ => None,
             });
-            assert_eq!(told, reason);
+            assert_eq!(reported, reason);
             drop(listener.accept());
         } else {
             assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(reason));
@@ -72,7 +72,7 @@ fn a_server_that_ends_its_side_without_a_close_frame_is_lost() {
     let connecting = call(move || builder.connect().unwrap());
     let stream = listener.accept_tcp().into_std().unwrap();
     let writing = stream.try_clone().unwrap();
-    let mut peer = listener.greet(runtime().block_on(async { TcpStream::from_std(stream) }).unwrap());
+    let mut peer = listener.send_ack(runtime().block_on(async { TcpStream::from_std(stream) }).unwrap());
     let (client, _updates) = connecting.returned();
     writing.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(call(move || client.closed()).returned(), CloseCause::Lost(DisconnectReason::Eof));
@@ -200,7 +200,7 @@ fn an_upgrade_that_is_not_answered_ends_with_its_deadline() {
 }
 
 #[test]
-fn an_answer_that_is_no_upgrade_is_told_for_what_it_is() {
+fn an_answer_that_is_no_upgrade_is_reported_as_what_it_is() {
     for (answer, expected) in [
         (&b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"[..], DisconnectReason::BadUpgrade),
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", DisconnectReason::BadUpgrade),

@@ -127,17 +127,17 @@ impl Listener {
         self.listener.accept().await.unwrap().0
     }
 
-    /// Accepts a client with the greeting of a server that knows subscription sets.
+    /// Accepts a client with the connection ack of a server that knows subscription sets.
     pub(crate) fn accept(&self) -> Peer {
-        self.greet(self.accept_tcp())
+        self.send_ack(self.accept_tcp())
     }
 
-    pub(crate) fn greet(&self, stream: TcpStream) -> Peer {
-        self.try_greet(stream).unwrap()
+    pub(crate) fn send_ack(&self, stream: TcpStream) -> Peer {
+        self.try_send_ack(stream).unwrap()
     }
 
     /// A peer, unless the client has left.
-    pub(crate) fn try_greet(&self, stream: TcpStream) -> Option<Peer> {
+    pub(crate) fn try_send_ack(&self, stream: TcpStream) -> Option<Peer> {
         let decide = |_: &_| {
             let mut headers = Headers::new();
             headers.append(Features::HEADER, "subscription-sets").unwrap();
@@ -185,7 +185,7 @@ impl Peer {
         })
     }
 
-    /// Answers the next request as it wishes, and tells what it was.
+    /// Answers the next request as it requests, and returns it.
     pub(crate) fn acknowledge(&mut self) -> String {
         let (kind, id) = self.request();
         let reply = if kind == "ping" { "pong" } else { "ack" };

@@ -12,13 +12,13 @@ use multiwa_ws_tungstenite::{
 use crate::peer::{at_once, call, find, next, number, numbers, publish, serve, soon, wait_until};
 
 #[test]
-fn a_client_connects_subscribes_and_is_told_events_until_it_closes() {
+fn a_client_connects_subscribes_and_receives_events_until_it_closes() {
     let (server, url) = serve(Server::builder().api_keys([ApiKey::new("k 1")]));
     for placement in [KeyPlacement::Query, KeyPlacement::Header, KeyPlacement::Bearer] {
         let (client, mut updates) = Client::builder(&url).api_key("k 1").key_placement(placement).connect().unwrap();
         assert_eq!(client.state(), ClientState::Ready);
         client.subscribe("p", ["message.received"]).unwrap();
-        // The server told that it knows sets, so a second profile stands beside the first.
+        // The server announced that it knows sets, so a second profile stands beside the first.
         client.subscribe("q", ["*"]).unwrap();
         assert_eq!(client.status().active.len(), 2);
 
@@ -145,7 +145,7 @@ fn a_client_whose_queue_is_full_closes_as_promptly_as_another() {
     }
     wait_until(|| client.status().counters.events >= 2);
     call(move || client.close()).returned();
-    // It read what was on its way, and the server heard it out.
+    // It read what was on its way, and the server read all of it.
     wait_until(|| server.connections() == 0);
     let events = updates.filter(|update| matches!(update, Update::Event(_))).count();
     assert_eq!(events, 2);

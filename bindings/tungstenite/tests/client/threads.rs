@@ -56,17 +56,17 @@ fn a_read_whose_deadline_passes_has_lost_nothing() {
             tokio::task::yield_now().await;
         }
     });
-    let mut heard: Vec<usize> = Vec::new();
+    let mut received: Vec<usize> = Vec::new();
     let mut timed_out = 0;
-    while heard.len() < 500 {
+    while received.len() < 500 {
         match updates.next_timeout(Duration::from_micros(20)) {
-            Ok(Some(Update::Event(event))) => heard.push(event.data().unwrap().parse().unwrap()),
+            Ok(Some(Update::Event(event))) => received.push(event.data().unwrap().parse().unwrap()),
             Ok(other) => panic!("{other:?}"),
             Err(TimedOut) => timed_out += 1,
         }
-        assert!(timed_out < 10_000_000, "{} events came", heard.len());
+        assert!(timed_out < 10_000_000, "{} events came", received.len());
     }
-    assert_eq!(heard, (0..500).collect::<Vec<_>>());
+    assert_eq!(received, (0..500).collect::<Vec<_>>());
     drop(publishing);
 
     client.close();
@@ -179,7 +179,7 @@ fn f_09_a_request_on_the_thread_that_leaves_updates_unread_fails_at_once_and_on_
 }
 
 #[test]
-fn f_11_connect_gives_up_at_its_deadline_and_tells_the_last_error() {
+fn f_11_connect_gives_up_at_its_deadline_and_reports_the_last_error() {
     let provider = |_| Err(ConnectorError::retry("nobody is there"));
     let builder = Client::builder_with(provider).connect_deadline(Duration::from_millis(50));
     let error = call(move || builder.connect().map(drop)).returned().unwrap_err();
