@@ -3,16 +3,19 @@
 use std::io::{self, Read, Write};
 
 use multiwa_ws_core::session::DisconnectReason;
-use multiwa_ws_driver::dial::Secure;
+use multiwa_ws_driver::dial::{Secure, TlsSettings};
 
 use crate::stream::Stream;
+
+pub(crate) fn usable(_: TlsSettings) -> TlsSettings {
+    TlsSettings::none()
+}
 
 pub(crate) enum Secured {}
 
 impl Secured {
-    /// Fails. Another crate may have enabled the feature in the driver, which then starts a handshake.
     pub(crate) fn new(_: &Secure, _: &mut (impl Read + Write)) -> io::Result<Self> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "the binding was built without the feature tls"))
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn into_stream(self, _: impl Stream) -> Box<dyn Stream> {

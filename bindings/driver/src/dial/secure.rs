@@ -15,29 +15,42 @@ use crate::sync::Arc;
 use crate::{ClientTls, TlsError};
 
 /// The configured TLS, or the default, which is built when the first stream needs it.
-#[derive(Clone, Debug, Default)]
-pub struct TlsSettings(OnceLock<ClientTls>);
+#[derive(Clone, Debug)]
+pub struct TlsSettings(Option<OnceLock<ClientTls>>);
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self(Some(OnceLock::new()))
+    }
+}
 
 impl From<ClientTls> for TlsSettings {
     fn from(tls: ClientTls) -> Self {
-        Self(tls.into())
+        Self(Some(tls.into()))
     }
 }
 
 impl TlsSettings {
-    /// The handshake of a stream to `target`, whose URL is `wss`.
-    pub(super) fn secure(&self, target: &Target) -> Result<Secure, DialerError> {
-        let config = self.get()?.config().clone();
-        Ok(Secure { config, name: target.endpoint.server_name()?, request: target.request.clone() })
+    /// Refuses `wss` URLs: for a binding without TLS, if another crate enables the feature in the driver.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(None)
     }
 
-    fn get(&self) -> Result<&ClientTls, TlsError> {
-        match self.0.get() {
-            Some(tls) => Ok(tls),
-            None => {
-                let tls = ClientTls::builder().build()?;
-                Ok(self.0.get_or_init(|| tls))
-            }
+    /// The handshake of a stream to `target`, whose URL is `wss`.
+    pub(super) fn secure(&self, target: &Target) -> Result<Secure, DialerError> {
+        let tls = self.0.as_ref().ok_or(DialerError::NoTls)?;
+        let config = get_or_build(tls)?.config().clone();
+        Ok(Secure { config, name: target.endpoint.server_name()?, request: target.request.clone() })
+    }
+}
+
+fn get_or_build(configured: &OnceLock<ClientTls>) -> Result<&ClientTls, TlsError> {
+    match configured.get() {
+        Some(tls) => Ok(tls),
+        None => {
+            let tls = ClientTls::builder().build()?;
+            Ok(configured.get_or_init(|| tls))
         }
     }
 }

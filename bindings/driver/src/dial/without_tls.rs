@@ -13,6 +13,12 @@ use super::target::{DialerError, Target};
 pub struct TlsSettings(());
 
 impl TlsSettings {
+    /// Refuses `wss` URLs, as the default does.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(())
+    }
+
     pub(super) fn secure(&self, _: &Target) -> Result<Secure, DialerError> {
         Err(DialerError::NoTls)
     }
