@@ -28,6 +28,8 @@ lints_are_kept() {
     cargo clippy --workspace --all-targets -- -D warnings
     cargo clippy --workspace --all-targets --all-features -- -D warnings
     cargo clippy --package multiwa-ws-core --all-targets --no-default-features -- -D warnings
+    # Its tests enable most features, so the bare library is checked too.
+    cargo clippy --package multiwa-ws-core --no-default-features -- -D warnings
 }
 
 # What a build without TLS compiles in place of TLS. Each package is tested alone: with others, their features would enable TLS.

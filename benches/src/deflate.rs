@@ -1,4 +1,4 @@
-//! Compression: its parameters, the stream that is compressed, and the raw libraries.
+//! Compression: the stream that is compressed, and the raw libraries.
 
 use std::hint::black_box;
 
@@ -10,15 +10,7 @@ use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush};
 use crate::corpus::{Wire, frame};
 use crate::memory::Sink;
 use crate::ours::{BATCH, Look, Run};
-
-/// The negotiated parameters of a connection, and the compression level of the sender, which is the server.
-#[derive(Clone, Copy, Debug)]
-pub struct Terms {
-    pub level: u8,
-    pub window_bits: u8,
-    /// Whether a message may refer to previous messages.
-    pub takeover: bool,
-}
+use crate::terms::Terms;
 
 /// The end of the compressed form of every message. It is not sent (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::race::Standing;
-use crate::report::{Case, figure};
+use crate::scores::{Score, Unit, best, figure};
 
 /// One goal of a case.
 #[derive(Clone, Copy, Debug)]
@@ -31,26 +31,26 @@ pub struct Verdict {
 
 impl Goal {
     /// The result for the best of ours. `None` if the contestants to compare with did not take part.
-    pub fn evaluate(&self, case: &Case) -> Option<Verdict> {
-        let ours = case.best(Standing::Ours)?.value;
+    pub fn evaluate(&self, unit: Unit, results: &[Score]) -> Option<Verdict> {
+        let ours = best(unit, results, Standing::Ours)?.value;
         let (goal, reached, wanted) = match *self {
             Self::TimesBestPeer(wanted) => {
-                let peer = case.best(Standing::Peer)?.value;
-                ("times the best peer".to_owned(), case.unit.better(ours, peer), wanted)
+                let peer = best(unit, results, Standing::Peer)?.value;
+                ("times the best peer".to_owned(), unit.better(ours, peer), wanted)
             }
             Self::TimesBestOf(name, wanted) => {
-                let better = |a: &f64, b: &f64| case.unit.better(*a, *b).total_cmp(&1.0);
-                let peers = case.results.iter().filter(|score| score.standing == Standing::Peer);
+                let better = |a: &f64, b: &f64| unit.better(*a, *b).total_cmp(&1.0);
+                let peers = results.iter().filter(|score| score.standing == Standing::Peer);
                 let peer = peers.filter(|score| score.name.contains(name)).map(|score| score.value).max_by(better)?;
-                (format!("times the best peer with {name}"), case.unit.better(ours, peer), wanted)
+                (format!("times the best peer with {name}"), unit.better(ours, peer), wanted)
             }
             Self::OfReference(name, wanted) => {
-                let reference = case.results.iter().find(|score| score.name == name)?.value;
-                (format!("of what {name} reaches"), case.unit.better(ours, reference), wanted)
+                let reference = results.iter().find(|score| score.name == name)?.value;
+                (format!("of what {name} reaches"), unit.better(ours, reference), wanted)
             }
             Self::AtMost(wanted) => {
                 let met = ours <= wanted;
-                return Some(Verdict { goal: format!("at most {}", case.unit.name()), reached: ours, wanted, met });
+                return Some(Verdict { goal: format!("at most {}", unit.name()), reached: ours, wanted, met });
             }
         };
         Some(Verdict { goal, reached, wanted, met: reached >= wanted })

@@ -1,12 +1,12 @@
 //! Compares multiwa-ws with its peers, on the same work in one process.
 //!
-//! [`subject`] lists the contestants and their work, [`race`] measures, [`goals`] evaluates the results and [`report`]
+//! [`subject`] lists the contestants and their work, [`race`] measures, [`goals`] evaluates the [`scores`] and [`report`]
 //! prints them. [`corpus`] creates the input from the numbers of [`random`].
 //!
 //! In memory, [`memory`] is the transport of all contestants, and [`ours`], [`reference`](mod@reference) and [`peers`]
 //! are the contestants. Peers use [`json`] to decide whether an event is wanted. [`deflate`] has the compression
-//! libraries, which peers use and which also run alone. Over sockets, [`servers`] are the contestants, and [`load`] and
-//! [`subscriber`] are their clients. [`process`] gets their figures from the system.
+//! libraries, which peers use and which also run alone, and [`terms`] their parameters. Over sockets, [`servers`] are the
+//! contestants, and [`load`] and [`subscriber`] are their clients. [`process`] gets their figures from the system.
 //!
 //! [`growth`] measures ours over sizes and counts. Without the feature `peers`, only ours in memory remains, for
 //! `counts` and the criterion benchmarks.
@@ -37,8 +37,12 @@ pub mod reference;
 #[cfg(feature = "peers")]
 pub mod report;
 #[cfg(feature = "peers")]
+pub mod scores;
+#[cfg(feature = "peers")]
 pub mod servers;
 #[cfg(feature = "peers")]
 pub mod subject;
 #[cfg(feature = "peers")]
 pub mod subscriber;
+#[cfg(feature = "peers")]
+pub mod terms;

@@ -11,9 +11,9 @@ use multiwa_ws_core::websocket::{Compression, Config, Event, Negotiated, Role, S
 use multiwa_ws_core::{Instant, KeepAlive};
 
 use crate::corpus::{Reader, WANTED, Wire, frame};
-#[cfg(feature = "peers")]
-use crate::deflate::Terms;
 use crate::memory::{Sink, Source};
+#[cfg(feature = "peers")]
+use crate::terms::Terms;
 
 /// One pass over the work. Returns a value that must be the same for every contestant.
 pub type Run = Box<dyn FnMut() -> u64>;

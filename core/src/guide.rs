@@ -104,8 +104,8 @@
 //! # Memory
 //! - A message that lies whole in the caller's buffer takes no memory of the connection. A message that arrives in
 //!   pieces is collected in one buffer. This buffer grows with the bytes that have arrived, not with the length that a
-//!   header announces. It is kept for the next message of the same kind and about the same size. A message of another
-//!   kind, or a due keep-alive ping, frees it.
+//!   header announces. It is kept for the next message of the same kind and about the same size. Any other
+//!   frame frees it, and so does a due keep-alive ping.
 //! - The outgoing queue keeps its memory for the next batch, 256 KiB at most. A short batch or a due ping frees it.
 //! - The codecs of compression are allocated with the first compressed message. [`Compression`] has their sizes.
 //! - [`WebSocket::release_memory`] frees all of it between two messages.
@@ -113,7 +113,7 @@
 //! # Limits
 //! Everything that a peer can make a connection hold has a limit with a default. Each limit is documented where it is
 //! set: [`websocket::Config`] (message, frame, fragments, queue, times), [`HandshakeLimits`] (head, body, headers,
-//! time), [`ClientConfig`] (requests, events, redirects, depth of JSON) and [`ServerConfig`] (subscriptions, replies,
+//! time), [`ClientConfig`] (requests, subscriptions, redirects, depth of JSON, times) and [`ServerConfig`] (subscriptions, replies,
 //! rates).
 //!
 //! [`Compression`]: crate::websocket::Compression

@@ -15,7 +15,7 @@
 //! | 4 | [`client`], [`server`], [`hub`] | whole peers, and fan-out of one event to many connections |
 //!
 //! # The methods
-//! Every layer has the same methods: [`handle_input`](websocket::WebSocket::handle_input) takes bytes and returns
+//! Every state machine with a transport has the same methods: [`handle_input`](websocket::WebSocket::handle_input) takes bytes and returns
 //! events, [`poll_transmit`](StateMachine::poll_transmit) lends bytes to write,
 //! [`poll_timeout`](StateMachine::poll_timeout) returns the next deadline. The [`guide`] shows how to write a driver: the
 //! loop that reads, writes and sleeps. If you do not want to write one, use a binding, such as `multiwa-ws-tokio`.

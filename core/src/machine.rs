@@ -12,7 +12,7 @@ use crate::server::Connection;
 use crate::session::DisconnectReason;
 use crate::websocket::WebSocket;
 
-/// What a driver calls on a state machine, whichever layer it belongs to.
+/// What a driver calls on a state machine with a transport: a handshake, a WebSocket, a client, or a server's connection.
 ///
 /// The machines have methods of the same names, with their documentation. `handle_input` and `poll_event` are not among
 /// them: what they return differs from layer to layer.

@@ -1,6 +1,6 @@
 //! The test kit of multiwa-ws: virtual time, faulty links and independent references, for our suites and for yours.
 //!
-//! To test a driver of your own, give its state machines the time and the bytes of a [`simulator`], and compare what it
+//! It is not published: use it as a dependency from git. To test a driver of your own, give its state machines the time and the bytes of a [`simulator`], and compare what it
 //! wrote with the [`reference`](mod@reference). What is there, from the small parts to the large ones:
 //!
 //! - [`random`]: a seeded random source. The same seed gives the same numbers on every machine.

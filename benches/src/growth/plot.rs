@@ -8,10 +8,10 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use super::{Measured, Plot};
-use crate::report::size;
+use crate::scores::size;
 
 const SIZE: (u32, u32) = (760, 420);
-const COLOURS: [RGBColor; 3] = [RGBColor(0x1F, 0x5F, 0xA8), RGBColor(0xC4, 0x4E, 0x1C), RGBColor(0x55, 0x55, 0x55)];
+const COLORS: [RGBColor; 3] = [RGBColor(0x1F, 0x5F, 0xA8), RGBColor(0xC4, 0x4E, 0x1C), RGBColor(0x55, 0x55, 0x55)];
 /// A font that every browser has.
 const FONT: &str = "sans-serif";
 
@@ -60,7 +60,7 @@ where
         .axis_desc_style((FONT, 14))
         .light_line_style(WHITE)
         .draw()?;
-    for (curve, color) in measured.iter().zip(COLOURS) {
+    for (curve, color) in measured.iter().zip(COLORS) {
         chart
             .draw_series(LineSeries::new(curve.points.iter().copied(), color.stroke_width(2)).point_size(3))?
             .label(curve.name)

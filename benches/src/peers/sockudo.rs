@@ -9,9 +9,9 @@ use sockudo_ws::{CompressedProtocol, Config, DeflateConfig, DeflateWindowBits, M
 
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
-use crate::deflate::Terms;
 use crate::memory::{Memory, READ, Sink, Source};
 use crate::ours::{BATCH, Look, Run};
+use crate::terms::Terms;
 
 pub fn role(reader: Reader) -> Role {
     match reader {

@@ -13,9 +13,9 @@ use wtx::web_socket::{
 
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
-use crate::deflate::Terms;
 use crate::memory::{Collector, Memory, Sink};
 use crate::ours::{BATCH, Look, Run};
+use crate::terms::Terms;
 
 /// Encoders only write, so there is nothing to read.
 impl StreamReader for Collector {

@@ -9,9 +9,9 @@ use yawc::{CompressionLevel, Frame, OpCode, Options, Role, WebSocket};
 
 use super::{LIMIT, ready};
 use crate::corpus::{Reader, Wire};
-use crate::deflate::Terms;
 use crate::memory::Memory;
 use crate::ours::{BATCH, Look, Run};
+use crate::terms::Terms;
 
 /// The size of its reads.
 pub const READ: usize = 128 << 10;

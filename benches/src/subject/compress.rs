@@ -4,14 +4,15 @@ use std::io;
 
 use super::{Options, Put};
 use crate::corpus::{Wire, stream};
-use crate::deflate::{self, Terms};
 use crate::goals::Goal;
 use crate::memory::READ;
 use crate::ours::{Glance, Run};
 use crate::race::{self, Contestant, Effort, Standing};
 use crate::random::Random;
-use crate::report::{Case, Unit};
-use crate::{ours, peers, process};
+use crate::report::Case;
+use crate::scores::Unit;
+use crate::terms::Terms;
+use crate::{deflate, ours, peers, process};
 
 /// More than twice the largest window, so that no window still contains the beginning when the stream repeats.
 const EVENTS: usize = 256;

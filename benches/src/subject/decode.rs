@@ -9,7 +9,8 @@ use crate::memory::READ;
 use crate::ours::Glance;
 use crate::peers::tokio_tungstenite::Buffers;
 use crate::race::{self, Contestant};
-use crate::report::{Case, Unit, size};
+use crate::report::Case;
+use crate::scores::{Unit, size};
 use crate::{ours, peers, reference};
 
 const KIB: usize = 1 << 10;

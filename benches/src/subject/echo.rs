@@ -10,7 +10,8 @@ use crate::load::{Load, of};
 use crate::process::need_open_files;
 use crate::race::{Standing, median, others_during};
 use crate::random::Random;
-use crate::report::{Case, Unit, size};
+use crate::report::Case;
+use crate::scores::{Unit, size};
 use crate::servers::{ASYNC_STD_SERVERS, SERVERS, Server, pin};
 
 const CONNECTIONS: [usize; 3] = [1, 32, 256];

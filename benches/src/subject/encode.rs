@@ -9,7 +9,8 @@ use crate::ours::BATCH;
 use crate::peers::tokio_tungstenite::Buffers;
 use crate::race::{self, Contestant};
 use crate::random::Random;
-use crate::report::{Case, Unit, size};
+use crate::report::Case;
+use crate::scores::{Unit, size};
 use crate::{ours, peers, reference};
 
 pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {

@@ -14,7 +14,8 @@ use crate::load::{Load, of};
 use crate::process::need_open_files;
 use crate::race::{Standing, median, others_during};
 use crate::random::Random;
-use crate::report::{Case, Unit};
+use crate::report::Case;
+use crate::scores::Unit;
 use crate::servers::broadcast::{BROADCASTERS, Broadcasting, SUBSCRIBERS};
 use crate::servers::pin;
 

@@ -21,7 +21,8 @@ use crate::load::{PATIENCE, no_answer, of};
 use crate::process::{need_open_files, resident};
 use crate::race::{Standing, median};
 use crate::random::Random;
-use crate::report::{Case, Unit};
+use crate::report::Case;
+use crate::scores::Unit;
 use crate::servers::idle::{Exchange, Idle, SERVER, SERVER_DEFLATE, SERVER_TLS, SERVER_UNSUBSCRIBED, STREAMS};
 use crate::subscriber;
 

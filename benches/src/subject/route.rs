@@ -8,7 +8,8 @@ use crate::goals::Goal;
 use crate::json::{Borrowed, Owned, Router, SimdJson, Sonic, SonicSerde};
 use crate::memory::READ;
 use crate::race::{self, Contestant};
-use crate::report::{Case, Unit, size};
+use crate::report::Case;
+use crate::scores::{Unit, size};
 use crate::{ours, peers};
 
 pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {

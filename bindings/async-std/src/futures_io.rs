@@ -54,6 +54,8 @@ macro_rules! impl_io {
         where
             S: ::futures_io::AsyncRead + ::futures_io::AsyncWrite + Unpin + Send + 'static,
         {
+            const IS_SUPPORTED: bool = cfg!(feature = "tls");
+
             #[cfg(feature = "tls")]
             type Stream = futures_rustls::TlsStream<S>;
             #[cfg(not(feature = "tls"))]

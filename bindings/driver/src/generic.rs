@@ -1,8 +1,7 @@
 //! The types that a binding names with its own runtime: on tokio, `Client` stands for `generic::Client<Tokio>`.
 //!
-//! They are implemented once, for every runtime `R`. A page of a type alias has no methods that the search could find and that
-//! links could lead to, so the pages of these types stand in the documentation of each binding. The page of an alias lists the
-//! same methods.
+//! They are implemented once, for every runtime `R`. Rustdoc cannot search or link the methods of a type alias. So this module
+//! has the pages of the types themselves, with the same methods.
 
 #[cfg(feature = "http")]
 pub use crate::UpgradeTicket;

@@ -58,9 +58,9 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     pub async fn connect(
         stream: S,
         request: ClientRequest,
-        options: &WebSocketConfig,
+        config: &WebSocketConfig,
     ) -> Result<(Self, Upgraded), HandshakeError> {
-        let mut handshake = ClientHandshake::new(R::now(), request, options.handshake, seed()?)?;
+        let mut handshake = ClientHandshake::new(R::now(), request, config.handshake, seed()?)?;
         let mut upgrade = Upgrade::<S, R>::new(stream);
         let answer = loop {
             let answer = match upgrade.progress(&mut handshake).await {
@@ -77,7 +77,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         match answer {
             Answer::Upgraded(upgraded) => {
                 let Upgrade { transport, buffer, .. } = upgrade;
-                let connection = &options.connection;
+                let connection = &config.connection;
                 let socket = Self::new(transport, buffer, Role::Client, connection, &upgraded.negotiated)?;
                 Ok((socket, upgraded))
             }
@@ -92,10 +92,10 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// The request was invalid or rejected (the client receives a response in both cases), or the stream failed.
     pub async fn accept(
         stream: S,
-        options: &WebSocketConfig,
+        config: &WebSocketConfig,
         decide: impl FnOnce(&UpgradeRequest) -> Result<Acceptance, Rejection>,
     ) -> Result<(Self, UpgradeRequest, Upgraded), HandshakeError> {
-        let mut handshake = ServerHandshake::new(R::now(), options.handshake);
+        let mut handshake = ServerHandshake::new(R::now(), config.handshake);
         let mut upgrade = Upgrade::<S, R>::new(stream);
         let mut decide = Some(decide);
         let accepted = loop {
@@ -130,7 +130,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         };
         let Upgrade { transport, buffer, .. } = upgrade;
         let negotiated = &accepted.upgraded.negotiated;
-        let socket = Self::new(transport, buffer, Role::Server, &options.connection, negotiated)?;
+        let socket = Self::new(transport, buffer, Role::Server, &config.connection, negotiated)?;
         Ok((socket, accepted.request, accepted.upgraded))
     }
 }

@@ -1,8 +1,8 @@
 //! The code that the asynchronous bindings of multiwa-ws share: it drives the state machines of [`multiwa_ws_core`] over
 //! any stream and any runtime.
 //!
-//! A binding implements [`Runtime`] and [`Io`] for its own marker type. At its root it re-exports [`binding`] and calls
-//! [`name_types!`].
+//! A binding implements [`Clock`], [`Runtime`], [`Io`], [`Tls`] and [`Net`] (and `UnixNet` on Unix) for its own marker type.
+//! At its root it re-exports [`binding`] and calls [`name_types!`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod buffer;

@@ -22,6 +22,9 @@ use crate::tls::unsupported;
 /// The methods exist with the feature `tls`. They have default implementations that fail, since another crate may enable
 /// the feature for a binding that does not support TLS.
 pub trait Tls<S>: Io<S> + Io<<Self as Tls<S>>::Stream> {
+    /// Whether the binding was built with TLS. Without it, a `wss` URL is refused.
+    const IS_SUPPORTED: bool = false;
+
     /// A stream with TLS. A binding without TLS names any stream here, such as `S`.
     type Stream: Unpin + Send + 'static;
 

@@ -56,9 +56,9 @@
 //! [`WebSocket::into_stream`] returns a [`MessageStream`], which is a `Stream` and a `Sink` of messages.
 //!
 //! ```
-//! use futures_util::StreamExt;
+//! use futures_util::StreamExt; // with the feature `sink` of futures-util
 //! use multiwa_ws_tokio::core::handshake::Acceptance;
-//! use multiwa_ws_tokio::{Error, WebSocket, WebSocketConfig};
+//! use multiwa_ws_tokio::{WebSocket, WebSocketConfig};
 //! use tokio::net::TcpStream;
 //!
 //! /// Sends every message back until the client closes.
@@ -85,9 +85,8 @@
 //! of one, [`ClientBuilder::start`] and [`ServerBuilder::bind`] return an error.
 //!
 //! # Panics
-//! tokio panics where a timer or a socket is made and the runtime has none. So do futures of [`WebSocket`],
-//! [`Server::serve_stream`] and [`Server::shutdown`] that are polled outside of a runtime, and everything on a runtime whose
-//! time or I/O is not enabled. A client whose task has panicked is closed, with [`DisconnectReason::Stopped`].
+//! Everything panics on a runtime whose time or I/O is not enabled. The futures of [`WebSocket`], [`Server::serve_stream`] and
+//! [`Server::shutdown`] also panic if they are polled outside of a runtime. These are panics of tokio. A client whose task has panicked is closed, with [`DisconnectReason::Stopped`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod runtime;

@@ -95,6 +95,8 @@ impl<S: AsyncRead + AsyncWrite> Io<S> for Tokio {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Tls<S> for Tokio {
+    const IS_SUPPORTED: bool = cfg!(feature = "tls");
+
     #[cfg(feature = "tls")]
     type Stream = TlsStream<S>;
     #[cfg(not(feature = "tls"))]

@@ -1,10 +1,10 @@
 //! Sockets that are being opened at the same time, and the wait for them.
 
 use std::io::{self, Read, Write};
-#[cfg(unix)]
-use std::os::unix::net::UnixStream;
 
 use mio::net::TcpStream;
+#[cfg(unix)]
+use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token};
 use multiwa_ws_core::Instant;
 use multiwa_ws_driver::dial::Address;
@@ -42,9 +42,8 @@ impl Attempts {
             }
             #[cfg(unix)]
             Address::Unix(path) => {
-                let stream = UnixStream::connect(path)?;
-                stream.set_nonblocking(true)?;
-                let mut stream = mio::net::UnixStream::from_std(stream);
+                // If the queue of the server is full, this fails at once, and the client tries again.
+                let mut stream = UnixStream::connect(path)?;
                 self.register(&mut stream)?;
                 Ok(Some(Box::new(stream)))
             }
@@ -77,11 +76,13 @@ impl Attempts {
         if let Err(error) = result {
             return Some(Err(error));
         }
-        self.running.clear();
         // Messages are small and must not be delayed.
-        let set_up = stream.set_nodelay(true);
+        if let Err(error) = stream.set_nodelay(true) {
+            return Some(Err(error));
+        }
+        self.running.clear();
         limit_unsent(&stream);
-        Some(set_up.map(|()| stream))
+        Some(Ok(stream))
     }
 
     /// Sleeps until a socket is ready, or until this time.

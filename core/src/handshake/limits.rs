@@ -41,8 +41,8 @@ impl HandshakeLimits {
 
     /// The time for the whole request, or for the whole answer. Default 10 seconds (`protocol.md`, Client lifecycle).
     ///
-    /// A server applies it to the request, and again to sending its response. The caller's decision in between has no
-    /// limit. Arriving bytes do not extend the time: a client that sends one byte per second is disconnected.
+    /// A server applies it to the request, and again to sending its response. The core does not
+    /// limit the caller's decision in between. The servers of the bindings limit it to the same time. Arriving bytes do not extend the time: a client that sends one byte per second is disconnected.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

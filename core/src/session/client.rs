@@ -504,7 +504,7 @@ impl ClientSession {
         }
         let text = message.take()?;
         match self.process(now, text) {
-            Some(located) => Some(located.lend(text)),
+            Some(spans) => Some(spans.lend(text)),
             None => self.poll_event(),
         }
     }
@@ -519,7 +519,7 @@ impl ClientSession {
         }
         self.counters.received += 1;
         let mut spans = Spans::default();
-        let located = match spans.read(text, self.config.max_depth) {
+        let found = match spans.read(text, self.config.max_depth) {
             Ok(()) => self.process_message(text, &spans),
             Err(error) => {
                 self.counters.invalid += 1;
@@ -530,7 +530,7 @@ impl ClientSession {
         // for it (`protocol.md`, Envelope).
         self.end_connection_ack();
         self.progress();
-        located
+        found
     }
 
     /// A binary message arrived. The client closes the connection with 1003 (`protocol.md`, Transport).

@@ -1,7 +1,7 @@
 //! The code of each fuzz target.
 //!
 //! A target is a function over the bytes of an input. It panics if a guarantee is broken. The programs in `fuzz/` call
-//! it with the inputs of libFuzzer. `tests/fuzz_corpus.rs` calls it with every file of the committed corpora, so that
+//! it with the inputs of libFuzzer. `tests/tests/fuzz_corpus.rs` calls it with every file of the committed corpora, so that
 //! each run of the tests tries these inputs again, without a nightly compiler.
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "the verdict of a target is a panic")]
 

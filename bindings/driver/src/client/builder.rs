@@ -18,13 +18,14 @@ use super::updates::Updates;
 #[cfg(unix)]
 use crate::UnixNet;
 use crate::dial::{
-    Connect, Connector, ConnectorError, Destination, Dialer, Dynamic, NetConnector, Provider, Source, connect_tcp,
+    Connect, Connector, ConnectorError, Destination, Dialer, Dynamic, NetConnector, Provider, Source, TlsSettings,
+    connect_tcp,
 };
 #[cfg(unix)]
 use crate::dial::{Route, connect_any};
 use crate::server::within;
 use crate::sync::Arc;
-use crate::{Io, Net};
+use crate::{Io, Net, Tls};
 
 /// Builds a [`Client`]. `Debug` shows neither the URL nor the headers, because they may hold a key.
 #[derive(Clone)]
@@ -101,7 +102,11 @@ impl<R: Net> ClientBuilder<R> {
     /// # Errors
     /// [`BuildError`], except `Connect`. Outside a runtime it is [`BuildError::Runtime`].
     pub fn start(self) -> Result<(Client<R>, Updates<R>), BuildError> {
-        let dialer = Dialer::new(self.settings.dial.clone())?;
+        let mut settings = self.settings.dial.clone();
+        if !<R as Tls<R::TcpStream>>::IS_SUPPORTED {
+            settings.tls = TlsSettings::none();
+        }
+        let dialer = Dialer::new(settings)?;
         let connector = NetConnector::<R>::new(dialer, self.connect);
         self.spawn::<_, Dynamic<R>>(connector)
     }

@@ -258,7 +258,7 @@ macro_rules! client_setters {
             self
         }
 
-        /// Deadlines and limits of the session.
+        /// Deadlines and limits of the session. It replaces what `max_redirects`, `reconnect` and `connect_timeout` have set.
         #[must_use]
         pub fn session(mut self, session: $crate::core::session::ClientConfig) -> Self {
             self.settings.session = session;

@@ -61,7 +61,7 @@ impl ConnectorError {
         Self::new(DisconnectReason::Stopped, why)
     }
 
-    /// Fails this attempt. The next attempt follows after the backoff.
+    /// Fails this attempt. The next attempt follows after the back-off.
     pub fn retry(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(DisconnectReason::Io, why)
     }

@@ -277,7 +277,7 @@ impl<P: Clone, S> Dialing<P, S> {
     /// Takes the addresses of the host.
     ///
     /// # Errors
-    /// There is none.
+    /// The name was not resolved, or it has no address.
     pub fn resolved(
         &mut self,
         addresses: io::Result<impl IntoIterator<Item = SocketAddr>>,

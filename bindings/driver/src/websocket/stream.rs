@@ -27,7 +27,7 @@ use crate::{Error, Io, Runtime};
 ///   it. So memory stays bounded when the peer reads slowly. An error of a message is returned by the next call that is
 ///   ready, flushes or closes.
 /// - Flushing waits until the stream has accepted all bytes. Meanwhile it reads from the peer, like
-///   [`WebSocket::send_text`].
+///   [`WebSocket::send_text`]. It returns [`Error::Unread`] only if nobody polls the stream: take messages, and flush again.
 /// - Closing the sink sends what is queued, performs the closing handshake with code 1000 and waits for its end. It
 ///   discards messages that still arrive.
 ///
@@ -122,9 +122,11 @@ macro_rules! impl_sink {
             }
 
             fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-                // The connection may have ended, so that the message cannot be sent. Its end is still to be reached.
-                let _ = ready!(self.outbox.poll_ready(cx));
-                self.outbox.to.poll_close(cx)
+                match ready!(self.outbox.poll_ready(cx)) {
+                    // The end of a connection that cannot send the message is still to be reached.
+                    Ok(()) | Err(Error::Send(SendError::Closed)) => self.outbox.to.poll_close(cx),
+                    error => Poll::Ready(error),
+                }
             }
         }
 
@@ -162,7 +164,10 @@ impl<T: Outgoing> Outbox<T> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Some(message) = &self.next else { return Poll::Ready(Ok(())) };
         let queued = ready!(self.to.poll_queue(cx, message));
-        self.next = None;
+        // After `Unread` the message can still be sent, when the application has taken messages.
+        if !matches!(queued, Err(Error::Unread)) {
+            self.next = None;
+        }
         Poll::Ready(queued)
     }
 
@@ -199,14 +204,30 @@ impl<S: Unpin, R: Io<S>> Whole<S, R> {
         }
         result
     }
+
+    /// Called when the writer can read no further ahead. If the reader is polled, it makes room, and the writer waits for
+    /// it. Only deadlines pass meanwhile.
+    fn poll_room<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        if !self.wakers.waits(Half::Reader) {
+            return Poll::Ready(Err(Error::Unread));
+        }
+        let WebSocket { read, write, .. } = &mut self.socket;
+        if read.poll_deadline(cx, write).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
 }
 
 impl<S: Unpin, R: Io<S>> Outgoing for Whole<S, R> {
     fn poll_queue(&mut self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), Error>> {
-        self.poll(cx, Half::Writer, |cx, Self { socket, .. }| {
-            ready!(socket.poll_queue(cx, |sender| message.queue(sender)))?;
-            if socket.write.machine.queued() >= LEN {
-                let _ = socket.write.poll_write::<R>(cx);
+        self.poll(cx, Half::Writer, |cx, whole| {
+            match ready!(whole.socket.poll_queue(cx, |sender| message.queue(sender))) {
+                Err(Error::Unread) => return whole.poll_room(cx),
+                queued => queued?,
+            }
+            if whole.socket.write.machine.queued() >= LEN {
+                let _ = whole.socket.write.poll_write::<R>(cx);
             }
             Poll::Ready(Ok(()))
         })
@@ -215,6 +236,9 @@ impl<S: Unpin, R: Io<S>> Outgoing for Whole<S, R> {
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.poll(cx, Half::Writer, |cx, whole| {
             let flushed = ready!(whole.socket.poll_written(cx, &mut whole.waited));
+            if matches!(flushed, Err(Error::Unread)) {
+                return whole.poll_room(cx);
+            }
             whole.waited = false;
             Poll::Ready(flushed)
         })

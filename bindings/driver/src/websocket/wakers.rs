@@ -57,6 +57,11 @@ impl Wakers {
         }
     }
 
+    /// Whether the half was polled and has not been woken since.
+    pub(super) fn waits(&self, half: Half) -> bool {
+        lock(self.slot(half)).is_some()
+    }
+
     pub(super) fn wake_half(&self, half: Half) {
         let waker = lock(self.slot(half)).take();
         if let Some(waker) = waker {

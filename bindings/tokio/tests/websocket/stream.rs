@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use multiwa_ws_core::KeepAlive;
+use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::SendError;
 use multiwa_ws_testkit::event::OwnedEvent;
 use multiwa_ws_tokio::{Error, Message, WebSocket, WebSocketConfig};
@@ -175,6 +176,79 @@ async fn a_message_that_never_fits_is_an_error_and_the_next_one_is_sent() {
     let (sent, received) = within(async { tokio::join!(sink.send("fits".into()), next(&mut server)) }).await;
     sent.unwrap();
     assert_eq!(received, OwnedEvent::text("fits"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_never_fits_is_an_error_of_close_too() {
+    let options = WebSocketConfig::new().connection(quiet_connection().max_queued(1_000));
+    for split in [false, true] {
+        let (client, server) = connect_over(duplex(64), &options).await;
+        let _server = server;
+        let refused = if split {
+            let (_reader, writer) = client.split();
+            let mut sink = writer.into_sink();
+            sink.feed(pattern(2_000).into()).await.unwrap();
+            within(sink.close()).await
+        } else {
+            let mut sink = client.into_stream();
+            sink.feed(pattern(2_000).into()).await.unwrap();
+            within(sink.close()).await
+        };
+        assert!(matches!(refused, Err(Error::Send(SendError::QueueFull { .. }))), "{refused:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_echo_waits_for_a_client_that_writes_much_before_it_reads() {
+    const COUNT: usize = 64;
+    let (client, server) = in_memory(1 << 10, &quiet()).await;
+    let (sink, stream) = server.into_stream().split();
+    let echo = tokio::spawn(stream.forward(sink));
+    let (mut reader, mut writer) = client.split();
+    let writing = tokio::spawn(async move {
+        for _ in 0..COUNT {
+            writer.send_binary(&pattern(64 << 10)).await.unwrap();
+        }
+        writer
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for _ in 0..COUNT {
+        let echoed = within(StreamExt::next(&mut reader)).await.unwrap().unwrap();
+        assert!(echoed == Message::from(pattern(64 << 10)));
+    }
+    within(writing).await.unwrap().close(CloseCode::NORMAL, "").await.unwrap();
+    assert!(within(StreamExt::next(&mut reader)).await.is_none());
+    within(echo).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_waits_while_nobody_reads_is_sent_after_messages_were_taken() {
+    let options = WebSocketConfig::new().connection(quiet_connection().max_queued(1_000).max_message_len(1_000));
+    let (client, server) = connect_over(duplex(64), &options).await;
+    let mut stream = client.into_stream();
+    let (mut reader, mut writer) = server.split();
+    let flood = tokio::spawn(async move {
+        for _ in 0..10 {
+            writer.send_binary(&pattern(600)).await.unwrap();
+        }
+    });
+    stream.feed(pattern(600).into()).await.unwrap();
+    stream.feed("waits".into()).await.unwrap();
+    let unread = within(stream.flush()).await;
+    assert!(matches!(unread, Err(Error::Unread)), "{unread:?}");
+    let taking = tokio::spawn(async move {
+        let mut received = Vec::new();
+        while received.len() < 2 {
+            received.push(StreamExt::next(&mut reader).await.unwrap().unwrap());
+        }
+        received
+    });
+    for _ in 0..10 {
+        assert!(within(stream.next()).await.unwrap().unwrap() == Message::from(pattern(600)));
+    }
+    within(stream.flush()).await.unwrap();
+    within(flood).await.unwrap();
+    assert!(within(taking).await.unwrap() == [Message::from(pattern(600)), Message::from("waits")]);
 }
 
 #[tokio::test(start_paused = true)]
