@@ -8,9 +8,10 @@ use multiwa_ws_core::handshake::{Acceptance, ClientRequest};
 use multiwa_ws_core::hub::Hub;
 use multiwa_ws_core::server::{self, Connection, Ended};
 use multiwa_ws_core::session::{
-    ClientEvent, CloseCause, DEFAULT_MAX_DEPTH, Envelope, EventNames, LifecycleEvent, RawJson, RequestKind,
-    RequestOutcome, ServerEvent, encode_event,
+    ClientEvent, CloseCause, EventNames, LifecycleEvent, RawJson, RequestKind, RequestOutcome, ServerEvent,
+    encode_event,
 };
+use multiwa_ws_core::websocket::SharedMessage;
 use multiwa_ws_core::{Instant, WallClock};
 
 use crate::arena::{Arenas, Owner};
@@ -114,8 +115,8 @@ impl<'a> Pair<'a> {
         let Self { server, hub, .. } = self;
         self.arenas.within(Owner::Server, || {
             let text = encode_event(name, Some(PROFILE), &RawJson::parse(data).unwrap(), "2026-02-05T10:00:00.000Z");
-            let event = Envelope::parse(&text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
-            assert_eq!(hub.publish(&event, |_, message| server.publish(message).unwrap()), 1);
+            assert_eq!(hub.receivers(Some(PROFILE), name).count(), 1);
+            server.publish(&SharedMessage::text(&text)).unwrap();
         });
     }
 
