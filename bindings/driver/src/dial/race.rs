@@ -36,6 +36,7 @@ pub(super) struct Race {
 
 impl Race {
     /// Tries one address only.
+    #[cfg(unix)]
     pub(super) fn single(address: Address) -> Self {
         Self { waiting: [address].into(), running: 0, next: None }
     }
