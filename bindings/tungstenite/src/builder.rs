@@ -9,7 +9,7 @@ use std::thread;
 use multiwa_ws_core::session::ClientSession;
 #[cfg(unix)]
 use multiwa_ws_driver::dial::Route;
-use multiwa_ws_driver::dial::{DialSettings, Dialer, Source};
+use multiwa_ws_driver::dial::{Dialer, Source, TlsSettings};
 use multiwa_ws_driver::drive::Driver;
 use multiwa_ws_driver::{BuildError, ClientSettings, Clock, ConnectorError, Destination, client_setters};
 
@@ -18,7 +18,6 @@ use crate::ConnectError;
 use crate::clock::Std;
 use crate::connector::Connector;
 use crate::dial::{NetConnector, Provider};
-use crate::tls::usable;
 use crate::worker::Worker;
 use crate::{Client, Updates};
 
@@ -72,8 +71,11 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`], except `Connect`.
     pub fn start(self) -> Result<(Client, Updates), BuildError> {
-        let settings = self.settings.dial.clone();
-        let dialer = Dialer::new(DialSettings { tls: usable(settings.tls), ..settings })?;
+        let mut settings = self.settings.dial.clone();
+        if !cfg!(feature = "tls") {
+            settings.tls = TlsSettings::none();
+        }
+        let dialer = Dialer::new(settings)?;
         let timeout = self.settings.session.get_connect_timeout();
         self.start_with(NetConnector::new(dialer, timeout))
     }

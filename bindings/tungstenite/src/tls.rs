@@ -4,17 +4,12 @@ use std::io::{self, Read, Write};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
-use multiwa_ws_driver::dial::{Secure, TlsSettings};
+use multiwa_ws_driver::dial::Secure;
 use rustls::ClientConnection;
 
 use crate::stream::Stream;
 
 pub(crate) use multiwa_ws_driver::dial::tls_disconnect_reason as disconnect_reason;
-
-/// The settings of a builder, as far as this build can use them.
-pub(crate) const fn usable(settings: TlsSettings) -> TlsSettings {
-    settings
-}
 
 /// A connection after its TLS handshake.
 pub(crate) struct Secured(ClientConnection);

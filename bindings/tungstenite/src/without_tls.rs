@@ -3,13 +3,9 @@
 use std::io::{self, Read, Write};
 
 use multiwa_ws_core::session::DisconnectReason;
-use multiwa_ws_driver::dial::{Secure, TlsSettings};
+use multiwa_ws_driver::dial::Secure;
 
 use crate::stream::Stream;
-
-pub(crate) fn usable(_: TlsSettings) -> TlsSettings {
-    TlsSettings::none()
-}
 
 pub(crate) enum Secured {}
 
