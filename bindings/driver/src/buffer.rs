@@ -1,6 +1,10 @@
-//! The buffer pool of a thread. A buffer is in use only while a connection has unread bytes, and during a write.
+//! The buffer pool of a thread. A buffer is in use only while a connection has unread bytes, during a write, and while
+//! the application takes events that lie in it.
 
 use std::cell::RefCell;
+use std::ops::Range;
+
+use multiwa_ws_core::frame::from_utf8;
 
 /// The size of a buffer. It limits one read, and the length of a message that is not copied.
 pub(crate) const LEN: usize = 64 << 10;
@@ -33,6 +37,16 @@ impl ReadBuffer {
 
     pub(crate) fn len(&self) -> usize {
         self.end - self.start
+    }
+
+    /// Whether a buffer is held, for unread bytes or for texts that are lent from it.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
+    /// The text in this range of the buffer. Empty if there is none.
+    pub(crate) fn text(&self, range: Range<usize>) -> &str {
+        self.bytes.get(range).and_then(|bytes| from_utf8(bytes).ok()).unwrap_or_default()
     }
 
     /// Appends bytes. If they do not fit, allocates a larger buffer outside the pool.
@@ -90,6 +104,26 @@ impl ReadBuffer {
 impl Drop for ReadBuffer {
     fn drop(&mut self) {
         give_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// The addresses of a read buffer. They show whether a text lies in it, after the text was borrowed from it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Input {
+    start: usize,
+    len: usize,
+}
+
+impl Input {
+    pub(crate) fn new(buffer: &ReadBuffer) -> Self {
+        Self { start: buffer.bytes.as_ptr().addr(), len: buffer.bytes.len() }
+    }
+
+    /// The position and the length of `text` in the buffer. `None` if it lies elsewhere.
+    pub(crate) fn find(self, text: &str) -> Option<(u32, u32)> {
+        let start = text.as_ptr().addr().checked_sub(self.start)?;
+        let is_inside = start.checked_add(text.len())? <= self.len;
+        is_inside.then_some((u32::try_from(start).ok()?, u32::try_from(text.len()).ok()?))
     }
 }
 

@@ -25,6 +25,22 @@ fn every_event_goes_through_a_queue_that_is_always_full() {
     });
 }
 
+/// The reader takes two events at once, and returns them without the lock.
+#[test]
+fn a_reader_that_holds_events_makes_room_for_the_next_ones() {
+    explore(|| {
+        let (driven, client, mut updates) = subscribed(2, 4);
+        let reader = thread::spawn(move || {
+            for _ in 0..4 {
+                assert!(block_on(updates.next_event()).is_some());
+            }
+        });
+        drop(client);
+        block_on(driven.drive());
+        reader.join().unwrap();
+    });
+}
+
 #[test]
 fn the_last_update_is_that_the_client_is_over() {
     explore(|| {

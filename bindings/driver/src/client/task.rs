@@ -33,6 +33,8 @@ struct Pump<C: Connector, R: Io<C::Stream>> {
     buffer: ReadBuffer,
     timer: Timer<R>,
     paused: bool,
+    /// The number of turns since deadlines were checked.
+    turns: usize,
 }
 
 type Connecting<S> = Pin<Box<dyn Future<Output = Result<(S, ClientRequest), ConnectorError>> + Send>>;
@@ -43,20 +45,36 @@ enum Link<S> {
     Up(Transport<S>),
 }
 
+/// What an exchange with the transport has moved.
+enum Moved {
+    Nothing,
+    Something,
+    /// A buffer of events to the application.
+    Events,
+}
+
 /// The result of a turn.
 enum Turned {
     /// The client is closed, and no work is left.
     Closed,
     /// Progress was made, and more may be possible.
     Busy,
+    /// A buffer of events was handed over to the application.
+    HandedOver,
     /// There is nothing to do before this time.
     Idle(Option<Instant>),
 }
 
 impl<C: Connector, R: Io<C::Stream>> Task<C, R> {
     pub(super) fn new(driver: Driver<Client>, connector: C) -> Self {
-        let pump =
-            Pump { connector, link: Link::None, buffer: ReadBuffer::default(), timer: Timer::new(), paused: false };
+        let pump = Pump {
+            connector,
+            link: Link::None,
+            buffer: ReadBuffer::default(),
+            timer: Timer::new(),
+            paused: false,
+            turns: 0,
+        };
         Self { driver, pump }
     }
 }
@@ -68,27 +86,44 @@ impl<C: Connector, R: Io<C::Stream>> Future for Task<C, R> {
         let Self { driver, pump } = self.get_mut();
         let _entered = driver.enter();
         // The limit ensures that a server that sends without a pause blocks neither other tasks nor deadlines.
-        for _ in 0..TURNS {
+        while pump.turns < TURNS {
+            pump.turns += 1;
             match pump.turn(cx, driver) {
                 Turned::Closed => return Poll::Ready(()),
                 Turned::Busy => {}
+                // The application takes these events while they are in the cache. Then the next ones are read.
+                Turned::HandedOver => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 // The deadline is checked after all input that has arrived was processed.
                 Turned::Idle(deadline) => match pump.timer.poll(cx, deadline) {
-                    Poll::Ready(now) => driver.lock_again().machine.handle_timeout(now),
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(now) => handle_timeout(driver, now),
+                    Poll::Pending => {
+                        pump.turns = 0;
+                        return Poll::Pending;
+                    }
                 },
             }
         }
+        pump.turns = 0;
         let deadline = driver.lock_again().machine.poll_timeout();
         if let Poll::Ready(now) = pump.timer.poll(cx, deadline) {
-            driver.lock_again().machine.handle_timeout(now);
+            handle_timeout(driver, now);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
 
-/// The maximum number of turns in one poll.
+/// Handles deadlines. A deadline of a connection passes when it is silent, so this is also the time to free memory.
+fn handle_timeout(driver: &Driver<Client>, now: Instant) {
+    let mut client = driver.lock_again();
+    client.machine.handle_timeout(now);
+    client.inbox.release_memory();
+}
+
+/// The maximum number of turns before deadlines are checked.
 const TURNS: usize = 16;
 
 impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
@@ -113,17 +148,21 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
             drop(client);
 
             let moved = match &mut self.link {
-                Link::None => false,
+                Link::None => Moved::Nothing,
                 Link::Connecting(connecting) => match connecting.as_mut().poll(cx) {
-                    Poll::Pending => false,
+                    Poll::Pending => Moved::Nothing,
                     Poll::Ready(result) => {
                         self.connected(driver, result);
-                        true
+                        Moved::Something
                     }
                 },
                 Link::Up(_) => self.exchange(cx, &mut out),
             };
-            if settled || moved || out.called { Turned::Busy } else { Turned::Idle(out.deadline) }
+            match moved {
+                Moved::Events => Turned::HandedOver,
+                Moved::Nothing if !settled && !out.called => Turned::Idle(out.deadline),
+                _ => Turned::Busy,
+            }
         })
     }
 
@@ -170,9 +209,9 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
         }
     }
 
-    /// Writes, reads and processes the input. Returns whether anything was read.
-    fn exchange(&mut self, cx: &mut Context<'_>, out: &mut Out<'_>) -> bool {
-        let Link::Up(transport) = &mut self.link else { return false };
+    /// Writes, reads and processes the input.
+    fn exchange(&mut self, cx: &mut Context<'_>, out: &mut Out<'_>) -> Moved {
+        let Link::Up(transport) = &mut self.link else { return Moved::Nothing };
         let _ = transport.poll_write::<R>(cx, out);
         let mut read = Poll::Ready(Read::Bytes);
         if !self.paused && self.buffer.is_empty() {
@@ -185,7 +224,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
             _ => None,
         };
         if read.is_none() && error.is_none() {
-            return false;
+            return Moved::Nothing;
         }
         let now = R::now();
         let mut client = out.driver.lock_again();
@@ -193,12 +232,12 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
             client.inbox.note_transport_error(error);
         }
         match read {
-            Some(Read::Bytes) => receive(&mut self.buffer, now, &mut client),
+            Some(Read::Bytes) => return receive(&mut self.buffer, now, &mut client),
             Some(Read::Eof) => client.machine.handle_eof(now),
             Some(Read::Failed) => client.machine.handle_lost(now, DisconnectReason::Io),
             None => {}
         }
-        true
+        Moved::Something
     }
 }
 
@@ -208,14 +247,16 @@ fn is_paused(client: &State<Client>) -> bool {
 }
 
 /// Passes the events in `buffer` to the inbox, until the queue is full.
-fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut State<Client>) {
+fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut State<Client>) -> Moved {
+    let place = client.inbox.input(buffer);
     buffer.consume(|input| {
         while !is_paused(client)
             && let Some(received) = client.machine.handle_input(now, input)
         {
-            client.inbox.receive(now, received.event);
+            client.inbox.receive_from(now, received.event, place);
         }
     });
+    if place.is_some() && client.inbox.adopt(buffer) { Moved::Events } else { Moved::Something }
 }
 
 /// A copy of the state machine's output and deadline, so that it is written while the client is unlocked.

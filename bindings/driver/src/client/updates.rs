@@ -10,25 +10,31 @@ use multiwa_ws_core::session::Event;
 #[cfg(doc)]
 use multiwa_ws_core::session::LifecycleEvent;
 
-use super::shared::{Item, Shared};
+use super::shared::{Batch, Item, Lent, Shared};
 use super::update::Update;
 use crate::Clock;
+use crate::sync::{Arc, SharedWaker};
 
 /// The updates of a client: events, and changes of the connection.
 ///
-/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each update until the next call, from a buffer that
-/// they reuse, so that taking events does not allocate. The [`Stream`] implementation returns updates that own their
-/// text. [`into_events`](Self::into_events) is a stream of events only.
+/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each update until the next call. An event that lay whole
+/// in one read is lent from the buffer of that read, so that taking it neither copies nor allocates. The [`Stream`]
+/// implementation returns updates that own their text. [`into_events`](Self::into_events) is a stream of events only.
 pub struct Updates<R: Clock> {
     shared: Shared,
-    /// The text of the update that was taken last.
-    text: String,
+    /// The updates that were taken from the queue at once, and the text of the last one that was returned.
+    batch: Box<Batch>,
+    /// How much is left in `batch`.
+    lent: Arc<Lent>,
+    /// The task that last took an update through the lock.
+    reader: Option<SharedWaker>,
     clock: PhantomData<fn() -> R>,
 }
 
 impl<R: Clock> Updates<R> {
     pub(super) fn new(shared: Shared) -> Self {
-        Self { shared, text: String::new(), clock: PhantomData }
+        let lent = shared.lock().inbox.lent.clone();
+        Self { shared, batch: Box::default(), lent, reader: None, clock: PhantomData }
     }
 
     /// Waits for the next update, which is borrowed until the next call. Returns `None` after [`LifecycleEvent::Closed`].
@@ -36,7 +42,7 @@ impl<R: Clock> Updates<R> {
     /// Cancel safe: a dropped future has taken no update.
     pub async fn next(&mut self) -> Option<Update<'_>> {
         let item = poll_fn(|cx| self.poll_take(cx)).await?;
-        Some(item.lend(&self.text))
+        Some(item.lend(self.batch.text()))
     }
 
     /// Waits for the next event, which is borrowed until the next call, and discards all other updates. Returns `None`
@@ -54,7 +60,7 @@ impl<R: Clock> Updates<R> {
             }
         });
         let spans = spans.await?;
-        Some(spans.event(&self.text))
+        Some(spans.event(self.batch.text()))
     }
 
     /// A stream of events only. It discards all other updates.
@@ -63,8 +69,20 @@ impl<R: Clock> Updates<R> {
         Events { updates: self }
     }
 
+    /// Takes the next update. Its text is that of `batch`.
     fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        self.shared.lock_with(cx.waker(), |inbox| Some(&mut inbox.reader)).inbox.poll_update(&mut self.text)
+        // The inbox must know which task takes updates, so another task goes through the lock.
+        let is_known = self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker()));
+        if is_known && let Some(item) = self.batch.pop() {
+            self.lent.set(self.batch.events(), self.batch.bytes(), true);
+            if self.lent.is_full() {
+                self.shared.lock().inbox.check_room();
+            }
+            return Poll::Ready(Some(item));
+        }
+        let mut state = self.shared.lock_with(cx.waker(), |inbox| Some(&mut inbox.reader));
+        self.reader.clone_from(&state.inbox.reader);
+        state.inbox.poll_updates(&mut self.batch)
     }
 }
 
@@ -75,7 +93,7 @@ impl<R: Clock> Stream for Updates<R> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Update<'static>>> {
         let this = self.get_mut();
         let item = ready!(this.poll_take(cx));
-        Poll::Ready(item.map(|item| item.lend(&this.text).into_owned()))
+        Poll::Ready(item.map(|item| item.lend(this.batch.text()).into_owned()))
     }
 }
 
@@ -115,7 +133,7 @@ impl<R: Clock> Stream for Events<R> {
         let updates = &mut self.get_mut().updates;
         loop {
             match ready!(updates.poll_take(cx)) {
-                Some(Item::Event(spans)) => return Poll::Ready(Some(spans.event(&updates.text).into_owned())),
+                Some(Item::Event(spans)) => return Poll::Ready(Some(spans.event(updates.batch.text()).into_owned())),
                 Some(_) => {}
                 None => return Poll::Ready(None),
             }

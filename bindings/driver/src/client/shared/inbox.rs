@@ -7,11 +7,14 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::{ClientEvent, CloseCause, DisconnectReason, LifecycleEvent, RequestId, RequestOutcome};
 use slab::Slab;
 
+use super::batch::{Batch, Item};
 use super::due::Due;
-use super::queue::{Item, Queue, QueueConfig};
+use super::lent::Lent;
+use super::queue::{Queue, QueueConfig};
 use super::requests::{Outcome, RequestError, Requests, result_of};
+use crate::buffer::{Input, ReadBuffer};
 use crate::client::disconnect::Cause;
-use crate::sync::SharedWaker;
+use crate::sync::{Arc, SharedWaker};
 
 /// Holds events and results until the application takes them.
 #[derive(Debug)]
@@ -36,16 +39,17 @@ pub struct Inbox {
     pub(in crate::client) reader: Option<SharedWaker>,
     /// Whether that task waits.
     reader_waits: bool,
-    /// The number of updates taken so far.
-    taken: u64,
+    /// What the reader holds.
+    pub(in crate::client) lent: Arc<Lent>,
     pub(super) due: Due,
 }
 
 impl Inbox {
     /// Makes the inbox of a client with one handle and its updates.
     pub(in crate::client) fn new(queue: QueueConfig) -> Self {
+        let lent = Arc::<Lent>::default();
         Self {
-            queue: Queue::new(queue),
+            queue: Queue::new(queue, lent.clone()),
             requests: Requests::default(),
             watchers: Slab::new(),
             close_cause: None,
@@ -57,13 +61,18 @@ impl Inbox {
             driver: None,
             reader: None,
             reader_waits: false,
-            taken: 0,
+            lent,
             due: Due::default(),
         }
     }
 
     /// Processes an event of the state machine, and copies its text into the queue.
     pub fn receive(&mut self, now: Instant, event: ClientEvent<'_>) {
+        self.receive_from(now, event, None);
+    }
+
+    /// Like [`receive`](Self::receive). A text that lies in `input` is not copied: see [`input`](Self::input).
+    pub(in crate::client) fn receive_from(&mut self, now: Instant, event: ClientEvent<'_>, input: Option<Input>) {
         self.due.log.received(now, &event);
         if let ClientEvent::RequestEnded { id, outcome, .. } = event {
             self.end_request(id, outcome);
@@ -71,11 +80,12 @@ impl Inbox {
             self.lifecycle(lifecycle);
         } else if !self.updates_dropped {
             let (dropped, was_full) = (self.queue.dropped(), self.is_full());
-            self.overflown |= self.queue.push(&event);
+            self.overflown |= self.queue.push(&event, input);
             if self.queue.dropped() > dropped {
                 self.due.log.dropped(self.queue.dropped());
             }
             if !was_full && self.is_full() {
+                self.lent.set_full(true);
                 // One of the waiting tasks may be the one that has to take updates.
                 self.due.others.extend(self.requests.waiting());
             }
@@ -112,6 +122,23 @@ impl Inbox {
 
 /// Methods for the driver.
 impl Inbox {
+    /// Where texts lie that the queue need not copy, while the bytes in `buffer` are processed with
+    /// [`receive_from`](Self::receive_from). Call [`adopt`](Self::adopt) after it.
+    pub(in crate::client) fn input(&self, buffer: &ReadBuffer) -> Option<Input> {
+        self.queue.input(buffer)
+    }
+
+    /// Hands the buffer over to the application if its events lie in it. If bytes in it are still to be processed, copies
+    /// these events. Returns whether it was handed over.
+    pub(in crate::client) fn adopt(&mut self, buffer: &mut ReadBuffer) -> bool {
+        self.queue.adopt(buffer)
+    }
+
+    /// Frees memory that an idle client does not need.
+    pub(in crate::client) fn release_memory(&mut self) {
+        self.queue.release_memory();
+    }
+
     /// Returns once whether the queue overflowed and the policy is to close.
     pub(in crate::client) fn take_overflown(&mut self) -> bool {
         std::mem::take(&mut self.overflown)
@@ -176,8 +203,9 @@ impl Inbox {
         id: RequestId,
         waker: &Waker,
     ) -> Poll<Result<Duration, RequestError>> {
+        self.check_room();
         let reads = self.reader.as_ref().is_none_or(|reader| reader.will_wake(waker));
-        let stuck = (self.is_full() && reads).then_some(self.taken);
+        let stuck = (self.is_full() && reads).then(|| self.lent.taken());
         match self.requests.poll(id, stuck) {
             Outcome::Ended(result) => Poll::Ready(result),
             Outcome::Waits => Poll::Pending,
@@ -203,20 +231,28 @@ impl Inbox {
         self.due.dropped.extend(self.requests.remove(id));
     }
 
-    /// Takes the next update for the [reader](Self::reader), and replaces `text` with its text. Returns `None` when the
-    /// client is closed and the queue is empty.
-    pub(in crate::client) fn poll_update(&mut self, text: &mut String) -> Poll<Option<Item>> {
-        let was_full = self.is_full();
-        let item = self.queue.pop(text);
-        self.taken += u64::from(item.is_some());
-        if was_full && !self.is_full() {
-            self.wake_driver();
+    /// Takes the next update for the [reader](Self::reader). If nothing is left in `batch`, moves updates there. Returns
+    /// `None` when the client is closed and the queue is empty.
+    pub(in crate::client) fn poll_updates(&mut self, batch: &mut Batch) -> Poll<Option<Item>> {
+        if batch.is_empty() {
+            self.queue.take(batch);
         }
+        let item = batch.pop();
+        self.lent.set(batch.events(), batch.bytes(), item.is_some());
+        self.check_room();
         if item.is_none() && self.close_cause.is_none() {
             self.reader_waits = true;
             return Poll::Pending;
         }
         Poll::Ready(item)
+    }
+
+    /// Wakes the driver if it waits for room in the queue and there is some.
+    pub(in crate::client) fn check_room(&mut self) {
+        if self.lent.is_full() && !self.is_full() {
+            self.lent.set_full(false);
+            self.wake_driver();
+        }
     }
 
     /// Called when the `Updates` are dropped. A full queue must no longer block requests.

@@ -3,8 +3,10 @@
 //! No foreign code runs under the lock: no wakers, no destructors of wakers and errors, no `tracing` subscriber. Such calls are
 //! collected in a [`Due`] and run when the lock is released.
 
+mod batch;
 mod due;
 mod inbox;
+mod lent;
 mod machine;
 mod queue;
 mod requests;
@@ -15,11 +17,12 @@ use std::task::Waker;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::session::ClientState;
 
+pub(super) use batch::{Batch, Item};
 use due::Due;
 pub use inbox::Inbox;
+pub(super) use lent::Lent;
 pub use machine::Machine;
 pub(super) use machine::event_names;
-pub(super) use queue::Item;
 pub use queue::{Overflow, QueueConfig};
 pub use requests::RequestError;
 

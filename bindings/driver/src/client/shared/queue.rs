@@ -1,10 +1,11 @@
 //! The queue of updates that the application has not taken yet.
 
-use std::collections::VecDeque;
+use multiwa_ws_core::session::{ClientEvent, LifecycleEvent};
 
-use multiwa_ws_core::session::{ClientEvent, JsonError, LifecycleEvent, Spans};
-
-use crate::client::update::Update;
+use super::batch::{Batch, Item};
+use super::lent::Lent;
+use crate::buffer::{Input, ReadBuffer};
+use crate::sync::Arc;
 
 /// What happens to events when the queue is full because the application does not take updates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum Overflow {
     Close,
 }
 
-/// The limits of the queue of updates.
+/// The limits of the queue of updates: of all that the application has not seen yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueConfig {
     events: usize,
@@ -67,70 +68,28 @@ impl Default for QueueConfig {
     }
 }
 
-/// A bounded queue of updates. Their texts lie one after the other in one buffer.
+/// A bounded queue of updates.
 ///
 /// Only messages of the server count as events and can be dropped by the policy. Lifecycle events are always queued, up
 /// to the last [`MAX_LIFECYCLE_EVENTS`].
 #[derive(Debug)]
 pub(super) struct Queue {
     config: QueueConfig,
-    items: VecDeque<(Item, usize)>,
-    /// The texts of the items, after `read` bytes of items that were taken.
-    texts: String,
-    read: usize,
-    lifecycle: usize,
+    batch: Batch,
+    /// The updates that the reader has taken. Its events count, too.
+    lent: Arc<Lent>,
     dropped: u64,
 }
 
 /// The maximum number of queued lifecycle events, enough for about sixty reconnects. Above it the oldest is dropped.
 const MAX_LIFECYCLE_EVENTS: usize = 256;
 
-/// The capacity in bytes and items that an empty queue keeps: enough for one read of the connection.
-const KEPT: usize = 64 << 10;
-const KEPT_ITEMS: usize = 512;
-
-/// An update without its text.
-#[derive(Debug)]
-pub(in crate::client) enum Item {
-    Event(Spans),
-    Notification(Spans),
-    Unknown(Spans),
-    /// The code follows after this many bytes of text.
-    Error {
-        code: Option<usize>,
-    },
-    Invalid(JsonError),
-    Lifecycle(LifecycleEvent),
-}
-
-impl Item {
-    /// Converts to the update. `text` is the text that it was queued with.
-    pub(in crate::client) fn lend(self, text: &str) -> Update<'_> {
-        match self {
-            Self::Event(spans) => Update::Event(spans.event(text)),
-            Self::Notification(spans) => Update::Notification(spans.message(text)),
-            Self::Unknown(spans) => Update::Unknown(spans.message(text)),
-            Self::Error { code } => {
-                let (error, code) = match code {
-                    Some(at) => (text.get(..at), text.get(at..)),
-                    None => (Some(text), None),
-                };
-                Update::Error { error: error.unwrap_or_default().into(), code: code.map(Into::into) }
-            }
-            Self::Invalid(error) => Update::Invalid(error),
-            Self::Lifecycle(lifecycle) => Update::Lifecycle(lifecycle),
-        }
-    }
-
-    /// Whether the policy may drop this item.
-    fn is_droppable(&self) -> bool {
-        !matches!(self, Self::Lifecycle(_))
-    }
-}
+/// A shorter read is copied: its buffer of 64 KiB would hold little.
+const MIN_HANDED_OVER: usize = 4 << 10;
 
 impl Queue {
-    pub(super) fn new(config: QueueConfig) -> Self {
-        Self { config, items: VecDeque::new(), texts: String::new(), read: 0, lifecycle: 0, dropped: 0 }
+    pub(super) fn new(config: QueueConfig, lent: Arc<Lent>) -> Self {
+        Self { config, batch: Batch::default(), lent, dropped: 0 }
     }
 
     pub(super) fn dropped(&self) -> u64 {
@@ -142,13 +101,30 @@ impl Queue {
         self.config.overflow == Overflow::Wait && self.is_full()
     }
 
+    /// Where texts lie that need not be copied, while the bytes in `buffer` are processed. Call
+    /// [`adopt`](Self::adopt) after it.
+    ///
+    /// While earlier events wait, texts are copied. So the queue holds one buffer at most.
+    pub(super) fn input(&self, buffer: &ReadBuffer) -> Option<Input> {
+        (self.batch.can_adopt() && buffer.len() >= MIN_HANDED_OVER).then(|| Input::new(buffer))
+    }
+
+    /// Takes the buffer over if all of it was processed and events lie in it. Returns whether it did.
+    pub(super) fn adopt(&mut self, buffer: &mut ReadBuffer) -> bool {
+        self.batch.adopt(buffer)
+    }
+
     /// Queues an event. Returns whether the client must close, because the queue is full and the policy is `Close`.
     #[must_use]
-    pub(super) fn push(&mut self, event: &ClientEvent<'_>) -> bool {
+    pub(super) fn push(&mut self, event: &ClientEvent<'_>, input: Option<Input>) -> bool {
         if self.is_full() {
             match self.config.overflow {
                 Overflow::Wait => {}
-                Overflow::DropOldest => while self.is_full() && self.drop_oldest(Item::is_droppable) {},
+                Overflow::DropOldest => {
+                    while self.is_full() && self.batch.remove_first(|item| !item.is_lifecycle()) {
+                        self.dropped += 1;
+                    }
+                }
                 Overflow::DropNewest | Overflow::Close => {
                     self.dropped += 1;
                     return self.config.overflow == Overflow::Close;
@@ -156,16 +132,16 @@ impl Queue {
             }
         }
         match event {
-            ClientEvent::Event(event) => self.append(Item::Event(event.spans()), &[event.as_str()]),
+            ClientEvent::Event(event) => self.append(Item::Event(event.spans()), event.as_str(), input),
             ClientEvent::Notification(message) => {
-                self.append(Item::Notification(message.spans()), &[message.as_str()]);
+                self.append(Item::Notification(message.spans()), message.as_str(), input);
             }
-            ClientEvent::Unknown(message) => self.append(Item::Unknown(message.spans()), &[message.as_str()]),
-            ClientEvent::Error { error, code: None } => self.append(Item::Error { code: None }, &[error]),
+            ClientEvent::Unknown(message) => self.append(Item::Unknown(message.spans()), message.as_str(), input),
+            ClientEvent::Error { error, code: None } => self.batch.push(Item::Error { code: None }, &[error]),
             ClientEvent::Error { error, code: Some(code) } => {
-                self.append(Item::Error { code: Some(error.len()) }, &[error, code]);
+                self.batch.push(Item::Error { code: Some(error.len()) }, &[error, code]);
             }
-            ClientEvent::Invalid(error) => self.append(Item::Invalid(*error), &[]),
+            ClientEvent::Invalid(error) => self.batch.push(Item::Invalid(*error), &[]),
             // Other events are not queued: results go to the requests, and the session handles the connection ack.
             _ => {}
         }
@@ -173,21 +149,32 @@ impl Queue {
     }
 
     pub(super) fn push_lifecycle(&mut self, lifecycle: LifecycleEvent) {
-        if self.lifecycle >= MAX_LIFECYCLE_EVENTS {
-            self.drop_oldest(|item| matches!(item, Item::Lifecycle(_)));
+        if self.batch.lifecycle_events() >= MAX_LIFECYCLE_EVENTS && self.batch.remove_first(Item::is_lifecycle) {
+            self.dropped += 1;
         }
-        self.lifecycle += 1;
-        self.append(Item::Lifecycle(lifecycle), &[]);
+        self.batch.push(Item::Lifecycle(lifecycle), &[]);
     }
 
-    /// Takes the oldest update, and replaces `text` with its text.
-    pub(super) fn pop(&mut self, text: &mut String) -> Option<Item> {
-        let (item, len) = self.items.pop_front()?;
-        text.clear();
-        text.shrink_to(KEPT);
-        text.push_str(self.texts.get(self.read..self.read + len).unwrap_or_default());
-        self.forget(&item, len);
-        Some(item)
+    /// Moves updates into `taken`, whose updates the reader has seen: all of them, or one if the policy may have to drop
+    /// the oldest.
+    pub(super) fn take(&mut self, taken: &mut Batch) {
+        taken.clear();
+        if self.config.overflow == Overflow::DropOldest {
+            self.batch.move_first(taken);
+        } else if !self.batch.is_empty() || taken.capacity() > self.batch.capacity() {
+            std::mem::swap(&mut self.batch, taken);
+        }
+        // A reader that waits owns no memory. The queue keeps it for the next read.
+        if taken.is_empty() {
+            *taken = Batch::default();
+        }
+    }
+
+    /// Frees the memory of an empty queue.
+    pub(super) fn release_memory(&mut self) {
+        if self.batch.is_empty() {
+            self.batch = Batch::default();
+        }
     }
 
     /// Stops waiting for the application: from now on the newest event is dropped when the queue is full.
@@ -198,43 +185,23 @@ impl Queue {
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self { dropped: self.dropped, ..Self::new(self.config) };
+        self.batch = Batch::default();
     }
 
+    /// With [`Overflow::DropOldest`] the reader takes one update at a time, and it does not count: it cannot be dropped.
     fn is_full(&self) -> bool {
-        let events = self.items.len() - self.lifecycle;
-        events >= self.config.events.max(1) || (events > 0 && self.texts.len() - self.read >= self.config.bytes)
-    }
-
-    fn append(&mut self, item: Item, texts: &[&str]) {
-        let len = texts.iter().map(|text| text.len()).sum();
-        // The unread bytes are moved to the front only if at least as many bytes were read, which bounds the cost.
-        if self.texts.capacity() - self.texts.len() < len && self.read >= self.texts.len() - self.read {
-            self.texts.drain(..self.read);
-            self.read = 0;
+        let (mut events, mut bytes) = (self.batch.events(), self.batch.bytes());
+        if self.config.overflow != Overflow::DropOldest {
+            events += self.lent.events();
+            bytes += self.lent.bytes();
         }
-        texts.iter().for_each(|text| self.texts.push_str(text));
-        self.items.push_back((item, len));
+        events >= self.config.events.max(1) || (events > 0 && bytes >= self.config.bytes)
     }
 
-    fn drop_oldest(&mut self, is_one: impl Fn(&Item) -> bool) -> bool {
-        let Some(at) = self.items.iter().position(|(item, _)| is_one(item)) else { return false };
-        let Some((item, len)) = self.items.remove(at) else { return false };
-        // Lifecycle events have no text, so the oldest event has the first text.
-        self.forget(&item, len);
-        self.dropped += 1;
-        true
-    }
-
-    /// Updates the counters after `item` was removed from the queue.
-    fn forget(&mut self, item: &Item, len: usize) {
-        self.read += len;
-        self.lifecycle -= usize::from(!item.is_droppable());
-        if self.items.is_empty() {
-            self.texts.clear();
-            self.texts.shrink_to(KEPT);
-            self.read = 0;
-            self.items.shrink_to(KEPT_ITEMS);
+    fn append(&mut self, item: Item, text: &str, input: Option<Input>) {
+        match input.and_then(|input| input.find(text)) {
+            Some((start, len)) => self.batch.push_received(item, start, len),
+            None => self.batch.push(item, &[text]),
         }
     }
 }
@@ -244,6 +211,7 @@ mod tests {
     use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope};
 
     use super::*;
+    use crate::client::Update;
 
     fn text(data: &str) -> String {
         format!(r#"{{"type":"event","payload":{{"event":"e","data":{data}}}}}"#)
@@ -252,24 +220,35 @@ mod tests {
     fn push(queue: &mut Queue, data: &str) -> bool {
         let text = text(data);
         let event = Envelope::parse(&text, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
-        queue.push(&ClientEvent::Event(event))
+        queue.push(&ClientEvent::Event(event), None)
+    }
+
+    /// Takes an update as the reader does, and returns what it is.
+    fn take(queue: &mut Queue, batch: &mut Batch) -> Option<String> {
+        if batch.is_empty() {
+            queue.take(batch);
+        }
+        let item = batch.pop();
+        queue.lent.set(batch.events(), batch.bytes(), item.is_some());
+        Some(match item?.lend(batch.text()) {
+            Update::Event(event) => event.data().unwrap().to_owned(),
+            Update::Lifecycle(LifecycleEvent::Connecting { attempt }) => format!("attempt {attempt}"),
+            Update::Error { error, code } => format!("{error}, {code:?}"),
+            _ => "other".to_owned(),
+        })
     }
 
     fn drain(queue: &mut Queue) -> Vec<String> {
-        let mut text = String::new();
-        std::iter::from_fn(|| {
-            Some(match queue.pop(&mut text)?.lend(&text) {
-                Update::Event(event) => event.data().unwrap().to_owned(),
-                Update::Lifecycle(LifecycleEvent::Connecting { attempt }) => format!("attempt {attempt}"),
-                Update::Error { error, code } => format!("{error}, {code:?}"),
-                _ => "other".to_owned(),
-            })
-        })
-        .collect()
+        let mut batch = Batch::default();
+        std::iter::from_fn(|| take(queue, &mut batch)).collect()
+    }
+
+    fn with(config: QueueConfig) -> Queue {
+        Queue::new(config, Arc::default())
     }
 
     fn queue(events: usize, overflow: Overflow) -> Queue {
-        Queue::new(QueueConfig::new().events(events).overflow(overflow))
+        with(QueueConfig::new().events(events).overflow(overflow))
     }
 
     fn filled(overflow: Overflow) -> (Queue, bool) {
@@ -282,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_drops_what_its_policy_says_and_never_a_notice() {
+    fn a_full_queue_drops_what_its_policy_says_and_never_a_lifecycle_event() {
         let (mut queue, close) = filled(Overflow::DropOldest);
         assert_eq!((queue.dropped(), close), (1, false));
         assert_eq!(drain(&mut queue), ["other", "2", "3"]);
@@ -301,53 +280,84 @@ mod tests {
         let mut queue = queue(2, Overflow::Wait);
         assert!(!push(&mut queue, "1") && !queue.must_wait());
         assert!(!push(&mut queue, "2") && queue.must_wait());
-        assert!(queue.pop(&mut String::new()).is_some() && !queue.must_wait());
+        let mut batch = Batch::default();
+        assert_eq!(take(&mut queue, &mut batch).unwrap(), "1");
+        assert!(!queue.must_wait());
+        // The reader holds the second one. It still counts.
+        assert!(!push(&mut queue, "3") && queue.must_wait());
+        assert_eq!(take(&mut queue, &mut batch).unwrap(), "2");
+        assert!(!queue.must_wait());
+    }
+
+    #[test]
+    fn what_the_reader_holds_counts_unless_the_oldest_is_dropped() {
+        for (overflow, rest, dropped) in [
+            (Overflow::DropNewest, &["2", "3"][..], 1),
+            (Overflow::Close, &["2", "3"], 1),
+            (Overflow::DropOldest, &["3", "4"], 1),
+        ] {
+            let mut queue = queue(2, overflow);
+            assert!(!push(&mut queue, "1") && !push(&mut queue, "2"));
+            let mut batch = Batch::default();
+            assert_eq!(take(&mut queue, &mut batch).unwrap(), "1");
+            assert!(!push(&mut queue, "3"));
+            assert_eq!(push(&mut queue, "4"), overflow == Overflow::Close);
+            let taken: Vec<_> = std::iter::from_fn(|| take(&mut queue, &mut batch)).collect();
+            assert_eq!(
+                (&taken[..], queue.dropped()),
+                (&rest.iter().map(|&n| n.to_owned()).collect::<Vec<_>>()[..], dropped)
+            );
+        }
     }
 
     #[test]
     fn a_queue_is_full_at_its_bytes_and_not_before() {
         let one = text("1").len();
         for (bytes, full) in [(2 * one + 1, false), (2 * one, true), (2 * one - 1, true)] {
-            let mut queue = Queue::new(QueueConfig::new().bytes(bytes));
+            let mut queue = with(QueueConfig::new().bytes(bytes));
             assert!(!push(&mut queue, "1") && !queue.must_wait());
             assert!(!push(&mut queue, "2"));
             assert_eq!(queue.must_wait(), full, "{bytes} bytes");
         }
         // An empty queue accepts any message.
-        let mut queue = Queue::new(QueueConfig::new().bytes(0).overflow(Overflow::DropOldest));
+        let mut queue = with(QueueConfig::new().bytes(0).overflow(Overflow::DropOldest));
         assert!(!push(&mut queue, "1") && !push(&mut queue, "2"));
         assert_eq!((drain(&mut queue), queue.dropped()), (vec!["2".to_owned()], 1));
     }
 
     #[test]
-    fn the_texts_of_a_queue_that_is_never_empty_take_no_more_room_than_they_need() {
+    fn a_queue_that_is_never_empty_takes_no_more_memory_than_it_needs() {
         let mut queue = queue(8, Overflow::DropOldest);
-        let mut taken = String::new();
+        let mut batch = Batch::default();
         for n in 0..10_000 {
             push(&mut queue, &n.to_string());
             if n % 3 == 0 {
-                assert!(queue.pop(&mut taken).is_some());
+                assert!(take(&mut queue, &mut batch).is_some());
             }
         }
-        assert!(queue.texts.capacity() < 8 * 4 * text("1000").len(), "{}", queue.texts.capacity());
+        assert!(queue.batch.capacity() < 8 << 10, "{}", queue.batch.capacity());
         assert_eq!(drain(&mut queue).last().unwrap(), "9999");
     }
 
     #[test]
-    fn a_queue_that_is_empty_again_keeps_little() {
+    fn a_queue_that_is_empty_again_keeps_little_and_nothing_when_it_is_idle() {
         let mut queue = queue(usize::MAX, Overflow::Wait);
         let long = format!("\"{}\"", "x".repeat(1 << 20));
         for _ in 0..3 {
             push(&mut queue, &long);
         }
         (0..1_000).for_each(|_| _ = push(&mut queue, "1"));
-        let mut taken = String::new();
-        while queue.pop(&mut taken).is_some() {}
-        assert!(queue.texts.capacity() <= KEPT && queue.items.capacity() <= 2 * KEPT_ITEMS && taken.capacity() <= KEPT);
+        let mut batch = Batch::default();
+        while take(&mut queue, &mut batch).is_some() {}
+        assert_eq!(batch.capacity(), 0);
+        let kept = queue.batch.capacity();
+        assert!(kept > 0 && kept <= 256 << 10, "{kept}");
+        queue.release_memory();
+        assert_eq!(queue.batch.capacity(), 0);
     }
 
     #[test]
-    fn the_latest_notices_are_kept() {
+    fn the_latest_lifecycle_events_are_kept() {
         let mut queue = queue(2, Overflow::Wait);
         push(&mut queue, "1");
         for attempt in 0..=257 {
@@ -362,8 +372,70 @@ mod tests {
     fn an_error_keeps_its_text_and_its_code() {
         let mut queue = queue(9, Overflow::Wait);
         for code in [None, Some("".into()), Some("c".into())] {
-            let _ = queue.push(&ClientEvent::Error { error: "no".into(), code });
+            let _ = queue.push(&ClientEvent::Error { error: "no".into(), code }, None);
         }
         assert_eq!(drain(&mut queue), ["no, None", "no, Some(\"\")", "no, Some(\"c\")"]);
+    }
+
+    /// A read buffer with the texts of these events, and these texts.
+    fn read(events: &[&str]) -> (ReadBuffer, Vec<String>) {
+        let texts: Vec<_> = events.iter().map(|data| text(data)).collect();
+        (ReadBuffer::with(texts.concat().as_bytes()), texts)
+    }
+
+    /// Queues what lies in `buffer`, as the driver does, up to `until` events.
+    fn receive(queue: &mut Queue, buffer: &mut ReadBuffer, texts: &[String], until: usize) -> bool {
+        let input = queue.input(buffer);
+        buffer.consume(|bytes| {
+            for text in texts.iter().take(until) {
+                let (event, rest) = std::mem::take(bytes).split_at_mut(text.len());
+                *bytes = rest;
+                let event = str::from_utf8(event).unwrap();
+                let event = Envelope::parse(event, DEFAULT_MAX_DEPTH).unwrap().into_event().unwrap();
+                assert!(!queue.push(&ClientEvent::Event(event), input));
+            }
+        });
+        input.is_some() && queue.adopt(buffer)
+    }
+
+    #[test]
+    fn events_are_lent_from_the_buffer_into_which_they_were_read() {
+        let long = format!("\"{}\"", "x".repeat(MIN_HANDED_OVER));
+        let mut queue = queue(9, Overflow::Wait);
+        let (mut buffer, texts) = read(&["1", &long, "3"]);
+        assert!(receive(&mut queue, &mut buffer, &texts, 3));
+        assert!(!buffer.is_held());
+        // Text from elsewhere stands in its place between the others.
+        push(&mut queue, "4");
+        assert!(queue.batch.capacity() < MIN_HANDED_OVER, "they are not copied");
+        // An event waits, so the next ones are copied.
+        let (mut buffer, texts) = read(&[&long, "6"]);
+        assert!(!receive(&mut queue, &mut buffer, &texts, 2));
+        assert_eq!(drain(&mut queue), ["1", &long, "3", "4", &long, "6"]);
+    }
+
+    #[test]
+    fn events_of_a_short_read_or_of_a_buffer_that_is_still_needed_are_copied() {
+        let mut queue = queue(9, Overflow::Wait);
+        let (mut buffer, texts) = read(&["1", "2"]);
+        assert!(!receive(&mut queue, &mut buffer, &texts, 2));
+        assert_eq!(drain(&mut queue), ["1", "2"]);
+
+        let long = format!("\"{}\"", "x".repeat(MIN_HANDED_OVER));
+        let (mut buffer, texts) = read(&["1", &long, "3"]);
+        assert!(!receive(&mut queue, &mut buffer, &texts, 2));
+        assert_eq!(buffer.len(), texts[2].len());
+        assert!(!receive(&mut queue, &mut buffer, &texts[2..], 1));
+        assert_eq!(drain(&mut queue), ["1", &long, "3"]);
+    }
+
+    #[test]
+    fn the_oldest_events_of_a_buffer_can_be_dropped() {
+        let long = format!("\"{}\"", "x".repeat(MIN_HANDED_OVER));
+        let mut queue = queue(2, Overflow::DropOldest);
+        let (mut buffer, texts) = read(&["1", &long, "3"]);
+        assert!(receive(&mut queue, &mut buffer, &texts, 3));
+        push(&mut queue, "4");
+        assert_eq!((drain(&mut queue), queue.dropped()), (vec!["3".to_owned(), "4".to_owned()], 2));
     }
 }

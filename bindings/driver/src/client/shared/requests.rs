@@ -61,7 +61,7 @@ enum Slot {
 struct Waiting {
     waker: Option<SharedWaker>,
     /// How many updates had been taken when this task was last found to wait for itself.
-    taken: Option<u64>,
+    taken: Option<usize>,
 }
 
 impl Requests {
@@ -101,7 +101,7 @@ impl Requests {
 
     /// Returns the result of a request. `stuck` is the number of updates taken so far, when only the waiting task could
     /// take more. The task gets one more poll to do so.
-    pub(super) fn poll(&mut self, id: RequestId, stuck: Option<u64>) -> Outcome {
+    pub(super) fn poll(&mut self, id: RequestId, stuck: Option<usize>) -> Outcome {
         match self.0.get_mut(&id) {
             Some(Slot::Ended(result)) => Outcome::Ended(result.clone()),
             Some(Slot::Waiting(waiting)) => {
