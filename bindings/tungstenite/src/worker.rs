@@ -3,6 +3,7 @@
 //!
 //! It locks the client only while it calls the session. It calls connectors and streams without the lock.
 
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::sync::Arc;
@@ -53,6 +54,8 @@ struct Pump<C: Connector> {
     dialer: DialThread<C>,
     link: Link<C::Stream>,
     limits: websocket::Config,
+    /// What was received and is not processed yet.
+    received: VecDeque<Received>,
     /// Reading is paused, since the application has not taken the earlier updates.
     paused: bool,
 }
@@ -67,8 +70,9 @@ enum Link<S: Stream> {
 /// The largest number of turns before deadlines are checked.
 const TURNS: usize = 16;
 
-/// The largest number of messages in one turn.
+/// How many messages, and bytes of text, are received before they are processed.
 const BATCH: usize = 64;
+const BATCH_BYTES: usize = 64 << 10;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -94,7 +98,7 @@ impl<C: Connector> Worker<C> {
         let poll = Poll::new()?;
         let waker = Waker::from(Arc::new(Alarm(mio::Waker::new(poll.registry(), WAKER)?)));
         let dialer = DialThread::new(connector, waker.clone());
-        let pump = Pump { poll, dialer, link: Link::None, limits, paused: false };
+        let pump = Pump { poll, dialer, link: Link::None, limits, received: VecDeque::new(), paused: false };
         Ok(Self { client: Handle { driver, waker }, pump })
     }
 
@@ -240,6 +244,7 @@ impl<C: Connector> Pump<C> {
             // The stream is dropped next, so an error has no effect.
             let _ = self.poll.registry().deregister(stream);
         }
+        self.received.clear();
         self.link = Link::None;
     }
 
@@ -311,7 +316,7 @@ impl<C: Connector> Pump<C> {
 
     fn exchange(&mut self, client: &Handle) -> bool {
         let Link::Open(connection) = &mut self.link else { return false };
-        let mut moved = connection.flush();
+        let moved = connection.flush();
         let (written, waiting) = connection.take_progress();
         if written > 0 {
             client.lock().machine().handle_progress(Std::now(), written, waiting);
@@ -320,30 +325,49 @@ impl<C: Connector> Pump<C> {
         if self.paused && connection.deadline().is_none() {
             return moved;
         }
-        for _ in 0..BATCH {
+        let mut bytes = 0;
+        // What a pause has left is processed first.
+        let mut reads = self.received.is_empty();
+        while reads {
             let received = connection.receive(Std::now());
-            let now = Std::now();
-            let full = match received {
-                Received::Text(text) => deliver(&mut client.lock(), now, &text),
-                Received::Binary => {
-                    client.lock().machine().handle_binary(now);
-                    false
-                }
-                Received::Other => false,
+            match &received {
                 Received::Blocked => break,
-                Received::Ended(Ended { reason, cause }) => {
-                    self.disconnected(client, reason, cause);
-                    return true;
-                }
-            };
-            moved = true;
-            if full {
-                break;
+                Received::Text(text) => bytes += text.len(),
+                Received::Ended(_) => reads = false,
+                Received::Binary | Received::Other => {}
             }
+            self.received.push_back(received);
+            reads &= self.received.len() < BATCH && bytes < BATCH_BYTES;
         }
         if connection.take_arrived() {
             let now = Std::now();
             client.lock().machine().handle_traffic(now);
+        }
+        moved | self.process(client)
+    }
+
+    /// Processes what was received, until the queue is full. It locks the client once, so that a thread that waits for
+    /// updates is woken once. Returns whether there was anything.
+    fn process(&mut self, client: &Handle) -> bool {
+        let mut moved = false;
+        let now = Std::now();
+        let mut turn = client.lock();
+        while let Some(received) = self.received.pop_front() {
+            let mut full = false;
+            match received {
+                Received::Text(text) => full = deliver(&mut turn, now, &text),
+                Received::Binary => turn.machine().handle_binary(now),
+                Received::Other | Received::Blocked => {}
+                Received::Ended(Ended { reason, cause }) => {
+                    drop(turn);
+                    self.disconnected(client, reason, cause);
+                    return true;
+                }
+            }
+            moved = true;
+            if full {
+                break;
+            }
         }
         moved
     }
