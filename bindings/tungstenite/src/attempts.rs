@@ -19,13 +19,15 @@ pub(crate) struct Attempts {
     events: Events,
     /// Attempts that are not yet known to be connected.
     running: Vec<TcpStream>,
+    /// The errors of attempts that have failed, as long as they are not returned.
+    failed: Vec<io::Error>,
 }
 
 impl Attempts {
     /// # Errors
     /// Errors of the operating system.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { poll: Poll::new()?, events: Events::with_capacity(8), running: Vec::new() })
+        Ok(Self { poll: Poll::new()?, events: Events::with_capacity(8), running: Vec::new(), failed: Vec::new() })
     }
 
     /// Starts to connect to `address`, next to the other attempts. Returns a socket that is connected at once.
@@ -66,23 +68,31 @@ impl Attempts {
         }
     }
 
+    /// Looks at all attempts. A success is returned before a failure, because after a failure another address is tried.
     fn take_ended(&mut self) -> Option<io::Result<TcpStream>> {
-        let ended = |(index, stream)| match is_connected(stream) {
-            Ok(false) => None,
-            result => Some((index, result)),
-        };
-        let (index, result) = self.running.iter().enumerate().find_map(ended)?;
-        let stream = self.running.swap_remove(index);
-        if let Err(error) = result {
-            return Some(Err(error));
+        let mut index = 0;
+        while let Some(stream) = self.running.get(index) {
+            let ended = match is_connected(stream) {
+                Ok(false) => {
+                    index += 1;
+                    continue;
+                }
+                ended => ended,
+            };
+            let stream = self.running.swap_remove(index);
+            // Messages are small and must not be delayed.
+            match ended.and_then(|_| stream.set_nodelay(true)) {
+                Ok(()) => {
+                    self.running.clear();
+                    self.failed.clear();
+                    limit_unsent(&stream);
+                    return Some(Ok(stream));
+                }
+                // The socket returns its error once.
+                Err(error) => self.failed.push(error),
+            }
         }
-        // Messages are small and must not be delayed.
-        if let Err(error) = stream.set_nodelay(true) {
-            return Some(Err(error));
-        }
-        self.running.clear();
-        limit_unsent(&stream);
-        Some(Ok(stream))
+        self.failed.pop().map(Err)
     }
 
     /// Sleeps until a socket is ready, or until this time.
@@ -188,6 +198,29 @@ mod tests {
         assert_eq!(failed.kind(), io::ErrorKind::ConnectionRefused);
         attempts.start(Address::Tcp(address)).unwrap();
         assert_eq!(wait(&mut attempts).unwrap().peer_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn a_connected_socket_is_returned_before_a_failure() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut attempts = Attempts::new().unwrap();
+        // On some systems this fails at once.
+        let _ = attempts.start(Address::Tcp(refusing));
+        attempts.start(Address::Tcp(address)).unwrap();
+        listener.accept().unwrap();
+        assert_eq!(wait(&mut attempts).unwrap().peer_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn each_failure_is_returned() {
+        let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut attempts = Attempts::new().unwrap();
+        let started = (0..3).filter(|_| attempts.start(Address::Tcp(refusing)).is_ok()).count();
+        for _ in 0..started {
+            assert_eq!(wait(&mut attempts).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        }
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl<R: Net> Connector for NetConnector<R> {
 
 async fn open<R: Net>(dialer: Arc<Dialer<Provider>>, connect: Connect, dial: Dial) -> Opened {
     let mut dialing = dialer.start(dial)?;
-    let mut attempts = Attempts::<R> { running: Vec::new(), timer: Timer::new() };
+    let mut attempts = Attempts::<_, R>::new();
     loop {
         match dialing.poll_action(R::now()) {
             Action::Provide(provider, attempt) => dialing.provided(&provider(attempt).await?)?,
@@ -96,29 +96,96 @@ async fn open<R: Net>(dialer: Arc<Dialer<Provider>>, connect: Connect, dial: Dia
 }
 
 /// The attempts that run at the same time.
-struct Attempts<R: Runtime> {
-    running: Vec<Pending<io::Result<Socket>>>,
+struct Attempts<S, R: Runtime> {
+    running: Vec<Pending<io::Result<S>>>,
+    /// The errors of attempts that have failed, as long as they are not returned.
+    failed: Vec<io::Error>,
     timer: Timer<R>,
 }
 
-impl<R: Runtime> Attempts<R> {
-    /// Returns the result of an attempt, or `None` at the time `until`. A success cancels all other attempts.
-    fn poll(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> Poll<Option<io::Result<Socket>>> {
-        let ended = self.running.iter_mut().enumerate().find_map(|(index, attempt)| match attempt.as_mut().poll(cx) {
-            Poll::Ready(result) => Some((index, result)),
-            Poll::Pending => None,
+impl<S, R: Runtime> Attempts<S, R> {
+    fn new() -> Self {
+        Self { running: Vec::new(), failed: Vec::new(), timer: Timer::new() }
+    }
+
+    /// Returns the result of an attempt, or `None` at the time `until`. A success cancels all other attempts. It is returned
+    /// before a failure, because after a failure another address is tried.
+    fn poll(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> Poll<Option<io::Result<S>>> {
+        let mut connected = None;
+        self.running.retain_mut(|attempt| match attempt.as_mut().poll(cx) {
+            Poll::Ready(Ok(socket)) => {
+                connected.get_or_insert(socket);
+                false
+            }
+            Poll::Ready(Err(error)) => {
+                self.failed.push(error);
+                false
+            }
+            Poll::Pending => true,
         });
-        match (ended, until) {
-            (Some((_, Ok(socket))), _) => {
-                self.running.clear();
-                Poll::Ready(Some(Ok(socket)))
-            }
-            (Some((index, error)), _) => {
-                drop(self.running.swap_remove(index));
-                Poll::Ready(Some(error))
-            }
+        if let Some(socket) = connected {
+            self.running.clear();
+            self.failed.clear();
+            return Poll::Ready(Some(Ok(socket)));
+        }
+        match (self.failed.pop(), until) {
+            (Some(error), _) => Poll::Ready(Some(Err(error))),
             (None, Some(until)) => self.timer.poll_until(cx, until).map(|()| None),
             (None, None) => Poll::Pending,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::task::Waker;
+
+    use super::*;
+    use crate::Clock;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now() -> Instant {
+            Instant::from_nanos(1)
+        }
+    }
+
+    impl Runtime for Still {
+        type Sleep = std::future::Pending<()>;
+
+        fn sleep_until(_: Instant) -> Self::Sleep {
+            pending()
+        }
+    }
+
+    type Ended = Result<&'static str, io::ErrorKind>;
+
+    const REFUSED: Ended = Err(io::ErrorKind::ConnectionRefused);
+
+    /// What is returned when attempts have ended like this at the same time.
+    fn returned(ended: &[Ended]) -> Vec<Ended> {
+        let mut attempts = Attempts::<_, Still>::new();
+        for &ended in ended {
+            attempts.running.push(Box::pin(ready(ended.map_err(io::Error::from))));
+        }
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut returned = Vec::new();
+        while let Poll::Ready(result) = attempts.poll(cx, None) {
+            returned.push(result.expect("no time is given").map_err(|error| error.kind()));
+        }
+        returned
+    }
+
+    #[test]
+    fn a_socket_is_returned_before_a_failure_of_the_same_time() {
+        assert_eq!(returned(&[REFUSED, Ok("socket")]), [Ok("socket")]);
+        assert_eq!(returned(&[Ok("socket"), REFUSED, Ok("second")]), [Ok("socket")]);
+    }
+
+    #[test]
+    fn each_failure_is_returned() {
+        assert_eq!(returned(&[REFUSED, REFUSED]), [REFUSED, REFUSED]);
     }
 }
