@@ -152,15 +152,12 @@ impl Write for Waiting<'_> {
     }
 }
 
-/// Follows the documentation of [`TcpStream::connect`].
+/// Follows the documentation of [`TcpStream::connect`], where an attempt that fails leaves an error in its socket. While it
+/// has left none and has no peer, whatever the system calls that (`ENOTCONN`, `EINPROGRESS`), it is not yet connected.
 fn is_connected(stream: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = stream.take_error()? {
-        return Err(error);
-    }
-    match stream.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-        Err(error) => Err(error),
+    match stream.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(stream.peer_addr().is_ok()),
     }
 }
 
