@@ -744,7 +744,7 @@ fn a_binary_message_is_closed_with_1003_and_tried_again() {
 }
 
 #[test]
-fn undrained_notices_stall_and_lose_nothing() {
+fn undrained_lifecycle_events_stall_and_lose_nothing() {
     let mut kit = Kit::new(quiet());
     kit.client.connect(kit.now).unwrap();
     let mut losses = 0;

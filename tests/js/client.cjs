@@ -1,8 +1,8 @@
-// A client on the package `ws` that sends what it is told and tells what it gets:
+// A client on the package `ws` that sends what its input requests, and reports what it receives:
 //
 //     node client.cjs URL ['NAME: VALUE'...]
 //
-// It says and takes one JSON object a line: see testkit/src/behavior/programs.rs.
+// It prints and reads one JSON object on each line: see testkit/src/behavior/programs.rs.
 'use strict';
 
 const { createInterface } = require('node:readline');

@@ -3,7 +3,7 @@
 //
 //     node server.cjs '{"keys":["KEY"],"compression":false,"tls":null}'
 //
-// It says and takes one JSON object a line: see testkit/src/behavior/programs.rs.
+// It prints and reads one JSON object on each line: see testkit/src/behavior/programs.rs.
 'use strict';
 
 const http = require('node:http');
@@ -29,7 +29,7 @@ server.on('upgrade', (request, stream, head) => {
   const key = url.searchParams.get('apiKey');
   if (url.pathname !== '/ws') return refuse(stream, 404);
   if (keys.length > 0 && !keys.includes(key)) return refuse(stream, 401);
-  sockets.handleUpgrade(request, stream, head, (socket) => welcome(socket, key));
+  sockets.handleUpgrade(request, stream, head, (socket) => acknowledge(socket, key));
 });
 
 function refuse(stream, status) {
@@ -40,7 +40,7 @@ function refuse(stream, status) {
   );
 }
 
-function welcome(socket, key) {
+function acknowledge(socket, key) {
   const client = { socket, key, profiles: new Set(), events: [] };
   clients.add(client);
   const send = (message) => socket.send(JSON.stringify(message));

@@ -1,8 +1,8 @@
-"""A client on the package `websockets` that sends what it is told and tells what it gets:
+"""A client on the package `websockets` that sends what its input requests, and reports what it receives:
 
     python client.py URL ['NAME: VALUE'...]
 
-It says and takes one JSON object a line: see testkit/src/behavior/programs.rs.
+It prints and reads one JSON object on each line: see testkit/src/behavior/programs.rs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def say(said: dict[str, Any]) -> None:
     print(json.dumps(said), flush=True)
 
 
-async def tell(connection: ClientConnection) -> None:
+async def report(connection: ClientConnection) -> None:
     try:
         async for message in connection:
             say({"binary": message.hex()} if isinstance(message, bytes) else {"text": message})
@@ -39,7 +39,7 @@ async def main() -> None:
         say({"refused": refused.response.status_code})
         return
     say({"open": {name.lower(): value for name, value in connection.response.headers.raw_items()}})
-    telling = asyncio.create_task(tell(connection))
+    reporting = asyncio.create_task(report(connection))
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order = json.loads(line)
@@ -47,7 +47,7 @@ async def main() -> None:
             await connection.send(order["send"])
         if "close" in order:
             await connection.close(order["close"])
-    telling.cancel()
+    reporting.cancel()
 
 
 asyncio.run(main())

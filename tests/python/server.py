@@ -3,7 +3,7 @@ before, an error has no code, and events of an earlier profile leak when their n
 
     python server.py '{"keys":["KEY"],"compression":false,"tls":null}'
 
-It says and takes one JSON object a line: see testkit/src/behavior/programs.rs.
+It prints and reads one JSON object on each line: see testkit/src/behavior/programs.rs.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ class Gateway:
             self.serve,
             "127.0.0.1",
             port,
-            process_request=self.judge,
+            process_request=self.check_request,
             compression=self.compression,
             ssl=self.tls,
             max_size=None,
         )
         return next(iter(self.server.sockets)).getsockname()[1]
 
-    def judge(self, connection: ServerConnection, request: Request) -> Response | None:
+    def check_request(self, connection: ServerConnection, request: Request) -> Response | None:
         if urlsplit(request.path).path != "/ws":
             return connection.respond(HTTPStatus.NOT_FOUND, "Not Found\n")
         if self.keys and key_of(request) not in self.keys:

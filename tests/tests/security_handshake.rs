@@ -377,7 +377,7 @@ fn sec_hs_13_a_101_that_does_not_answer_the_request_opens_nothing() {
 }
 
 #[test]
-fn sec_hs_13_interim_responses_come_first_but_not_for_ever() {
+fn sec_hs_13_interim_responses_come_first_but_not_indefinitely() {
     let interim = "HTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\n";
     let outcome = answered(|good| format!("{}{good}\r\n", interim.repeat(MAX_INTERIM_RESPONSES)));
     assert!(matches!(outcome, Ok(Some(Answer::Upgraded(_)))));

@@ -42,7 +42,7 @@ fn a_reader_that_holds_events_makes_room_for_the_next_ones() {
 }
 
 #[test]
-fn the_last_update_is_that_the_client_is_over() {
+fn the_last_update_says_that_the_client_is_closed() {
     explore(|| {
         let (driven, client, mut updates) = subscribed(8, 1);
         let reader = thread::spawn(move || {

@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     }
 
     let with_faulty: [(&str, Faulty); 21] = [
-        ("one order: lifecycle and events", order::f_02_notices_and_events_come_in_the_order_of_the_wire),
+        ("one order: lifecycle and events", order::f_02_lifecycle_and_events_come_in_the_order_of_the_wire),
         ("lost peer: reset", faulty::reset),
         ("half-close", faulty::half_close),
         ("black hole: no upgrade", faulty::no_upgrade),

@@ -26,7 +26,7 @@ const SEQUENCE: [&str; 15] = [
 
 const NOTIFICATION: &str = r#"{"type":"notification","payload":{"id":"n","title":"t"}}"#;
 
-pub(crate) fn f_02_notices_and_events_come_in_the_order_of_the_wire(
+pub(crate) fn f_02_lifecycle_and_events_come_in_the_order_of_the_wire(
     client: &dyn ClientBinding,
 ) -> Outcome<&'static str> {
     // The client subscribes before the `ack` of the connection, or after it: all that follows the request is one segment.

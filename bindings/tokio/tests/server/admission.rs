@@ -224,7 +224,7 @@ async fn a_decision_is_dropped_when_the_client_leaves() {
 }
 
 #[tokio::test]
-async fn a_grant_decides_what_may_be_subscribed_to() {
+async fn permissions_decide_what_may_be_subscribed_to() {
     let authorize = |_| async { Ok(Permissions::profiles(["mine"])) };
     let (server, address) = start(Server::builder().authorize(authorize)).await;
     let mut client = Client::connect(address).await;

@@ -139,7 +139,7 @@ fn a_provider_may_say_stop() {
 }
 
 #[test]
-fn sec_hs_14_a_redirect_is_followed_without_the_key_to_another_origin_and_not_for_ever() {
+fn sec_hs_14_a_redirect_is_followed_without_the_key_to_another_origin_and_not_indefinitely() {
     let (server, url) = serve(Server::builder().api_keys([ApiKey::new("k")]));
     let listener = listen();
     let builder = Client::builder(&listener.url).api_key("k");

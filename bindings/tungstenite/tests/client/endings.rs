@@ -166,7 +166,7 @@ fn a_close_returns_whatever_the_server_does() {
 }
 
 #[test]
-fn a_server_that_answers_the_close_frame_and_keeps_the_stream_open_is_not_waited_for_for_ever() {
+fn a_server_that_answers_the_close_frame_and_keeps_the_stream_open_is_not_awaited_indefinitely() {
     let (client, _updates, peer) = once(ClientConfig::new().close_timeout(Duration::from_millis(50)));
     let closing = call(move || client.close());
     // A Close frame in answer, and no end.
@@ -175,7 +175,7 @@ fn a_server_that_answers_the_close_frame_and_keeps_the_stream_open_is_not_waited
 }
 
 #[test]
-fn a_server_that_is_closed_for_a_violation_is_not_waited_for_for_ever() {
+fn a_server_that_is_closed_for_a_violation_is_not_awaited_indefinitely() {
     let listener = listen();
     let websocket = websocket::Config::new().close_timeout(Duration::from_millis(50));
     let builder = Client::builder(&listener.url).reconnect(never()).websocket(websocket);
