@@ -5,8 +5,8 @@ use alloc::string::String;
 
 use super::event::Event;
 use super::json::{ObjectWriter, RawJson};
-use super::scanner::{JsonError, Scanner, Value};
-use super::spans::Spans;
+use super::scanner::JsonError;
+use super::spans::{Spans, member};
 use super::subscription::EventNames;
 
 /// One message as it was received: its text, and the positions of the members of the envelope in it.
@@ -101,20 +101,21 @@ impl<'t> Envelope<'t> {
     }
 }
 
-/// The last member of `object` with this name: its raw JSON and its position. `None` when there is none, or when
-/// `object` is not an object.
-pub(crate) fn member<'t>(object: &'t str, name: &str) -> Option<(&'t str, Value)> {
-    let mut scanner = Scanner::again(object);
-    let mut found = None;
-    if scanner.enter_object().ok()? {
-        while let Some(is_meant) = scanner.next_key(|key| key == name.as_bytes()).ok()? {
-            let value = scanner.value().ok()?;
-            if is_meant {
-                found = Some((value.raw(object), value));
-            }
-        }
+impl Spans {
+    /// The message whose [`Envelope::spans`] returned these positions. `text` must be equal to its
+    /// [`Envelope::as_str`].
+    #[must_use]
+    pub const fn message(self, text: &str) -> Envelope<'_> {
+        Envelope::lend(text, self)
     }
-    found
+}
+
+impl Event<'_> {
+    /// The same event as a message, to read members of its payload that the protocol does not define.
+    #[must_use]
+    pub fn as_message(&self) -> Envelope<'_> {
+        Envelope::lend(self.as_str(), self.spans())
+    }
 }
 
 /// Writes a message of any type: `payload` and `request_id` are JSON, and left out when `None`.

@@ -2,10 +2,9 @@
 
 use alloc::borrow::Cow;
 
-use super::envelope::{Envelope, member};
 use super::json::RawJson;
 use super::scanner::{Kind, Value};
-use super::spans::Spans;
+use super::spans::{Spans, member};
 
 /// One event as it was received.
 ///
@@ -103,12 +102,6 @@ impl<'t> Event<'t> {
         &self.text
     }
 
-    /// The same event as a message, to read members of its payload that the protocol does not define.
-    #[must_use]
-    pub fn as_message(&self) -> Envelope<'_> {
-        Envelope::lend(&self.text, self.spans)
-    }
-
     /// The positions of the members in the text.
     #[must_use]
     pub const fn spans(&self) -> Spans {
@@ -128,6 +121,14 @@ impl<'t> Event<'t> {
 
     fn string(&self, value: Option<Value>) -> Option<Cow<'_, str>> {
         value?.string(&self.text)
+    }
+}
+
+impl Spans {
+    /// The event whose [`Event::spans`] returned these positions. `text` must be equal to its [`Event::as_str`].
+    #[must_use]
+    pub const fn event(self, text: &str) -> Event<'_> {
+        Event::lend(Cow::Borrowed(text), self)
     }
 }
 
@@ -258,7 +259,7 @@ mod tests {
     use alloc::format;
 
     use super::*;
-    use crate::session::encode_event;
+    use crate::session::{Envelope, encode_event};
 
     fn event(name: &str, data: &str) -> Event<'static> {
         let text = encode_event(name, Some("p"), &RawJson::parse(data).unwrap(), "2026-02-05T10:00:00.000Z");

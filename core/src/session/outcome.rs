@@ -4,8 +4,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::time::Duration;
 
-use super::envelope::member;
 use super::scanner::Kind;
+use super::spans::member;
 
 /// How a request ended. Each request ends exactly once.
 #[derive(Clone, Debug, PartialEq, Eq)]

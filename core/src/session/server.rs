@@ -10,12 +10,10 @@ use core::fmt;
 
 use super::action::Action;
 use super::config::{RequestRate, ServerConfig, SubscribePolicy};
-use super::envelope::{
-    encode_connection_ack, encode_error, encode_pong, encode_subscribed, encode_unsubscribed, member,
-};
+use super::envelope::{encode_connection_ack, encode_error, encode_pong, encode_subscribed, encode_unsubscribed};
 use super::features::Features;
 use super::scanner::{Kind, Scanner, Value};
-use super::spans::Spans;
+use super::spans::{Spans, member};
 use super::subscription::{EventNames, SubscriptionLimit, SubscriptionSet, check_name};
 use crate::{Instant, WallClock};
 

@@ -2,8 +2,6 @@
 
 use alloc::borrow::Cow;
 
-use super::envelope::Envelope;
-use super::event::Event;
 use super::scanner::{JsonError, Kind, Scanner, Value};
 
 /// The positions of the members of one message in its text. With a copy of the text, they give the message again,
@@ -34,19 +32,6 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// The event whose [`Event::spans`] returned these positions. `text` must be equal to its [`Event::as_str`].
-    #[must_use]
-    pub const fn event(self, text: &str) -> Event<'_> {
-        Event::lend(Cow::Borrowed(text), self)
-    }
-
-    /// The message whose [`Envelope::spans`] returned these positions. `text` must be equal to its
-    /// [`Envelope::as_str`].
-    #[must_use]
-    pub const fn message(self, text: &str) -> Envelope<'_> {
-        Envelope::lend(text, self)
-    }
-
     pub(crate) fn locate(text: &str, max_depth: u8) -> Result<Self, JsonError> {
         let mut spans = Self::default();
         spans.read(text, max_depth)?;
@@ -167,10 +152,25 @@ impl Member {
     }
 }
 
+/// The last member of `object` with this name: its raw JSON and its position. `None` when there is none, or when
+/// `object` is not an object.
+pub(crate) fn member<'t>(object: &'t str, name: &str) -> Option<(&'t str, Value)> {
+    let mut scanner = Scanner::again(object);
+    let mut found = None;
+    if scanner.enter_object().ok()? {
+        while let Some(is_meant) = scanner.next_key(|key| key == name.as_bytes()).ok()? {
+            let value = scanner.value().ok()?;
+            if is_meant {
+                found = Some((value.raw(object), value));
+            }
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::session::DEFAULT_MAX_DEPTH;
+    use crate::session::{DEFAULT_MAX_DEPTH, Envelope};
 
     #[test]
     fn spans_over_another_text_finds_something_or_nothing_and_never_panics() {

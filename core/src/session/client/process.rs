@@ -2,11 +2,10 @@
 
 use super::{ClientSession, ConnectionAck};
 use crate::session::client_event::EventSpans;
-use crate::session::envelope::member;
 use crate::session::outcome::{Refusal, RequestOutcome};
 use crate::session::request::{Ask, Origin, Request, RequestId, RequestKind};
 use crate::session::scanner::Kind;
-use crate::session::spans::{Address, Spans};
+use crate::session::spans::{Address, Spans, member};
 
 impl ClientSession {
     pub(super) fn process_message(&mut self, text: &str, spans: &Spans) -> Option<EventSpans> {
