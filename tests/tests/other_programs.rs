@@ -14,8 +14,9 @@ use multiwa_ws_testkit::process::{Line, Program, Stream, cargo_binary, cargo_exa
 /// Longer than any of these steps takes, however busy the machine is.
 const LIMIT: Duration = Duration::from_secs(60);
 
-const TESTS: [(&str, fn()); 6] = [
+const TESTS: [(&str, fn()); 7] = [
     ("a_transport_of_ones_own_carries_events", a_transport_of_ones_own_carries_events),
+    ("a_server_driven_by_hand_publishes_events", a_server_driven_by_hand_publishes_events),
     ("a_blocking_logger_prints_events_until_its_input_ends", a_blocking_logger_prints_events_until_its_input_ends),
     ("a_client_on_smol_prints_events", a_client_on_smol_prints_events),
     ("a_bot_answers_from_one_task_while_it_reads_in_another", a_bot_answers_from_one_task_while_it_reads_in_another),
@@ -70,6 +71,14 @@ fn a_transport_of_ones_own_carries_events() {
     let address = url.strip_prefix("ws://").and_then(|url| url.strip_suffix("/ws")).unwrap();
     let mut client = example("own_transport", &[address, "profile-123", "secret"]);
     wait_for(&mut client, "message.received", 3);
+}
+
+fn a_server_driven_by_hand_publishes_events() {
+    let mut server = example("own_server", &["127.0.0.1:0", "profile-123", "secret"]);
+    let line = server.wait_for_line(LIMIT, |line| line.text.contains("listening on ")).unwrap();
+    let url = format!("ws://{}/ws", line.text.split("listening on ").nth(1).unwrap());
+    let mut listener = program(&["listen", &url, "--api-key", "secret", "--profile", "profile-123", "--json"]);
+    wait_for(&mut listener, "session.status", 2);
 }
 
 fn a_blocking_logger_prints_events_until_its_input_ends() {
