@@ -81,6 +81,9 @@
 //! same steps each time its task is woken, and a command must wake the task.
 //!
 //! # The contract
+//! A machine *lends* an event or bytes: the value borrows from the caller's buffer or from the machine until it is
+//! dropped.
+//!
 //! - **Input.** `handle_input(now, &mut input)` takes bytes from the front of the caller's buffer and moves `input`
 //!   past them. It returns at most one event, so call it until it returns none. A message that lies whole in the buffer
 //!   is unmasked there and lent.

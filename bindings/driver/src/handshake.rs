@@ -29,7 +29,8 @@ impl WebSocketConfig {
         Self { connection: Config::new(), handshake: HandshakeLimits::new() }
     }
 
-    /// Limits, keep-alive and compression of the connection.
+    /// Limits, keep-alive and compression of the connection. The builders of a client and of a server call the same setting
+    /// `websocket`.
     #[must_use]
     pub const fn connection(mut self, config: Config) -> Self {
         self.connection = config;

@@ -4,8 +4,8 @@
 //! 1. [`Client::builder`] takes the URL, the key and the subscriptions. [`ClientBuilder::connect`] waits until the client is
 //!    ready. [`ClientBuilder::start`] does not wait.
 //! 2. Both return a [`Client`] and its [`Updates`]. The client is a handle: clone it, and use it from any task to
-//!    subscribe, ping and close. [`Updates::next`] lends each [`Update`] from one buffer. `Updates` is also a `Stream` of
-//!    owned updates.
+//!    subscribe, ping and close. [`Updates::next`] *lends* each [`Update`]: it borrows from a buffer until the next call.
+//!    `Updates` is also a `Stream` of owned updates.
 //! 3. The client reconnects by itself. A [`LifecycleEvent`] reports each change of the connection, and [`Client::status`]
 //!    returns the present state. [`Client::closed`] waits until the client stops, and returns the reason.
 //!
@@ -55,6 +55,29 @@
 //! message, the `send_*` methods send, and [`WebSocket::split`] returns a [`Reader`] and a [`Writer`] for two tasks.
 //! [`WebSocket::into_stream`] returns a [`MessageStream`], which is a `Stream` and a `Sink` of messages.
 //!
+//! A client of any WebSocket server:
+//! ```no_run
+//! use multiwa_ws_tokio::core::websocket::Event;
+//! use multiwa_ws_tokio::{ClientRequest, CloseCode, WebSocket, WebSocketConfig};
+//! use tokio::net::TcpStream;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let stream = TcpStream::connect("127.0.0.1:8080").await?;
+//! let request = ClientRequest::new("127.0.0.1:8080", "/chat?room=1");
+//! let (mut socket, _) = WebSocket::connect(stream, request, &WebSocketConfig::default()).await?;
+//! socket.send_text("hello").await?;
+//! while let Some(received) = socket.next().await? {
+//!     if let Event::Text(text) = received.event {
+//!         println!("{text}");
+//!         break;
+//!     }
+//! }
+//! socket.close(CloseCode::NORMAL, "").await?;
+//! # Ok(())
+//! # }
+//! ```
+//! A server that sends every message back:
 //! ```
 //! use futures_util::StreamExt; // with the feature `sink` of futures-util
 //! use multiwa_ws_tokio::core::handshake::Acceptance;
