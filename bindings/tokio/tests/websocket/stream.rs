@@ -232,8 +232,10 @@ async fn a_message_that_waits_while_nobody_reads_is_sent_after_messages_were_tak
             writer.send_binary(&pattern(600)).await.unwrap();
         }
     });
+    // There is no room in the queue for the second.
+    let waits = "waits".repeat(120);
     stream.feed(pattern(600).into()).await.unwrap();
-    stream.feed("waits".into()).await.unwrap();
+    stream.feed(waits.as_str().into()).await.unwrap();
     let unread = within(stream.flush()).await;
     assert!(matches!(unread, Err(Error::Unread)), "{unread:?}");
     let taking = tokio::spawn(async move {
@@ -248,7 +250,7 @@ async fn a_message_that_waits_while_nobody_reads_is_sent_after_messages_were_tak
     }
     within(stream.flush()).await.unwrap();
     within(flood).await.unwrap();
-    assert!(within(taking).await.unwrap() == [Message::from(pattern(600)), Message::from("waits")]);
+    assert!(within(taking).await.unwrap() == [Message::from(pattern(600)), Message::from(waits)]);
 }
 
 #[tokio::test(start_paused = true)]
