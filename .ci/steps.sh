@@ -25,18 +25,28 @@ format_is_kept() {
 }
 
 lints_are_kept() {
-    cargo clippy --workspace --all-targets -- -D warnings
+    # Only with all features: what is compiled where a feature is missing is not compiled by the defaults of all packages either.
     cargo clippy --workspace --all-targets --all-features -- -D warnings
     cargo clippy --package multiwa-ws-core --all-targets --no-default-features -- -D warnings
     # Its tests enable most features, so the bare library is checked too.
     cargo clippy --package multiwa-ws-core --no-default-features -- -D warnings
 }
 
-# What a build without TLS compiles in place of TLS. Each package is tested alone: with others, their features would enable TLS.
+# Tests of few packages, whose features differ from those of the whole workspace. Optimization would take longer here than it
+# saves, so our crates are compiled without it. The dependencies are those of the other steps.
+test_unoptimized() {
+    local package config=()
+    for package in core driver tokio async-std tungstenite testkit; do
+        config+=(--config "profile.dev.package.multiwa-ws-$package.opt-level=0")
+    done
+    cargo test "${config[@]}" "$@"
+}
+
+# What a build without TLS compiles in place of TLS. Another package would enable it: the tests of the blocking binding enable
+# TLS of the driver.
 tests_without_tls_pass() {
-    cargo test --package multiwa-ws-driver --lib
-    cargo test --package multiwa-ws-tokio --no-default-features --test without_tls
-    cargo test --package multiwa-ws-tungstenite --no-default-features --test without_tls
+    test_unoptimized --package multiwa-ws-driver --package multiwa-ws-tokio --no-default-features --lib --test without_tls
+    test_unoptimized --package multiwa-ws-tungstenite --no-default-features --test without_tls
 }
 
 # lints_of_workspace_are_kept DIR [ARGUMENT...]: of a workspace beside the main one.
@@ -85,11 +95,13 @@ no_std_program_runs() {
     cargo run --locked --release --manifest-path tests/no-std/Cargo.toml
 }
 
-# Checks the comparison with the peers, whose optimized build takes far longer than all other steps; builds and tests the rest.
+# Checks the comparison with the peers, whose optimized build takes far longer than all other steps. Builds and tests the rest
+# without optimization: "Instruction counts" builds its program as it is shipped.
 benchmarks_build() {
     lints_of_workspace_are_kept benches --locked --all-targets
-    cargo build --locked --release --manifest-path benches/Cargo.toml --no-default-features --all-targets
-    cargo test --locked --release --manifest-path benches/Cargo.toml --no-default-features --lib
+    local -x CARGO_PROFILE_DEV_DEBUG=false
+    cargo build --locked --manifest-path benches/Cargo.toml --no-default-features --all-targets
+    cargo test --locked --manifest-path benches/Cargo.toml --no-default-features --lib
 }
 
 # Every order of the steps of the client's tasks that the models explore.
@@ -129,7 +141,7 @@ fuzz_target_runs() {
     return "$status"
 }
 
-# Every crate that is published builds from its package alone.
+# Every crate that is published can be packaged. The next step compiles the packages.
 packages_are_complete() {
     local packages
     packages=$(cargo metadata --no-deps --format-version 1 | python3 -c '
@@ -138,17 +150,17 @@ for package in json.load(sys.stdin)["packages"]:
     if package["publish"] != []:
         print("--package", package["name"])
 ')
-    # One target folder for all: by itself each package builds its dependencies anew. Word splitting is wanted.
+    # Word splitting is wanted.
     # shellcheck disable=SC2086
-    CARGO_TARGET_DIR="$PWD/target/packages" CARGO_PROFILE_DEV_DEBUG=false cargo package --locked $packages
+    cargo package --locked --no-verify $packages
 }
 
 # Programs that depend on the packages of the step before, and on nothing of this folder, compile without warnings: with the
-# default features of each crate, without features, and with each feature alone.
+# default features of each crate, without features, and with each feature alone. So does the program that is published.
 features_stand_alone() {
     local programs="$PWD/target/programs"
-    cargo metadata --no-deps --format-version 1 | python3 .ci/programs.py target/packages/package "$programs"
-    CARGO_TARGET_DIR="$PWD/target/packages" CARGO_PROFILE_DEV_DEBUG=false RUSTFLAGS="-D warnings" \
+    cargo metadata --no-deps --format-version 1 | python3 .ci/programs.py target/package "$programs"
+    CARGO_TARGET_DIR="$PWD/target" \
         cargo hack check --manifest-path "$programs/Cargo.toml" --workspace --each-feature --exclude-all-features
 }
 
