@@ -27,7 +27,8 @@ use crate::{Error, Io, Runtime};
 ///   it. So memory stays bounded when the peer reads slowly. An error of a message is returned by the next call that is
 ///   ready, flushes or closes.
 /// - Flushing waits until the stream has accepted all bytes. Meanwhile it reads from the peer, like
-///   [`WebSocket::send_text`]. It returns [`Error::Unread`] only if nobody polls the stream: take messages, and flush again.
+///   [`WebSocket::send_text`]. It returns [`Error::Unread`] only if nobody has polled the stream since the last message: take messages, and flush
+///   again.
 /// - Closing the sink sends what is queued, performs the closing handshake with code 1000 and waits for its end. It
 ///   discards messages that still arrive.
 ///
@@ -51,7 +52,7 @@ pub struct MessageSink<S, R: Runtime> {
 
 impl<S: Unpin, R: Io<S>> MessageStream<S, R> {
     pub(super) fn new(socket: WebSocket<S, R>) -> Self {
-        Self { outbox: Outbox::new(Whole { socket, wakers: Arc::default(), waited: false }) }
+        Self { outbox: Outbox::new(Whole { socket, wakers: Arc::default(), waited: false, is_read: false }) }
     }
 
     /// The connection, for example for its stream and how it ended.
@@ -71,6 +72,7 @@ impl<S: Unpin, R: Io<S>> Stream for MessageStream<S, R> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.outbox.to.is_read = true;
         self.outbox.to.poll(cx, Half::Reader, |cx, Whole { socket, .. }| {
             loop {
                 let message = match ready!(pin!(socket.next()).poll(cx)).transpose() {
@@ -143,6 +145,8 @@ impl_sink!(MessageSink);
 
 /// The sending side of a connection.
 trait Outgoing {
+    /// Called when the sink gets a message.
+    fn started(&mut self) {}
     /// Queues a message, when there is room for it, and starts to write when much is queued.
     fn poll_queue(&mut self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), Error>>;
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
@@ -177,6 +181,7 @@ impl<T: Outgoing> Outbox<T> {
             return Err(SendError::QueueFull { queued: next.len(), limit: next.len() }.into());
         }
         self.next = Some(message);
+        self.to.started();
         Ok(())
     }
 }
@@ -187,6 +192,8 @@ struct Whole<S, R: Runtime> {
     wakers: Arc<Wakers>,
     /// Whether the flush that is under way had to wait.
     waited: bool,
+    /// Whether the stream was polled since the sink got its last message.
+    is_read: bool,
 }
 
 impl<S: Unpin, R: Io<S>> Whole<S, R> {
@@ -205,10 +212,13 @@ impl<S: Unpin, R: Io<S>> Whole<S, R> {
         result
     }
 
-    /// Called when the writer can read no further ahead. If the reader is polled, it makes room, and the writer waits for
-    /// it. Only deadlines pass meanwhile.
+    /// Called when the writer can read no further ahead. If the application reads, the writer waits until it has made room,
+    /// or until the peer reads. Only deadlines pass meanwhile.
+    ///
+    /// A task that reads and writes in turn, such as `StreamExt::forward`, does not poll the stream while the sink is not
+    /// ready. It has polled it since the last message.
     fn poll_room<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        if !self.wakers.waits(Half::Reader) {
+        if !self.wakers.waits(Half::Reader) && !self.is_read {
             return Poll::Ready(Err(Error::Unread));
         }
         let WebSocket { read, write, .. } = &mut self.socket;
@@ -220,6 +230,10 @@ impl<S: Unpin, R: Io<S>> Whole<S, R> {
 }
 
 impl<S: Unpin, R: Io<S>> Outgoing for Whole<S, R> {
+    fn started(&mut self) {
+        self.is_read = false;
+    }
+
     fn poll_queue(&mut self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), Error>> {
         self.poll(cx, Half::Writer, |cx, whole| {
             match ready!(whole.socket.poll_queue(cx, |sender| message.queue(sender))) {

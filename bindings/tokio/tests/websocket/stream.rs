@@ -200,7 +200,8 @@ async fn a_message_that_never_fits_is_an_error_of_close_too() {
 
 #[tokio::test(start_paused = true)]
 async fn an_echo_waits_for_a_client_that_writes_much_before_it_reads() {
-    const COUNT: usize = 64;
+    // More than the queue and the bytes that are read ahead.
+    const COUNT: usize = 128;
     let (client, server) = in_memory(1 << 10, &quiet()).await;
     let (sink, stream) = server.into_stream().split();
     let echo = tokio::spawn(stream.forward(sink));
