@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use multiwa_ws_benches::growth::{self, PLOTS, plot};
+use multiwa_ws_benches::growth::{PLOTS, curves, plot};
 use multiwa_ws_benches::race::{Effort, rounds};
 
 const HELP: &str = "growth [--rounds N] [--plot NAME]... FOLDER\n\nMeasures every plot, or those named, prints the figures \
@@ -47,7 +47,7 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn std::error:
             continue;
         }
         let mut plot = make();
-        let measured = growth::measure(std::mem::take(&mut plot.curves), effort);
+        let measured = curves::measure(std::mem::take(&mut plot.curves), effort);
         println!("{name}: {} by {}", plot.axes[1], plot.axes[0]);
         for curve in &measured {
             println!("  {}", curve.name);

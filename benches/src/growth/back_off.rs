@@ -6,7 +6,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::client::{Client, Config, TransportAction};
 use multiwa_ws_core::session::DisconnectReason;
 
-use super::{Curve, Plot, Point, steps};
+use super::curves::{Curve, Plot, Point, steps};
 use crate::ours::{Run, SEED};
 
 /// The number of attempts in a pass.

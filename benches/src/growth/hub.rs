@@ -7,7 +7,7 @@ use multiwa_ws_core::hub::Hub;
 use multiwa_ws_core::session::{EventNames, SubscriptionSet};
 use multiwa_ws_core::websocket::{SharedMessage, WebSocket};
 
-use super::{Curve, Plot, Point};
+use super::curves::{Curve, Plot, Point};
 use crate::corpus::{EVENT, Keys, Reader, WANTED, event};
 use crate::memory::Sink;
 use crate::ours::{Run, socket, write};

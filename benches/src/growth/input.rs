@@ -1,6 +1,6 @@
 //! Growth of the cost of input for a receiver.
 
-use super::{Curve, Plot, Point, steps};
+use super::curves::{Curve, Plot, Point, steps};
 use crate::corpus::{Reader, Script, Wire, frame, text};
 use crate::memory::READ;
 use crate::ours::{self, Glance};

@@ -7,7 +7,7 @@ use std::path::Path;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
-use super::{Measured, Plot};
+use super::curves::{Measured, Plot};
 use crate::scores::size;
 
 const SIZE: (u32, u32) = (760, 420);

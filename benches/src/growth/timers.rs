@@ -9,7 +9,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::websocket::WebSocket;
 use tokio::time::Sleep;
 
-use super::{Curve, Plot, Point};
+use super::curves::{Curve, Plot, Point};
 use crate::corpus::{Reader, frame};
 use crate::memory::Sink;
 use crate::ours::{Run, socket, write};

@@ -6,7 +6,7 @@
 //! peers. Only `wtx` reads, once in a burst, because its stream writes before it reads.
 
 use std::io::{self, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 
 use ::fastwebsockets::{Frame, Payload, WebSocket as FastWebSocket};
@@ -23,21 +23,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tungstenite::protocol::Role;
 
 use super::batched::Batched;
-use super::{block_on, ours, pin};
+use super::orders::{Orders, Ready, SUBSCRIBERS, listen};
+use super::ours;
+use super::thread::{block_on, pin};
 use crate::corpus::{WANTED, frame};
 use crate::peers::tokio_tungstenite::Buffers;
 use crate::peers::{sockudo as sockudo_setup, tokio_websockets as tokio_websockets_setup, yawc as yawc_setup};
 use crate::race::Standing;
 use crate::subscriber;
-
-/// The number of connections of each server.
-pub const SUBSCRIBERS: usize = 1000;
-
-/// The channel for the address of a server.
-pub(super) type Ready = mpsc::Sender<SocketAddr>;
-
-/// The channel for the number of events to publish at once.
-pub(super) type Orders = UnboundedReceiver<usize>;
 
 /// A server that publishes.
 #[derive(Clone, Copy, Debug)]
@@ -103,13 +96,6 @@ impl Broadcasting {
     pub fn publish(&self, events: usize) {
         self.orders.send(events).expect("it takes orders until the process ends");
     }
-}
-
-fn listen(ready: &Ready) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    // The receiver exists until the process ends.
-    let _ = ready.send(listener.local_addr()?);
-    Ok(listener)
 }
 
 /// Runs `subscriber` for every new connection, and sends the result of `message` for the event to all of them.

@@ -4,11 +4,11 @@
 //! A peer has the smallest buffers that its documentation shows, or its defaults.
 
 use std::io::{self, BufRead};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::broadcast::Orders;
+use super::orders::{Orders, announce};
 use super::{ours, peers, raw};
 use crate::race::Standing;
 
@@ -82,11 +82,6 @@ pub fn serve(name: &str) -> io::Result<()> {
         std::process::exit(0);
     });
     (server.run)(taken)
-}
-
-/// Reports the address and the certificate of the server to the parent process.
-pub(super) fn announce(address: SocketAddr, certificate: &str) {
-    println!("{}\n{certificate}\n", address.port());
 }
 
 fn listen(run: fn(TcpListener) -> io::Result<()>) -> io::Result<()> {

@@ -8,16 +8,18 @@
 mod batched;
 pub mod broadcast;
 pub mod idle;
+pub mod orders;
 mod ours;
 mod peers;
 mod raw;
+mod thread;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
-
 use crate::race::Standing;
+
+pub use thread::pin;
 
 /// An echo server.
 #[derive(Clone, Copy, Debug)]
@@ -61,35 +63,4 @@ impl Server {
         });
         Ok(address)
     }
-}
-
-/// Keeps this thread, and the threads that it starts, on one processor, if there is a processor with this number.
-pub fn pin(processor: usize) {
-    if std::thread::available_parallelism().is_ok_and(|processors| processors.get() > processor) {
-        let mut set = CpuSet::new();
-        set.set(processor);
-        // If the system refuses, the figures are noisier, but still correct.
-        let _ = sched_setaffinity(None, &set);
-    }
-}
-
-/// Runs `future` on a tokio runtime of this thread.
-fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
-}
-
-/// Runs `connection` for every new connection.
-fn serve<F: Future<Output = ()> + Send + 'static>(
-    listener: TcpListener,
-    connection: impl Fn(tokio::net::TcpStream) -> F,
-) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            tokio::spawn(connection(stream));
-        }
-    })?
 }

@@ -10,8 +10,7 @@ use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope};
 use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role};
 use multiwa_ws_tokio::{Server, ServerTls};
 
-use super::broadcast::{Orders, Ready, SUBSCRIBERS};
-use super::idle::announce;
+use super::orders::{Orders, Ready, SUBSCRIBERS, announce};
 use crate::corpus::{Keys, event};
 use crate::random::Random;
 
@@ -21,7 +20,7 @@ fn config() -> Config {
 }
 
 pub(super) fn tokio(listener: TcpListener) -> io::Result<()> {
-    super::serve(listener, |stream| async {
+    super::thread::serve(listener, |stream| async {
         let socket =
             multiwa_ws_tokio::WebSocket::from_upgraded(stream, Role::Server, &config(), &Negotiated::default(), &[]);
         let mut socket = socket.expect("the system has entropy");
@@ -62,7 +61,7 @@ pub(super) fn async_std(listener: TcpListener) -> io::Result<()> {
 /// The whole server: sessions, registry and mailboxes.
 pub(super) fn broadcast(event: &str, ready: Ready, mut orders: Orders) -> io::Result<()> {
     let event = Envelope::parse(event, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event().expect("it is an event");
-    super::block_on(async {
+    super::thread::block_on(async {
         let server = Server::builder().websocket(config()).bind(([127, 0, 0, 1], 0).into()).await?;
         // The receiver exists until the process ends.
         let _ = ready.send(server.local_addr().expect("it listens"));
@@ -91,7 +90,7 @@ pub(super) fn idle(mut orders: Orders, deflate: bool, tls: bool) -> io::Result<(
         let tls = ServerTls::pem(&certificate, made.signing_key.serialize_pem()).build();
         builder = builder.tls(tls.map_err(io::Error::other)?);
     }
-    super::block_on(async {
+    super::thread::block_on(async {
         let server = builder.bind(([127, 0, 0, 1], 0).into()).await?;
         announce(server.local_addr().expect("it listens"), certificate.trim_end());
         let publisher = server.publisher();

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tungstenite::protocol::Role;
 
 use super::batched::Batched;
-use super::serve;
+use super::thread::serve;
 use crate::peers::tokio_tungstenite::Buffers;
 use crate::peers::{sockudo as sockudo_setup, yawc as yawc_setup};
 

@@ -124,7 +124,7 @@ impl Raw {
 }
 
 pub(super) fn tokio(listener: TcpListener) -> io::Result<()> {
-    super::serve(listener, |mut stream| async move {
+    super::thread::serve(listener, |mut stream| async move {
         let mut answers = Answers::default();
         let mut buffer = vec![0; READ];
         let mut out = Vec::new();
@@ -143,7 +143,7 @@ pub(super) fn tokio_shared(listener: TcpListener) -> io::Result<()> {
     thread_local! {
         static BUFFERS: RefCell<(Vec<u8>, Vec<u8>)> = RefCell::new((vec![0; READ], Vec::new()));
     }
-    super::serve(listener, |stream| async move {
+    super::thread::serve(listener, |stream| async move {
         let mut answers = Answers::default();
         while stream.readable().await.is_ok() {
             let progress = BUFFERS.with_borrow_mut(|(buffer, out)| {

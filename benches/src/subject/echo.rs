@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{Options, Put};
+use super::options::{Options, Put};
 use crate::corpus::{Script, frame, text};
 use crate::goals::Goal;
 use crate::load::{Load, of};

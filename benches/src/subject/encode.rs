@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Options, Put};
+use super::options::{Options, Put};
 use crate::corpus::{Reader, Script, text};
 use crate::goals::Goal;
 use crate::ours::BATCH;

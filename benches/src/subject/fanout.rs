@@ -7,7 +7,7 @@
 
 use std::io;
 
-use super::{Options, Put};
+use super::options::{Options, Put};
 use crate::corpus::{Keys, WANTED, event, frame};
 use crate::goals::Goal;
 use crate::load::{Load, of};
@@ -16,7 +16,8 @@ use crate::race::{Standing, median, others_during};
 use crate::random::Random;
 use crate::report::Case;
 use crate::scores::Unit;
-use crate::servers::broadcast::{BROADCASTERS, Broadcasting, SUBSCRIBERS};
+use crate::servers::broadcast::{BROADCASTERS, Broadcasting};
+use crate::servers::orders::SUBSCRIBERS;
 use crate::servers::pin;
 
 /// The number of events that are published at once, before the tasks of the subscribers run.

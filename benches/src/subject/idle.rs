@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::{Options, Put};
+use super::options::{Options, Put};
 use crate::corpus::{Script, text};
 use crate::goals::Goal;
 use crate::load::{PATIENCE, no_answer, of};

@@ -6,15 +6,12 @@ pub mod echo;
 pub mod encode;
 pub mod fanout;
 pub mod idle;
+mod options;
 pub mod route;
 
 use std::io;
 
-use crate::race::Effort;
-use crate::report::Case;
-
-/// Takes each case as soon as it is measured. If it fails, the measurement ends.
-pub type Put<'a> = dyn FnMut(Case) -> io::Result<()> + 'a;
+pub use options::{Options, Put};
 
 /// A subject of `compare`.
 #[derive(Clone, Copy)]
@@ -24,21 +21,6 @@ pub struct Subject {
     pub about: &'static str,
     /// Measures the subject.
     pub run: fn(&mut Put<'_>, &Options) -> io::Result<()>,
-}
-
-/// The settings of a measurement.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub effort: Effort,
-    /// The text that the name of a case must contain.
-    pub only: String,
-}
-
-impl Options {
-    /// Whether to measure the case with this name.
-    pub fn wants(&self, case: &str) -> bool {
-        case.contains(&self.only)
-    }
 }
 
 /// Every subject, in the order of the report.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Options, Put};
+use super::options::{Options, Put};
 use crate::corpus::{Keys, Reader, Wire};
 use crate::goals::Goal;
 use crate::json::{Borrowed, Owned, Router, SimdJson, Sonic, SonicSerde};
