@@ -174,8 +174,17 @@ impl Wire {
 
     /// Some 200 KiB of events of `len` bytes to a client. Every second event is wanted.
     pub fn of_events(keys: Keys, len: usize) -> Self {
-        let mut random = Random::new(len as u64);
         let profiles = [WANTED, UNWANTED].into_iter().cycle();
+        Self::of_profiles(keys, profiles, len)
+    }
+
+    /// Some 200 KiB of events of `len` bytes to a client, all of them wanted.
+    pub fn of_wanted_events(keys: Keys, len: usize) -> Self {
+        Self::of_profiles(keys, std::iter::repeat(WANTED), len)
+    }
+
+    fn of_profiles(keys: Keys, profiles: impl Iterator<Item = &'static str>, len: usize) -> Self {
+        let mut random = Random::new(len as u64);
         let events: Vec<_> =
             profiles.take(messages(len)).map(|profile| event(keys, profile, len, &mut random)).collect();
         Self::new(Reader::Client, &events, &mut random)

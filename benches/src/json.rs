@@ -58,6 +58,26 @@ impl<P: Parse> Look for Router<P> {
     }
 }
 
+/// Counts the events, with `serde_json` borrowed. It has no filter: the server sends only what was subscribed to.
+#[derive(Debug, Default)]
+pub struct Events(u64);
+
+impl Look for Events {
+    #[inline]
+    fn text(&mut self, text: &str) {
+        self.0 += u64::from(Borrowed.text(text, |kind, _, _| kind == "event"));
+    }
+
+    #[inline]
+    fn bytes(&mut self, text: &[u8]) {
+        self.0 += u64::from(Borrowed.bytes(text, |kind, _, _| kind == "event"));
+    }
+
+    fn found(&mut self) -> u64 {
+        std::mem::take(&mut self.0)
+    }
+}
+
 /// `serde_json`, borrowing: one pass. The data stays raw JSON.
 pub struct Borrowed;
 

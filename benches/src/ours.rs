@@ -3,14 +3,15 @@
 use std::hint::black_box;
 
 use multiwa_ws_core::client::{Client, Config as ClientConfig, TransportAction};
-use multiwa_ws_core::handshake::{Acceptance, ClientRequest, HandshakeLimits, ServerHandshake};
+use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::{ClientEvent, EventNames};
 #[cfg(feature = "peers")]
 use multiwa_ws_core::websocket::DeflateParameters;
 use multiwa_ws_core::websocket::{Compression, Config, Event, Negotiated, Role, SharedMessage, WebSocket};
 use multiwa_ws_core::{Instant, KeepAlive};
 
-use crate::corpus::{Reader, WANTED, Wire, frame};
+use crate::corpus::{Reader, WANTED, Wire};
+use crate::gateway::Gateway;
 use crate::memory::{Sink, Source};
 #[cfg(feature = "peers")]
 use crate::terms::Terms;
@@ -207,22 +208,12 @@ pub fn subscriber() -> Client {
     client.connect(now).expect("it is idle");
     assert_eq!(client.poll_action(), Some(TransportAction::Connect { attempt: 1 }));
     client.connected(now, ClientRequest::new("gateway:3001", "/ws")).expect("a plain request");
-    let mut server = ServerHandshake::new(now, HandshakeLimits::default());
-    server.handle_input(now, &mut &mut written(&mut client)[..]).expect("a good request");
-    server.accept(now, &Acceptance::default()).expect("there is a request");
-    let mut answer = server.poll_accepted().expect("it was accepted").unsent;
-    receive(&mut client, &mut answer);
-    let mut connection_ack = framed(r#"{"type":"ack","payload":{"clientId":"c"}}"#);
-    receive(&mut client, &mut connection_ack);
-    let mut request = written(&mut client);
-    let mut server = socket(Reader::Server);
-    let received = server.handle_input(now, &mut &mut request[..]).expect("a good frame").expect("a message");
-    let Event::Text(request) = received.event else { panic!("it subscribes by a text") };
-    let id = request.split(r#""requestId":"#).nth(1).expect("a request has one").trim_end_matches('}');
-    let mut bytes = framed(&format!(
-        r#"{{"type":"ack","payload":{{"action":"subscribed","profileId":"{WANTED}","events":["*"]}},"requestId":{id}}}"#
-    ));
-    receive(&mut client, &mut bytes);
+    // The upgrade, then the subscription.
+    let mut gateway = Gateway::new();
+    while !gateway.is_subscribed() {
+        let mut answer = gateway.answer(&mut written(&mut client));
+        receive(&mut client, &mut answer);
+    }
     assert_eq!(client.session().active().len(), 1);
     client
 }
@@ -231,13 +222,6 @@ pub fn subscriber() -> Client {
 fn receive(client: &mut Client, bytes: &mut [u8]) {
     let mut input = bytes;
     while client.handle_input(Instant::default(), &mut input).is_some() {}
-}
-
-/// One unmasked text frame.
-fn framed(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frame(&mut bytes, true, 0x1, None, text.as_bytes());
-    bytes
 }
 
 fn written(client: &mut Client) -> Vec<u8> {

@@ -1,6 +1,9 @@
 //! Measures contestants: all of them do the same work in the same process, in short turns one after the other.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -23,19 +26,51 @@ pub struct Contestant {
     pub standing: Standing,
     /// One pass over the work. All contestants except references must return the same value.
     pub run: Run,
+    pub clock: Clock,
 }
 
 impl Contestant {
     pub fn ours(name: &str, run: Run) -> Self {
-        Self { name: name.to_owned(), standing: Standing::Ours, run }
+        Self::new(name, Standing::Ours, run)
     }
 
     pub fn peer(name: &str, run: Run) -> Self {
-        Self { name: name.to_owned(), standing: Standing::Peer, run }
+        Self::new(name, Standing::Peer, run)
     }
 
     pub fn reference(name: &str, run: Run) -> Self {
-        Self { name: name.to_owned(), standing: Standing::Reference, run }
+        Self::new(name, Standing::Reference, run)
+    }
+
+    fn new(name: &str, standing: Standing, run: Run) -> Self {
+        Self { name: name.to_owned(), standing, run, clock: Clock::Thread }
+    }
+
+    /// Counts the processor time of all threads except one, which publishes its own in ns.
+    pub fn with_threads(self, except: Arc<AtomicU64>) -> Self {
+        Self { clock: Clock::Process { except }, ..self }
+    }
+}
+
+/// The processor time that counts for a contestant.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// That of the thread that runs the work.
+    Thread,
+    /// That of all threads except one, for a contestant with threads of its own. Nothing else works meanwhile.
+    Process { except: Arc<AtomicU64> },
+}
+
+impl Clock {
+    fn nanos(&self) -> f64 {
+        match self {
+            Self::Thread => processor_nanos(),
+            Self::Process { except } => {
+                // All threads finish what they do, such as to fill a queue. So a turn pays for what it takes out.
+                std::thread::sleep(Duration::from_millis(10));
+                nanos(clock_gettime(ClockId::ProcessCPUTime)) - except.load(Relaxed) as f64
+            }
+        }
     }
 }
 
@@ -93,14 +128,15 @@ pub fn run(mut contestants: Vec<Contestant>, units: usize, effort: Effort) -> Ve
 }
 
 fn timed(contestant: &mut Contestant, passes: usize) -> f64 {
-    let start = processor_nanos();
+    let start = contestant.clock.nanos();
     for _ in 0..passes {
         std::hint::black_box((contestant.run)());
     }
-    processor_nanos() - start
+    contestant.clock.nanos() - start
 }
 
-fn processor_nanos() -> f64 {
+/// The processor time of this thread in ns.
+pub fn processor_nanos() -> f64 {
     nanos(clock_gettime(ClockId::ThreadCPUTime))
 }
 

@@ -17,6 +17,8 @@ pub struct Score {
 pub enum Unit {
     #[serde(rename = "ns a message")]
     NanosAMessage,
+    #[serde(rename = "ns of client CPU an event")]
+    ClientNanosAnEvent,
     #[serde(rename = "us of server CPU a message")]
     ServerMicrosAMessage,
     #[serde(rename = "thousand deliveries a second")]
@@ -31,6 +33,7 @@ impl Unit {
     pub fn name(self) -> &'static str {
         match self {
             Self::NanosAMessage => "ns a message",
+            Self::ClientNanosAnEvent => "ns of client CPU an event",
             Self::ServerMicrosAMessage => "us of server CPU a message",
             Self::ThousandDeliveriesASecond => "thousand deliveries a second",
             Self::BytesAMessage => "bytes a message",

@@ -3,8 +3,9 @@
 use std::hint::black_box;
 
 use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, Role, WebSocket};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{LIMIT, ready};
+use super::{LIMIT, Messages, decode, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::{Collector, Memory, Sink};
 use crate::ours::{Look, Run};
@@ -16,20 +17,25 @@ pub fn role(reader: Reader) -> Role {
     }
 }
 
-pub fn decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
-    let messages = wire.messages;
-    let mut socket = WebSocket::after_handshake(Memory::new(wire), role(reader));
+pub fn socket<S: AsyncRead + AsyncWrite + Unpin>(stream: S, reader: Reader) -> FragmentCollector<S> {
+    let mut socket = WebSocket::after_handshake(stream, role(reader));
     socket.set_max_message_size(LIMIT);
-    let mut socket = FragmentCollector::new(socket);
-    Box::new(move || {
+    FragmentCollector::new(socket)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Messages for FragmentCollector<S> {
+    async fn read(&mut self, messages: usize, look: &mut impl Look) {
         for _ in 0..messages {
-            let frame = ready(socket.read_frame()).expect("the wire keeps the rules");
+            let frame = self.read_frame().await.expect("the wire keeps the rules");
             if frame.opcode == OpCode::Text {
                 look.bytes(&frame.payload);
             }
         }
-        look.found()
-    })
+    }
+}
+
+pub fn decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
+    decode(socket(Memory::new(wire), reader), wire.messages, look)
 }
 
 pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {

@@ -1,8 +1,9 @@
 //! The peers, one file each: how each of them decodes and encodes.
 //!
-//! A `decoder` reads the wire through the memory transport and looks at each message. An `encoder` frames a text in
-//! batches of messages and flushes each batch. If a peer writes every frame by itself, a [`Collector`] stands behind
-//! it. Each peer is configured as its documentation recommends for speed, with limits that allow the longest messages.
+//! A `decoder` reads the wire through the memory transport and looks at each message. [`Messages`] does the same over
+//! any stream. An `encoder` frames a text in batches of messages and flushes each batch. If a peer writes every frame
+//! by itself, a [`Collector`] stands behind it. Each peer is configured as its documentation recommends for speed, with
+//! limits that allow the longest messages.
 
 pub mod fastwebsockets;
 pub mod sans_io;
@@ -20,12 +21,27 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::memory::{Collector, Memory};
+use crate::ours::{Look, Run};
 
 /// The longest frame or message, for peers that have a limit.
 const LIMIT: usize = 64 << 20;
 
+/// A connection that reads messages from an asynchronous stream.
+pub trait Messages: 'static {
+    /// Reads this number of text messages, and looks at each.
+    fn read(&mut self, messages: usize, look: &mut impl Look) -> impl Future<Output = ()>;
+}
+
+/// Reads this number of messages in each pass, over the memory transport.
+pub fn decode(mut socket: impl Messages, messages: usize, mut look: impl Look) -> Run {
+    Box::new(move || {
+        ready(socket.read(messages, &mut look));
+        look.found()
+    })
+}
+
 /// Runs a future over the memory transport, which is always ready.
-fn ready<F: Future>(future: F) -> F::Output {
+pub(crate) fn ready<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("the memory transport is always ready"),

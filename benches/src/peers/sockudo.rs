@@ -6,8 +6,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use sockudo_ws::protocol::Protocol;
 use sockudo_ws::{CompressedProtocol, Config, DeflateConfig, DeflateWindowBits, Message, Role, WebSocketStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{LIMIT, ready};
+use super::{LIMIT, Messages, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::{Memory, READ, Sink, Source};
 use crate::ours::{BATCH, Look, Run};
@@ -26,17 +27,22 @@ pub fn config() -> Config {
     config.auto_ping(false).idle_timeout(0).build()
 }
 
-pub fn stream_decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
-    let messages = wire.messages;
-    let mut socket = WebSocketStream::from_raw(Memory::new(wire), role(reader), config());
-    Box::new(move || {
+pub fn socket<S: AsyncRead + AsyncWrite + Unpin>(stream: S, reader: Reader) -> WebSocketStream<S> {
+    WebSocketStream::from_raw(stream, role(reader), config())
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Messages for WebSocketStream<S> {
+    async fn read(&mut self, messages: usize, look: &mut impl Look) {
         for _ in 0..messages {
-            if let Some(Ok(Message::Text(text))) = ready(socket.next()) {
+            if let Some(Ok(Message::Text(text))) = self.next().await {
                 look.bytes(&text);
             }
         }
-        look.found()
-    })
+    }
+}
+
+pub fn stream_decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
+    super::decode(socket(Memory::new(wire), reader), wire.messages, look)
 }
 
 pub fn protocol_decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
@@ -74,7 +80,7 @@ pub fn stream_encoder(writer: Reader, text: &str, batch: usize) -> Run {
     let text = Bytes::copy_from_slice(text.as_bytes());
     let memory = Memory::default();
     let sink = memory.sink.clone();
-    let mut socket = WebSocketStream::from_raw(memory, role(writer), config());
+    let mut socket = socket(memory, writer);
     Box::new(move || {
         for _ in 0..batch {
             ready(socket.feed(Message::Text(black_box(&text).clone()))).expect("the memory takes it");

@@ -3,12 +3,13 @@
 use std::hint::black_box;
 
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tungstenite::Message;
 use tungstenite::protocol::WebSocketConfig;
 
-use super::ready;
 use super::tungstenite::{config, role};
+use super::{Messages, decode, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::Memory;
 use crate::ours::{Look, Run};
@@ -29,21 +30,22 @@ impl Buffers {
     }
 }
 
-fn socket(memory: Memory, reader: Reader, buffers: Buffers) -> WebSocketStream<Memory> {
-    ready(WebSocketStream::from_raw_socket(memory, role(reader), Some(buffers.config())))
+pub fn socket<S: AsyncRead + AsyncWrite + Unpin>(stream: S, reader: Reader, buffers: Buffers) -> WebSocketStream<S> {
+    ready(WebSocketStream::from_raw_socket(stream, role(reader), Some(buffers.config())))
 }
 
-pub fn decoder(wire: &Wire, reader: Reader, buffers: Buffers, mut look: impl Look) -> Run {
-    let messages = wire.messages;
-    let mut socket = socket(Memory::new(wire), reader, buffers);
-    Box::new(move || {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Messages for WebSocketStream<S> {
+    async fn read(&mut self, messages: usize, look: &mut impl Look) {
         for _ in 0..messages {
-            if let Some(Ok(Message::Text(text))) = ready(socket.next()) {
+            if let Some(Ok(Message::Text(text))) = self.next().await {
                 look.text(text.as_str());
             }
         }
-        look.found()
-    })
+    }
+}
+
+pub fn decoder(wire: &Wire, reader: Reader, buffers: Buffers, look: impl Look) -> Run {
+    decode(socket(Memory::new(wire), reader, buffers), wire.messages, look)
 }
 
 pub fn encoder(writer: Reader, buffers: Buffers, text: &str, batch: usize) -> Run {

@@ -5,9 +5,10 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder, WebSocketStream};
 
-use super::ready;
+use super::{Messages, decode, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::Memory;
 use crate::ours::{Look, Run};
@@ -16,25 +17,26 @@ pub fn config() -> Config {
     Config::default().frame_size(usize::MAX).flush_threshold(64 << 10)
 }
 
-fn socket(memory: Memory, reader: Reader) -> WebSocketStream<Memory> {
+pub fn socket<S: AsyncRead + AsyncWrite + Unpin>(stream: S, reader: Reader) -> WebSocketStream<S> {
     match reader {
-        Reader::Server => ServerBuilder::new().config(config()).limits(Limits::unlimited()).serve(memory),
-        Reader::Client => ClientBuilder::new().config(config()).limits(Limits::unlimited()).take_over(memory),
+        Reader::Server => ServerBuilder::new().config(config()).limits(Limits::unlimited()).serve(stream),
+        Reader::Client => ClientBuilder::new().config(config()).limits(Limits::unlimited()).take_over(stream),
     }
 }
 
-pub fn decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
-    let messages = wire.messages;
-    let mut socket = socket(Memory::new(wire), reader);
-    Box::new(move || {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Messages for WebSocketStream<S> {
+    async fn read(&mut self, messages: usize, look: &mut impl Look) {
         for _ in 0..messages {
-            let message = ready(socket.next()).expect("the wire has no end").expect("it keeps the rules");
+            let message = self.next().await.expect("the wire has no end").expect("it keeps the rules");
             if let Some(text) = message.as_text() {
                 look.text(text);
             }
         }
-        look.found()
-    })
+    }
+}
+
+pub fn decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
+    decode(socket(Memory::new(wire), reader), wire.messages, look)
 }
 
 pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {

@@ -1,6 +1,7 @@
 //! `tungstenite` with its default buffers of 128 KiB.
 
 use std::hint::black_box;
+use std::io::{Read, Write};
 
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
@@ -21,9 +22,13 @@ pub fn config() -> WebSocketConfig {
     WebSocketConfig::default().max_frame_size(Some(LIMIT)).max_message_size(Some(LIMIT))
 }
 
-pub fn decoder(wire: &Wire, reader: Reader, mut look: impl Look) -> Run {
-    let messages = wire.messages;
-    let mut socket = WebSocket::from_raw_socket(Memory::new(wire), role(reader), Some(config()));
+pub fn decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
+    decode(Memory::new(wire), reader, wire.messages, look)
+}
+
+/// Reads this number of messages from `stream` in each pass.
+pub fn decode<S: Read + Write + 'static>(stream: S, reader: Reader, messages: usize, mut look: impl Look) -> Run {
+    let mut socket = WebSocket::from_raw_socket(stream, role(reader), Some(config()));
     Box::new(move || {
         for _ in 0..messages {
             if let Message::Text(text) = socket.read().expect("the wire keeps the rules") {

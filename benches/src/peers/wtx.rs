@@ -4,14 +4,14 @@ use std::hint::black_box;
 
 use wtx::collection::Vector;
 use wtx::rng::{Xorshift64, simple_seed};
-use wtx::stream::{StreamReader, StreamWriter};
+use wtx::stream::{Stream, StreamReader, StreamWriter};
 use wtx::web_socket::compression::{Flate2, NegotiatedCompression, NegotiatedFlate2, WindowBits};
 use wtx::web_socket::{
     Compression, CompressionLevel, DeflateConfig, Frame, OpCode, WebSocket, WebSocketBuffer, WebSocketOwned,
     WebSocketPayloadOrigin,
 };
 
-use super::{LIMIT, ready};
+use super::{LIMIT, Messages, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::{Collector, Memory, Sink};
 use crate::ours::{BATCH, Look, Run};
@@ -54,7 +54,7 @@ impl StreamWriter for Memory {
     }
 }
 
-fn socket<N: NegotiatedCompression, S: StreamReader + StreamWriter, const IS_CLIENT: bool>(
+fn socket<N: NegotiatedCompression, S: Stream, const IS_CLIENT: bool>(
     compression: N,
     stream: S,
 ) -> WebSocketOwned<N, Xorshift64, S, IS_CLIENT> {
@@ -91,20 +91,39 @@ pub fn inflating_decoder(wire: &Wire, terms: Terms, look: impl Look) -> Run {
 fn decode<N: NegotiatedCompression + 'static, const IS_CLIENT: bool>(
     compression: N,
     wire: &Wire,
-    mut look: impl Look,
+    look: impl Look,
 ) -> Run {
-    let messages = wire.messages;
-    let mut socket = socket::<_, _, IS_CLIENT>(compression, Memory::new(wire));
-    let mut buffer = Vector::new();
-    Box::new(move || {
+    super::decode(Socket::<_, _, IS_CLIENT>::new(compression, Memory::new(wire)), wire.messages, look)
+}
+
+/// A connection with the buffer of its messages.
+pub struct Socket<N, S, const IS_CLIENT: bool> {
+    socket: WebSocketOwned<N, Xorshift64, S, IS_CLIENT>,
+    buffer: Vector<u8>,
+}
+
+impl<N: NegotiatedCompression, S: Stream, const IS_CLIENT: bool> Socket<N, S, IS_CLIENT> {
+    fn new(compression: N, stream: S) -> Self {
+        Self { socket: socket(compression, stream), buffer: Vector::new() }
+    }
+}
+
+/// A client without compression.
+pub fn client<S: Stream>(stream: S) -> Socket<(), S, true> {
+    Socket::new((), stream)
+}
+
+impl<N: NegotiatedCompression + 'static, S: Stream + 'static, const IS_CLIENT: bool> Messages
+    for Socket<N, S, IS_CLIENT>
+{
+    async fn read(&mut self, messages: usize, look: &mut impl Look) {
         for _ in 0..messages {
-            let frame = ready(socket.read_frame(&mut buffer, WebSocketPayloadOrigin::Adaptive));
+            let frame = self.socket.read_frame(&mut self.buffer, WebSocketPayloadOrigin::Adaptive).await;
             if let Some(text) = frame.expect("the wire keeps the rules").text_payload() {
                 look.text(text);
             }
         }
-        look.found()
-    })
+    }
 }
 
 pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {

@@ -5,9 +5,10 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
+use tokio::io::{AsyncRead, AsyncWrite};
 use yawc::{CompressionLevel, Frame, OpCode, Options, Role, WebSocket};
 
-use super::{LIMIT, ready};
+use super::{LIMIT, Messages, decode, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::Memory;
 use crate::ours::{BATCH, Look, Run};
@@ -28,8 +29,8 @@ pub fn options() -> Options {
     options.with_read_buffer_capacity(READ).with_backpressure_boundary(64 << 10)
 }
 
-fn socket(memory: Memory, reader: Reader) -> WebSocket<Memory> {
-    WebSocket::from_stream(memory, role(reader), options()).expect("no extension is asked for")
+pub fn socket<S: AsyncRead + AsyncWrite + Unpin>(stream: S, reader: Reader) -> WebSocket<S> {
+    WebSocket::from_stream(stream, role(reader), options()).expect("no extension is asked for")
 }
 
 /// One side of a connection with compression, which reads `read` bytes at once. The terms apply to the server's
@@ -43,24 +44,22 @@ fn compressing(memory: Memory, reader: Reader, terms: Terms, read: usize) -> Web
 }
 
 pub fn decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
-    decode(socket(Memory::new(wire), reader), wire, look)
+    decode(socket(Memory::new(wire), reader), wire.messages, look)
 }
 
 pub fn inflating_decoder(wire: &Wire, terms: Terms, read: usize, look: impl Look) -> Run {
-    decode(compressing(Memory::new(wire), Reader::Client, terms, read), wire, look)
+    decode(compressing(Memory::new(wire), Reader::Client, terms, read), wire.messages, look)
 }
 
-fn decode(mut socket: WebSocket<Memory>, wire: &Wire, mut look: impl Look) -> Run {
-    let messages = wire.messages;
-    Box::new(move || {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Messages for WebSocket<S> {
+    async fn read(&mut self, messages: usize, look: &mut impl Look) {
         for _ in 0..messages {
-            let frame = ready(socket.next_frame()).expect("the wire keeps the rules");
+            let frame = self.next_frame().await.expect("the wire keeps the rules");
             if frame.opcode() == OpCode::Text {
                 look.bytes(frame.payload());
             }
         }
-        look.found()
-    })
+    }
 }
 
 pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {

@@ -90,7 +90,7 @@ fn encode(put: &mut Put<'_>, effort: Effort, name: &str, contestants: Vec<Contes
     let mut bytes = Vec::new();
     let contestants = contestants
         .into_iter()
-        .map(|Contestant { name, standing, mut run }| {
+        .map(|Contestant { name, standing, mut run, clock }| {
             // The first pass begins without a context.
             run();
             bytes.push((name.clone(), standing, run() as f64 / EVENTS as f64));
@@ -98,7 +98,7 @@ fn encode(put: &mut Put<'_>, effort: Effort, name: &str, contestants: Vec<Contes
                 std::hint::black_box(run());
                 EVENTS as u64
             });
-            Contestant { name, standing, run }
+            Contestant { name, standing, run, clock }
         })
         .collect();
     put(Case::new("compressed", name, Unit::BytesAMessage, bytes, &[]))?;

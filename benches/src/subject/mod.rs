@@ -1,5 +1,6 @@
 //! The subjects of the comparison: the cases of each, the contestants, and the goals for ours.
 
+pub mod client;
 pub mod compress;
 pub mod decode;
 pub mod echo;
@@ -25,6 +26,11 @@ pub struct Subject {
 
 /// Every subject, in the order of the report.
 pub const SUBJECTS: &[Subject] = &[
+    Subject {
+        name: "client",
+        about: "events from a socket to the application, by the client's processor time",
+        run: client::run,
+    },
     Subject { name: "decode", about: "bytes of a wire to text messages", run: decode::run },
     Subject { name: "encode", about: "text messages to bytes of a wire", run: encode::run },
     Subject { name: "compress", about: "a stream of events with permessage-deflate, both ways", run: compress::run },
