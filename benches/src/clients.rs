@@ -16,7 +16,6 @@ use multiwa_ws_core::client::Received;
 use multiwa_ws_core::session::{ClientConfig, ClientEvent, Event};
 use multiwa_ws_core::{Instant, KeepAlive};
 use tokio::net::TcpStream;
-use tokio::runtime::Runtime;
 
 use crate::corpus::{Reader, WANTED, Wire};
 use crate::json::Events;
@@ -26,6 +25,7 @@ use crate::peers::tokio_tungstenite::Buffers;
 use crate::peers::{self, Messages};
 use crate::race::Contestant;
 use crate::servers::pump::Pump;
+use crate::servers::runtime;
 
 /// The names of ours.
 pub const NEXT: &str = "multiwa-ws-tokio, Updates::next";
@@ -87,10 +87,6 @@ fn session() -> ClientConfig {
 
 fn url(pump: &Pump) -> String {
     format!("ws://{}/ws", pump.address)
-}
-
-fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Our client on tokio, and its updates.

@@ -3,11 +3,12 @@
 //! [`subject`] lists the contestants and their work, [`race`] measures, [`goals`] evaluates the [`scores`] and [`report`]
 //! prints them. [`corpus`] creates the input from the numbers of [`random`].
 //!
-//! In memory, [`memory`] is the transport of all contestants, and [`ours`], [`reference`](mod@reference) and [`peers`]
-//! are the contestants. Peers use [`json`] to decide whether an event is wanted. [`deflate`] has the compression
-//! libraries, which peers use and which also run alone, and [`terms`] their parameters. Over sockets, [`servers`] are the
-//! contestants, and [`load`] and [`subscriber`] are their clients; or [`clients`] are the contestants, and [`gateway`]
-//! is what their server answers. [`process`] gets figures from the system.
+//! In memory, [`memory`] is the transport of all contestants, and [`binding`], [`ours`] (the core alone),
+//! [`reference`](mod@reference) and [`peers`] are the contestants. Peers use [`json`] to decide whether an event is
+//! wanted. [`deflate`] has the compression libraries, which peers use and which also run alone, and [`terms`] their
+//! parameters. Over sockets, [`servers`] are the contestants, and [`load`] and [`subscriber`] are their clients; or
+//! [`clients`] are the contestants, and [`gateway`] is what their server answers. [`process`] gets figures from the
+//! system.
 //!
 //! [`growth`] measures ours over sizes and counts. Without the feature `peers`, only ours in memory remains, for
 //! `counts` and the criterion benchmarks.
@@ -18,6 +19,8 @@ pub mod memory;
 pub mod ours;
 pub mod random;
 
+#[cfg(feature = "peers")]
+pub mod binding;
 #[cfg(feature = "peers")]
 pub mod clients;
 #[cfg(feature = "peers")]

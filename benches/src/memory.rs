@@ -62,7 +62,9 @@ impl Sink {
 
     /// The number of bytes that were taken since the last call.
     pub fn taken(&self) -> u64 {
-        self.0.swap(0, Relaxed)
+        let taken = self.0.load(Relaxed);
+        self.0.store(0, Relaxed);
+        taken
     }
 }
 

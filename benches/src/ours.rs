@@ -1,4 +1,4 @@
-//! multiwa-ws as a contestant, without sockets.
+//! The core of multiwa-ws as a contestant, without streams.
 
 use std::hint::black_box;
 
@@ -7,7 +7,7 @@ use multiwa_ws_core::handshake::ClientRequest;
 use multiwa_ws_core::session::{ClientEvent, EventNames};
 #[cfg(feature = "peers")]
 use multiwa_ws_core::websocket::DeflateParameters;
-use multiwa_ws_core::websocket::{Compression, Config, Event, Negotiated, Role, SharedMessage, WebSocket};
+use multiwa_ws_core::websocket::{Compression, Config, Event, Negotiated, Role, WebSocket};
 use multiwa_ws_core::{Instant, KeepAlive};
 
 use crate::corpus::{Reader, WANTED, Wire};
@@ -61,13 +61,19 @@ pub(crate) fn socket(reader: Reader) -> WebSocket {
 }
 
 fn socket_with(reader: Reader, compression: Compression, negotiated: &Negotiated) -> WebSocket {
-    let role = match reader {
+    WebSocket::new(Instant::default(), role(reader), &config().compression(compression), negotiated, SEED)
+}
+
+pub(crate) fn role(reader: Reader) -> Role {
+    match reader {
         Reader::Server => Role::Server,
         Reader::Client => Role::Client,
-    };
-    // The longest messages, in the growth plots, exceed the default limit.
-    let config = Config::new().max_message_len(64 << 20).compression(compression);
-    WebSocket::new(Instant::default(), role, &config, negotiated, SEED)
+    }
+}
+
+/// The longest messages, in the growth plots, exceed the default limit.
+pub(crate) fn config() -> Config {
+    Config::new().max_message_len(64 << 20)
 }
 
 /// Decodes with [`WebSocket::handle_input`], from a buffer of `buffer_len` bytes.
@@ -107,18 +113,6 @@ pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
         for _ in 0..batch {
             socket.sender().send_text(black_box(&text)).expect("there is room");
         }
-        write(&mut socket, &sink);
-        sink.taken()
-    })
-}
-
-/// Encodes one shared message at a time.
-pub fn shared_encoder(text: &str) -> Run {
-    let mut socket = socket(Reader::Server);
-    let message = SharedMessage::text(text);
-    let sink = Sink::default();
-    Box::new(move || {
-        socket.sender().send_shared(black_box(&message)).expect("there is room");
         write(&mut socket, &sink);
         sink.taken()
     })
@@ -202,7 +196,7 @@ pub fn router(wire: &Wire, buffer_len: usize) -> Run {
 /// A client that is connected and subscribes to every event of [`WANTED`].
 pub fn subscriber() -> Client {
     let now = Instant::from_nanos(1);
-    let config = ClientConfig::new().websocket(Config::new().keep_alive(KeepAlive::OFF).max_message_len(64 << 20));
+    let config = ClientConfig::new().websocket(config().keep_alive(KeepAlive::OFF));
     let mut client = Client::new(config, SEED);
     client.commands().subscribe(now, WANTED, &EventNames::every()).expect("nothing is in the way");
     client.connect(now).expect("it is idle");

@@ -37,8 +37,17 @@ pub struct Case {
     pub goals: Vec<Verdict>,
 }
 
+/// The name, the standing and the median of a contestant.
+pub type Outcome = (String, Standing, f64);
+
+/// The part of a race that stands in a row of its own: the references, and those of the others whose names are `wanted`.
+pub fn part(results: &[Outcome], wanted: impl Fn(&str) -> bool) -> Vec<Outcome> {
+    let is_in = |(name, standing, _): &&Outcome| *standing == Standing::Reference || wanted(name);
+    results.iter().filter(is_in).cloned().collect()
+}
+
 impl Case {
-    pub fn new(subject: &str, name: &str, unit: Unit, results: Vec<(String, Standing, f64)>, goals: &[Goal]) -> Self {
+    pub fn new(subject: &str, name: &str, unit: Unit, results: Vec<Outcome>, goals: &[Goal]) -> Self {
         let results = results.into_iter().map(|(name, standing, value)| Score { name, standing, value }).collect();
         let mut case = Self { subject: subject.to_owned(), name: name.to_owned(), unit, results, goals: Vec::new() };
         case.goals = goals.iter().filter_map(|goal| goal.evaluate(unit, &case.results)).collect();

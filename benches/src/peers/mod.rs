@@ -8,6 +8,7 @@
 pub mod fastwebsockets;
 pub mod sans_io;
 pub mod sockudo;
+pub mod streams;
 pub mod tokio_tungstenite;
 pub mod tokio_websockets;
 pub mod tungstenite;

@@ -21,7 +21,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use crate::race::Standing;
 
-pub use thread::pin;
+pub use thread::{pin, runtime};
 
 /// An echo server.
 #[derive(Clone, Copy, Debug)]

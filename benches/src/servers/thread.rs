@@ -1,9 +1,10 @@
-//! The thread of a server.
+//! The thread of a server or of a client, and its runtime.
 
 use std::io;
 use std::net::TcpListener;
 
 use rustix::thread::{CpuSet, sched_setaffinity};
+use tokio::runtime::{Builder, Runtime};
 
 /// Keeps this thread, and the threads that it starts, on one processor, if there is a processor with this number.
 pub fn pin(processor: usize) {
@@ -15,9 +16,14 @@ pub fn pin(processor: usize) {
     }
 }
 
+/// A tokio runtime without threads: it runs during `block_on`, on the thread of the caller.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
 /// Runs `future` on a tokio runtime of this thread.
 pub(super) fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
+    Ok(runtime()?.block_on(future))
 }
 
 /// Runs `connection` for every new connection.

@@ -6,8 +6,8 @@ use super::options::{Options, Put};
 use crate::clients::{BLOCKING, BLOCKING_PEER, CORE, NEXT, STREAM, contestants};
 use crate::corpus::{Keys, Wire};
 use crate::goals::Goal;
-use crate::race::{self, Effort, Standing};
-use crate::report::Case;
+use crate::race::{self, Effort};
+use crate::report::{Case, part};
 use crate::scores::{Unit, size};
 use crate::servers::pin;
 
@@ -27,11 +27,8 @@ pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
         for (name, ours) in cases.iter().filter(|(name, _)| options.wants(name)) {
             let is_blocking = *ours == BLOCKING;
             // One of ours at a time, beside the peers that run in the same way.
-            let results = results.iter().filter(|(name, standing, _)| match standing {
-                Standing::Ours => name == ours,
-                Standing::Peer => is_blocking == (name == BLOCKING_PEER),
-                Standing::Reference => true,
-            });
+            let results =
+                part(&results, |name| name == *ours || !OURS.contains(&name) && is_blocking == (name == BLOCKING_PEER));
             let mut goals = Vec::new();
             if !is_blocking {
                 goals.push(Goal::OfReference(CORE, 1.0 / 1.2));
@@ -39,8 +36,10 @@ pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
                     goals.push(Goal::TimesBestPeer(2.0));
                 }
             }
-            put(Case::new("client", name, Unit::ClientNanosAnEvent, results.cloned().collect(), &goals))?;
+            put(Case::new("client", name, Unit::ClientNanosAnEvent, results, &goals))?;
         }
     }
     Ok(())
 }
+
+const OURS: [&str; 3] = [NEXT, STREAM, BLOCKING];

@@ -9,30 +9,34 @@ use crate::memory::READ;
 use crate::ours::Glance;
 use crate::peers::tokio_tungstenite::Buffers;
 use crate::race::{self, Contestant};
-use crate::report::Case;
+use crate::report::{Case, part};
 use crate::scores::{Unit, size};
-use crate::{ours, peers, reference};
+use crate::servers::runtime;
+use crate::{binding, ours, peers, reference};
 
 const KIB: usize = 1 << 10;
 
 pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
-    for (reader, script, len, goal) in [
-        (Reader::Server, Script::Ascii, 64, 2.5),
-        (Reader::Server, Script::Ascii, 300, 2.5),
-        (Reader::Server, Script::Ascii, 4 * KIB, 1.4),
-        (Reader::Server, Script::Ascii, 64 * KIB, 1.0),
-        (Reader::Server, Script::Ascii, 1024 * KIB, 1.0),
-        (Reader::Client, Script::Ascii, 64, 2.5),
-        (Reader::Client, Script::Ascii, 300, 2.5),
-        (Reader::Client, Script::Ascii, 4 * KIB, 1.4),
-        (Reader::Client, Script::Ascii, 64 * KIB, 1.0),
-        (Reader::Client, Script::Ascii, 1024 * KIB, 1.0),
-        (Reader::Server, Script::Mixed, 64, 1.0),
-        (Reader::Server, Script::Mixed, 300, 1.5),
-        (Reader::Server, Script::Mixed, 4 * KIB, 1.0),
-        (Reader::Server, Script::Mixed, 64 * KIB, 1.0),
-        (Reader::Client, Script::Mixed, 300, 1.5),
-        (Reader::Client, Script::Mixed, 4 * KIB, 1.0),
+    let runtime = runtime()?;
+    let _entered = runtime.enter();
+    // The goal over a stream, and the goal of the core.
+    for (reader, script, len, goal, core_goal) in [
+        (Reader::Server, Script::Ascii, 64, 2.2, 2.5),
+        (Reader::Server, Script::Ascii, 300, 2.2, 2.5),
+        (Reader::Server, Script::Ascii, 4 * KIB, 1.3, 1.4),
+        (Reader::Server, Script::Ascii, 64 * KIB, 1.1, 1.0),
+        (Reader::Server, Script::Ascii, 1024 * KIB, 1.1, 1.0),
+        (Reader::Client, Script::Ascii, 64, 2.2, 2.5),
+        (Reader::Client, Script::Ascii, 300, 2.2, 2.5),
+        (Reader::Client, Script::Ascii, 4 * KIB, 1.3, 1.4),
+        (Reader::Client, Script::Ascii, 64 * KIB, 1.0, 1.0),
+        (Reader::Client, Script::Ascii, 1024 * KIB, 1.0, 1.0),
+        (Reader::Server, Script::Mixed, 64, 1.0, 1.0),
+        (Reader::Server, Script::Mixed, 300, 1.5, 1.5),
+        (Reader::Server, Script::Mixed, 4 * KIB, 1.0, 1.0),
+        (Reader::Server, Script::Mixed, 64 * KIB, 1.0, 1.0),
+        (Reader::Client, Script::Mixed, 300, 1.5, 1.5),
+        (Reader::Client, Script::Mixed, 4 * KIB, 1.0, 1.0),
     ] {
         let masked = if reader == Reader::Server { "masked" } else { "unmasked" };
         let script_name = if script == Script::Ascii { "" } else { " mixed scripts" };
@@ -42,16 +46,24 @@ pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
         }
         let wire = Wire::of_texts(reader, script, len);
         let results = race::run(contestants(&wire, reader), wire.messages, options.effort);
-        put(Case::new("decode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(goal)]))?;
+        let streams = part(&results, |name| !SANS_IO.contains(&name));
+        put(Case::new("decode", &name, Unit::NanosAMessage, streams, &[Goal::TimesBestPeer(goal)]))?;
+        let core = part(&results, |name| SANS_IO.contains(&name));
+        put(Case::new("decode-core", &name, Unit::NanosAMessage, core, &[Goal::TimesBestPeer(core_goal)]))?;
     }
     Ok(())
 }
 
+/// Those that have no stream: the caller reads into a buffer of its own.
+const SANS_IO: [&str; 3] = ["multiwa-ws core", "sockudo-ws Protocol", "websocket-sans-io + simdutf8"];
+
 /// The contestants that decode `wire`.
 fn contestants(wire: &Wire, reader: Reader) -> Vec<Contestant> {
     let look = Glance::default;
-    let mut contestants = vec![
-        Contestant::ours("multiwa-ws", ours::decoder(wire, reader, READ, look())),
+    let [core, protocol, sans_io] = SANS_IO;
+    let whole = wire.bytes.len().div_ceil(wire.messages);
+    vec![
+        Contestant::ours("multiwa-ws-tokio", binding::decoder(wire, reader, look())),
         Contestant::peer("tungstenite", peers::tungstenite::decoder(wire, reader, look())),
         Contestant::peer(
             "tokio-tungstenite",
@@ -64,23 +76,12 @@ fn contestants(wire: &Wire, reader: Reader) -> Vec<Contestant> {
         Contestant::peer("fastwebsockets", peers::fastwebsockets::decoder(wire, reader, look())),
         Contestant::peer("tokio-websockets", peers::tokio_websockets::decoder(wire, reader, look())),
         Contestant::peer("sockudo-ws stream", peers::sockudo::stream_decoder(wire, reader, look())),
-        Contestant::peer("sockudo-ws Protocol", peers::sockudo::protocol_decoder(wire, reader, look())),
         Contestant::peer("yawc", peers::yawc::decoder(wire, reader, look())),
         Contestant::peer("wtx", peers::wtx::decoder(wire, reader, look())),
-        Contestant::peer("websocket-sans-io + simdutf8", peers::sans_io::decoder(wire, READ, look())),
-    ];
-    let whole = wire.bytes.len().div_ceil(wire.messages);
-    let minimal = reference::decoder(wire, reader, READ.max(whole), look());
-    contestants.push(Contestant::reference("minimal in-place decoder", minimal));
-    contestants.push(Contestant::reference("memcpy", reference::memcpy(wire, READ)));
-    if whole > READ {
-        // A caller that expects such messages reads a whole message into its buffer and borrows it.
-        contestants
-            .push(Contestant::ours("multiwa-ws, buffer of a message", ours::decoder(wire, reader, whole, look())));
-        contestants.push(Contestant::peer(
-            "websocket-sans-io + simdutf8, buffer of a message",
-            peers::sans_io::decoder(wire, whole, look()),
-        ));
-    }
-    contestants
+        Contestant::ours(core, ours::decoder(wire, reader, READ, look())),
+        Contestant::peer(protocol, peers::sockudo::protocol_decoder(wire, reader, look())),
+        Contestant::peer(sans_io, peers::sans_io::decoder(wire, READ, look())),
+        Contestant::reference("minimal in-place decoder", reference::decoder(wire, reader, READ.max(whole), look())),
+        Contestant::reference("memcpy", reference::memcpy(wire, READ)),
+    ]
 }

@@ -1,4 +1,4 @@
-//! Encoding text messages.
+//! Encoding text messages in batches.
 
 use std::io;
 
@@ -6,14 +6,17 @@ use super::options::{Options, Put};
 use crate::corpus::{Reader, Script, text};
 use crate::goals::Goal;
 use crate::ours::BATCH;
-use crate::peers::tokio_tungstenite::Buffers;
+use crate::peers::streams;
 use crate::race::{self, Contestant};
 use crate::random::Random;
-use crate::report::Case;
+use crate::report::{Case, part};
 use crate::scores::{Unit, size};
-use crate::{ours, peers, reference};
+use crate::servers::runtime;
+use crate::{binding, ours, peers, reference};
 
 pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
+    let runtime = runtime()?;
+    let _entered = runtime.enter();
     for (writer, len, goal) in [
         (Reader::Server, 64, 1.4),
         (Reader::Server, 300, 1.4),
@@ -28,41 +31,28 @@ pub fn run(put: &mut Put<'_>, options: &Options) -> io::Result<()> {
             continue;
         }
         let text = text(Script::Ascii, len, &mut Random::new(1));
-        let mut contestants = vec![Contestant::ours("multiwa-ws", ours::encoder(writer, &text, BATCH))];
-        contestants.extend(peers(writer, &text, BATCH));
-        contestants
-            .push(Contestant::reference("header and payload into a buffer", reference::encoder(writer, &text, BATCH)));
-        let results = race::run(contestants, BATCH, options.effort);
-        put(Case::new("encode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(goal)]))?;
-    }
-    for len in [64 << 10, 1 << 20] {
-        let name = format!("shared unmasked {}", size(len));
-        if !options.wants(&name) {
-            continue;
-        }
-        let text = text(Script::Ascii, len, &mut Random::new(1));
-        let mut contestants = vec![Contestant::ours("multiwa-ws, shared", ours::shared_encoder(&text))];
-        contestants.extend(peers(Reader::Server, &text, 1));
-        let results = race::run(contestants, 1, options.effort);
-        put(Case::new("encode", &name, Unit::NanosAMessage, results, &[Goal::TimesBestPeer(1.0)]))?;
+        let results = race::run(contestants(writer, &text), BATCH, options.effort);
+        let goals = [Goal::TimesBestPeer(goal)];
+        let streams = part(&results, |name| !SANS_IO.contains(&name));
+        put(Case::new("encode", &name, Unit::NanosAMessage, streams, &goals))?;
+        let core = part(&results, |name| SANS_IO.contains(&name));
+        put(Case::new("encode-core", &name, Unit::NanosAMessage, core, &goals))?;
     }
     Ok(())
 }
 
-fn peers(writer: Reader, text: &str, batch: usize) -> Vec<Contestant> {
-    vec![
-        Contestant::peer("tungstenite", peers::tungstenite::encoder(writer, text, batch)),
-        Contestant::peer("tokio-tungstenite", peers::tokio_tungstenite::encoder(writer, Buffers::Default, text, batch)),
-        Contestant::peer(
-            "tokio-tungstenite, 8 KiB",
-            peers::tokio_tungstenite::encoder(writer, Buffers::Small, text, batch),
-        ),
-        Contestant::peer("fastwebsockets", peers::fastwebsockets::encoder(writer, text, batch)),
-        Contestant::peer("tokio-websockets", peers::tokio_websockets::encoder(writer, text, batch)),
-        Contestant::peer("sockudo-ws stream", peers::sockudo::stream_encoder(writer, text, batch)),
-        Contestant::peer("sockudo-ws Protocol", peers::sockudo::protocol_encoder(writer, text, batch)),
-        Contestant::peer("yawc", peers::yawc::encoder(writer, text, batch)),
-        Contestant::peer("wtx", peers::wtx::encoder(writer, text, batch)),
-        Contestant::peer("websocket-sans-io", peers::sans_io::encoder(writer, text, batch)),
-    ]
+/// Those that have no stream: they encode into a buffer, or lend slices of a queue.
+const SANS_IO: [&str; 3] = ["multiwa-ws core", "sockudo-ws Protocol", "websocket-sans-io"];
+
+fn contestants(writer: Reader, text: &str) -> Vec<Contestant> {
+    let [core, protocol, sans_io] = SANS_IO;
+    let mut contestants = vec![
+        Contestant::ours("multiwa-ws-tokio", binding::encoder(writer, text, BATCH)),
+        Contestant::ours(core, ours::encoder(writer, text, BATCH)),
+        Contestant::peer(protocol, peers::sockudo::protocol_encoder(writer, text, BATCH)),
+        Contestant::peer(sans_io, peers::sans_io::encoder(writer, text, BATCH)),
+        Contestant::reference("header and payload into a buffer", reference::encoder(writer, text, BATCH)),
+    ];
+    contestants.extend(streams::encoders(writer, text, BATCH));
+    contestants
 }

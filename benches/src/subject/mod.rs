@@ -9,6 +9,7 @@ pub mod fanout;
 pub mod idle;
 mod options;
 pub mod route;
+pub mod send;
 
 use std::io;
 
@@ -31,8 +32,9 @@ pub const SUBJECTS: &[Subject] = &[
         about: "events from a socket to the application, by the client's processor time",
         run: client::run,
     },
-    Subject { name: "decode", about: "bytes of a wire to text messages", run: decode::run },
-    Subject { name: "encode", about: "text messages to bytes of a wire", run: encode::run },
+    Subject { name: "decode", about: "bytes of a wire to text messages, over a stream in memory", run: decode::run },
+    Subject { name: "encode", about: "text messages to bytes of a wire, in batches", run: encode::run },
+    Subject { name: "send", about: "one message sent and flushed, over a stream in memory", run: send::run },
     Subject { name: "compress", about: "a stream of events with permessage-deflate, both ways", run: compress::run },
     Subject { name: "echo", about: "messages sent back over loopback, by the server's processor time", run: echo::run },
     Subject {

@@ -35,7 +35,7 @@ fn contestants(wire: &Wire) -> Vec<Contestant> {
     let reader = Reader::Client;
     let borrowed = || Router::new(Borrowed);
     vec![
-        Contestant::ours("multiwa-ws client", ours::router(wire, READ)),
+        Contestant::ours("multiwa-ws core client", ours::router(wire, READ)),
         Contestant::peer("websocket-sans-io + serde_json borrowed", peers::sans_io::decoder(wire, READ, borrowed())),
         Contestant::peer(
             "tokio-websockets + serde_json borrowed",
