@@ -11,8 +11,8 @@ use multiwa_ws_benches::servers;
 use multiwa_ws_benches::subject::{Options, SUBJECTS, Subject, idle};
 
 fn main() -> ExitCode {
-    // Fan-out needs some 18,000 open files, and idle connections need 10,000 in a process. If the system allows fewer,
-    // these subjects report it.
+    // A thousand subscribers of each server need some 18,000 open files, and idle connections need 10,000 in a process. If
+    // the system allows fewer, these subjects report it.
     raise_open_files();
     match run(std::env::args().skip(1)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,34 +1,30 @@
-//! Servers that publish events to all their connections, ours and the peers', each on one thread.
+//! Servers that publish events to all their connections, ours and the peers', each on one thread, in two shapes.
 //!
-//! Ours is the server as users have it, with upgrade and subscription. A peer is a stream after the upgrade in its own
-//! task, with a channel in front of it that carries the event by reference. The task writes all events in the channel
-//! to the stream and flushes once. It does not wait for input, as a real server must. This is an advantage for the
-//! peers. Only `wtx` reads, once in a burst, because its stream writes before it reads.
+//! With a task for each connection, ours is the server as users have it, with upgrade and subscription. A peer is a
+//! stream after the upgrade in its own task, with a channel in front of it that carries the event by reference. The task
+//! writes all events in the channel to the stream and flushes once. It does not wait for input, as a real server must.
+//! This is an advantage for the peers. Only `wtx` reads, once in a burst, because its stream writes before it reads.
+//!
+//! In the other shape, one loop owns all connections, ours and the peers' after the upgrade. It writes the events to one
+//! connection after the other, and flushes each once.
 
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
-use ::fastwebsockets::{Frame, Payload, WebSocket as FastWebSocket};
-use ::tokio_tungstenite::WebSocketStream;
-use ::wtx::collection::Vector;
-use ::wtx::rng::{Xorshift64, simple_seed};
-use ::wtx::web_socket::{
-    Frame as WtxFrame, OpCode as WtxOpCode, WebSocket as WtxWebSocket, WebSocketBuffer, WebSocketPayloadOrigin,
-};
 use bytes::Bytes;
-use futures_util::{FutureExt, Sink, SinkExt};
+use multiwa_ws_core::websocket::SharedMessage;
 use tokio::net::TcpStream as TokioStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tungstenite::protocol::Role;
 
-use super::batched::Batched;
-use super::orders::{Orders, Ready, SUBSCRIBERS, listen};
+use super::orders::{Job, Orders, Ready, Shape, listen};
 use super::ours;
+use super::outlet::{Fast, Fed, Ours, Outlet, Wtx};
 use super::thread::{block_on, pin};
-use crate::corpus::{WANTED, frame};
+use crate::corpus::{Reader, WANTED, frame};
 use crate::peers::tokio_tungstenite::Buffers;
-use crate::peers::{sockudo as sockudo_setup, tokio_websockets as tokio_websockets_setup, yawc as yawc_setup};
+use crate::peers::{sockudo, tokio_tungstenite, tokio_websockets, yawc};
 use crate::race::Standing;
 use crate::subscriber;
 
@@ -37,214 +33,202 @@ use crate::subscriber;
 pub struct Broadcaster {
     pub name: &'static str,
     pub standing: Standing,
-    /// Serves until the process ends, and sends its address.
-    run: fn(&str, Ready, Orders) -> io::Result<()>,
+    /// Serves until there are no more orders, and sends its address.
+    run: Serve,
     /// The steps of a client after it has connected.
     pub subscribe: fn(&mut TcpStream) -> io::Result<()>,
 }
 
-/// A running broadcaster.
+type Serve = fn(&Job, Ready, Orders) -> io::Result<()>;
+
+/// A running broadcaster, until it is dropped.
 #[derive(Debug)]
 pub struct Broadcasting {
     pub address: SocketAddr,
-    orders: UnboundedSender<usize>,
+    orders: Option<UnboundedSender<usize>>,
+    thread: Option<JoinHandle<()>>,
 }
 
-/// Every broadcaster.
-pub const BROADCASTERS: &[Broadcaster] = &[
-    Broadcaster {
-        name: "multiwa-ws-tokio server",
-        standing: Standing::Ours,
-        run: ours::broadcast,
-        subscribe: |stream| {
-            let mut stream = BufReader::new(stream);
-            subscriber::upgrade(&mut stream, false)?;
-            subscriber::subscribe(&mut stream, WANTED)
-        },
-    },
-    peer("tokio-tungstenite", |event, ready, orders| tokio_tungstenite(event, ready, orders, Buffers::Default)),
-    peer("tokio-tungstenite, 8 KiB", |event, ready, orders| tokio_tungstenite(event, ready, orders, Buffers::Small)),
-    peer("fastwebsockets, batched", fastwebsockets),
-    peer("tokio-websockets", tokio_websockets),
-    peer("sockudo-ws stream", sockudo),
-    peer("yawc", yawc),
-    peer("wtx, batched", wtx),
-    Broadcaster { name: "raw writes", standing: Standing::Reference, run: raw, subscribe: |_| Ok(()) },
+const PEERS: [(&str, Serve); 7] = [
+    ("tokio-tungstenite", |job, ready, orders| tungstenite(job, &ready, orders, Buffers::Default)),
+    ("tokio-tungstenite, 8 KiB", |job, ready, orders| tungstenite(job, &ready, orders, Buffers::Small)),
+    ("fastwebsockets, batched", |job, ready, orders| publish(job, &ready, orders, shared, Fast::new)),
+    ("tokio-websockets", |job, ready, orders| {
+        let message = |event: &str| ::tokio_websockets::Message::text(shared(event));
+        publish(job, &ready, orders, message, |stream| Fed::new(tokio_websockets::socket(stream, Reader::Server)))
+    }),
+    ("sockudo-ws stream", |job, ready, orders| {
+        let message = |event: &str| sockudo_ws::Message::Text(shared(event));
+        publish(job, &ready, orders, message, |stream| Fed::new(sockudo::socket(stream, Reader::Server)))
+    }),
+    ("yawc", |job, ready, orders| {
+        let message = |event: &str| ::yawc::Frame::text(shared(event));
+        publish(job, &ready, orders, message, |stream| Fed::new(yawc::socket(stream, Reader::Server)))
+    }),
+    ("wtx, batched", |job, ready, orders| publish(job, &ready, orders, shared, Wtx::new)),
 ];
 
-const fn peer(name: &'static str, run: fn(&str, Ready, Orders) -> io::Result<()>) -> Broadcaster {
-    Broadcaster { name, standing: Standing::Peer, run, subscribe: |_| Ok(()) }
+/// Every broadcaster of this shape.
+pub fn broadcasters(shape: Shape) -> Vec<Broadcaster> {
+    let mut all = vec![match shape {
+        Shape::Tasks => Broadcaster {
+            name: "multiwa-ws-tokio server",
+            standing: Standing::Ours,
+            run: ours::broadcast,
+            subscribe: |stream| {
+                let mut stream = BufReader::new(stream);
+                subscriber::upgrade(&mut stream, false)?;
+                subscriber::subscribe(&mut stream, WANTED)
+            },
+        },
+        Shape::Loop => after_upgrade("multiwa-ws-tokio WebSocket", Standing::Ours, streams),
+    }];
+    all.extend(PEERS.map(|(name, run)| after_upgrade(name, Standing::Peer, run)));
+    all.push(after_upgrade("raw writes", Standing::Reference, raw));
+    all
+}
+
+fn after_upgrade(name: &'static str, standing: Standing, run: Serve) -> Broadcaster {
+    Broadcaster { name, standing, run, subscribe: |_| Ok(()) }
 }
 
 impl Broadcaster {
-    /// Starts it on its own thread, on the first processor. `event` is the text of the event that it will publish.
-    pub fn start(self, event: &str) -> io::Result<Broadcasting> {
+    /// Starts it on its own thread, on the first processor.
+    pub fn start(self, job: &Job) -> io::Result<Broadcasting> {
         let (ready, address) = mpsc::channel();
         let (orders, taken) = unbounded_channel();
-        let event = event.to_owned();
+        let job = job.clone();
         // The name is for profilers.
-        std::thread::Builder::new().name(self.name.to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name(self.name.to_owned()).spawn(move || {
             pin(0);
-            (self.run)(&event, ready, taken).expect("the server runs");
+            (self.run)(&job, ready, taken).expect("the server runs");
         })?;
         let address = address.recv().map_err(|_| io::ErrorKind::NotConnected)?;
-        Ok(Broadcasting { address, orders })
+        Ok(Broadcasting { address, orders: Some(orders), thread: Some(thread) })
     }
 }
 
 impl Broadcasting {
     pub fn publish(&self, events: usize) {
-        self.orders.send(events).expect("it takes orders until the process ends");
+        let orders = self.orders.as_ref().expect("there are orders until it is dropped");
+        orders.send(events).expect("it takes orders until they end");
     }
 }
 
-/// Runs `subscriber` for every new connection, and sends the result of `message` for the event to all of them.
-fn broadcast<M: Clone + Send + 'static, F: Future<Output = ()> + Send + 'static>(
-    event: &str,
+/// Ends the server and closes its connections, so that the next servers have the open files.
+impl Drop for Broadcasting {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn shared(event: &str) -> Bytes {
+    Bytes::copy_from_slice(event.as_bytes())
+}
+
+fn tungstenite(job: &Job, ready: &Ready, orders: Orders, buffers: Buffers) -> io::Result<()> {
+    let message = |event: &str| tungstenite::Message::text(event);
+    publish(job, ready, orders, message, move |stream| {
+        Fed::new(tokio_tungstenite::socket(stream, Reader::Server, buffers))
+    })
+}
+
+/// Ours without the server.
+fn streams(job: &Job, ready: Ready, orders: Orders) -> io::Result<()> {
+    let config = ours::config();
+    publish(job, &ready, orders, SharedMessage::text, move |stream| Ours::new(stream, &config))
+}
+
+/// Sends the result of `message` for the event to the result of `open` for each connection.
+fn publish<O: Outlet>(
+    job: &Job,
     ready: &Ready,
-    mut orders: Orders,
-    message: impl Fn(Bytes) -> M,
-    subscriber: impl Fn(TokioStream, UnboundedReceiver<M>) -> F,
+    orders: Orders,
+    message: impl Fn(&str) -> O::Message,
+    open: impl Fn(TokioStream) -> O,
 ) -> io::Result<()> {
     let listener = listen(ready)?;
     listener.set_nonblocking(true)?;
     block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let mut subscribers = Vec::new();
-        loop {
-            tokio::select! {
-                accepted = listener.accept() => {
-                    let (stream, _) = accepted?;
-                    stream.set_nodelay(true)?;
-                    let (mail, inbox) = unbounded_channel();
-                    subscribers.push(mail);
-                    tokio::spawn(subscriber(stream, inbox));
-                }
-                order = orders.recv() => {
-                    let Some(events) = order else { return Ok(()) };
-                    for _ in 0..events {
-                        let message = message(Bytes::copy_from_slice(event.as_bytes()));
-                        for subscriber in &subscribers {
-                            let _ = subscriber.send(message.clone());
-                        }
-                    }
-                }
-            }
+        let mut connections = Vec::with_capacity(job.subscribers);
+        for _ in 0..job.subscribers {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            connections.push(open(stream));
         }
+        match job.shape {
+            Shape::Tasks => in_tasks(&job.event, orders, message, connections).await,
+            Shape::Loop => in_a_loop(&job.event, orders, message, connections).await,
+        }
+        Ok(())
     })?
 }
 
+async fn in_tasks<O: Outlet>(
+    event: &str,
+    mut orders: Orders,
+    message: impl Fn(&str) -> O::Message,
+    connections: Vec<O>,
+) {
+    let start = |connection: O| {
+        let (mail, inbox) = unbounded_channel();
+        tokio::spawn(forward(connection, inbox));
+        mail
+    };
+    let subscribers: Vec<_> = connections.into_iter().map(start).collect();
+    while let Some(events) = orders.recv().await {
+        for _ in 0..events {
+            let message = message(event);
+            for subscriber in &subscribers {
+                let _ = subscriber.send(message.clone());
+            }
+        }
+    }
+}
+
 /// Writes all available events, and flushes once.
-async fn forward<M>(mut socket: impl Sink<M> + Unpin, mut inbox: UnboundedReceiver<M>) {
+async fn forward<O: Outlet>(mut connection: O, mut inbox: UnboundedReceiver<O::Message>) {
     while let Some(message) = inbox.recv().await {
         let mut next = Some(message);
         while let Some(message) = next {
-            if socket.feed(message).await.is_err() {
+            if !connection.feed(message).await {
                 return;
             }
             next = inbox.try_recv().ok();
         }
-        if socket.flush().await.is_err() {
+        if !connection.flush().await {
             return;
         }
     }
 }
 
-fn tokio_tungstenite(event: &str, ready: Ready, orders: Orders, buffers: Buffers) -> io::Result<()> {
-    let message = |event: Bytes| tungstenite::Message::Text(event.try_into().expect("it is text"));
-    broadcast(event, &ready, orders, message, move |stream, inbox| async move {
-        forward(WebSocketStream::from_raw_socket(stream, Role::Server, Some(buffers.config())).await, inbox).await;
-    })
-}
-
-fn tokio_websockets(event: &str, ready: Ready, orders: Orders) -> io::Result<()> {
-    broadcast(event, &ready, orders, ::tokio_websockets::Message::text::<Bytes>, |stream, inbox| {
-        let config = tokio_websockets_setup::config();
-        forward(::tokio_websockets::ServerBuilder::new().config(config).serve(stream), inbox)
-    })
-}
-
-fn sockudo(event: &str, ready: Ready, orders: Orders) -> io::Result<()> {
-    broadcast(event, &ready, orders, sockudo_ws::Message::Text, |stream, inbox| {
-        forward(sockudo_ws::WebSocketStream::server(stream, sockudo_setup::config()), inbox)
-    })
-}
-
-fn yawc(event: &str, ready: Ready, orders: Orders) -> io::Result<()> {
-    broadcast(
-        event,
-        &ready,
-        orders,
-        |event: Bytes| ::yawc::Frame::text(event),
-        |stream, inbox| {
-            let socket = ::yawc::WebSocket::from_stream(stream, ::yawc::Role::Server, yawc_setup::options());
-            forward(socket.expect("no extension is asked for"), inbox)
-        },
-    )
-}
-
-fn fastwebsockets(event: &str, ready: Ready, orders: Orders) -> io::Result<()> {
-    broadcast(
-        event,
-        &ready,
-        orders,
-        |event| event,
-        |stream, mut inbox: UnboundedReceiver<Bytes>| async move {
-            let mut socket = FastWebSocket::after_handshake(Batched::new(stream), ::fastwebsockets::Role::Server);
-            while let Some(event) = inbox.recv().await {
-                let mut next = Some(event);
-                while let Some(event) = next {
-                    if socket.write_frame(Frame::text(Payload::Borrowed(&event))).await.is_err() {
-                        return;
-                    }
-                    next = inbox.try_recv().ok();
-                }
-                if socket.flush().await.is_err() {
-                    return;
-                }
+async fn in_a_loop<O: Outlet>(
+    event: &str,
+    mut orders: Orders,
+    message: impl Fn(&str) -> O::Message,
+    mut connections: Vec<O>,
+) {
+    while let Some(events) = orders.recv().await {
+        let burst: Vec<_> = (0..events).map(|_| message(event)).collect();
+        for connection in &mut connections {
+            for message in &burst {
+                assert!(connection.feed(message.clone()).await, "the client stays");
             }
-        },
-    )
-}
-
-/// It accepts no shared payload: each connection copies the event to a place where it could be masked.
-fn wtx(event: &str, ready: Ready, orders: Orders) -> io::Result<()> {
-    broadcast(
-        event,
-        &ready,
-        orders,
-        |event| event,
-        |stream, mut inbox: UnboundedReceiver<Bytes>| async move {
-            let (stream, rng) = (Batched::new(stream), Xorshift64::from(simple_seed()));
-            let mut socket = WtxWebSocket::<_, _, _, _, false>::new((), false, rng, stream, WebSocketBuffer::new());
-            let (mut scratch, mut received) = (Vec::new(), Vector::new());
-            while let Some(event) = inbox.recv().await {
-                let (mut common, mut reader, mut writer) = socket.split_mut();
-                let mut next = Some(event);
-                while let Some(event) = next {
-                    scratch.clear();
-                    scratch.extend_from_slice(&event);
-                    let mut frame = WtxFrame::new_fin(WtxOpCode::Text, &mut scratch[..]);
-                    if writer.write_frame(&mut common, &mut frame).await.is_err() {
-                        return;
-                    }
-                    next = inbox.try_recv().ok();
-                }
-                // It has no flush. The stream writes before it reads.
-                let payload = WebSocketPayloadOrigin::Adaptive;
-                if reader.read_frame(&mut received, &mut common, payload).now_or_never().is_some() {
-                    return;
-                }
-            }
-        },
-    )
+            assert!(connection.flush().await, "the client stays");
+        }
+    }
 }
 
 /// One thread that writes encoded bytes to one socket after the other, all events of a burst at once.
-fn raw(event: &str, ready: Ready, mut orders: Orders) -> io::Result<()> {
+fn raw(job: &Job, ready: Ready, mut orders: Orders) -> io::Result<()> {
     let listener = listen(&ready)?;
-    let mut subscribers = Vec::with_capacity(SUBSCRIBERS);
-    for _ in 0..SUBSCRIBERS {
+    let mut subscribers = Vec::with_capacity(job.subscribers);
+    for _ in 0..job.subscribers {
         let (stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
         subscribers.push(stream);
@@ -253,7 +237,7 @@ fn raw(event: &str, ready: Ready, mut orders: Orders) -> io::Result<()> {
     while let Some(events) = orders.blocking_recv() {
         bytes.clear();
         for _ in 0..events {
-            frame(&mut bytes, true, 0x1, None, event.as_bytes());
+            frame(&mut bytes, true, 0x1, None, job.event.as_bytes());
         }
         for subscriber in &mut subscribers {
             subscriber.write_all(&bytes)?;

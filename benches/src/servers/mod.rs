@@ -2,15 +2,16 @@
 //!
 //! The servers here echo. Their connections begin after the upgrade, so that only WebSocket is measured. They answer
 //! all messages of one read before they flush. Only `fastwebsockets` and `wtx` write each answer by itself, and take
-//! part a second time with batches. [`broadcast`] has the servers for fan-out, and [`idle`] the servers for idle
-//! memory. In both, ours is the whole server with its upgrade, and also takes part as a stream. [`pump`] is the server of
-//! the clients that are measured.
+//! part a second time with batches. [`broadcast`] has the servers that publish, and [`idle`] the servers for idle
+//! memory. In both, ours is the whole server with its upgrade, and also takes part as a stream. [`pump`] is the server
+//! of the clients that are measured.
 
 mod batched;
 pub mod broadcast;
 pub mod idle;
 pub mod orders;
 mod ours;
+mod outlet;
 mod peers;
 pub mod pump;
 mod raw;

@@ -6,8 +6,24 @@ use std::sync::mpsc;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// The number of connections of a server that publishes.
-pub const SUBSCRIBERS: usize = 1000;
+/// The work of a server that publishes.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The text of the event.
+    pub event: String,
+    /// The number of connections that get it.
+    pub subscribers: usize,
+    pub shape: Shape,
+}
+
+/// How a server that publishes is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A task for each connection. Ours is the whole server.
+    Tasks,
+    /// One loop that owns all connections.
+    Loop,
+}
 
 /// The channel for the address of a server.
 pub(super) type Ready = mpsc::Sender<SocketAddr>;
@@ -18,7 +34,7 @@ pub(super) type Orders = UnboundedReceiver<usize>;
 /// Listens, and sends the address.
 pub(super) fn listen(ready: &Ready) -> io::Result<TcpListener> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    // The receiver exists until the process ends.
+    // The receiver exists until the address has arrived.
     let _ = ready.send(listener.local_addr()?);
     Ok(listener)
 }

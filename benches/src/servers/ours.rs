@@ -10,12 +10,12 @@ use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope};
 use multiwa_ws_core::websocket::{Config, Event, Negotiated, Role};
 use multiwa_ws_tokio::{Server, ServerTls};
 
-use super::orders::{Orders, Ready, SUBSCRIBERS, announce};
+use super::orders::{Job, Orders, Ready, announce};
 use crate::corpus::{Keys, event};
 use crate::random::Random;
 
 /// Without keep-alive pings, like all other contestants.
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config::new().keep_alive(KeepAlive::OFF)
 }
 
@@ -59,16 +59,18 @@ pub(super) fn async_std(listener: TcpListener) -> io::Result<()> {
 }
 
 /// The whole server: sessions, registry and mailboxes.
-pub(super) fn broadcast(event: &str, ready: Ready, mut orders: Orders) -> io::Result<()> {
-    let event = Envelope::parse(event, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event().expect("it is an event");
+pub(super) fn broadcast(job: &Job, ready: Ready, mut orders: Orders) -> io::Result<()> {
+    let event =
+        Envelope::parse(&job.event, DEFAULT_MAX_DEPTH).expect("it is JSON").into_event().expect("it is an event");
     super::thread::block_on(async {
         let server = Server::builder().websocket(config()).bind(([127, 0, 0, 1], 0).into()).await?;
-        // The receiver exists until the process ends.
+        // The receiver exists until the address has arrived.
         let _ = ready.send(server.local_addr().expect("it listens"));
         let publisher = server.publisher();
         while let Some(events) = orders.recv().await {
             for _ in 0..events {
-                assert_eq!(publisher.forward(&event).await.expect("it is in memory").receivers, SUBSCRIBERS);
+                let published = publisher.forward(&event).await.expect("it is in memory");
+                assert_eq!(published.receivers, job.subscribers);
             }
         }
         Ok(())

@@ -5,11 +5,11 @@ pub mod compress;
 pub mod decode;
 pub mod echo;
 pub mod encode;
-pub mod fanout;
 pub mod idle;
 mod options;
 pub mod route;
 pub mod send;
+pub mod server;
 
 use std::io;
 
@@ -32,16 +32,16 @@ pub const SUBJECTS: &[Subject] = &[
         about: "events from a socket to the application, by the client's processor time",
         run: client::run,
     },
+    Subject {
+        name: "server",
+        about: "one event to 1, 100 and 1,000 subscribers, by the server's processor time",
+        run: server::run,
+    },
     Subject { name: "decode", about: "bytes of a wire to text messages, over a stream in memory", run: decode::run },
     Subject { name: "encode", about: "text messages to bytes of a wire, in batches", run: encode::run },
     Subject { name: "send", about: "one message sent and flushed, over a stream in memory", run: send::run },
     Subject { name: "compress", about: "a stream of events with permessage-deflate, both ways", run: compress::run },
     Subject { name: "echo", about: "messages sent back over loopback, by the server's processor time", run: echo::run },
-    Subject {
-        name: "fanout",
-        about: "one event to a thousand subscribers, by the server's processor time",
-        run: fanout::run,
-    },
     Subject { name: "idle", about: "memory of idle connections", run: idle::run },
     Subject { name: "route", about: "bytes of a wire to wanted events", run: route::run },
 ];
