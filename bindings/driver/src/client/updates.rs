@@ -76,13 +76,15 @@ impl<R: Clock> Updates<R> {
         if is_known && let Some(item) = self.batch.pop() {
             self.lent.set(self.batch.events(), self.batch.bytes(), true);
             if self.lent.is_full() {
-                self.shared.lock().inbox.check_room();
+                let now = R::now();
+                self.shared.lock().inbox.check_room(now);
             }
             return Poll::Ready(Some(item));
         }
+        let now = R::now();
         let mut state = self.shared.lock_with(cx.waker(), |inbox| Some(&mut inbox.reader));
         self.reader.clone_from(&state.inbox.reader);
-        state.inbox.poll_updates(&mut self.batch)
+        state.inbox.poll_updates(now, &mut self.batch)
     }
 }
 

@@ -16,6 +16,9 @@ use crate::buffer::{Input, ReadBuffer};
 use crate::client::disconnect::Cause;
 use crate::sync::{Arc, SharedWaker};
 
+/// How long the driver waits at most after there is room in the queue again, if the application takes updates.
+const MAX_WAIT: Duration = Duration::from_millis(100);
+
 /// Holds events and results until the application takes them.
 #[derive(Debug)]
 pub struct Inbox {
@@ -41,6 +44,8 @@ pub struct Inbox {
     reader_waits: bool,
     /// What the reader holds.
     pub(in crate::client) lent: Arc<Lent>,
+    /// When the queue became full.
+    full_since: Instant,
     pub(super) due: Due,
 }
 
@@ -62,6 +67,7 @@ impl Inbox {
             reader: None,
             reader_waits: false,
             lent,
+            full_since: Instant::default(),
             due: Due::default(),
         }
     }
@@ -86,6 +92,7 @@ impl Inbox {
             }
             if !was_full && self.is_full() {
                 self.lent.set_full(true);
+                self.full_since = now;
                 // One of the waiting tasks may be the one that has to take updates.
                 self.due.others.extend(self.requests.waiting());
             }
@@ -203,7 +210,9 @@ impl Inbox {
         id: RequestId,
         waker: &Waker,
     ) -> Poll<Result<Duration, RequestError>> {
-        self.check_room();
+        if !self.is_full() {
+            self.resume();
+        }
         let reads = self.reader.as_ref().is_none_or(|reader| reader.will_wake(waker));
         let stuck = (self.is_full() && reads).then(|| self.lent.taken());
         match self.requests.poll(id, stuck) {
@@ -233,13 +242,13 @@ impl Inbox {
 
     /// Takes the next update for the [reader](Self::reader). If nothing is left in `batch`, moves updates there. Returns
     /// `None` when the client is closed and the queue is empty.
-    pub(in crate::client) fn poll_updates(&mut self, batch: &mut Batch) -> Poll<Option<Item>> {
+    pub(in crate::client) fn poll_updates(&mut self, now: Instant, batch: &mut Batch) -> Poll<Option<Item>> {
         if batch.is_empty() {
             self.queue.take(batch);
         }
         let item = batch.pop();
         self.lent.set(batch.events(), batch.bytes(), item.is_some());
-        self.check_room();
+        self.check_room(now);
         if item.is_none() && self.close_cause.is_none() {
             self.reader_waits = true;
             return Poll::Pending;
@@ -247,9 +256,18 @@ impl Inbox {
         Poll::Ready(item)
     }
 
-    /// Wakes the driver if it waits for room in the queue and there is some.
-    pub(in crate::client) fn check_room(&mut self) {
-        if self.lent.is_full() && !self.is_full() {
+    /// Wakes the driver if it waits for room in the queue, and half of the queue is free or it has waited for
+    /// [`MAX_WAIT`]. If it continued for each update that is taken, most of the time would go into waking it.
+    pub(in crate::client) fn check_room(&mut self, now: Instant) {
+        let is_due = now.saturating_duration_since(self.full_since) >= MAX_WAIT;
+        if self.lent.is_full() && !self.is_full() && (is_due || self.queue.is_half_free()) {
+            self.resume();
+        }
+    }
+
+    /// Wakes the driver if it waits for room in the queue.
+    fn resume(&mut self) {
+        if self.lent.is_full() {
             self.lent.set_full(false);
             self.wake_driver();
         }

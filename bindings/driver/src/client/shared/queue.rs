@@ -11,7 +11,8 @@ use crate::sync::Arc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
     /// Stop reading. Answers to requests are not read either, so requests fail with
-    /// [`RequestError::UpdatesUnread`](crate::RequestError::UpdatesUnread) unless another task takes updates. While
+    /// [`RequestError::UpdatesUnread`](crate::RequestError::UpdatesUnread) unless another task takes updates. Reading
+    /// continues when half of the queue is free, or when an update is taken 100 ms after the queue was full. While
     /// reading is paused, the keep-alive ignores the silence of the server. No event is lost, unless the server closes
     /// the connection. While the client closes, it continues to read and drops the newest event.
     #[default]
@@ -188,14 +189,25 @@ impl Queue {
         self.batch = Batch::default();
     }
 
-    /// With [`Overflow::DropOldest`] the reader takes one update at a time, and it does not count: it cannot be dropped.
+    /// Whether at most half of the limits is used.
+    pub(super) fn is_half_free(&self) -> bool {
+        let (events, bytes) = self.used();
+        events <= self.config.events / 2 && (events == 0 || bytes <= self.config.bytes / 2)
+    }
+
     fn is_full(&self) -> bool {
-        let (mut events, mut bytes) = (self.batch.events(), self.batch.bytes());
-        if self.config.overflow != Overflow::DropOldest {
-            events += self.lent.events();
-            bytes += self.lent.bytes();
-        }
+        let (events, bytes) = self.used();
         events >= self.config.events.max(1) || (events > 0 && bytes >= self.config.bytes)
+    }
+
+    /// The events that the application has not seen, and the bytes of their texts. With [`Overflow::DropOldest`] the reader
+    /// takes one update at a time. That one does not count, since it cannot be dropped.
+    fn used(&self) -> (usize, usize) {
+        let (events, bytes) = (self.batch.events(), self.batch.bytes());
+        match self.config.overflow {
+            Overflow::DropOldest => (events, bytes),
+            _ => (events + self.lent.events(), bytes + self.lent.bytes()),
+        }
     }
 
     fn append(&mut self, item: Item, text: &str, input: Option<Input>) {
