@@ -10,7 +10,7 @@
 //! [`clients`] are the contestants, and [`gateway`] is what their server answers. [`process`] gets figures from the
 //! system.
 //!
-//! [`growth`] measures ours over sizes and counts. Without the feature `peers`, only ours in memory remains, for
+//! [`growth`] measures ours over sizes and counts, and [`scale`] one server with many connections. Without the feature `peers`, only ours in memory remains, for
 //! `counts` and the criterion benchmarks.
 
 pub mod corpus;
@@ -43,6 +43,8 @@ pub mod race;
 pub mod reference;
 #[cfg(feature = "peers")]
 pub mod report;
+#[cfg(feature = "peers")]
+pub mod scale;
 #[cfg(feature = "peers")]
 pub mod scores;
 #[cfg(feature = "peers")]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -33,4 +34,13 @@ pub fn resident(process: &str) -> io::Result<u64> {
     let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or(io::ErrorKind::NotFound)?;
     let kib: u64 = field.trim().trim_end_matches(" kB").parse().map_err(io::Error::other)?;
     Ok(kib << 10)
+}
+
+/// The processor time of a process, given by its number, in steps of a hundredth of a second.
+pub fn processor_time(process: &str) -> io::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name of the program, in parentheses, may have spaces. User and system time are fields 14 and 15.
+    let fields = stat.rsplit_once(')').ok_or(io::ErrorKind::InvalidData)?.1.split_whitespace();
+    let ticks = fields.skip(11).take(2).map(|field| field.parse::<u64>().map_err(io::Error::other));
+    Ok(Duration::from_millis(10 * ticks.sum::<io::Result<u64>>()?))
 }
