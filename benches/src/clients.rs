@@ -9,7 +9,7 @@
 
 use std::hint::black_box;
 use std::io::{self, Read};
-use std::net::TcpStream as StdTcpStream;
+use std::net::{SocketAddr, TcpStream as StdTcpStream};
 
 use futures_util::StreamExt;
 use multiwa_ws_core::client::Received;
@@ -23,9 +23,9 @@ use crate::memory::READ;
 use crate::ours::{self, Look, Run};
 use crate::peers::tokio_tungstenite::Buffers;
 use crate::peers::{self, Messages};
+use crate::process::threads_named;
 use crate::race::Contestant;
-use crate::servers::pump::Pump;
-use crate::servers::runtime;
+use crate::servers::{pump, runtime};
 
 /// The names of ours.
 pub const NEXT: &str = "multiwa-ws-tokio, Updates::next";
@@ -39,11 +39,11 @@ pub const CORE: &str = "core, driven by hand";
 /// Every client of a server that sends `wire`.
 pub fn contestants(wire: &Wire) -> io::Result<Vec<Contestant>> {
     let reader = Reader::Client;
-    let (blocking, pump) = blocking(wire)?;
+    let (blocking, thread) = blocking(wire)?;
     Ok(vec![
         Contestant::ours(NEXT, next(wire)?),
         Contestant::ours(STREAM, stream(wire)?),
-        Contestant::ours(BLOCKING, blocking).with_threads(pump.spent),
+        Contestant::ours(BLOCKING, blocking).with_thread(thread),
         Contestant::peer(
             "tokio-tungstenite + serde_json borrowed",
             peer(wire, |stream| peers::tokio_tungstenite::socket(stream, reader, Buffers::Default))?,
@@ -68,7 +68,12 @@ pub fn contestants(wire: &Wire) -> io::Result<Vec<Contestant>> {
         Contestant::peer("wtx + serde_json borrowed", peer(wire, peers::wtx::client)?),
         Contestant::peer(
             BLOCKING_PEER,
-            peers::tungstenite::decode(connect(&Pump::start(wire, false)?)?, reader, wire.messages, Events::default()),
+            peers::tungstenite::decode(
+                StdTcpStream::connect(pump::start(wire, false)?)?,
+                reader,
+                wire.messages,
+                Events::default(),
+            ),
         ),
         Contestant::reference(CORE, by_hand(wire)?),
         Contestant::reference("read alone", read(wire)?),
@@ -85,13 +90,13 @@ fn session() -> ClientConfig {
     ClientConfig::new().keep_alive(KeepAlive::OFF)
 }
 
-fn url(pump: &Pump) -> String {
-    format!("ws://{}/ws", pump.address)
+fn url(address: SocketAddr) -> String {
+    format!("ws://{address}/ws")
 }
 
 /// Our client on tokio, and its updates.
 async fn connected(wire: &Wire) -> io::Result<(multiwa_ws_tokio::Client, multiwa_ws_tokio::Updates)> {
-    let builder = multiwa_ws_tokio::Client::builder(url(&Pump::start(wire, true)?)).session(session());
+    let builder = multiwa_ws_tokio::Client::builder(url(pump::start(wire, true)?)).session(session());
     builder.subscribe(WANTED, ["*"]).connect().await.map_err(io::Error::other)
 }
 
@@ -138,11 +143,15 @@ fn stream(wire: &Wire) -> io::Result<Run> {
     }))
 }
 
-/// Our client without a runtime, and its server.
-fn blocking(wire: &Wire) -> io::Result<(Run, Pump)> {
-    let pump = Pump::start(wire, true)?;
-    let builder = multiwa_ws_tungstenite::Client::builder(url(&pump)).session(session());
+/// Our client without a runtime, and the number of its thread.
+fn blocking(wire: &Wire) -> io::Result<(Run, u32)> {
+    let name = "multiwa-ws client";
+    // The thread of an earlier client may not have ended yet.
+    let before = threads_named(name)?;
+    let builder = multiwa_ws_tungstenite::Client::builder(url(pump::start(wire, true)?)).session(session());
     let (client, mut updates) = builder.subscribe(WANTED, ["*"]).connect().map_err(io::Error::other)?;
+    let thread = threads_named(name)?.into_iter().find(|thread| !before.contains(thread));
+    let thread = thread.ok_or(io::ErrorKind::NotFound)?;
     let messages = wire.messages;
     let run: Run = Box::new(move || {
         let _client = &client;
@@ -156,15 +165,15 @@ fn blocking(wire: &Wire) -> io::Result<(Run, Pump)> {
         }
         events as u64
     });
-    Ok((run, pump))
+    Ok((run, thread))
 }
 
 /// A peer on tokio.
 fn peer<M: Messages>(wire: &Wire, open: impl FnOnce(TcpStream) -> M) -> io::Result<Run> {
     let runtime = runtime()?;
-    let pump = Pump::start(wire, false)?;
+    let address = pump::start(wire, false)?;
     let mut socket = runtime.block_on(async {
-        let stream = TcpStream::connect(pump.address).await?;
+        let stream = TcpStream::connect(address).await?;
         Ok::<_, io::Error>(open(stream))
     })?;
     let (messages, mut events) = (wire.messages, Events::default());
@@ -174,13 +183,9 @@ fn peer<M: Messages>(wire: &Wire, open: impl FnOnce(TcpStream) -> M) -> io::Resu
     }))
 }
 
-fn connect(pump: &Pump) -> io::Result<StdTcpStream> {
-    StdTcpStream::connect(pump.address)
-}
-
 /// The client of our core, over a blocking socket.
 fn by_hand(wire: &Wire) -> io::Result<Run> {
-    let mut stream = connect(&Pump::start(wire, false)?)?;
+    let mut stream = StdTcpStream::connect(pump::start(wire, false)?)?;
     let mut client = ours::subscriber();
     let mut buffer = vec![0; READ];
     // The bytes of the last read that are left for the next pass.
@@ -210,7 +215,7 @@ fn by_hand(wire: &Wire) -> io::Result<Run> {
 
 /// The bytes of the socket, without a look at them.
 fn read(wire: &Wire) -> io::Result<Run> {
-    let mut stream = connect(&Pump::start(wire, false)?)?;
+    let mut stream = StdTcpStream::connect(pump::start(wire, false)?)?;
     let mut buffer = vec![0; READ];
     let (messages, len) = (wire.messages, wire.bytes.len());
     // What the last pass has read too much.

@@ -44,3 +44,23 @@ pub fn processor_time(process: &str) -> io::Result<Duration> {
     let ticks = fields.skip(11).take(2).map(|field| field.parse::<u64>().map_err(io::Error::other));
     Ok(Duration::from_millis(10 * ticks.sum::<io::Result<u64>>()?))
 }
+
+/// The numbers of the threads of this process that have this name. The system keeps the first 15 bytes of a name.
+pub fn threads_named(name: &str) -> io::Result<Vec<u32>> {
+    let mut threads = Vec::new();
+    for thread in fs::read_dir("/proc/self/task")? {
+        let thread = thread?;
+        // A thread may end meanwhile.
+        let Ok(comm) = fs::read_to_string(thread.path().join("comm")) else { continue };
+        if comm.trim_end() == &name[..name.len().min(15)] {
+            threads.extend(thread.file_name().to_str().and_then(|number| number.parse::<u32>().ok()));
+        }
+    }
+    Ok(threads)
+}
+
+/// The processor time of a thread of this process in ns, up to its last sleep. 0 if it has ended.
+pub fn thread_nanos(thread: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).unwrap_or_default();
+    stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default()
+}

@@ -1,14 +1,12 @@
 //! Measures contestants: all of them do the same work in the same process, in short turns one after the other.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::ours::Run;
+use crate::process::thread_nanos;
 
 /// The role of a contestant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -46,29 +44,30 @@ impl Contestant {
         Self { name: name.to_owned(), standing, run, clock: Clock::Thread }
     }
 
-    /// Counts the processor time of all threads except one, which publishes its own in ns.
-    pub fn with_threads(self, except: Arc<AtomicU64>) -> Self {
-        Self { clock: Clock::Process { except }, ..self }
+    /// Adds the processor time of a thread of the contestant, given by its number.
+    pub fn with_thread(self, thread: u32) -> Self {
+        Self { clock: Clock::And(thread), ..self }
     }
 }
 
 /// The processor time that counts for a contestant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Clock {
     /// That of the thread that runs the work.
     Thread,
-    /// That of all threads except one, for a contestant with threads of its own. Nothing else works meanwhile.
-    Process { except: Arc<AtomicU64> },
+    /// That thread, and another one that works for it.
+    And(u32),
 }
 
 impl Clock {
-    fn nanos(&self) -> f64 {
+    fn nanos(self) -> f64 {
         match self {
             Self::Thread => processor_nanos(),
-            Self::Process { except } => {
-                // All threads finish what they do, such as to fill a queue. So a turn pays for what it takes out.
+            Self::And(thread) => {
+                // The thread finishes what it does, such as to fill a queue. So a turn pays for what it takes out. The
+                // system counts the time of a thread when it sleeps.
                 std::thread::sleep(Duration::from_millis(10));
-                nanos(clock_gettime(ClockId::ProcessCPUTime)) - except.load(Relaxed) as f64
+                processor_nanos() + thread_nanos(thread)
             }
         }
     }
@@ -135,8 +134,7 @@ fn timed(contestant: &mut Contestant, passes: usize) -> f64 {
     contestant.clock.nanos() - start
 }
 
-/// The processor time of this thread in ns.
-pub fn processor_nanos() -> f64 {
+fn processor_nanos() -> f64 {
     nanos(clock_gettime(ClockId::ThreadCPUTime))
 }
 

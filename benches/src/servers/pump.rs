@@ -3,50 +3,29 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 
 use super::thread::pin;
 use crate::corpus::Wire;
 use crate::gateway::Gateway;
-use crate::race::processor_nanos;
 
-/// A running server. It ends when its client closes the connection.
-#[derive(Debug)]
-pub struct Pump {
-    pub address: SocketAddr,
-    /// The processor time of its thread in ns.
-    pub spent: Arc<AtomicU64>,
-}
-
-/// The largest part of the wire in one write.
-const WRITE: usize = 64 << 10;
-
-impl Pump {
-    /// Starts a server that sends `wire` again and again, on its own thread, on the first processor.
-    ///
-    /// If it `greets`, it begins after it has answered the upgrade and a subscription. Otherwise it begins at once: the
-    /// connection has been upgraded.
-    pub fn start(wire: &Wire, greets: bool) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        let spent = Arc::new(AtomicU64::new(0));
-        let (bytes, published) = (Arc::clone(&wire.bytes), Arc::clone(&spent));
-        std::thread::Builder::new().name("pump".to_owned()).spawn(move || {
-            pin(0);
-            let (mut stream, _) = listener.accept().expect("a client connects");
-            if greets {
-                greet(&mut stream).expect("the client subscribes");
-            }
-            for part in bytes.chunks(WRITE).cycle() {
-                if stream.write_all(part).is_err() {
-                    return;
-                }
-                published.store(processor_nanos() as u64, Relaxed);
-            }
-        })?;
-        Ok(Self { address, spent })
-    }
+/// Starts a server that sends `wire` again and again, on its own thread, on the first processor. It ends when its client
+/// closes the connection.
+///
+/// If it `greets`, it begins after it has answered the upgrade and a subscription. Otherwise it begins at once: the
+/// connection has been upgraded.
+pub fn start(wire: &Wire, greets: bool) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let bytes = Arc::clone(&wire.bytes);
+    std::thread::Builder::new().name("pump".to_owned()).spawn(move || {
+        pin(0);
+        let (mut stream, _) = listener.accept().expect("a client connects");
+        if greets {
+            greet(&mut stream).expect("the client subscribes");
+        }
+        while stream.write_all(&bytes).is_ok() {}
+    })?;
+    Ok(address)
 }
 
 fn greet(stream: &mut TcpStream) -> io::Result<()> {
