@@ -123,9 +123,10 @@ impl Outlet for Wtx {
         self.socket.write_frame(&mut frame).await.is_ok()
     }
 
-    /// It has no flush. The stream writes before it reads.
+    /// It has no flush. The stream writes before it reads. The read is not continued, so tokio must not suspend the task
+    /// that has done much already.
     async fn flush(&mut self) -> bool {
         let read = self.socket.read_frame(&mut self.received, WebSocketPayloadOrigin::Adaptive);
-        read.now_or_never().is_none()
+        tokio::task::unconstrained(read).now_or_never().is_none()
     }
 }
