@@ -19,6 +19,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::memory::{Collector, Memory};
@@ -26,6 +27,25 @@ use crate::ours::{Look, Run};
 
 /// The longest frame or message, for peers that have a limit.
 const LIMIT: usize = 64 << 20;
+
+/// What the caller of an encoder has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// A text that remains its own. A library that sends it without a copy borrows it.
+    Copied,
+    /// A payload that is shared among messages, in the form of the library.
+    Shared,
+}
+
+impl Payload {
+    /// The payload of one message.
+    fn bytes(self, text: &Bytes) -> Bytes {
+        match self {
+            Self::Copied => Bytes::copy_from_slice(text),
+            Self::Shared => text.clone(),
+        }
+    }
+}
 
 /// A connection that reads messages from an asynchronous stream.
 pub trait Messages: 'static {

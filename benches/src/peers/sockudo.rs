@@ -8,7 +8,7 @@ use sockudo_ws::protocol::Protocol;
 use sockudo_ws::{CompressedProtocol, Config, DeflateConfig, DeflateWindowBits, Message, Role, WebSocketStream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{LIMIT, Messages, ready};
+use super::{LIMIT, Messages, Payload, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::{Memory, READ, Sink, Source};
 use crate::ours::{BATCH, Look, Run};
@@ -76,14 +76,14 @@ fn decode(
     })
 }
 
-pub fn stream_encoder(writer: Reader, text: &str, batch: usize) -> Run {
+pub fn stream_encoder(writer: Reader, payload: Payload, text: &str, batch: usize) -> Run {
     let text = Bytes::copy_from_slice(text.as_bytes());
     let memory = Memory::default();
     let sink = memory.sink.clone();
     let mut socket = socket(memory, writer);
     Box::new(move || {
         for _ in 0..batch {
-            ready(socket.feed(Message::Text(black_box(&text).clone()))).expect("the memory takes it");
+            ready(socket.feed(Message::Text(payload.bytes(black_box(&text))))).expect("the memory takes it");
         }
         ready(socket.flush()).expect("the memory takes it");
         sink.taken()

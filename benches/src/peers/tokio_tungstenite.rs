@@ -5,11 +5,11 @@ use std::hint::black_box;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
-use tungstenite::Message;
 use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{Message, Utf8Bytes};
 
 use super::tungstenite::{config, role};
-use super::{Messages, decode, ready};
+use super::{Messages, Payload, decode, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::Memory;
 use crate::ours::{Look, Run};
@@ -48,14 +48,18 @@ pub fn decoder(wire: &Wire, reader: Reader, buffers: Buffers, look: impl Look) -
     decode(socket(Memory::new(wire), reader, buffers), wire.messages, look)
 }
 
-pub fn encoder(writer: Reader, buffers: Buffers, text: &str, batch: usize) -> Run {
-    let message = Message::text(text);
+pub fn encoder(writer: Reader, buffers: Buffers, payload: Payload, text: &str, batch: usize) -> Run {
+    let text = Utf8Bytes::from(text);
+    let message = move |text: &Utf8Bytes| match payload {
+        Payload::Copied => Message::text(text.as_str()),
+        Payload::Shared => Message::Text(text.clone()),
+    };
     let memory = Memory::default();
     let sink = memory.sink.clone();
     let mut socket = socket(memory, writer, buffers);
     Box::new(move || {
         for _ in 0..batch {
-            ready(socket.feed(black_box(&message).clone())).expect("the memory takes it");
+            ready(socket.feed(message(black_box(&text)))).expect("the memory takes it");
         }
         ready(socket.flush()).expect("the memory takes it");
         sink.taken()

@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder, WebSocketStream};
 
-use super::{Messages, decode, ready};
+use super::{Messages, Payload, decode, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::Memory;
 use crate::ours::{Look, Run};
@@ -39,14 +39,14 @@ pub fn decoder(wire: &Wire, reader: Reader, look: impl Look) -> Run {
     decode(socket(Memory::new(wire), reader), wire.messages, look)
 }
 
-pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
+pub fn encoder(writer: Reader, payload: Payload, text: &str, batch: usize) -> Run {
     let text = Bytes::copy_from_slice(text.as_bytes());
     let memory = Memory::default();
     let sink = memory.sink.clone();
     let mut socket = socket(memory, writer);
     Box::new(move || {
         for _ in 0..batch {
-            ready(socket.feed(Message::text(black_box(&text).clone()))).expect("the memory takes it");
+            ready(socket.feed(Message::text(payload.bytes(black_box(&text))))).expect("the memory takes it");
         }
         ready(socket.flush()).expect("the memory takes it");
         sink.taken()

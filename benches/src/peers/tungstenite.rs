@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::io::{Read, Write};
 
 use tungstenite::protocol::{Role, WebSocketConfig};
-use tungstenite::{Message, WebSocket};
+use tungstenite::{Message, Utf8Bytes, WebSocket};
 
-use super::LIMIT;
+use super::{LIMIT, Payload};
 use crate::corpus::{Reader, Wire};
 use crate::memory::Memory;
 use crate::ours::{Look, Run};
@@ -39,14 +39,18 @@ pub fn decode<S: Read + Write + 'static>(stream: S, reader: Reader, messages: us
     })
 }
 
-pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
-    let message = Message::text(text);
+pub fn encoder(writer: Reader, payload: Payload, text: &str, batch: usize) -> Run {
+    let text = Utf8Bytes::from(text);
+    let message = move |text: &Utf8Bytes| match payload {
+        Payload::Copied => Message::text(text.as_str()),
+        Payload::Shared => Message::Text(text.clone()),
+    };
     let memory = Memory::default();
     let sink = memory.sink.clone();
     let mut socket = WebSocket::from_raw_socket(memory, role(writer), Some(config()));
     Box::new(move || {
         for _ in 0..batch {
-            socket.write(black_box(&message).clone()).expect("the memory takes it");
+            socket.write(message(black_box(&text))).expect("the memory takes it");
         }
         socket.flush().expect("the memory takes it");
         sink.taken()

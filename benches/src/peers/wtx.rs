@@ -140,10 +140,8 @@ fn encode<const IS_CLIENT: bool>(text: &str, batch: usize) -> Run {
     let mut socket = socket::<_, _, IS_CLIENT>((), Collector::new(batch, &sink));
     Box::new(move || {
         for _ in 0..batch {
-            // A client masks the payload in place, so the caller's text must be copied first.
-            if IS_CLIENT {
-                scratch.copy_from_slice(black_box(text.as_bytes()));
-            }
+            // It may mask the payload in place, so the caller's text must be copied first.
+            scratch.copy_from_slice(black_box(text.as_bytes()));
             let mut frame = Frame::new_fin(OpCode::Text, &mut scratch[..]);
             ready(socket.write_frame(&mut frame)).expect("the memory takes it");
         }

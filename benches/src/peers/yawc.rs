@@ -8,7 +8,7 @@ use futures_util::SinkExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use yawc::{CompressionLevel, Frame, OpCode, Options, Role, WebSocket};
 
-use super::{LIMIT, Messages, decode, ready};
+use super::{LIMIT, Messages, Payload, decode, ready};
 use crate::corpus::{Reader, Wire};
 use crate::memory::Memory;
 use crate::ours::{BATCH, Look, Run};
@@ -62,14 +62,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Messages for WebSocket<S> {
     }
 }
 
-pub fn encoder(writer: Reader, text: &str, batch: usize) -> Run {
+pub fn encoder(writer: Reader, payload: Payload, text: &str, batch: usize) -> Run {
     let text = Bytes::copy_from_slice(text.as_bytes());
     let memory = Memory::default();
     let sink = memory.sink.clone();
     let mut socket = socket(memory, writer);
     Box::new(move || {
         for _ in 0..batch {
-            ready(socket.feed(Frame::text(black_box(&text).clone()))).expect("the memory takes it");
+            ready(socket.feed(Frame::text(payload.bytes(black_box(&text))))).expect("the memory takes it");
         }
         ready(socket.flush()).expect("the memory takes it");
         sink.taken()

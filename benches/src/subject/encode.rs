@@ -6,7 +6,7 @@ use super::options::{Options, Put};
 use crate::corpus::{Reader, Script, text};
 use crate::goals::Goal;
 use crate::ours::BATCH;
-use crate::peers::streams;
+use crate::peers::{Payload, streams};
 use crate::race::{self, Contestant};
 use crate::random::Random;
 use crate::report::{Case, part};
@@ -53,6 +53,6 @@ fn contestants(writer: Reader, text: &str) -> Vec<Contestant> {
         Contestant::peer(sans_io, peers::sans_io::encoder(writer, text, BATCH)),
         Contestant::reference("header and payload into a buffer", reference::encoder(writer, text, BATCH)),
     ];
-    contestants.extend(streams::encoders(writer, text, BATCH));
+    contestants.extend(streams::encoders(writer, Payload::Copied, text, BATCH));
     contestants
 }
