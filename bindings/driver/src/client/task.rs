@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use multiwa_ws_core::client::{Client, TransportAction};
 use multiwa_ws_core::handshake::ClientRequest;
@@ -35,6 +36,8 @@ struct Pump<C: Connector, R: Io<C::Stream>> {
     paused: bool,
     /// The number of turns since deadlines were checked.
     turns: usize,
+    /// Until when nothing is read, unless the application takes the buffer of events that was handed over.
+    ahead_until: Option<Instant>,
 }
 
 type Connecting<S> = Pin<Box<dyn Future<Output = Result<(S, ClientRequest), ConnectorError>> + Send>>;
@@ -45,22 +48,12 @@ enum Link<S> {
     Up(Transport<S>),
 }
 
-/// What an exchange with the transport has moved.
-enum Moved {
-    Nothing,
-    Something,
-    /// A buffer of events to the application.
-    Events,
-}
-
 /// The result of a turn.
 enum Turned {
     /// The client is closed, and no work is left.
     Closed,
     /// Progress was made, and more may be possible.
     Busy,
-    /// A buffer of events was handed over to the application.
-    HandedOver,
     /// There is nothing to do before this time.
     Idle(Option<Instant>),
 }
@@ -74,6 +67,7 @@ impl<C: Connector, R: Io<C::Stream>> Task<C, R> {
             timer: Timer::new(),
             paused: false,
             turns: 0,
+            ahead_until: None,
         };
         Self { driver, pump }
     }
@@ -91,15 +85,16 @@ impl<C: Connector, R: Io<C::Stream>> Future for Task<C, R> {
             match pump.turn(cx, driver) {
                 Turned::Closed => return Poll::Ready(()),
                 Turned::Busy => {}
-                // The application takes these events while they are in the cache. Then the next ones are read.
-                Turned::HandedOver => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
                 // The deadline is checked after all input that has arrived was processed.
                 Turned::Idle(deadline) => match pump.timer.poll(cx, deadline) {
+                    Poll::Ready(_) if pump.ahead_until.take().is_some() => {}
                     Poll::Ready(now) => handle_timeout(driver, now),
                     Poll::Pending => {
+                        if let Some(until) = pump.ahead_until
+                            && pump.timer.poll_until(cx, until).is_ready()
+                        {
+                            continue;
+                        }
                         pump.turns = 0;
                         return Poll::Pending;
                     }
@@ -126,6 +121,10 @@ fn handle_timeout(driver: &Driver<Client>, now: Instant) {
 /// The maximum number of turns before deadlines are checked.
 const TURNS: usize = 16;
 
+/// How long the application has to take a buffer of events before more is read. Usually it takes them at once, while they
+/// are in the cache. If more were read first, the next events would be copied.
+const MAX_AHEAD: Duration = Duration::from_millis(10);
+
 impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
     /// Makes all progress that is possible, except for deadlines.
     fn turn(&mut self, cx: &mut Context<'_>, driver: &Driver<Client>) -> Turned {
@@ -143,26 +142,23 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
                 return Turned::Closed;
             }
             self.pause(now, &mut client);
+            self.ahead_until = self.ahead_until.filter(|until| now < *until && client.inbox.is_ahead());
             let mut out = Out { driver, scratch, len: 0, shutdown: false, deadline: None, called: false };
             out.copy(&client.machine);
             drop(client);
 
             let moved = match &mut self.link {
-                Link::None => Moved::Nothing,
+                Link::None => false,
                 Link::Connecting(connecting) => match connecting.as_mut().poll(cx) {
-                    Poll::Pending => Moved::Nothing,
+                    Poll::Pending => false,
                     Poll::Ready(result) => {
                         self.connected(driver, result);
-                        Moved::Something
+                        true
                     }
                 },
                 Link::Up(_) => self.exchange(cx, &mut out),
             };
-            match moved {
-                Moved::Events => Turned::HandedOver,
-                Moved::Nothing if !settled && !out.called => Turned::Idle(out.deadline),
-                _ => Turned::Busy,
-            }
+            if settled || moved || out.called { Turned::Busy } else { Turned::Idle(out.deadline) }
         })
     }
 
@@ -209,12 +205,14 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
         }
     }
 
-    /// Writes, reads and processes the input.
-    fn exchange(&mut self, cx: &mut Context<'_>, out: &mut Out<'_>) -> Moved {
-        let Link::Up(transport) = &mut self.link else { return Moved::Nothing };
+    /// Writes, reads and processes the input. Returns whether anything was read.
+    fn exchange(&mut self, cx: &mut Context<'_>, out: &mut Out<'_>) -> bool {
+        let Link::Up(transport) = &mut self.link else { return false };
         let _ = transport.poll_write::<R>(cx, out);
         let mut read = Poll::Ready(Read::Bytes);
-        if !self.paused && self.buffer.is_empty() {
+        if self.ahead_until.is_some() {
+            read = Poll::Pending;
+        } else if !self.paused && self.buffer.is_empty() {
             self.buffer.release();
             read = transport.poll_read::<R>(cx, &mut self.buffer);
         }
@@ -224,7 +222,7 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
             _ => None,
         };
         if read.is_none() && error.is_none() {
-            return Moved::Nothing;
+            return false;
         }
         let now = R::now();
         let mut client = out.driver.lock_again();
@@ -232,12 +230,15 @@ impl<C: Connector, R: Io<C::Stream>> Pump<C, R> {
             client.inbox.note_transport_error(error);
         }
         match read {
-            Some(Read::Bytes) => return receive(&mut self.buffer, now, &mut client),
+            Some(Read::Bytes) => {
+                let handed_over = receive(&mut self.buffer, now, &mut client);
+                self.ahead_until = handed_over.then(|| now + MAX_AHEAD);
+            }
             Some(Read::Eof) => client.machine.handle_eof(now),
             Some(Read::Failed) => client.machine.handle_lost(now, DisconnectReason::Io),
             None => {}
         }
-        Moved::Something
+        true
     }
 }
 
@@ -246,8 +247,8 @@ fn is_paused(client: &State<Client>) -> bool {
     is_open && client.inbox.is_full()
 }
 
-/// Passes the events in `buffer` to the inbox, until the queue is full.
-fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut State<Client>) -> Moved {
+/// Passes the events in `buffer` to the inbox, until the queue is full. Returns whether the buffer was handed over.
+fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut State<Client>) -> bool {
     let place = client.inbox.input(buffer);
     buffer.consume(|input| {
         while !is_paused(client)
@@ -256,7 +257,7 @@ fn receive(buffer: &mut ReadBuffer, now: Instant, client: &mut State<Client>) ->
             client.inbox.receive_from(now, received.event, place);
         }
     });
-    if place.is_some() && client.inbox.adopt(buffer) { Moved::Events } else { Moved::Something }
+    place.is_some() && client.inbox.adopt(buffer)
 }
 
 /// A copy of the state machine's output and deadline, so that it is written while the client is unlocked.

@@ -134,6 +134,10 @@ impl Batch {
         self.events == 0 && !self.buffer.is_held()
     }
 
+    pub(super) fn holds_buffer(&self) -> bool {
+        self.buffer.is_held()
+    }
+
     /// Takes the buffer over if all of it was processed and a text lies in it. Otherwise copies the texts that lie in it.
     /// Returns whether it took the buffer.
     pub(super) fn adopt(&mut self, buffer: &mut ReadBuffer) -> bool {

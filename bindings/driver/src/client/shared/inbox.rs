@@ -46,6 +46,8 @@ pub struct Inbox {
     pub(in crate::client) lent: Arc<Lent>,
     /// When the queue became full.
     full_since: Instant,
+    /// Whether the driver waits until the reader takes the buffer that was handed over.
+    ahead: bool,
     pub(super) due: Due,
 }
 
@@ -68,6 +70,7 @@ impl Inbox {
             reader_waits: false,
             lent,
             full_since: Instant::default(),
+            ahead: false,
             due: Due::default(),
         }
     }
@@ -139,6 +142,13 @@ impl Inbox {
     /// these events. Returns whether it was handed over.
     pub(in crate::client) fn adopt(&mut self, buffer: &mut ReadBuffer) -> bool {
         self.queue.adopt(buffer)
+    }
+
+    /// Whether the application has yet to take the buffer that was handed over, so that the driver may wait for it before
+    /// it reads more. It is woken when the buffer is taken. It does not wait while a request has no answer.
+    pub(in crate::client) fn is_ahead(&mut self) -> bool {
+        self.ahead = self.queue.holds_buffer() && self.requests.is_empty();
+        self.ahead
     }
 
     /// Frees memory that an idle client does not need.
@@ -245,6 +255,9 @@ impl Inbox {
     pub(in crate::client) fn poll_updates(&mut self, now: Instant, batch: &mut Batch) -> Poll<Option<Item>> {
         if batch.is_empty() {
             self.queue.take(batch);
+            if std::mem::take(&mut self.ahead) {
+                self.wake_driver();
+            }
         }
         let item = batch.pop();
         self.lent.set(batch.events(), batch.bytes(), item.is_some());
@@ -275,7 +288,7 @@ impl Inbox {
 
     /// Called when the `Updates` are dropped. A full queue must no longer block requests.
     pub(in crate::client) fn stop_reading(&mut self) {
-        if self.is_full() {
+        if self.is_full() || self.ahead {
             self.wake_driver();
         }
         self.updates_dropped = true;

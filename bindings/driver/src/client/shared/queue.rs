@@ -171,6 +171,11 @@ impl Queue {
         }
     }
 
+    /// Whether events of a buffer that was handed over wait.
+    pub(super) fn holds_buffer(&self) -> bool {
+        self.batch.holds_buffer()
+    }
+
     /// Frees the memory of an empty queue.
     pub(super) fn release_memory(&mut self) {
         if self.batch.is_empty() {

@@ -69,6 +69,11 @@ impl Requests {
         self.0.insert(id, Slot::Waiting(Waiting::default()));
     }
 
+    /// Whether no request has a future that exists.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Stores the result of a request, once. Returns the waker of the waiting task.
     pub(super) fn end(&mut self, id: RequestId, result: Result<Duration, RequestError>) -> Option<SharedWaker> {
         match self.0.get_mut(&id) {
