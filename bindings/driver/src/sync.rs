@@ -20,6 +20,12 @@ pub(crate) use std::sync::{Mutex, MutexGuard};
 /// waker.
 pub(crate) type SharedWaker = Arc<Waker>;
 
+/// Whether two wakers belong to one task. [`Waker::will_wake`] also compares the addresses of their tables, of which a
+/// program compiled in several units has several.
+pub(crate) fn is_same_task(one: &Waker, other: &Waker) -> bool {
+    one.data() == other.data()
+}
+
 /// Ignores poisoning. A panic elsewhere happens between two calls of a state machine, when its state is consistent.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -13,7 +13,7 @@ use multiwa_ws_core::session::LifecycleEvent;
 use super::shared::{Batch, Item, Lent, Shared};
 use super::update::Update;
 use crate::Clock;
-use crate::sync::{Arc, SharedWaker};
+use crate::sync::{Arc, SharedWaker, is_same_task};
 
 /// The updates of a client: events, and changes of the connection.
 ///
@@ -72,7 +72,7 @@ impl<R: Clock> Updates<R> {
     /// Takes the next update. Its text is that of `batch`.
     fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         // The inbox must know which task takes updates, so another task goes through the lock.
-        let is_known = self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker()));
+        let is_known = self.reader.as_ref().is_some_and(|reader| is_same_task(reader, cx.waker()));
         if is_known && let Some(item) = self.batch.pop() {
             self.lent.set(self.batch.events(), self.batch.bytes(), true);
             if self.lent.is_full() {

@@ -14,7 +14,7 @@ use super::queue::{Queue, QueueConfig};
 use super::requests::{Outcome, RequestError, Requests, result_of};
 use crate::buffer::{Input, ReadBuffer};
 use crate::client::disconnect::Cause;
-use crate::sync::{Arc, SharedWaker};
+use crate::sync::{Arc, SharedWaker, is_same_task};
 
 /// How long the driver waits at most after there is room in the queue again, if the application takes updates.
 const MAX_WAIT: Duration = Duration::from_millis(100);
@@ -223,7 +223,7 @@ impl Inbox {
         if !self.is_full() {
             self.resume();
         }
-        let reads = self.reader.as_ref().is_none_or(|reader| reader.will_wake(waker));
+        let reads = self.reader.as_ref().is_none_or(|reader| is_same_task(reader, waker));
         let stuck = (self.is_full() && reads).then(|| self.lent.taken());
         match self.requests.poll(id, stuck) {
             Outcome::Ended(result) => Poll::Ready(result),
