@@ -1,6 +1,6 @@
 //! The events of a connection.
 
-use super::{ProtocolError, Sender};
+use super::ProtocolError;
 use crate::frame::{CloseCode, CloseFrame};
 
 /// An event on a connection. Payloads are lent from the caller's input or from the connection.
@@ -19,15 +19,6 @@ pub enum Event<'e> {
     Close(Option<CloseFrame<'e>>),
     /// The connection is closed. This is the last event, and `poll_event` reports it exactly once. Drop the transport.
     Closed(Closed),
-}
-
-/// An [`Event`] with the commands of the same connection, so that an answer can be sent while the event is borrowed.
-#[derive(Debug)]
-pub struct Received<'e> {
-    /// The event.
-    pub event: Event<'e>,
-    /// The commands of the connection on which it arrived.
-    pub sender: Sender<'e>,
 }
 
 /// How a connection ended.

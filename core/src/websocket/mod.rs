@@ -31,13 +31,13 @@ pub use config::{Config, Role};
 pub(crate) use decoded::Decoded;
 pub use decoded::MessageBuffer;
 pub use error::{ProtocolError, SendError};
-pub use event::{Cause, Closed, Event, Received};
+pub use event::{Cause, Closed, Event};
 pub(crate) use incoming::Incoming;
 #[cfg(feature = "deflate")]
 pub use negotiated::DeflateParameters;
 pub use negotiated::Negotiated;
 pub(crate) use outgoing::Outgoing;
-pub use sender::{Message, Sender};
+pub use sender::{Message, Received, Sender};
 pub use shared::{MessageKind, SharedMessage};
 #[cfg(test)]
 #[cfg(all(feature = "server", feature = "session"))]

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::compression::compressed_bound;
-use super::{Cause, MessageKind, Outgoing, SendError, SharedMessage, State};
+use super::{Cause, Event, MessageKind, Outgoing, SendError, SharedMessage, State};
 use crate::Instant;
 use crate::frame::{CloseCode, CloseFrame, FrameHeader, OpCode};
 
@@ -256,6 +256,15 @@ impl fmt::Debug for Sender<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.out.fmt(f)
     }
+}
+
+/// An [`Event`] with the commands of the same connection, so that an answer can be sent while the event is borrowed.
+#[derive(Debug)]
+pub struct Received<'e> {
+    /// The event.
+    pub event: Event<'e>,
+    /// The commands of the connection on which it arrived.
+    pub sender: Sender<'e>,
 }
 
 /// RFC 6455 section 5.5.
