@@ -23,6 +23,7 @@ mod queue;
 mod sender;
 mod shared;
 mod state;
+mod unsent;
 
 #[cfg(feature = "deflate")]
 pub use config::Compression;
@@ -43,6 +44,7 @@ pub use shared::{MessageKind, SharedMessage};
 #[cfg(all(feature = "server", feature = "session"))]
 pub(crate) use state::Input;
 pub use state::State;
+pub use unsent::Unsent;
 
 use alloc::vec::Vec;
 
@@ -61,8 +63,8 @@ use crate::frame::CloseCode;
 ///   [`reading_resumed`](Self::reading_resumed).
 /// - Commands: the methods of [`Sender`]. [`sender`](Self::sender) returns one, and each event comes with one. The most
 ///   common commands are also methods of `WebSocket`.
-/// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted),
-///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
+/// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted), [`frame`](Self::frame) for a
+///   message that is written at once, [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
 ///   [`poll_event`](Self::poll_event) and [`poll_timeout`](Self::poll_timeout).
 ///
 /// After any input or command, write the bytes that `poll_transmit` lends, shut down the write side if `poll_shutdown`
@@ -240,6 +242,19 @@ impl WebSocket {
     /// [`Accepted::unsent`](crate::handshake::Accepted::unsent). Call it before any command.
     pub fn queue_raw(&mut self, bytes: Vec<u8>) {
         self.out.queue_raw(bytes);
+    }
+
+    /// Frames a message that the caller writes at once. The bytes that the transport does not accept are queued when the
+    /// returned value is dropped. A message that cannot be written at once is queued: while other bytes wait, and on a
+    /// connection that compresses.
+    ///
+    /// This is faster than to queue the message first, and the connection keeps no memory for it.
+    ///
+    /// # Errors
+    /// Those of [`Sender::send_text`].
+    #[inline]
+    pub fn frame<'m>(&mut self, message: Message<'m>) -> Result<Unsent<'_, 'm>, SendError> {
+        Unsent::new(&mut self.out, message)
     }
 
     /// Lends bytes to write, in up to `slices.len()` slices for one vectored write, and returns how many it filled.

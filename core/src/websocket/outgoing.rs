@@ -234,9 +234,14 @@ impl Outgoing {
     /// Inlined, since the caller passes most of the header as constants.
     #[inline(always)]
     pub(super) fn push(&mut self, header: FrameHeader, payload: &[u8]) {
-        // RFC 6455 section 5.3: a fresh key for each frame, from a source that the peer cannot predict.
-        let mask = self.masking.as_mut().map(|random| random.masking_key());
+        let mask = self.masking_key();
         self.queue.copy(&FrameHeader { mask, ..header }, payload);
+    }
+
+    /// RFC 6455 section 5.3: a fresh key for each frame, from a source that the peer cannot predict.
+    #[inline]
+    pub(super) fn masking_key(&mut self) -> Option<[u8; 4]> {
+        self.masking.as_mut().map(|random| random.masking_key())
     }
 }
 

@@ -63,11 +63,20 @@ impl TransmitQueue {
         let Some(field) = room.first_chunk_mut() else { return };
         let header_len = header.encode(field).len();
         let Some(to) = room.get_mut(header_len..header_len + payload.len()) else { return };
-        match header.mask {
-            Some(key) => copy_masked(to, payload, key),
-            None => to.copy_from_slice(payload),
-        }
+        copy_payload(to, payload, header.mask);
         self.tail += header_len + payload.len();
+    }
+
+    /// Appends the rest of a frame by copy: what is left of its header, and of its payload, which is masked if there is a
+    /// key.
+    pub(crate) fn copy_rest(&mut self, header: &[u8], payload: &[u8], mask: Option<[u8; 4]>) {
+        let len = header.len() + payload.len();
+        let Some((to_header, to)) = self.room(len).and_then(|room| room.split_at_mut_checked(header.len())) else {
+            return;
+        };
+        to_header.copy_from_slice(header);
+        copy_payload(to, payload, mask);
+        self.tail += len;
     }
 
     /// Appends `bytes` by reference, or by copy if the reference would take more memory than the bytes.
@@ -204,6 +213,15 @@ impl TransmitQueue {
         }
         self.tail -= self.head;
         self.head = 0;
+    }
+}
+
+/// Copies `payload` to `to`, which has the same length, and masks it if there is a key.
+#[inline(always)]
+pub(super) fn copy_payload(to: &mut [u8], payload: &[u8], mask: Option<[u8; 4]>) {
+    match mask {
+        Some(key) => copy_masked(to, payload, key),
+        None => to.copy_from_slice(payload),
     }
 }
 

@@ -195,7 +195,7 @@ impl<'c> Sender<'c> {
     }
 
     #[inline]
-    fn send_message(&mut self, kind: MessageKind, payload: &[u8]) -> Result<(), SendError> {
+    pub(super) fn send_message(&mut self, kind: MessageKind, payload: &[u8]) -> Result<(), SendError> {
         if self.out.compressor.is_some() {
             return self.send_compressed(kind, payload);
         }
@@ -228,7 +228,7 @@ impl<'c> Sender<'c> {
     }
 
     #[inline]
-    fn admit_message(&self, len: usize) -> Result<(), SendError> {
+    pub(super) fn admit_message(&self, len: usize) -> Result<(), SendError> {
         self.admit(len)?;
         if self.out.fragmented.is_some() {
             return Err(SendError::MessageUnderWay);
@@ -280,7 +280,7 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    fn parts(self) -> (MessageKind, &'a [u8]) {
+    pub(super) fn parts(self) -> (MessageKind, &'a [u8]) {
         match self {
             Self::Text(text) => (MessageKind::Text, text.as_bytes()),
             Self::Binary(payload) => (MessageKind::Binary, payload),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use allocation_counter::measure;
-use multiwa_ws_core::websocket::{Config, Event};
+use multiwa_ws_core::websocket::{Config, Event, Message};
 
 use multiwa_ws_testkit::endpoint::Endpoint;
 use multiwa_ws_testkit::wire::{BINARY, FIN, PING, PONG, TEXT, frame_to};
@@ -91,5 +91,25 @@ twins! {
         grown(&mut endpoint, wire.clone(), LEN);
         assert_eq!(measure(|| endpoint.ws.release_memory()).bytes_current, -(LEN as i64));
         assert_eq!(grown(&mut endpoint, wire, LEN), (LEN as i64, true));
+    }
+
+    fn a_message_that_is_written_at_once_takes_memory_only_for_what_was_not_accepted(role: Role) {
+        let payload = [7; LEN];
+        let mut endpoint = Endpoint::with(role, &Config::default());
+        let now = endpoint.now;
+        let mut scratch = [0; 3000];
+        let mut send = |endpoint: &mut Endpoint, leave: usize| {
+            let mut unsent = endpoint.ws.frame(Message::Binary(&payload)).expect("it is open");
+            while unsent.len() > leave {
+                let len: usize = unsent.lend(&mut scratch).iter().map(|slice| slice.len()).sum();
+                let len = len.min(unsent.len() - leave);
+                unsent.transmitted(now, len);
+            }
+        };
+        let whole = measure(|| send(&mut endpoint, 0));
+        assert_eq!((whole.count_total, endpoint.ws.queued()), (0, 0));
+        let part = measure(|| send(&mut endpoint, 1000));
+        assert_eq!((part.bytes_current, endpoint.ws.queued()), (1000, 1000));
+        assert_eq!(measure(|| endpoint.ws.transmitted(now, 1000)).bytes_current, -1000);
     }
 }

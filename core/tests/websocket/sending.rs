@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{Message, Role, SendError, SharedMessage};
+use multiwa_ws_core::websocket::{Message, Role, SendError, SharedMessage, WebSocket};
 
 use multiwa_ws_testkit::endpoint::{Endpoint, untimed};
 use multiwa_ws_testkit::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frames_from};
@@ -39,6 +40,19 @@ fn send_one_of_each(endpoint: &mut Endpoint) -> Vec<(u8, Vec<u8>)> {
         (FIN | TEXT, b"".into()),
         (FIN | CLOSE, close_body(1000, "done")),
     ]
+}
+
+/// Writes a message at once: `writes` times, at most `step` bytes each. The rest is queued.
+fn send_at_once(endpoint: &mut Endpoint, message: Message<'_>, step: usize, writes: usize) {
+    let mut scratch = [0; 1000];
+    let mut unsent = endpoint.ws.frame(message).unwrap();
+    for _ in 0..writes {
+        let mut bytes = unsent.lend(&mut scratch).concat();
+        bytes.truncate(step);
+        assert_eq!(bytes.is_empty(), unsent.is_empty());
+        unsent.transmitted(endpoint.now, bytes.len());
+        endpoint.wire.extend_from_slice(&bytes);
+    }
 }
 
 twins! {
@@ -76,6 +90,55 @@ twins! {
         endpoint.ws.transmitted(endpoint.now, 3);
         assert_eq!(lend(&endpoint), first[3..]);
         assert_eq!(endpoint.ws.sender().queued(), first.len() - 3);
+    }
+
+    fn a_message_that_is_written_at_once_is_the_message_that_would_be_queued(role: Role) {
+        for len in [0, 1, 125, 126, 300, 990, 2047, 2048, 2049, 5000, 65_535, 65_536] {
+            let payload: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
+            let mut queued = Endpoint::new(role);
+            queued.ws.send_binary(&payload).unwrap();
+            queued.ws.send_text("next").unwrap();
+            queued.flush();
+            for (step, writes) in [(usize::MAX, 0), (usize::MAX, 1), (usize::MAX, 100), (1, 1), (3, 5), (7, 100), (999, 2)] {
+                let mut endpoint = Endpoint::new(role);
+                send_at_once(&mut endpoint, Message::Binary(&payload), step, writes);
+                assert_eq!(endpoint.wire.len() + endpoint.ws.queued(), queued.wire.len() - "next".len() - header_len(role));
+                send_at_once(&mut endpoint, Message::Text("next"), step, writes);
+                endpoint.flush();
+                assert!(endpoint.wire == queued.wire, "{len} bytes, {writes} writes of {step}");
+            }
+        }
+    }
+
+    fn a_message_behind_others_is_queued_and_not_written_at_once(role: Role) {
+        let mut endpoint = Endpoint::new(role);
+        endpoint.ws.send_text("first").unwrap();
+        let unsent = endpoint.ws.frame(Message::Text("second")).unwrap();
+        assert!(unsent.is_empty() && unsent.lend(&mut [0; 100]).concat().is_empty());
+        drop(unsent);
+        assert_eq!(endpoint.sent_parts(), [(FIN | TEXT, b"first".into()), (FIN | TEXT, b"second".into())]);
+    }
+
+    fn a_message_that_cannot_be_queued_is_not_written_at_once_either(role: Role) {
+        let mut endpoint = Endpoint::with(role, &untimed().max_queued(100));
+        let refusal = |ws: &mut WebSocket, len: usize| ws.frame(Message::Binary(&vec![0; len])).err();
+        assert_eq!(refusal(&mut endpoint.ws, 87), Some(SendError::QueueFull { queued: 0, limit: 100 }));
+        assert_eq!(refusal(&mut endpoint.ws, 86), None);
+        endpoint.flush();
+        endpoint.ws.sender().send_fragment(Message::Text("a"), false).unwrap();
+        endpoint.flush();
+        assert_eq!(refusal(&mut endpoint.ws, 0), Some(SendError::MessageUnderWay));
+        endpoint.close(1000);
+        assert_eq!(refusal(&mut endpoint.ws, 0), Some(SendError::Closed));
+    }
+
+    fn no_more_of_a_message_is_confirmed_than_there_is(role: Role) {
+        let mut endpoint = Endpoint::new(role);
+        let mut unsent = endpoint.ws.frame(Message::Text("a")).unwrap();
+        unsent.transmitted(endpoint.now, usize::MAX);
+        assert!(unsent.is_empty());
+        drop(unsent);
+        assert_eq!(endpoint.ws.queued(), 0);
     }
 
     fn no_more_is_confirmed_than_was_queued(role: Role) {
@@ -193,6 +256,11 @@ twins! {
     }
 }
 
+/// The length of the header of a short frame.
+fn header_len(role: Role) -> usize {
+    if role == Role::Client { 6 } else { 2 }
+}
+
 #[test]
 fn rfc6455_5_3_a_client_draws_a_fresh_key_for_each_frame() {
     let mut client = Endpoint::new(Role::Client);
@@ -271,8 +339,8 @@ fn different_seeds_give_different_keys() {
     let key = |seed| {
         let config = untimed();
         let negotiated = multiwa_ws_core::websocket::Negotiated::default();
-        let now = multiwa_ws_core::Instant::default();
-        let mut ws = multiwa_ws_core::websocket::WebSocket::new(now, Role::Client, &config, &negotiated, seed);
+        let now = Instant::default();
+        let mut ws = WebSocket::new(now, Role::Client, &config, &negotiated, seed);
         ws.send_text("a").unwrap();
         let mut slices = [&[][..]; 1];
         assert_eq!(ws.poll_transmit(&mut slices), 1);
