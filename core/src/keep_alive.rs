@@ -1,5 +1,6 @@
 //! Liveness of the peer: when to send a ping, and when a silent connection counts as lost.
 
+use core::mem;
 use core::time::Duration;
 
 use crate::Instant;
@@ -129,6 +130,12 @@ impl Liveness {
         }
     }
 
+    /// `len` bytes were written, and nothing waits. Returns `false`, and does nothing, if the time of it matters.
+    #[inline]
+    pub(crate) fn try_bytes_left(&mut self, len: usize) -> bool {
+        !matches!(self.ping, Ping::Queued(_)) && self.line.try_bytes_left(len)
+    }
+
     pub(crate) fn ping_queued(&mut self, now: Instant) {
         self.ping = Ping::Queued(now);
     }
@@ -209,6 +216,9 @@ const SLOWEST: u32 = 4 << 10;
 struct Line {
     /// How many bytes the operating system held at most at this time.
     held: (u32, Instant),
+    /// The bytes that were written since then at an unknown time, at most [`SLOWEST`]. They count as written at the next
+    /// known time, so each wait for a pong is at most a second longer than with the exact time.
+    untimed: u32,
     /// When the current span began.
     since: Instant,
     /// The time since which bytes wait although they were offered to the transport.
@@ -228,15 +238,15 @@ struct Span {
 
 impl Line {
     fn new(now: Instant) -> Self {
-        Self { held: (0, now), since: now, waiting_since: None, spans: [Span::default(); 2] }
+        Self { held: (0, now), untimed: 0, since: now, waiting_since: None, spans: [Span::default(); 2] }
     }
 
     #[inline]
     fn bytes_left(&mut self, now: Instant, len: usize, waiting: usize) {
+        let len = u32::try_from(len).unwrap_or(u32::MAX).saturating_add(mem::take(&mut self.untimed));
         if now.saturating_duration_since(self.held.1) >= Duration::from_secs(1) {
             self.time_passed(now);
         }
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
         let [current, _] = &mut self.spans;
         current.bytes = current.bytes.saturating_add(len);
         if let Some(since) = self.waiting_since {
@@ -246,6 +256,19 @@ impl Line {
         }
         self.waiting_since = (waiting > 0).then_some(now);
         self.held.0 = self.held.0.saturating_add(len).min(IN_KERNEL);
+    }
+
+    #[inline]
+    fn try_bytes_left(&mut self, len: usize) -> bool {
+        let untimed = u32::try_from(len).unwrap_or(u32::MAX).saturating_add(self.untimed);
+        // If no bytes had to wait, the rate is at least `SLOWEST`.
+        let [current, earlier] = &self.spans;
+        let is_fast = self.waiting_since.is_none() && current.waited == 0 && earlier.waited == 0;
+        if !is_fast || untimed > SLOWEST {
+            return false;
+        }
+        self.untimed = untimed;
+        true
     }
 
     #[cold]
@@ -272,7 +295,7 @@ impl Line {
             return held;
         }
         let left = u128::from(self.rate()).saturating_mul(now.saturating_duration_since(at).as_millis()) / 1000;
-        held.saturating_sub(u32::try_from(left).unwrap_or(u32::MAX))
+        held.saturating_sub(u32::try_from(left).unwrap_or(u32::MAX)).saturating_add(self.untimed)
     }
 
     /// The rate of the line in bytes per second.
@@ -409,6 +432,36 @@ mod tests {
     fn a_line_that_took_more_than_the_system_holds_is_not_slow() {
         // The system holds 256 KiB of them, so the line has sent 100 KiB per second.
         assert_eq!(wait_after_a_burst((256 << 10) + 30 * (100 << 10)), Duration::from_secs(12));
+    }
+
+    #[test]
+    fn bytes_of_an_unknown_time_extend_the_wait_by_at_most_a_second() {
+        let mut liveness = Liveness::new(at(0), KeepAlive::default());
+        let slowest = SLOWEST as usize;
+        assert!(liveness.try_bytes_left(slowest - 10) && liveness.try_bytes_left(10) && !liveness.try_bytes_left(1));
+        liveness.ping_queued(at(30));
+        assert_eq!(liveness.deadline(), Some(at(41)));
+        assert!(!liveness.try_bytes_left(0), "a ping waits");
+        liveness.bytes_left(at(30), 10, 0);
+        liveness.ping_written(at(30));
+        assert_eq!(liveness.deadline(), Some(at(41)));
+        // From a known time on, the line sends them.
+        assert!(liveness.try_bytes_left(slowest));
+        liveness.bytes_left(at(35), 1, 0);
+        liveness.bytes_left(at(40), 1, 0);
+        liveness.ping_queued(at(40));
+        assert_eq!(liveness.deadline(), Some(at(50)));
+    }
+
+    #[test]
+    fn the_time_of_bytes_matters_on_a_line_where_others_waited() {
+        let mut liveness = Liveness::new(at(0), KeepAlive::default());
+        liveness.bytes_left(at(1), 10, 10);
+        assert!(!liveness.try_bytes_left(10));
+        liveness.bytes_left(at(2), 10, 0);
+        assert!(!liveness.try_bytes_left(10));
+        liveness.bytes_left(at(40), 10, 0);
+        assert!(liveness.try_bytes_left(10));
     }
 
     #[test]

@@ -45,6 +45,12 @@ pub trait StateMachine {
     /// The first `len` bytes that [`poll_transmit`](Self::poll_transmit) lent were written.
     fn transmitted(&mut self, now: Instant, len: usize);
 
+    /// Like [`transmitted`](Self::transmitted) of all bytes that wait, without the time. Returns `false`, and does nothing, if
+    /// the time matters, or if the machine does not have this method.
+    fn try_transmitted(&mut self, _len: usize) -> bool {
+        false
+    }
+
     /// Whether the write side of the transport is to be shut down now.
     fn poll_shutdown(&self) -> bool;
 
@@ -64,9 +70,9 @@ pub trait StateMachine {
     fn handle_timeout(&mut self, now: Instant) -> Self::Outcome;
 }
 
-/// Implements [`StateMachine`] by the methods of the same names; `$handle_lost` alone is written out.
+/// Implements [`StateMachine`] by the methods of the same names; `$handle_lost` and `$try_transmitted` are written out.
 macro_rules! state_machine {
-    ($machine:ty, $outcome:ty, $handle_lost:expr) => {
+    ($machine:ty, $outcome:ty, $handle_lost:expr, $try_transmitted:expr) => {
         impl StateMachine for $machine {
             type Outcome = $outcome;
 
@@ -76,6 +82,11 @@ macro_rules! state_machine {
 
             fn transmitted(&mut self, now: Instant, len: usize) {
                 self.transmitted(now, len);
+            }
+
+            fn try_transmitted(&mut self, len: usize) -> bool {
+                let try_transmitted: fn(&mut Self, usize) -> bool = $try_transmitted;
+                try_transmitted(self, len)
             }
 
             fn poll_shutdown(&self) -> bool {
@@ -106,13 +117,13 @@ macro_rules! state_machine {
     };
 }
 
-state_machine!(WebSocket, (), Self::handle_lost);
+state_machine!(WebSocket, (), Self::handle_lost, Self::try_transmitted);
 #[cfg(all(feature = "server", feature = "session"))]
-state_machine!(Connection, (), Self::handle_lost);
+state_machine!(Connection, (), Self::handle_lost, |_, _| false);
 #[cfg(feature = "session")]
-state_machine!(Client, (), |client, now| client.handle_lost(now, DisconnectReason::Io));
+state_machine!(Client, (), |client, now| client.handle_lost(now, DisconnectReason::Io), |_, _| false);
 #[cfg(feature = "server")]
-state_machine!(ServerHandshake, Result<(), RequestError>, |_, _| {});
+state_machine!(ServerHandshake, Result<(), RequestError>, |_, _| {}, |_, _| false);
 
 impl StateMachine for ClientHandshake {
     type Outcome = Result<Option<Answer>, ResponseError>;

@@ -39,6 +39,11 @@ impl ControlFrames {
         self.pongs
     }
 
+    /// Whether a Pong or a keep-alive Ping is queued.
+    pub(super) const fn is_queued(&self) -> bool {
+        self.pongs > 0 || self.ping_backlog > 0
+    }
+
     /// Whether the Pong for a Ping with this payload may be queued now. If not, it is held back, and replaces the one
     /// that was held back before.
     pub(super) fn admit_pong(&mut self, payload: &[u8]) -> bool {

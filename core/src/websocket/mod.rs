@@ -273,6 +273,17 @@ impl WebSocket {
         self.out.transmitted(now, len);
     }
 
+    /// Like [`transmitted`](Self::transmitted), for a caller that writes often and for whom reading the clock takes as long
+    /// as the rest. Returns `false`, and does nothing, if the time matters: then call `transmitted`.
+    ///
+    /// It does not matter if `len` is all that was queued, the connection is open, no Pong or keep-alive Ping was in the
+    /// queue, no bytes had to wait for the transport lately, and at most 4 KiB are confirmed without a time. These bytes
+    /// count as written at the next known time. So the wait for a Pong is at most a second longer.
+    #[must_use = "if the time matters, nothing was confirmed"]
+    pub fn try_transmitted(&mut self, len: usize) -> bool {
+        self.out.try_transmitted(len)
+    }
+
     /// Whether the caller must shut down the write side of the transport now (a TCP FIN, a TLS `close_notify`). The
     /// caller continues to read until the end of the stream.
     #[must_use = "shut the write side down, then call `shutdown_done`"]

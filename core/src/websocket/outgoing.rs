@@ -102,6 +102,16 @@ impl Outgoing {
         self.settle();
     }
 
+    pub(crate) fn try_transmitted(&mut self, len: usize) -> bool {
+        // The deadline of a closing handshake and the answer to a Ping depend on the time.
+        let is_known =
+            self.is_open() && len == self.queue.len() && !self.control.is_queued() && self.liveness.try_bytes_left(len);
+        if is_known {
+            self.queue.consume(len);
+        }
+        is_known
+    }
+
     pub(crate) fn poll_shutdown(&self) -> bool {
         self.state() == State::ShuttingDown
     }

@@ -108,9 +108,22 @@ impl Unsent<'_, '_> {
         }
         // The connection is open and nothing else waits, so no other deadline depends on these bytes.
         let now = self.out.lifecycle.clock(now);
-        self.out.liveness.bytes_left(now, len, self.len());
+        self.out.liveness.bytes_left(now, len, self.len() + self.out.queue.len());
     }
 
+    /// Like [`WebSocket::try_transmitted`](super::WebSocket::try_transmitted).
+    #[inline]
+    #[must_use = "if the time matters, nothing was confirmed"]
+    pub fn try_transmitted(&mut self, len: usize) -> bool {
+        let is_known = len == self.len() && self.out.liveness.try_bytes_left(len);
+        if is_known {
+            self.header_at = self.header_len;
+            self.payload = &[];
+        }
+        is_known
+    }
+
+    #[inline]
     fn header_rest(&self) -> &[u8] {
         self.header.get(self.header_at..self.header_len).unwrap_or_default()
     }

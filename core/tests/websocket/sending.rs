@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{Message, Role, SendError, SharedMessage, WebSocket};
+use multiwa_ws_core::websocket::{Config, Message, Role, SendError, SharedMessage, WebSocket};
 
 use multiwa_ws_testkit::endpoint::{Endpoint, untimed};
-use multiwa_ws_testkit::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frames_from};
+use multiwa_ws_testkit::wire::{
+    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_body, close_to, frame_to, frames_from,
+};
 
 /// One of every item that can be sent, with the events of a peer.
 fn send_one_of_each(endpoint: &mut Endpoint) -> Vec<(u8, Vec<u8>)> {
@@ -139,6 +141,40 @@ twins! {
         assert!(unsent.is_empty());
         drop(unsent);
         assert_eq!(endpoint.ws.queued(), 0);
+    }
+
+    fn bytes_are_confirmed_without_a_time_unless_it_matters(role: Role) {
+        let mut endpoint = Endpoint::with(role, &Config::default());
+        endpoint.ws.send_text("all of it").unwrap();
+        let queued = endpoint.ws.queued();
+        assert!(!endpoint.ws.try_transmitted(queued - 1) && !endpoint.ws.try_transmitted(queued + 1));
+        assert!(endpoint.ws.try_transmitted(queued));
+        assert_eq!(endpoint.ws.queued(), 0);
+
+        let unsent = |ws: &mut WebSocket, len: usize| {
+            let payload = vec![0; len];
+            let mut unsent = ws.frame(Message::Binary(&payload)).unwrap();
+            let len = unsent.len();
+            assert!(!unsent.try_transmitted(len - 1));
+            let confirmed = unsent.try_transmitted(len);
+            assert_eq!(unsent.is_empty(), confirmed);
+            unsent.transmitted(Instant::default(), len);
+            confirmed
+        };
+        assert!(unsent(&mut endpoint.ws, 100));
+        assert!(!unsent(&mut endpoint.ws, 4096));
+        assert!(unsent(&mut endpoint.ws, 2000), "the time of the others is known");
+
+        for matters in [PING, CLOSE] {
+            endpoint.feed(&frame_to(role, FIN | matters, b""));
+            let queued = endpoint.ws.queued();
+            assert!(queued > 0 && !endpoint.ws.try_transmitted(queued));
+            endpoint.flush();
+        }
+        let mut endpoint = Endpoint::with(role, &Config::default());
+        endpoint.pass(30);
+        let queued = endpoint.ws.queued();
+        assert!(queued > 0 && !endpoint.ws.try_transmitted(queued), "a keep-alive ping");
     }
 
     fn no_more_is_confirmed_than_was_queued(role: Role) {
