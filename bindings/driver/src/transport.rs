@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use multiwa_ws_core::websocket::Unsent;
 use multiwa_ws_core::{Instant, StateMachine};
 
 use crate::buffer::{self, ReadBuffer};
@@ -110,19 +111,30 @@ impl<S: Unpin> Transport<S> {
     ) -> Poll<io::Result<()>> {
         let mut stream = Pin::new(&mut self.stream);
         loop {
-            let mut slices = [&[][..]; SLICES];
-            let filled = machine.poll_transmit(&mut slices);
-            if filled == 0 {
-                break;
-            }
-            let lent = slices.get(..filled).unwrap_or_default();
-            let len: usize = lent.iter().map(|slice| slice.len()).sum();
-            self.joined = filled > 1 && (self.joined || len <= filled * SMALL);
-            let written = if self.joined {
-                buffer::with_scratch(|scratch| R::poll_write(stream.as_mut(), cx, &[IoSlice::new(join(lent, scratch))]))
-            } else {
-                let slices = slices.map(IoSlice::new);
-                R::poll_write(stream.as_mut(), cx, slices.get(..filled).unwrap_or_default())
+            // Usually one slice waits, or none.
+            let mut few = [&[][..]; 2];
+            let filled = machine.poll_transmit(&mut few);
+            let written = match few {
+                _ if filled == 0 => break,
+                [bytes, _] if filled == 1 => {
+                    self.joined = false;
+                    R::poll_write(stream.as_mut(), cx, &[IoSlice::new(bytes)])
+                }
+                _ => {
+                    let mut slices = [&[][..]; SLICES];
+                    let filled = machine.poll_transmit(&mut slices);
+                    let lent = slices.get(..filled).unwrap_or_default();
+                    let len: usize = lent.iter().map(|slice| slice.len()).sum();
+                    self.joined = self.joined || len <= filled * SMALL;
+                    if self.joined {
+                        buffer::with_scratch(|scratch| {
+                            R::poll_write(stream.as_mut(), cx, &[IoSlice::new(join(lent, scratch))])
+                        })
+                    } else {
+                        let slices = slices.map(IoSlice::new);
+                        R::poll_write(stream.as_mut(), cx, slices.get(..filled).unwrap_or_default())
+                    }
+                }
             };
             let written = ready!(written)?;
             self.joined = false;
@@ -131,7 +143,9 @@ impl<S: Unpin> Transport<S> {
             }
             self.written += written as u64;
             self.unflushed = true;
-            machine.transmitted(R::now(), written);
+            if !machine.try_transmitted(written) {
+                machine.transmitted(R::now(), written);
+            }
         }
         if self.unflushed {
             ready!(R::poll_flush(stream.as_mut(), cx))?;
@@ -145,7 +159,38 @@ impl<S: Unpin> Transport<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn lose<R: Runtime>(&mut self, error: io::Error, machine: &mut impl StateMachine) {
+    /// Writes a message past the queue, as much of it as the stream accepts. The rest is queued.
+    ///
+    /// # Errors
+    /// The stream failed: pass the error to [`lose`](Self::lose).
+    pub(crate) fn write_at_once<R: Io<S>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut unsent: Unsent<'_, '_>,
+    ) -> io::Result<()> {
+        if unsent.is_empty() {
+            return Ok(());
+        }
+        buffer::with_scratch(|scratch| {
+            while !unsent.is_empty() {
+                let slices = unsent.lend(scratch).map(IoSlice::new);
+                let lent = if slices[1].is_empty() { &slices[..1] } else { &slices[..] };
+                let written = match R::poll_write(Pin::new(&mut self.stream), cx, lent) {
+                    Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                    Poll::Ready(written) => written?,
+                    Poll::Pending => break,
+                };
+                self.written += written as u64;
+                self.unflushed = true;
+                if !unsent.try_transmitted(written) {
+                    unsent.transmitted(R::now(), written);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    pub(crate) fn lose<R: Runtime>(&mut self, error: io::Error, machine: &mut impl StateMachine) {
         self.error.get_or_insert(error);
         machine.handle_lost(R::now());
     }
@@ -224,6 +269,8 @@ mod tests {
     use std::future::{Pending, pending};
     use std::task::Waker;
 
+    use multiwa_ws_core::websocket::{Config, Message, Negotiated, Role, WebSocket};
+
     use super::*;
     use crate::Clock;
 
@@ -243,12 +290,19 @@ mod tests {
         }
     }
 
-    /// Accepts `at_once` bytes per write (none at first if `not_yet`), and records the slices of each write.
+    /// Accepts `at_once` bytes per write (none at first if `not_yet`), `room` in all, and records the slices of each write.
     struct Writes {
         at_once: usize,
+        room: usize,
         not_yet: bool,
         slices: Vec<Vec<(*const u8, usize)>>,
         bytes: Vec<u8>,
+    }
+
+    impl Writes {
+        fn new(at_once: usize) -> Self {
+            Self { at_once, room: usize::MAX, not_yet: false, slices: Vec::new(), bytes: Vec::new() }
+        }
     }
 
     impl Io<Writes> for Still {
@@ -263,11 +317,12 @@ mod tests {
         ) -> Poll<io::Result<usize>> {
             let stream = stream.get_mut();
             stream.slices.push(buffers.iter().map(|buffer| (buffer.as_ptr(), buffer.len())).collect());
-            if std::mem::take(&mut stream.not_yet) {
+            if std::mem::take(&mut stream.not_yet) || stream.room == 0 {
                 return Poll::Pending;
             }
-            let bytes: Vec<u8> =
-                buffers.iter().flat_map(|buffer| buffer.iter().copied()).take(stream.at_once).collect();
+            let most = stream.at_once.min(stream.room);
+            let bytes: Vec<u8> = buffers.iter().flat_map(|buffer| buffer.iter().copied()).take(most).collect();
+            stream.room -= bytes.len();
             stream.bytes.extend(&bytes);
             Poll::Ready(Ok(bytes.len()))
         }
@@ -323,7 +378,7 @@ mod tests {
 
     /// Writes pieces of these lengths to a stream that accepts `at_once` bytes per write.
     fn write(at_once: usize, lens: &[usize]) -> (Writes, Pieces) {
-        let mut transport = Transport::new(Writes { at_once, not_yet: false, slices: Vec::new(), bytes: Vec::new() });
+        let mut transport = Transport::new(Writes::new(at_once));
         let pieces = (1..).zip(lens).map(|(byte, len)| vec![byte; *len]).collect();
         let mut pieces = Pieces { pieces, written: 0 };
         let cx = &mut Context::from_waker(Waker::noop());
@@ -351,8 +406,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_was_not_ready_is_offered_no_less_when_it_is() {
-        let mut transport =
-            Transport::new(Writes { at_once: usize::MAX, not_yet: true, slices: Vec::new(), bytes: Vec::new() });
+        let mut transport = Transport::new(Writes { not_yet: true, ..Writes::new(usize::MAX) });
         let mut pieces = Pieces { pieces: vec![vec![1; 300], vec![2; 300]], written: 0 };
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(transport.poll_write::<Still>(cx, &mut pieces).is_pending());
@@ -368,6 +422,41 @@ mod tests {
         for at_once in [1, 7, 300, 301, 5_000] {
             write(at_once, &[300, 2, 3_000, 1, 1, 300, 2_000]);
             write(at_once, &[100; 40]);
+        }
+    }
+
+    #[test]
+    fn a_message_leaves_at_once_and_what_the_stream_does_not_accept_is_queued() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        for role in [Role::Client, Role::Server] {
+            let socket = || WebSocket::new(Still::now(), role, &Config::default(), &Negotiated::default(), [7; 32]);
+            for (len, at_once, room) in [
+                (0, usize::MAX, usize::MAX),
+                (10, 3, 5),
+                (300, usize::MAX, 0),
+                (300, 7, 100),
+                (5_000, usize::MAX, 2),
+                (5_000, 999, 4_000),
+                (200_000, usize::MAX, 100_000),
+                (200_000, usize::MAX, usize::MAX),
+            ] {
+                let payload: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
+                let mut queued = socket();
+                queued.send_binary(&payload).unwrap();
+                let mut slices = [&[][..]];
+                assert_eq!(queued.poll_transmit(&mut slices), 1);
+                let expected = slices[0];
+
+                let mut machine = socket();
+                let mut transport = Transport::new(Writes { room, ..Writes::new(at_once) });
+                transport.write_at_once::<Still>(cx, machine.frame(Message::Binary(&payload)).unwrap()).unwrap();
+                let accepted = expected.len().min(room);
+                assert_eq!((transport.stream.bytes.len(), transport.written), (accepted, accepted as u64));
+                assert_eq!(machine.queued(), expected.len() - accepted);
+                transport.stream.room = usize::MAX;
+                assert!(transport.poll_write::<Still>(cx, &mut machine).is_ready());
+                assert!(transport.stream.bytes == expected, "{len} bytes as {role:?}");
+            }
         }
     }
 }

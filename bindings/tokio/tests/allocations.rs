@@ -1,11 +1,12 @@
-//! What a client allocates while events arrive, and a server while they are published.
+//! What a client allocates while events arrive, a server while they are published, and a connection while it sends.
 #![cfg(test)]
 
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use multiwa_ws_core::session::{RawJson, encode_event};
-use multiwa_ws_tokio::{Client, Publisher, Server, Updates};
+use multiwa_ws_tokio::core::websocket::{Config, Negotiated, Role};
+use multiwa_ws_tokio::{Client, Publisher, Server, Updates, WebSocket};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
@@ -23,6 +24,24 @@ async fn take(updates: &mut Updates) {
     for _ in 0..EVENTS {
         let event = timeout(Duration::from_secs(30), updates.next_event()).await.expect("in time").expect("an event");
         assert!(event.data() == Some(r#"{"body":"hello"}"#));
+    }
+}
+
+#[test]
+fn a_message_that_the_stream_accepts_allocates_nothing_and_the_connection_keeps_nothing_of_it() {
+    for role in [Role::Client, Role::Server] {
+        let stream = tokio::io::join(tokio::io::empty(), tokio::io::sink());
+        let mut socket =
+            WebSocket::from_upgraded(stream, role, &Config::default(), &Negotiated::default(), b"").unwrap();
+        let mut send = |len| {
+            let text = "x".repeat(len);
+            allocation_counter::measure(|| socket.send_text(&text).now_or_never().expect("it is ready").unwrap())
+        };
+        // The first one makes the buffer of the thread.
+        send(1);
+        for len in [0, 64, 300, 4 << 10, 1 << 20] {
+            assert_eq!(send(len).count_total, 0, "{len} bytes as {role:?}");
+        }
     }
 }
 

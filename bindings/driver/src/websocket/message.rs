@@ -1,7 +1,7 @@
 //! A message that owns its payload.
 
 use bytes::Bytes;
-use multiwa_ws_core::websocket::{Event, SendError, Sender};
+use multiwa_ws_core::websocket::{self as core, Event, SendError, Sender};
 
 /// A whole message that owns its payload, for the `Stream` and `Sink` of a connection.
 ///
@@ -36,6 +36,13 @@ impl Message {
         match self {
             Self::Text(text) => sender.send_text(text),
             Self::Binary(payload) => sender.send_binary(payload),
+        }
+    }
+
+    pub(super) fn lend(&self) -> core::Message<'_> {
+        match self {
+            Self::Text(text) => core::Message::Text(text),
+            Self::Binary(payload) => core::Message::Binary(payload),
         }
     }
 }

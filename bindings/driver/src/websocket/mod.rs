@@ -8,7 +8,7 @@ mod wakers;
 mod write;
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, ready};
 
 use multiwa_ws_core::frame::CloseCode;
@@ -122,7 +122,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// [`Error::Send`] when the connection is closing, when it ends before the message is written, or when the message
     /// can never fit in the queue. [`Error::Unread`] when the peer sends more bytes than are kept.
     pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
-        self.send(|sender| sender.send_text(text)).await
+        self.send(core::Message::Text(text)).await
     }
 
     /// Sends a binary message and writes it out. It is cancel safe in the same way as [`send_text`](Self::send_text).
@@ -130,7 +130,7 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
     /// # Errors
     /// The errors of [`send_text`](Self::send_text).
     pub async fn send_binary(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.send(|sender| sender.send_binary(payload)).await
+        self.send(core::Message::Binary(payload)).await
     }
 
     /// Writes the queued bytes. It keeps bytes from the peer as [`send_text`](Self::send_text) does. Cancel safe.
@@ -184,27 +184,26 @@ impl<S: Unpin, R: Io<S>> WebSocket<S, R> {
         MessageStream::new(self)
     }
 
-    /// Runs `command` to queue a message, when there is room for it, and writes the queue.
-    async fn send(&mut self, command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>) -> Result<(), Error> {
+    /// Sends a message, when there is room for it, and writes everything.
+    fn send(&mut self, message: core::Message<'_>) -> impl Future<Output = Result<(), Error>> {
         let (mut queued, mut waited) = (false, false);
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             if !queued {
-                ready!(self.poll_queue(cx, &command))?;
+                ready!(self.poll_queue(cx, |write, cx| write.try_send_at_once::<R>(cx, message)))?;
                 queued = true;
             }
             self.poll_written(cx, &mut waited)
         })
-        .await
     }
 
-    /// Runs `command` to queue a message. Ready when there was room for it.
+    /// Runs `send` to queue a message. Ready when there was room for it.
     fn poll_queue(
         &mut self,
         cx: &mut Context<'_>,
-        command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>,
+        send: impl Fn(&mut WriteSide<S>, &mut Context<'_>) -> Option<Result<(), Error>>,
     ) -> Poll<Result<(), Error>> {
         loop {
-            match self.write.try_send(&command) {
+            match send(&mut self.write, cx) {
                 Some(result) => return Poll::Ready(result),
                 None if self.write.poll_write::<R>(cx).is_ready() => {}
                 None => ready!(self.poll_wait(cx))?,

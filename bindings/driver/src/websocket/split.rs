@@ -1,13 +1,13 @@
 //! The two halves of a split connection, for two tasks.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{Closed, Event, SendError, Sender};
+use multiwa_ws_core::websocket::{Closed, Event, Message, Sender};
 use polonius_the_crab::{ForLt, PoloniusResult, polonius};
 
 use super::borrowed;
@@ -91,7 +91,7 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
     /// [`Error::Send`] when the connection is closing, when it ends before the message is written, or when the message
     /// can never fit in the queue.
     pub async fn send_text(&mut self, text: &str) -> Result<(), Error> {
-        self.send(|sender| sender.send_text(text)).await
+        self.send(Message::Text(text)).await
     }
 
     /// Sends a binary message and writes it out: see [`send_text`](Self::send_text). Cancel safe.
@@ -99,7 +99,7 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
     /// # Errors
     /// The errors of [`send_text`](Self::send_text).
     pub async fn send_binary(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.send(|sender| sender.send_binary(payload)).await
+        self.send(Message::Binary(payload)).await
     }
 
     /// Writes the queued bytes. The reader need not be polled. Cancel safe.
@@ -129,37 +129,31 @@ impl<S: Unpin, R: Io<S>> Writer<S, R> {
         MessageSink::new(self)
     }
 
-    async fn send(&mut self, command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>) -> Result<(), Error> {
+    fn send(&mut self, message: Message<'_>) -> impl Future<Output = Result<(), Error>> {
         let mut queued = false;
-        poll_fn(|cx| {
-            if !queued {
-                ready!(self.poll_queue(cx, &command))?;
-                queued = true;
-            }
-            self.poll_written(cx)
+        poll_fn(move |cx| {
+            self.shared.poll(cx, Half::Writer, |cx, write| {
+                if !queued {
+                    ready!(write.poll_queue::<R>(cx, |write, cx| write.try_send_at_once::<R>(cx, message)))?;
+                    queued = true;
+                }
+                write.poll_written::<R>(cx)
+            })
         })
-        .await
     }
 
-    /// Runs `command` to queue a message. Ready when there was room for it.
+    /// Runs `send` to queue a message. Ready when there was room for it.
     pub(super) fn poll_queue(
         &mut self,
         cx: &Context<'_>,
-        command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>,
+        send: impl Fn(&mut WriteSide<S>, &mut Context<'_>) -> Option<Result<(), Error>>,
     ) -> Poll<Result<(), Error>> {
-        self.shared.poll(cx, Half::Writer, |cx, write| {
-            loop {
-                match write.try_send(&command) {
-                    Some(result) => return Poll::Ready(result),
-                    None => ready!(write.poll_write::<R>(cx)),
-                }
-            }
-        })
+        self.shared.poll(cx, Half::Writer, |cx, write| write.poll_queue::<R>(cx, send))
     }
 
     /// Ready when everything is written.
     pub(super) fn poll_written(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.shared.poll(cx, Half::Writer, |cx, write| write.poll_write::<R>(cx).map(|()| write.written()))
+        self.shared.poll(cx, Half::Writer, |cx, write| write.poll_written::<R>(cx))
     }
 }
 

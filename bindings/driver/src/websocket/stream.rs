@@ -14,6 +14,7 @@ use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::SendError;
 
 use super::wakers::{Half, Wakers};
+use super::write::WriteSide;
 use super::{Message, Reader, WebSocket, Writer};
 use crate::buffer::LEN;
 use crate::{Error, Io, Runtime};
@@ -111,7 +112,7 @@ macro_rules! impl_sink {
             type Error = Error;
 
             fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-                self.outbox.poll_ready(cx)
+                self.outbox.poll_send(cx, false)
             }
 
             fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
@@ -119,12 +120,12 @@ macro_rules! impl_sink {
             }
 
             fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-                ready!(self.outbox.poll_ready(cx))?;
+                ready!(self.outbox.poll_send(cx, true))?;
                 self.outbox.to.poll_flush(cx)
             }
 
             fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-                match ready!(self.outbox.poll_ready(cx)) {
+                match ready!(self.outbox.poll_send(cx, false)) {
                     // The end of a connection that cannot send the message is still to be reached.
                     Ok(()) | Err(Error::Send(SendError::Closed)) => self.outbox.to.poll_close(cx),
                     error => Poll::Ready(error),
@@ -147,8 +148,9 @@ impl_sink!(MessageSink);
 trait Outgoing {
     /// Called when the sink gets a message.
     fn started(&mut self) {}
-    /// Queues a message, when there is room for it, and starts to write when much is queued.
-    fn poll_queue(&mut self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), Error>>;
+    /// Queues a message, when there is room for it, and starts to write when much is queued. The last message before a
+    /// flush is written at once if nothing is queued.
+    fn poll_queue(&mut self, cx: &mut Context<'_>, message: &Message, is_last: bool) -> Poll<Result<(), Error>>;
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
 }
@@ -165,9 +167,9 @@ impl<T: Outgoing> Outbox<T> {
         Self { to, next: None }
     }
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_send(&mut self, cx: &mut Context<'_>, is_last: bool) -> Poll<Result<(), Error>> {
         let Some(message) = &self.next else { return Poll::Ready(Ok(())) };
-        let queued = ready!(self.to.poll_queue(cx, message));
+        let queued = ready!(self.to.poll_queue(cx, message, is_last));
         // After `Unread` the message can still be sent, when the application has taken messages.
         if !matches!(queued, Err(Error::Unread)) {
             self.next = None;
@@ -234,9 +236,9 @@ impl<S: Unpin, R: Io<S>> Outgoing for Whole<S, R> {
         self.is_read = false;
     }
 
-    fn poll_queue(&mut self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), Error>> {
+    fn poll_queue(&mut self, cx: &mut Context<'_>, message: &Message, is_last: bool) -> Poll<Result<(), Error>> {
         self.poll(cx, Half::Writer, |cx, whole| {
-            match ready!(whole.socket.poll_queue(cx, |sender| message.queue(sender))) {
+            match ready!(whole.socket.poll_queue(cx, |write, cx| send::<S, R>(write, cx, message, is_last))) {
                 Err(Error::Unread) => return whole.poll_room(cx),
                 queued => queued?,
             }
@@ -264,8 +266,8 @@ impl<S: Unpin, R: Io<S>> Outgoing for Whole<S, R> {
 }
 
 impl<S: Unpin, R: Io<S>> Outgoing for Writer<S, R> {
-    fn poll_queue(&mut self, cx: &mut Context<'_>, message: &Message) -> Poll<Result<(), Error>> {
-        ready!(Self::poll_queue(self, cx, |sender| message.queue(sender)))?;
+    fn poll_queue(&mut self, cx: &mut Context<'_>, message: &Message, is_last: bool) -> Poll<Result<(), Error>> {
+        ready!(Self::poll_queue(self, cx, |write, cx| send::<S, R>(write, cx, message, is_last)))?;
         if self.feed(|sender| sender.queued()) >= LEN {
             let _ = self.poll_written(cx);
         }
@@ -283,6 +285,19 @@ impl<S: Unpin, R: Io<S>> Outgoing for Writer<S, R> {
             Err(Error::Send(SendError::Closed)) => self.poll_written(cx).map(|_| Ok(())),
             closed => Poll::Ready(closed),
         }
+    }
+}
+
+fn send<S: Unpin, R: Io<S>>(
+    write: &mut WriteSide<S>,
+    cx: &mut Context<'_>,
+    message: &Message,
+    is_last: bool,
+) -> Option<Result<(), Error>> {
+    if is_last {
+        write.try_send_at_once::<R>(cx, message.lend())
+    } else {
+        write.try_send(|sender| message.queue(sender))
     }
 }
 

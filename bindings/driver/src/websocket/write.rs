@@ -1,9 +1,9 @@
 //! The connection with its stream, and the writing side.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use multiwa_ws_core::Instant;
-use multiwa_ws_core::websocket::{Closed, Event, SendError, Sender, State, WebSocket};
+use multiwa_ws_core::websocket::{Closed, Event, Message, SendError, Sender, State, WebSocket};
 
 use crate::error::verdict;
 use crate::transport::{Read, Transport};
@@ -36,11 +36,7 @@ impl<S> WriteSide<S> {
         &mut self,
         command: impl Fn(&mut Sender<'_>) -> Result<(), SendError>,
     ) -> Option<Result<(), Error>> {
-        match command(&mut self.machine.sender()) {
-            // A message that does not fit in an empty queue never fits.
-            Err(SendError::QueueFull { queued, .. }) if queued > 0 => None,
-            result => Some(result.map_err(Error::from)),
-        }
+        unless_full(command(&mut self.machine.sender()))
     }
 
     /// Records how much is queued. Call this before anything that may end the connection.
@@ -85,6 +81,43 @@ impl<S: Unpin> WriteSide<S> {
         self.transport.poll_write::<R>(cx, &mut self.machine)
     }
 
+    /// Writes `message` at once, if nothing waits before it, and queues what the stream does not accept. Returns `None` if
+    /// there is no room for it yet.
+    pub(super) fn try_send_at_once<R: Io<S>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: Message<'_>,
+    ) -> Option<Result<(), Error>> {
+        let unsent = match self.machine.frame(message) {
+            Ok(unsent) => unsent,
+            Err(error) => return unless_full(Err(error)),
+        };
+        if let Err(error) = self.transport.write_at_once::<R>(cx, unsent) {
+            self.note_queued();
+            self.transport.lose::<R>(error, &mut self.machine);
+        }
+        Some(Ok(()))
+    }
+
+    /// Runs `send` to queue a message. Ready when there was room for it.
+    pub(super) fn poll_queue<R: Io<S>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        send: impl Fn(&mut Self, &mut Context<'_>) -> Option<Result<(), Error>>,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            match send(self, cx) {
+                Some(result) => return Poll::Ready(result),
+                None => ready!(self.poll_write::<R>(cx)),
+            }
+        }
+    }
+
+    /// Ready when everything is written.
+    pub(super) fn poll_written<R: Io<S>>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_write::<R>(cx).map(|()| self.written())
+    }
+
     /// Whether the connection has ended. Stores how it ended.
     pub(super) fn is_closed<R: Io<S>>(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(Event::Closed(closed)) = self.machine.poll_event() {
@@ -94,5 +127,14 @@ impl<S: Unpin> WriteSide<S> {
             self.transport.shut_down::<R>(cx);
         }
         self.closed.is_some()
+    }
+}
+
+/// Returns `None` if a message must wait for room.
+fn unless_full(sent: Result<(), SendError>) -> Option<Result<(), Error>> {
+    match sent {
+        // A message that does not fit in an empty queue never fits.
+        Err(SendError::QueueFull { queued, .. }) if queued > 0 => None,
+        result => Some(result.map_err(Error::from)),
     }
 }

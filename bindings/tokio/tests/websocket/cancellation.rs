@@ -10,7 +10,9 @@ use multiwa_ws_tokio::{Error, Reader, WebSocket, WebSocketConfig, Writer};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::support::{connect_compressed_over, connect_over, drain, pattern, quiet_connection, within};
+use super::support::{
+    self, connect_compressed_over, connect_over, drain, in_memory, large, pattern, quiet_connection, within,
+};
 use crate::kit::choppy::{self, Choppy, below};
 use crate::kit::persist::{persist, unless_waits};
 
@@ -141,6 +143,23 @@ async fn a_dropped_send_has_queued_its_message_whole_or_not_at_all() {
         assert_eq!(arrived.next(), None, "with seed {seed}");
     }
     assert!(abandoned > 0, "no send was dropped before its message was queued");
+}
+
+#[tokio::test]
+async fn a_dropped_send_has_queued_what_the_stream_did_not_accept() {
+    for len in [0, 50, 300, 5000, 100_000] {
+        for masking in [4, 0] {
+            let (client, server) = in_memory(100, &large()).await;
+            let (mut from, mut to) = if masking > 0 { (client, server) } else { (server, client) };
+            let payload = pattern(len);
+            let frame_len = len + masking + [2, 4, 10][usize::from(len > 125) + usize::from(len > 65_535)];
+            let sent = unless_waits(1, from.send_binary(&payload)).await;
+            assert_eq!((sent.is_some(), from.sender().queued()), (frame_len <= 100, frame_len.saturating_sub(100)));
+            let (flushed, event) = within(async { tokio::join!(from.flush(), support::next(&mut to)) }).await;
+            flushed.unwrap();
+            assert!(event == OwnedEvent::Binary(payload), "{len} bytes");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
