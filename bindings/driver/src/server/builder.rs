@@ -11,20 +11,23 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use multiwa_ws_core::handshake::{Acceptance, ApiKey, DeflateConfig, HandshakeLimits, Rejection};
-use multiwa_ws_core::server::Config;
+use multiwa_ws_core::handshake::{ApiKey, DeflateConfig, HandshakeLimits, Rejection};
 use multiwa_ws_core::session::{ServerConfig, SubscribePolicy};
-use multiwa_ws_core::websocket::{self, SharedMessage};
+use multiwa_ws_core::websocket;
 
-use super::admission::{Authorize, ConnectRequest, Permissions};
 use super::connection::Task;
-use super::forwarded::{Proxies, TrustedProxy};
-use super::hosts::Hosts;
-use super::observer::{Observe, Observed};
+use super::entry::Entry;
+use super::forwarded::TrustedProxy;
+use super::handle::Server;
+use super::mailbox::SlowReader;
+use super::observer::Observed;
 use super::origin::Origin;
+use super::permissions::{ConnectRequest, Permissions};
 use super::rate::{ConnectionRate, Limiter};
-use super::registry::{Entry, Registry};
-use super::{Server, Shared, SlowReader, connection, listener};
+use super::registry::Registry;
+use super::settings::Settings;
+use super::shared::Shared;
+use super::{connection, listener};
 #[cfg(feature = "tls")]
 use crate::ServerTls;
 #[cfg(unix)]
@@ -42,44 +45,11 @@ pub struct ServerBuilder<R> {
     runtime: PhantomData<fn() -> R>,
 }
 
-/// The settings of a server, which do not change after its start.
-pub(super) struct Settings {
-    pub(super) path: String,
-    pub(super) origins: Vec<Origin>,
-    pub(super) hosts: Hosts,
-    pub(super) authorize: Option<Box<Authorize>>,
-    pub(super) observe: Option<Box<Observe>>,
-    pub(super) session: ServerConfig,
-    pub(super) websocket: websocket::Config,
-    pub(super) handshake: HandshakeLimits,
-    pub(super) deflate: Option<DeflateConfig>,
-    pub(super) slow_reader: SlowReader,
-    pub(super) max_connections: usize,
-    pub(super) max_handshakes: usize,
-    pub(super) trusted_proxies: Proxies,
-    pub(super) close_window: Duration,
-}
-
-impl Settings {
-    /// The settings of a connection.
-    pub(super) fn config(&self) -> Config {
-        Config::new().session(self.session).websocket(self.websocket.clone()).handshake(self.handshake)
-    }
-
-    /// The choices of the server for an accepted client.
-    pub(super) fn acceptance(&self) -> Acceptance {
-        Acceptance::new().deflate(self.deflate)
-    }
-
-    /// Encodes the frame of an event, with a shared compressed form if connections can use one.
-    pub(super) fn encode(&self, text: &str) -> SharedMessage {
-        let message = SharedMessage::text(text);
-        match &self.deflate {
-            Some(deflate) if deflate.get_server_no_context_takeover() => {
-                message.compressed(self.websocket.get_compression().get_level())
-            }
-            _ => message,
-        }
+impl<R> Server<R> {
+    /// Returns a builder for a server.
+    #[must_use]
+    pub fn builder() -> ServerBuilder<R> {
+        ServerBuilder::default()
     }
 }
 
@@ -383,22 +353,7 @@ impl<R: UnixNet> ServerBuilder<R> {
 impl<R> Default for ServerBuilder<R> {
     fn default() -> Self {
         Self {
-            settings: Settings {
-                path: "/ws".to_owned(),
-                origins: Vec::new(),
-                hosts: Hosts::default(),
-                authorize: None,
-                observe: None,
-                session: ServerConfig::new(),
-                websocket: websocket::Config::new(),
-                handshake: HandshakeLimits::new(),
-                deflate: None,
-                slow_reader: SlowReader::default(),
-                max_connections: 65_536,
-                max_handshakes: 1_024,
-                trusted_proxies: Proxies::default(),
-                close_window: Duration::from_secs(1),
-            },
+            settings: Settings::default(),
             keys: None,
             handshakes_per_address: 256,
             rate: None,
@@ -406,12 +361,6 @@ impl<R> Default for ServerBuilder<R> {
             tls: None,
             runtime: PhantomData,
         }
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("path", &self.path).field("config", &self.config()).finish_non_exhaustive()
     }
 }
 

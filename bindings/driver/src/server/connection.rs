@@ -13,12 +13,14 @@ use multiwa_ws_core::server::{Connection, Ended, Event};
 use multiwa_ws_core::session::{ServerEvent, SubscriptionSet};
 use multiwa_ws_core::websocket::SendError;
 
-use super::admission::{Decision, Permissions, internal_error, undecided};
+use super::admission::{internal_error, undecided};
+use super::entry::Entry;
 use super::mailbox::Order;
 use super::observer::{Observed, Peer};
+use super::permissions::{Decision, Permissions};
 use super::publisher::wall_clock;
-use super::registry::{Entry, KeyId};
-use super::within;
+use super::registry::KeyId;
+use super::timeout::within;
 use crate::buffer::ReadBuffer;
 use crate::transport::{Read, Timer, Transport};
 use crate::{Io, Runtime};

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::registry::Entry;
-use super::{Observed, Shared, within};
+use super::entry::Entry;
+use super::observer::Observed;
+use super::shared::Shared;
+use super::timeout::within;
 #[cfg(unix)]
 use crate::UnixNet;
 use crate::{Net, Runtime};

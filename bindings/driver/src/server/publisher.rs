@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use multiwa_ws_core::session::{Event, ToJson, encode_event};
 use multiwa_ws_core::{Instant, WallClock};
 
-use super::Shared;
+use super::shared::Shared;
 
 /// Publishes events to the clients of a [`Server`](super::Server). It is cheap to clone and usable from any thread.
 ///
@@ -71,7 +71,7 @@ impl Publisher {
     }
 
     fn deliver(&self, name: &str, profile: Option<&str>, text: &str) -> Published {
-        Published { receivers: self.shared.registry.publish(&self.shared, profile, name, text) }
+        Published { receivers: self.shared.registry.publish(&self.shared.settings, profile, name, text) }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -11,43 +10,44 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::hub::Hub;
-use multiwa_ws_core::session::SubscriptionSet;
 use slab::Slab;
 
 use super::mailbox::{Mailbox, Order, Publication};
-use super::permits::{Permit, Permits, ShareHeld};
+use super::permits::{Permit, Permits};
+use super::settings::Settings;
 use super::wakers::Wakers;
-use super::{Observed, Shared};
 use crate::lock;
 use crate::sync::Mutex;
 
 /// The connections of a server, including those whose upgrade is in progress.
 #[derive(Debug)]
 pub(super) struct Registry {
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
+/// What the lock of a [`Registry`] protects.
 #[derive(Debug)]
-struct State {
-    hub: Hub<usize>,
-    slots: Slab<Slot>,
+pub(super) struct State {
+    pub(super) hub: Hub<usize>,
+    pub(super) slots: Slab<Slot>,
     /// The number of slots whose upgrade was accepted.
-    open: usize,
-    permits: Permits,
+    pub(super) open: usize,
+    pub(super) permits: Permits,
     keys: Keys,
-    shutting_down: bool,
+    pub(super) shutting_down: bool,
     /// Tasks that wait until a connection ends, an upgrade completes or the server shuts down.
-    waiting: Vec<Waker>,
+    pub(super) waiting: Vec<Waker>,
 }
 
+/// A connection.
 #[derive(Debug)]
-struct Slot {
-    mailbox: Arc<Mailbox>,
+pub(super) struct Slot {
+    pub(super) mailbox: Arc<Mailbox>,
     /// The permit of an upgrade in progress, unless another client took it.
-    permit: Option<Permit>,
-    open: bool,
+    pub(super) permit: Option<Permit>,
+    pub(super) open: bool,
     /// The API key of the client.
-    key: Option<KeyId>,
+    pub(super) key: Option<KeyId>,
 }
 
 /// The API keys that the server accepts.
@@ -159,13 +159,13 @@ impl Registry {
     }
 
     /// Queues `text` for all clients that subscribe to the event, and returns their number.
-    pub(super) fn publish(&self, shared: &Shared, profile: Option<&str>, name: &str, text: &str) -> usize {
+    pub(super) fn publish(&self, settings: &Settings, profile: Option<&str>, name: &str, text: &str) -> usize {
         // An event without receivers is not encoded. The encoding is done without the lock.
         if lock(&self.state).hub.receivers(profile, name).next().is_none() {
             return 0;
         }
-        let publication = Arc::new(Publication::new(profile, name, shared.settings.encode(text)));
-        let (max_queued, policy) = (shared.settings.websocket.get_max_queued(), shared.settings.slow_reader);
+        let publication = Arc::new(Publication::new(profile, name, settings.encode(text)));
+        let (max_queued, policy) = (settings.websocket.get_max_queued(), settings.slow_reader);
         let mut wakers = Wakers::new();
         // One lock for all receivers gives all of them the same order of events.
         let state = lock(&self.state);
@@ -215,13 +215,18 @@ impl Registry {
 }
 
 impl State {
+    /// Whether a client with this key, which [`Registry::check_key`] found, is still accepted.
+    pub(super) fn accepts(&self, key: Option<KeyId>) -> bool {
+        self.keys.known.is_none() || key.is_some_and(|key| self.keys.ids().contains(&key))
+    }
+
     /// The number of upgrades in progress.
-    fn handshakes(&self) -> usize {
+    pub(super) fn handshakes(&self) -> usize {
         self.slots.len() - self.open
     }
 
     /// The number of free permits. It is at least 1: the permit of the client that is being checked.
-    fn free_permits(&self, max_handshakes: usize) -> usize {
+    pub(super) fn free_permits(&self, max_handshakes: usize) -> usize {
         max_handshakes.saturating_sub(self.handshakes()).max(1)
     }
 }
@@ -248,129 +253,6 @@ impl Keys {
     }
 }
 
-/// The entry of one connection in the registry. Dropping it removes the connection.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) shared: Arc<Shared>,
-    id: usize,
-    pub(super) mailbox: Arc<Mailbox>,
-}
-
-impl Entry {
-    /// Makes an entry for a client from `address` that starts an upgrade. Returns `None` if the server is shutting down,
-    /// or the address holds its share of permits. This client may take the permit of another client.
-    pub(super) fn new(shared: &Arc<Shared>, now: Instant, address: Option<IpAddr>) -> Option<Self> {
-        Self::take(shared, now, address, usize::MAX)
-    }
-
-    /// Makes an entry for a client whose request has arrived already, so it cannot wait for a permit. Also returns `None`
-    /// if no permit is free.
-    #[cfg(feature = "http")]
-    pub(super) fn for_request(shared: &Arc<Shared>, now: Instant, address: Option<IpAddr>) -> Option<Self> {
-        Self::take(shared, now, address, shared.settings.max_handshakes)
-    }
-
-    fn take(shared: &Arc<Shared>, now: Instant, address: Option<IpAddr>, max_handshakes: usize) -> Option<Self> {
-        // Connections of a trusted proxy count for the addresses of its clients.
-        let counted = address.filter(|address| !shared.settings.trusted_proxies.trust(*address));
-        let mailbox = Arc::new(Mailbox::default());
-        let mut wakers = Wakers::new();
-        let mut state = lock(&shared.registry.state);
-        if state.shutting_down || state.handshakes() >= max_handshakes {
-            return None;
-        }
-        let (id, free) = (state.slots.vacant_key(), state.free_permits(shared.settings.max_handshakes));
-        let taken = state.permits.take(now, id, counted, free);
-        let evicted = match &taken {
-            Ok((_, evicted)) => evicted.and_then(|evicted| state.slots.get_mut(evicted)),
-            Err(ShareHeld) => None,
-        };
-        if let Some(evicted) = evicted {
-            evicted.permit = None;
-            evicted.mailbox.order(Order::Abort, &mut wakers);
-        }
-        let share_held = !matches!(taken, Ok((_, None)));
-        let entry = taken.ok().map(|(permit, _)| {
-            state.slots.insert(Slot { mailbox: mailbox.clone(), permit: Some(permit), open: false, key: None });
-            Self { shared: shared.clone(), id, mailbox }
-        });
-        drop(state);
-        wakers.wake();
-        if let Some(address) = counted
-            && share_held
-        {
-            shared.observe(Observed::ShareHeld { address });
-        }
-        entry
-    }
-
-    /// Called when the request of the client has arrived. `forwarded` is the address that a trusted proxy names.
-    pub(super) fn requested(&self, forwarded: Option<IpAddr>) -> Result<(), Denied> {
-        let mut state = lock(&self.shared.registry.state);
-        let free = state.free_permits(self.shared.settings.max_handshakes);
-        let State { slots, permits, .. } = &mut *state;
-        let permit = slots.get_mut(self.id).and_then(|slot| slot.permit.as_mut()).ok_or(Denied::NoRoom)?;
-        permits.requested(permit, self.id, forwarded, free).map_err(|ShareHeld| Denied::NoRoom)
-    }
-
-    /// Accepts the client, with the key that [`Registry::check_key`] found.
-    pub(super) fn open(&self, key: Option<KeyId>) -> Result<(), Denied> {
-        let mut wakers = Wakers::new();
-        let mut state = lock(&self.shared.registry.state);
-        if state.shutting_down || state.open >= self.shared.settings.max_connections {
-            return Err(Denied::NoRoom);
-        }
-        // The key may have been removed while the application decided.
-        if state.keys.known.is_some() && !key.is_some_and(|key| state.keys.ids().contains(&key)) {
-            return Err(Denied::NoKey);
-        }
-        let State { slots, permits, .. } = &mut *state;
-        let slot = slots.get_mut(self.id).ok_or(Denied::NoRoom)?;
-        let permit = slot.permit.take().ok_or(Denied::NoRoom)?;
-        permits.release(&permit, self.id);
-        (slot.open, slot.key) = (true, key);
-        state.open += 1;
-        wakers.add(state.waiting.drain(..));
-        drop(state);
-        wakers.wake();
-        Ok(())
-    }
-
-    /// Replaces the subscriptions of the client with `set`.
-    ///
-    /// The `ack` is queued but not yet written. Queued publications follow it if they match `set`, and are dropped if not
-    /// (`protocol.md`, Subscriptions: an event that was published before the `ack` of a subscription, or after the `ack`
-    /// of its removal, is not delivered for it).
-    pub(super) fn subscribe(&self, set: SubscriptionSet) {
-        let mut state = lock(&self.shared.registry.state);
-        // While the lock is held, no publication comes between the two calls.
-        self.mailbox.retain(&set);
-        state.hub.update(self.id, set);
-    }
-
-    /// Stops new publications for this client. The queued publications stay.
-    pub(super) fn unsubscribe(&self) {
-        lock(&self.shared.registry.state).hub.remove(self.id);
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let mut wakers = Wakers::new();
-        let mut state = lock(&self.shared.registry.state);
-        state.hub.remove(self.id);
-        if let Some(slot) = state.slots.try_remove(self.id) {
-            state.open -= usize::from(slot.open);
-            if let Some(permit) = &slot.permit {
-                state.permits.release(permit, self.id);
-            }
-        }
-        wakers.add(state.waiting.drain(..));
-        drop(state);
-        wakers.wake();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
@@ -379,10 +261,12 @@ mod tests {
     use std::task::{Context, Wake, Waker};
     use std::thread;
 
-    use multiwa_ws_core::session::EventNames;
+    use multiwa_ws_core::session::{EventNames, SubscriptionSet};
 
     use super::*;
     use crate::server::ServerBuilder;
+    use crate::server::entry::Entry;
+    use crate::server::shared::Shared;
 
     fn shared(builder: ServerBuilder<()>) -> Arc<Shared> {
         builder.into_shared()
@@ -405,7 +289,7 @@ mod tests {
                 return;
             }
             let registry = &self.shared.registry;
-            registry.publish(&self.shared, Some("p"), "x", "text");
+            registry.publish(&self.shared.settings, Some("p"), "x", "text");
             registry.replace_keys(Vec::new());
             let _ = (registry.open(), registry.check_key(None));
             let cx = &mut Context::from_waker(Waker::noop());
@@ -433,7 +317,7 @@ mod tests {
         type Act = fn(&Arc<Shared>);
         // Whether each call wakes a connection, and a task that waits for a change of the server.
         let acts: [(&str, Act, [bool; 2]); 5] = [
-            ("publish", |shared| _ = shared.registry.publish(shared, Some("p"), "x", "text"), [true, false]),
+            ("publish", |shared| _ = shared.registry.publish(&shared.settings, Some("p"), "x", "text"), [true, false]),
             ("replace keys", |shared| _ = shared.registry.replace_keys(vec![ApiKey::new("b")]), [true, false]),
             ("shutdown", |shared| shared.registry.shut_down(Instant::default(), Duration::ZERO), [true, true]),
             ("abort", |shared| _ = shared.registry.abort(), [true, true]),
@@ -502,7 +386,7 @@ mod tests {
         let shared = shared(ServerBuilder::default());
         let entries = [0; 3].map(|_| subscriber(&shared, "p"));
         let other = subscriber(&shared, "q");
-        assert_eq!(shared.registry.publish(&shared, Some("p"), "x", "text"), 3);
+        assert_eq!(shared.registry.publish(&shared.settings, Some("p"), "x", "text"), 3);
         let [first, second, third] = entries.map(|entry| taken(&entry));
         assert_eq!(first.len(), 1);
         assert!([second, third].iter().all(|taken| Arc::ptr_eq(&taken[0], &first[0])));
@@ -515,7 +399,7 @@ mod tests {
         let entry = subscriber(&shared, "p");
         assert_eq!(shared.registry.open(), 1);
         drop(entry);
-        assert_eq!((shared.registry.open(), shared.registry.publish(&shared, Some("p"), "x", "text")), (0, 0));
+        assert_eq!((shared.registry.open(), shared.registry.publish(&shared.settings, Some("p"), "x", "text")), (0, 0));
     }
 
     #[test]

@@ -15,12 +15,16 @@ use multiwa_ws_core::handshake::{
 use multiwa_ws_core::server::Connection;
 use multiwa_ws_core::websocket::Negotiated;
 
-use super::admission::{Permissions, internal_error, undecided};
+use super::admission::{internal_error, undecided};
 use super::connection::{Task, unless_aborted};
+use super::entry::Entry;
+use super::handle::Server;
 use super::observer::{Observed, Peer};
+use super::permissions::Permissions;
 use super::publisher::wall_clock;
-use super::registry::{Denied, Entry};
-use super::{Server, Shared, within};
+use super::registry::Denied;
+use super::shared::Shared;
+use super::timeout::within;
 use crate::buffer::ReadBuffer;
 use crate::sync::Mutex;
 use crate::{Io, Net, Runtime, lock};
