@@ -49,6 +49,10 @@ impl Place {
 const KEPT: usize = 64 << 10;
 const KEPT_ITEMS: usize = 512;
 
+/// The most memory of an empty batch: a `VecDeque` may keep twice as many items.
+#[cfg(test)]
+pub(super) const MAX_KEPT: usize = KEPT + 2 * KEPT_ITEMS * size_of::<(Item, Place)>();
+
 /// An update without its text.
 #[derive(Debug)]
 pub(in crate::client) enum Item {

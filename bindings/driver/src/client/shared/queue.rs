@@ -227,6 +227,7 @@ impl Queue {
 mod tests {
     use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Envelope};
 
+    use super::super::batch::MAX_KEPT;
     use super::*;
     use crate::client::Update;
 
@@ -368,7 +369,7 @@ mod tests {
         while take(&mut queue, &mut batch).is_some() {}
         assert_eq!(batch.capacity(), 0);
         let kept = queue.batch.capacity();
-        assert!(kept > 0 && kept <= 256 << 10, "{kept}");
+        assert!(kept > 0 && kept <= MAX_KEPT, "{kept}");
         queue.release_memory();
         assert_eq!(queue.batch.capacity(), 0);
     }
