@@ -7,6 +7,8 @@ python=$(command -v python3)
 readonly python
 export PATH="$tools/bin:$PATH"
 export CARGO_TERM_COLOR=never
+# Nothing is compiled again after a change, so what cargo would keep for that is not written.
+export CARGO_INCREMENTAL=0
 mkdir -p "$logs"
 
 current_step="preparation"

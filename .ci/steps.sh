@@ -49,9 +49,11 @@ tests_without_tls_pass() {
     test_unoptimized --package multiwa-ws-tungstenite --no-default-features --test without_tls
 }
 
-# lints_of_workspace_are_kept DIR [ARGUMENT...]: of a workspace beside the main one.
+# lints_of_workspace_are_kept DIR [ARGUMENT...]: of a workspace beside the main one. With the profile and the target folder of
+# the main one, what it has checked is not checked again.
 lints_of_workspace_are_kept() {
     local directory=$1
+    local -x CARGO_TARGET_DIR="$PWD/target" CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=line-tables-only
     shift
     cargo clippy --manifest-path "$directory/Cargo.toml" --workspace "$@" -- -D warnings
 }
