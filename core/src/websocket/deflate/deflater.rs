@@ -4,9 +4,8 @@ use core::fmt;
 
 use alloc::vec::Vec;
 
-use super::TAIL;
 use super::error::DeflateError;
-use super::library::{DeflateLibrary, Flush};
+use super::library::{DeflateLibrary, Flush, TAIL};
 
 /// Compresses the messages of one direction of a connection (RFC 7692 section 7.2.1), whole or in fragments.
 ///

@@ -2,9 +2,8 @@
 
 use core::fmt;
 
-use super::TAIL;
 use super::error::InflateError;
-use super::library::{InflateLibrary, Step, Until};
+use super::library::{InflateLibrary, Step, TAIL, Until};
 use super::window::Window;
 
 /// Inflates the messages of one direction of a connection (RFC 7692 section 7.2.2), in pieces of any size.

@@ -5,6 +5,10 @@ use alloc::vec::Vec;
 use super::error::{DeflateError, InflateError};
 use super::window::Window;
 
+/// The end of the compressed form of every message, which is not sent: the lengths of an empty stored block (RFC 7692
+/// section 7.2.1).
+pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
 /// The decompressing half of a DEFLATE library.
 pub(crate) trait InflateLibrary {
     fn new() -> Self;
@@ -41,7 +45,7 @@ pub(crate) trait DeflateLibrary {
     /// A compressor with a level from 0 to 9 that emits no distance above two to the power of `window_bits` (8 to 15).
     fn new(window_bits: u8, level: u8) -> Self;
 
-    /// Appends all of `input` in compressed form, including the tail of an empty stored block.
+    /// Appends all of `input` in compressed form, including the [`TAIL`] of an empty stored block.
     fn compress(&mut self, input: &[u8], flush: Flush, output: &mut Vec<u8>) -> Result<(), DeflateError>;
 }
 

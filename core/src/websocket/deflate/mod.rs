@@ -77,7 +77,3 @@ pub(crate) type Deflater = deflater::Deflater<chosen::Deflate>;
 /// With events of 270 bytes and context takeover, `zlib-rs` takes six to eight times as long at levels 2 and 3 for 4
 /// to 11 % fewer bytes, and eleven times as long at level 6 for a fifth fewer.
 pub(crate) const DEFAULT_LEVEL: u8 = 1;
-
-/// The end of the compressed form of every message, which is not sent: the lengths of an empty stored block (RFC 7692
-/// section 7.2.1).
-const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

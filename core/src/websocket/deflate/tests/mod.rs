@@ -9,10 +9,9 @@ mod streams;
 use alloc::vec::Vec;
 
 use super::deflater::Deflater;
-
 use super::inflater::Inflater;
-use super::library::{DeflateLibrary, InflateLibrary};
-use super::{InflateError, TAIL, miniz};
+use super::library::{DeflateLibrary, InflateLibrary, TAIL};
+use super::{InflateError, miniz};
 
 /// One library, both halves.
 trait Codec {
