@@ -15,11 +15,11 @@ use multiwa_ws_driver::{BuildError, ClientSettings, Clock, ConnectorError, Desti
 
 #[cfg(doc)]
 use crate::ConnectError;
+use crate::client::{Client, Updates};
 use crate::clock::Std;
 use crate::connector::Connector;
 use crate::dial::{NetConnector, Provider};
 use crate::worker::Worker;
-use crate::{Client, Updates};
 
 /// Builds a [`Client`]. `Debug` hides the URL and the headers, which may contain a key.
 ///
@@ -30,6 +30,23 @@ use crate::{Client, Updates};
 #[derive(Clone)]
 pub struct ClientBuilder {
     settings: ClientSettings<Provider>,
+}
+
+impl Client {
+    /// Builds a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
+    #[must_use]
+    pub fn builder(url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(url)
+    }
+
+    /// Builds a client that calls `provider` before each attempt for the URL and the key: see
+    /// [`ClientBuilder::with_provider`].
+    #[must_use]
+    pub fn builder_with(
+        provider: impl Fn(u32) -> Result<Destination, ConnectorError> + Send + Sync + 'static,
+    ) -> ClientBuilder {
+        ClientBuilder::with_provider(provider)
+    }
 }
 
 impl ClientBuilder {

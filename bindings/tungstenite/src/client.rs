@@ -4,9 +4,8 @@ use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
 use multiwa_ws_core::session::{ClientState, CloseCause, Event};
-use multiwa_ws_driver::{ConnectError, ConnectorError, Destination, RequestError, Status, Update};
+use multiwa_ws_driver::{ConnectError, RequestError, Status, Update};
 
-use crate::ClientBuilder;
 use crate::clock::Std;
 use crate::wait::{wait, wait_until};
 
@@ -23,21 +22,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// Builds a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
-    #[must_use]
-    pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        ClientBuilder::new(url)
-    }
-
-    /// Builds a client that calls `provider` before each attempt for the URL and the key: see
-    /// [`ClientBuilder::with_provider`].
-    #[must_use]
-    pub fn builder_with(
-        provider: impl Fn(u32) -> Result<Destination, ConnectorError> + Send + Sync + 'static,
-    ) -> ClientBuilder {
-        ClientBuilder::with_provider(provider)
-    }
-
     pub(crate) fn new(handle: multiwa_ws_driver::Client<Std>) -> Self {
         Self { handle }
     }
