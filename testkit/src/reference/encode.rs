@@ -1,6 +1,6 @@
 //! An encoder of correct and broken frames.
 
-use super::header::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT};
+use super::header::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, unmask};
 
 /// A frame with independent header fields: each field has exactly the value that it is given.
 ///
@@ -138,7 +138,7 @@ impl RawFrame {
         if let Some(key) = self.masking_key {
             bytes.extend(key);
         }
-        bytes.extend(super::unmask(&self.payload, self.masking_key));
+        bytes.extend(unmask(&self.payload, self.masking_key));
         bytes
     }
 }

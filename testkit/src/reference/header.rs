@@ -1,4 +1,4 @@
-//! RFC 6455 section 5.2: the header of one frame, read byte by byte.
+//! The header of one frame, read byte by byte (RFC 6455 section 5.2), and its masking key (section 5.3).
 
 use super::{Kind, ParseOptions, Role, Rule};
 
@@ -49,6 +49,14 @@ pub(super) fn read(bytes: &[u8], sender: Role, options: ParseOptions, inside_mes
         Ok(header) => Reading::Header(header),
         Err(Stop::NeedsMore) => Reading::NeedsMore,
         Err(Stop::Violation(rule)) => Reading::Violation { rule, proven_by: bytes.taken },
+    }
+}
+
+/// RFC 6455 section 5.3: masking and unmasking are the same.
+pub(super) fn unmask(payload: &[u8], masking_key: Option<[u8; 4]>) -> Vec<u8> {
+    match masking_key {
+        Some(key) => payload.iter().zip(key.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect(),
+        None => payload.to_vec(),
     }
 }
 
