@@ -1,9 +1,14 @@
 //! Complete servers for clients to connect to.
 
-use super::programs::{Library, ServerProgram};
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use super::programs::{Library, code, receive};
 use super::server::{Server, ServerBinding, ServerSetup};
 use super::tls::{Certificates, HOST};
 use super::{Failure, LIMIT, Outcome, wait_for};
+use crate::process::Program;
 
 /// A kind of server.
 #[derive(Clone, Copy)]
@@ -180,5 +185,77 @@ impl Peer for OurPeer {
 
     fn compresses(&mut self) -> Outcome<bool> {
         Ok(self.setup.compression && self.server()?.was_offered_compression())
+    }
+}
+
+/// A running server of another library.
+#[derive(Debug)]
+struct ServerProgram {
+    program: Program,
+    url: String,
+    left: VecDeque<u16>,
+}
+
+impl ServerProgram {
+    /// Starts it on a free port.
+    fn start(library: Library, setup: &PeerSetup) -> Outcome<Self> {
+        let tls = setup.tls.as_ref().map(|tls| json!({"certificate": tls.certificate, "key": tls.key}));
+        let order = json!({"keys": setup.keys, "compression": setup.compression, "tls": tls});
+        let mut program = library.run("server", &[order.to_string()], &[])?;
+        let port = receive(&mut program, |message| message.get("listening").and_then(Value::as_u64))?;
+        let url = match tls {
+            None => format!("ws://127.0.0.1:{port}/ws"),
+            Some(_) => format!("wss://{HOST}:{port}/ws"),
+        };
+        Ok(Self { program, url, left: VecDeque::new() })
+    }
+
+    /// Sends a command, and waits until the program has done it.
+    fn order(&mut self, order: &Value) -> Outcome {
+        self.program.write_line(&order.to_string())?;
+        let left = &mut self.left;
+        receive(&mut self.program, |message| {
+            left.extend(code(message, "left"));
+            message.get("done").map(drop)
+        })
+    }
+}
+
+impl Peer for ServerProgram {
+    fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    fn publish(&mut self, event: &str, profile: Option<&str>, data: &str) -> Outcome {
+        let data: Value = serde_json::from_str(data)?;
+        let mut payload = json!({"event": event, "data": data, "timestamp": "2026-02-05T10:00:00.000Z"});
+        if let (Some(profile), Some(payload)) = (profile, payload.as_object_mut()) {
+            payload.insert("profileId".to_owned(), profile.into());
+        }
+        self.order(&json!({"publish": payload}))
+    }
+
+    fn replace_keys(&mut self, keys: &[&str]) -> Outcome {
+        self.order(&json!({"keys": keys}))
+    }
+
+    fn go_away(&mut self) -> Outcome {
+        self.order(&json!({"goAway": true}))
+    }
+
+    fn crash(&mut self) -> Outcome {
+        self.order(&json!({"crash": true}))
+    }
+
+    fn left_with(&mut self) -> Outcome<u16> {
+        match self.left.front() {
+            Some(code) => Ok(*code),
+            None => receive(&mut self.program, |message| code(message, "left")),
+        }
+    }
+
+    fn compresses(&mut self) -> Outcome<bool> {
+        self.program.write_line(&json!({"compresses": true}).to_string())?;
+        receive(&mut self.program, |message| message.get("compresses").and_then(Value::as_bool))
     }
 }

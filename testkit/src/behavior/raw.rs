@@ -2,16 +2,18 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::{HeaderMap, HeaderName, HeaderValue};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, HandshakeError, Message, WebSocket};
 
-use super::programs::Library;
-use super::{Failure, LIMIT, Outcome};
+use super::programs::{Library, code, receive};
+use super::{Failure, LIMIT, Outcome, ensure};
+use crate::process::Program;
 use crate::reference::RawFrame;
 
 /// A kind of raw client.
@@ -233,5 +235,92 @@ impl RawClient for KitClient {
         // A broken connection cannot be shut down.
         let _ = self.stream().shutdown(Shutdown::Both);
         Ok(end)
+    }
+}
+
+impl Library {
+    /// Connects to `url` with additional headers.
+    ///
+    /// # Errors
+    /// If the client cannot be started.
+    pub fn connect(self, url: &str, headers: &[(&str, &str)]) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
+        self.connect_in(url, headers, &[])
+    }
+
+    /// Connects to `url` and trusts the authority whose certificate is in a file.
+    ///
+    /// # Errors
+    /// If the client cannot be started.
+    pub fn connect_trusting(self, url: &str, authority: &Path) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
+        // Node.js and the OpenSSL of Python read authorities from these variables.
+        self.connect_in(url, &[], &[("NODE_EXTRA_CA_CERTS", authority), ("SSL_CERT_FILE", authority)])
+    }
+
+    fn connect_in(
+        self,
+        url: &str,
+        headers: &[(&str, &str)],
+        environment: &[(&str, &Path)],
+    ) -> Outcome<Result<Box<dyn RawClient>, Refused>> {
+        let mut arguments = vec![url.to_owned()];
+        arguments.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        let mut program = self.run("client", &arguments, environment)?;
+        let opened = receive(&mut program, |message| match message.get("open") {
+            Some(headers) => Some(Ok(headers.clone())),
+            None => code(message, "refused").map(|status| Err(Refused { status: Some(status) })),
+        })?;
+        Ok(opened.map(|headers| Box::new(ClientProgram { program, headers, end: None }) as Box<dyn RawClient>))
+    }
+}
+
+/// A running client of another library.
+struct ClientProgram {
+    program: Program,
+    /// The headers of the 101 response.
+    headers: Value,
+    /// How the connection ended, if the program has already reported it.
+    end: Option<(u16, String)>,
+}
+
+impl ClientProgram {
+    fn receive<T>(&mut self, mut desired: impl FnMut(&Value) -> Option<T>) -> Outcome<T> {
+        let end = &mut self.end;
+        receive(&mut self.program, |message| {
+            if let Some(code) = code(message, "closed") {
+                let reason = message.get("reason").and_then(Value::as_str).unwrap_or_default();
+                *end = Some((code, reason.to_owned()));
+            }
+            desired(message)
+        })
+    }
+}
+
+impl RawClient for ClientProgram {
+    fn header(&self, name: &str) -> Option<String> {
+        Some(self.headers.get(name.to_ascii_lowercase())?.as_str()?.to_owned())
+    }
+
+    fn send(&mut self, text: &str) -> Outcome {
+        Ok(self.program.write_line(&json!({"send": text}).to_string())?)
+    }
+
+    fn text(&mut self) -> Outcome<String> {
+        let text = self.receive(|message| match message.get("text") {
+            Some(text) => text.as_str().map(|text| Some(text.to_owned())),
+            None => message.get("closed").map(|_| None),
+        })?;
+        text.ok_or_else(|| Failure::new(format!("the connection ended: {:?}", self.end)))
+    }
+
+    fn close(&mut self, code: u16) -> Outcome {
+        Ok(self.program.write_line(&json!({"close": code}).to_string())?)
+    }
+
+    fn end(&mut self) -> Outcome<(u16, String)> {
+        if self.end.is_none() {
+            self.receive(|message| message.get("closed").map(drop))?;
+        }
+        ensure(self.end.is_some(), || "it ended without a code".to_owned())?;
+        Ok(self.end.clone().unwrap_or_default())
     }
 }
