@@ -1,14 +1,14 @@
 //! Whole clients and a whole server that start, stop and lose connections.
 
-mod check;
+mod model;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{DeflateConfig, DeflateOffer, Rejection};
-use multiwa_ws_core::session::{EventNames, RequestId, RequestKind, SubscriptionSet, Ticket};
+use multiwa_ws_core::session::{EventNames, RequestKind};
 
+use self::model::{Model, Snapshot};
 use super::{Scenario, draw};
 use crate::contract::{ContractViolation, ensure};
 use crate::link::{FailureKind, Faults};
@@ -20,28 +20,7 @@ use crate::transcript::Transcript;
 #[derive(Debug)]
 pub struct Peers {
     world: World,
-    known: BTreeMap<usize, Known>,
-    /// The transports whose connections took each published event.
-    published: Vec<BTreeSet<u64>>,
-    /// The subscriptions that each connection of the server has reported, and how many of its events were checked.
-    sets: BTreeMap<u64, (SubscriptionSet, usize)>,
-    /// The subscriptions that the server's application has not decided yet.
-    tickets: Vec<(u64, Ticket)>,
-}
-
-/// The model of one client.
-#[derive(Debug, Default)]
-struct Known {
-    /// Requests that have not ended.
-    open: BTreeMap<RequestId, RequestKind>,
-    /// The number of its events that were checked.
-    checked: usize,
-    /// The numbers of the events that it received.
-    received: BTreeSet<usize>,
-    /// Whether a subscription may have failed since the client was last ready with all of them.
-    lacking: bool,
-    paused: bool,
-    closed: bool,
+    model: Model,
 }
 
 const MAX_CLIENTS: usize = 3;
@@ -53,8 +32,7 @@ impl Scenario for Peers {
         let mut random = Random::new(seed);
         let mut world = World::new(random.up_to(u64::MAX));
         world.config = draw::server(&mut random);
-        let mut peers =
-            Self { world, known: BTreeMap::new(), published: Vec::new(), sets: BTreeMap::new(), tickets: Vec::new() };
+        let mut peers = Self { world, model: Model::default() };
         // If this fails, `finish` reports it.
         _ = peers.add_client(&mut random);
         peers
@@ -63,7 +41,7 @@ impl Scenario for Peers {
     fn step(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
         self.operate(random)?;
         self.check()?;
-        if self.clients().len() < MAX_CLIENTS && random.happens(50_000) {
+        if self.model.clients().len() < MAX_CLIENTS && random.happens(50_000) {
             self.add_client(random)?;
         }
         Ok(())
@@ -71,13 +49,13 @@ impl Scenario for Peers {
 
     fn finish(&mut self) -> Result<(), ContractViolation> {
         self.recover()?;
-        for client in self.clients() {
+        for client in self.model.clients() {
             let now = self.world.now();
             self.world.node(client)?.client.commands().close(now);
         }
         self.world.sleep_until(|world| world.transports().is_empty())?;
         self.check()?;
-        self.check_endings()
+        self.model.check_endings(&mut self.world)
     }
 
     fn transcript(&mut self) -> &mut Transcript {
@@ -87,7 +65,7 @@ impl Scenario for Peers {
 
 impl Peers {
     fn operate(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
-        let clients = self.clients();
+        let clients = self.model.clients();
         let Some(&client) = clients.get(random.length_up_to(clients.len().saturating_sub(1))) else { return Ok(()) };
         let transports = self.world.transports();
         let id = transports.get(random.length_up_to(transports.len().saturating_sub(1))).copied().unwrap_or_default();
@@ -133,7 +111,7 @@ impl Peers {
         let named = random.happens(700_000).then_some(profile);
         let events = draw_names(random);
         let node = self.world.node(client)?;
-        let before = check::Snapshot::of(&node.client);
+        let before = Snapshot::of(&node.client);
         let (text, result) = match random.up_to(99) {
             0..=24 => ("connect".into(), node.client.connect(now).map(|()| None)),
             25..=59 => {
@@ -153,13 +131,13 @@ impl Peers {
                 ("close".into(), Ok(None))
             }
         };
-        let after = check::Snapshot::of(&node.client);
+        let after = Snapshot::of(&node.client);
         self.world.note(&format!("client {client}"), format_args!("{text}: {result:?}"));
         match result {
             Err(error) => ensure(before == after, || format!("{error:?} left {before:?} as {after:?}")),
             Ok(None) => Ok(()),
             Ok(Some((id, kind))) => {
-                let known = self.known.entry(client).or_default();
+                let known = self.model.known.entry(client).or_default();
                 let twin = known.open.insert(id, kind);
                 ensure(twin.is_none(), || format!("two requests of client {client} are {id}"))
             }
@@ -169,16 +147,17 @@ impl Peers {
     fn publish(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
         let profile = random.happens(900_000).then(|| random.pick(PROFILES));
         let name = random.pick(NAMES);
-        let number = self.published.len().to_string();
-        self.published.push(self.world.publish(profile, name, &number)?.into_iter().collect());
+        let number = self.model.published.len().to_string();
+        self.model.published.push(self.world.publish(profile, name, &number)?.into_iter().collect());
         Ok(())
     }
 
     fn decide(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
-        if self.tickets.is_empty() {
+        let tickets = &mut self.model.tickets;
+        if tickets.is_empty() {
             return Ok(());
         }
-        let (id, ticket) = self.tickets.swap_remove(random.length_up_to(self.tickets.len() - 1));
+        let (id, ticket) = tickets.swap_remove(random.length_up_to(tickets.len() - 1));
         if self.world.transports().contains(&id) {
             self.world.decide(id, ticket, random.happens(700_000))?;
         }
@@ -186,7 +165,7 @@ impl Peers {
     }
 
     fn pause_or_resume(&mut self, client: usize) -> Result<(), ContractViolation> {
-        let known = self.known.entry(client).or_default();
+        let known = self.model.known.entry(client).or_default();
         known.paused = !known.paused;
         if known.paused { self.world.pause(client) } else { self.world.resume(client) }
     }
@@ -217,8 +196,8 @@ impl Peers {
         self.world.admission = Admission::Accept;
         self.world.heal();
         self.world.dial_time = 0;
-        for client in self.clients() {
-            if self.known.get(&client).is_some_and(|known| known.paused) {
+        for client in self.model.clients() {
+            if self.model.known.get(&client).is_some_and(|known| known.paused) {
                 self.pause_or_resume(client)?;
             }
             let now = self.world.now();
@@ -227,17 +206,23 @@ impl Peers {
         }
         self.world.sleep(RECOVERY)?;
         self.check()?;
-        self.check_recovery()
+        self.model.check_recovery(&mut self.world)
     }
 
-    /// The clients that are not permanently closed.
-    fn clients(&self) -> Vec<usize> {
-        self.known.iter().filter(|(_, known)| !known.closed).map(|(client, _)| *client).collect()
+    /// Waits until everything on its way has arrived, and compares the subscriptions of both sides.
+    fn calm(&mut self) -> Result<(), ContractViolation> {
+        self.world.sleep(Duration::from_millis(500))?;
+        self.check()?;
+        self.model.check_calm(&mut self.world)
+    }
+
+    fn check(&mut self) -> Result<(), ContractViolation> {
+        self.model.check(&mut self.world)
     }
 
     fn add_client(&mut self, random: &mut Random) -> Result<(), ContractViolation> {
         let client = self.world.add_client(draw::client(random));
-        self.known.insert(client, Known::default());
+        self.model.known.entry(client).or_default();
         if random.happens(800_000) {
             let now = self.world.now();
             let connected = self.world.node(client)?.client.connect(now);

@@ -1,11 +1,41 @@
-//! The guarantees of clients and server to each other.
+//! The guarantees of clients and server to each other, and what must be known to check them.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use multiwa_ws_core::client::Client;
-use multiwa_ws_core::session::{ClientState, LifecycleEvent, ServerEvent, SubscribeMode, SubscriptionSet};
+use multiwa_ws_core::session::{
+    ClientState, LifecycleEvent, RequestId, RequestKind, ServerEvent, SubscribeMode, SubscriptionSet, Ticket,
+};
 
-use super::Peers;
 use crate::contract::{ContractViolation, ensure};
-use crate::simulator::{Outcome, OwnedClientEvent};
+use crate::simulator::{Outcome, OwnedClientEvent, World};
+
+/// What the clients and the server of a world have done so far.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) known: BTreeMap<usize, Known>,
+    /// The transports whose connections took each published event.
+    pub(super) published: Vec<BTreeSet<u64>>,
+    /// The subscriptions that each connection of the server has reported, and how many of its events were checked.
+    sets: BTreeMap<u64, (SubscriptionSet, usize)>,
+    /// The subscriptions that the server's application has not decided yet.
+    pub(super) tickets: Vec<(u64, Ticket)>,
+}
+
+/// The model of one client.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Requests that have not ended.
+    pub(super) open: BTreeMap<RequestId, RequestKind>,
+    /// The number of its events that were checked.
+    checked: usize,
+    /// The numbers of the events that it received.
+    received: BTreeSet<usize>,
+    /// Whether a subscription may have failed since the client was last ready with all of them.
+    lacking: bool,
+    pub(super) paused: bool,
+    closed: bool,
+}
 
 /// The state that a refused command must not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,21 +54,25 @@ impl Snapshot {
     }
 }
 
-impl Peers {
+impl Model {
+    /// The clients that are not permanently closed.
+    pub(super) fn clients(&self) -> Vec<usize> {
+        self.known.iter().filter(|(_, known)| !known.closed).map(|(client, _)| *client).collect()
+    }
+
     /// Runs after each step. Checks the new events and the deadlines.
-    pub(super) fn check(&mut self) -> Result<(), ContractViolation> {
+    pub(super) fn check(&mut self, world: &mut World) -> Result<(), ContractViolation> {
         for client in self.known.keys().copied().collect::<Vec<_>>() {
-            self.check_client(client)?;
+            self.check_client(world, client)?;
         }
-        for id in self.world.transports() {
-            self.check_connection(id)?;
+        for id in world.transports() {
+            self.check_connection(world, id)?;
         }
         Ok(())
     }
 
-    fn check_client(&mut self, client: usize) -> Result<(), ContractViolation> {
-        let Self { world, known, .. } = self;
-        let Some(known) = known.get_mut(&client) else { return Ok(()) };
+    fn check_client(&mut self, world: &mut World, client: usize) -> Result<(), ContractViolation> {
+        let Some(known) = self.known.get_mut(&client) else { return Ok(()) };
         let node = world.node(client)?;
         for event in node.events.get(known.checked..).unwrap_or_default() {
             known.checked += 1;
@@ -69,8 +103,8 @@ impl Peers {
     }
 
     /// The subscriptions of a connection must match the events that it has reported, in order.
-    fn check_connection(&mut self, id: u64) -> Result<(), ContractViolation> {
-        let Self { world, sets, tickets, .. } = self;
+    fn check_connection(&mut self, world: &mut World, id: u64) -> Result<(), ContractViolation> {
+        let Self { sets, tickets, .. } = self;
         let transport = world.transport(id)?;
         let (set, checked) = sets.entry(id).or_default();
         for event in transport.events.get(*checked..).unwrap_or_default() {
@@ -95,19 +129,13 @@ impl Peers {
         })
     }
 
-    /// Waits until everything on its way has arrived, and compares the subscriptions of both sides.
-    pub(super) fn calm(&mut self) -> Result<(), ContractViolation> {
-        self.world.sleep(std::time::Duration::from_millis(500))?;
-        self.check()?;
-        for client in self.clients() {
-            self.check_agreement(client)?;
-        }
-        Ok(())
+    /// Once everything on its way has arrived, both sides have the same subscriptions.
+    pub(super) fn check_calm(&self, world: &mut World) -> Result<(), ContractViolation> {
+        self.clients().into_iter().try_for_each(|client| self.check_agreement(world, client))
     }
 
-    fn check_agreement(&mut self, client: usize) -> Result<(), ContractViolation> {
-        let Self { world, known, published, .. } = self;
-        let Some(known) = known.get(&client) else { return Ok(()) };
+    fn check_agreement(&self, world: &mut World, client: usize) -> Result<(), ContractViolation> {
+        let Some(known) = self.known.get(&client) else { return Ok(()) };
         let Some(id) = world.transport_of(client) else { return Ok(()) };
         let node = world.node(client)?;
         let session = node.client.session();
@@ -127,7 +155,7 @@ impl Peers {
         ensure(desired == active || known.lacking, || {
             format!("client {client} wants {desired:?}, was refused nothing, and has {active:?}")
         })?;
-        let taken = published.iter().enumerate().filter(|(_, took)| took.contains(&id));
+        let taken = self.published.iter().enumerate().filter(|(_, took)| took.contains(&id));
         let missed = taken.filter(|(number, _)| !known.received.contains(number)).count() as u64;
         ensure(missed <= counters.filtered, || {
             format!("client {client} missed {missed} events of connection {id} and filtered {}", counters.filtered)
@@ -135,24 +163,24 @@ impl Peers {
     }
 
     /// Once all faults have stopped, every client that has not given up is ready.
-    pub(super) fn check_recovery(&mut self) -> Result<(), ContractViolation> {
+    pub(super) fn check_recovery(&self, world: &mut World) -> Result<(), ContractViolation> {
         for client in self.clients() {
-            let state = self.world.node(client)?.client.session().state();
+            let state = world.node(client)?.client.session().state();
             ensure(state == ClientState::Ready, || format!("client {client} is {state} although all is well"))?;
-            self.check_agreement(client)?;
+            self.check_agreement(world, client)?;
         }
         Ok(())
     }
 
     /// Everything that began has ended, and has reported its end once.
-    pub(super) fn check_endings(&mut self) -> Result<(), ContractViolation> {
+    pub(super) fn check_endings(&self, world: &mut World) -> Result<(), ContractViolation> {
         for (client, known) in &self.known {
             ensure(known.closed, || format!("client {client} never reported its end"))?;
-            let timeout = self.world.node(*client)?.client.poll_timeout();
+            let timeout = world.node(*client)?.client.poll_timeout();
             ensure(timeout.is_none(), || format!("client {client} is closed and waits for {timeout:?}"))?;
         }
-        let opened = self.world.opened() as u64;
-        let unended = (1..=opened).find(|id| self.world.ending(*id).is_none());
+        let opened = world.opened() as u64;
+        let unended = (1..=opened).find(|id| world.ending(*id).is_none());
         ensure(unended.is_none(), || format!("connection {unended:?} never reported its end"))
     }
 }
