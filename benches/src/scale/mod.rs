@@ -3,6 +3,7 @@
 //! The server is a process of its own. Each line of its standard input is a number of events to publish. An event
 //! carries its number and the time before its publication.
 
+mod event;
 mod receivers;
 mod serve;
 
@@ -11,25 +12,18 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::process::{processor_time, resident};
 use crate::servers::pin;
-use receivers::Receivers;
+use receivers::{PATIENCE, Receivers};
 
 pub use serve::{SERVERS, Server, serve, server};
 
 /// The argument with which this program runs as a server.
 pub const SERVE: &str = "--serve";
 
-/// The length of the text of an event.
-const LEN: usize = 300;
-
 /// The largest number of events on the way.
 const WINDOW: usize = 4;
-
-/// How long the clients wait for an event.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was measured.
 #[derive(Debug)]
@@ -126,20 +120,4 @@ impl Drop for Load {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
-}
-
-/// The time of a clock that all processes share.
-fn monotonic() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or_default() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default()
-}
-
-/// The digits of a number of 64 bits.
-const DIGITS: usize = 20;
-const NUMBER: &str = r#"{"number":""#;
-const AT: &str = r#"","at":""#;
-
-/// The data of an event. Its two numbers always have the same place.
-fn data(number: u64, at: u64, rest: &str) -> String {
-    format!(r#"{NUMBER}{number:0DIGITS$}{AT}{at:0DIGITS$}","body":"{rest}"}}"#)
 }

@@ -9,7 +9,10 @@ use hdrhistogram::Histogram;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-use super::{AT, DIGITS, NUMBER, PATIENCE, monotonic};
+use super::event::{AT, DIGITS, NUMBER, monotonic};
+
+/// How long the clients wait for an event.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct Receivers {
     epoll: OwnedFd,

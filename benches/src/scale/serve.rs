@@ -8,7 +8,7 @@ use multiwa_ws_core::session::RawJson;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{LEN, data, monotonic};
+use super::event::{LEN, data, monotonic};
 use crate::corpus::{EVENT, WANTED, frame};
 use crate::servers::{pin, runtime};
 use crate::subscriber;
