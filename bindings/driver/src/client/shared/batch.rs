@@ -22,9 +22,8 @@ pub(in crate::client) struct Batch {
     /// The number of items that are no lifecycle events, and the length of their texts.
     events: usize,
     bytes: usize,
-    /// Where the text of the item lies that was removed last.
-    last: Range<usize>,
-    last_is_received: bool,
+    /// Where the text of the item lies that was removed last. A copied one is the end of the `read` bytes.
+    last: Option<Place>,
 }
 
 /// Where the text of an item lies.
@@ -133,9 +132,9 @@ impl Batch {
         self.items.push_back((item, place));
     }
 
-    /// Whether a read buffer can be handed over: no other buffer is held, and no earlier event waits.
+    /// Whether a read buffer can be handed over: no earlier event waits, so no other buffer is held.
     pub(super) fn can_adopt(&self) -> bool {
-        self.events == 0 && !self.buffer.is_held()
+        self.events == 0
     }
 
     pub(super) fn holds_buffer(&self) -> bool {
@@ -178,10 +177,10 @@ impl Batch {
 
     /// The text of the item that was removed last.
     pub(in crate::client) fn text(&self) -> &str {
-        if self.last_is_received {
-            self.buffer.text(self.last.clone())
-        } else {
-            self.texts.get(self.last.clone()).unwrap_or_default()
+        match self.last {
+            Some(Place::Copied { len }) => self.texts.get(self.read.saturating_sub(len)..self.read).unwrap_or_default(),
+            Some(Place::Received { start, len }) => self.buffer.text(range(start, len)),
+            None => "",
         }
     }
 
@@ -206,7 +205,7 @@ impl Batch {
     pub(super) fn clear(&mut self) {
         self.items.clear();
         self.items.shrink_to(KEPT_ITEMS);
-        (self.events, self.bytes, self.last) = (0, 0, 0..0);
+        (self.events, self.bytes, self.last) = (0, 0, None);
         self.free_texts();
     }
 
@@ -229,14 +228,10 @@ impl Batch {
     fn forget(&mut self, item: &Item, place: Place) {
         self.events -= usize::from(!item.is_lifecycle());
         self.bytes -= place.len();
-        self.last = match place {
-            Place::Copied { len } => {
-                self.read += len;
-                self.read - len..self.read
-            }
-            Place::Received { start, len } => range(start, len),
-        };
-        self.last_is_received = matches!(place, Place::Received { .. });
+        if let Place::Copied { len } = place {
+            self.read += len;
+        }
+        self.last = Some(place);
     }
 }
 
