@@ -10,7 +10,7 @@
 //! # TLS
 //! `wss` URLs and servers with TLS use `rustls`. The feature `tls-ring` (on by default) or `tls-aws-lc` adds it with a crypto
 //! provider. With the feature `tls` alone, pass a provider in a `ClientTls` or `ServerTls`. Without these features no code
-//! of `rustls` is compiled, and a `wss` URL is [`BuildError::NoTls`].
+//! of `rustls` is compiled, and a `wss` URL is [`DialerError::NoTls`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "async-std")]

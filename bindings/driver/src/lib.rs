@@ -27,8 +27,8 @@ pub use client::{
     Request, RequestError, Status, Update, Updates,
 };
 pub use dial::{
-    Connector, ConnectorError, Destination, Endpoint, InvalidProxy, InvalidUrl, KeyPlacement, Proxy, ProxyError,
-    RedirectError, RequestSettings, Target, Tunnel,
+    Connector, ConnectorError, Destination, DialerError, Endpoint, InvalidProxy, InvalidUrl, KeyPlacement, Proxy,
+    ProxyError, RedirectError, RequestSettings, Target, Tunnel,
 };
 pub use error::{Error, HandshakeError};
 pub use handshake::WebSocketConfig;
@@ -76,10 +76,10 @@ pub mod binding {
     pub use crate::http;
     pub use crate::{
         BuildError, Cause, Clock, ConnectError, ConnectRequest, ConnectionRate, Connector, ConnectorError, Destination,
-        Disconnect, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork, InvalidUrl,
-        KeyPlacement, Message, Observed, Origin, Overflow, Peer, Permissions, Proxy, PublishError, Published,
-        Publisher, QueueConfig, RedirectError, Request, RequestError, SlowReader, Status, Target, TrustedProxy, Update,
-        WebSocketConfig, bytes, core,
+        DialerError, Disconnect, Endpoint, Error, HandshakeError, InvalidOrigin, InvalidProxy, InvalidProxyNetwork,
+        InvalidUrl, KeyPlacement, Message, Observed, Origin, Overflow, Peer, Permissions, Proxy, PublishError,
+        Published, Publisher, QueueConfig, RedirectError, Request, RequestError, SlowReader, Status, Target,
+        TrustedProxy, Update, WebSocketConfig, bytes, core,
     };
     #[cfg(feature = "tls")]
     pub use crate::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsError, rustls};

@@ -5,14 +5,14 @@
 use std::error::Error;
 
 use multiwa_ws_tokio::core::session::{CloseCause, DisconnectReason};
-use multiwa_ws_tokio::{BuildError, Client, Destination};
+use multiwa_ws_tokio::{BuildError, Client, Destination, DialerError};
 
 const URL: &str = "wss://127.0.0.1:1/ws";
 
 #[tokio::test]
 async fn a_wss_url_is_an_error_that_names_the_features() {
     let error = Client::builder(URL).start().unwrap_err();
-    assert!(matches!(error, BuildError::NoTls), "{error:?}");
+    assert!(matches!(error, BuildError::Dialer(DialerError::NoTls)), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("wss") && text.contains("tls-ring") && text.contains("tls-aws-lc"), "{text}");
 }

@@ -41,7 +41,7 @@
 //! # TLS
 //! `wss` URLs need TLS, which uses `rustls`. The feature `tls-ring` (on by default) or `tls-aws-lc` adds it with a crypto
 //! provider. With the feature `tls` alone, pass a provider in a `ClientTls`. Without these features no code of `rustls` is
-//! compiled, and a `wss` URL is [`BuildError::NoTls`].
+//! compiled, and a `wss` URL is [`DialerError::NoTls`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attempts;
@@ -66,9 +66,9 @@ pub use connector::Connector;
 pub use mio;
 pub use multiwa_ws_driver::common::*;
 pub use multiwa_ws_driver::{
-    BuildError, Cause, ConnectError, ConnectorError, Destination, Disconnect, Endpoint, InvalidProxy, InvalidUrl,
-    KeyPlacement, Overflow, Proxy, QueueConfig, RedirectError, RequestError, RequestSettings, Status, Target, Update,
-    core,
+    BuildError, Cause, ConnectError, ConnectorError, Destination, DialerError, Disconnect, Endpoint, InvalidProxy,
+    InvalidUrl, KeyPlacement, Overflow, Proxy, QueueConfig, RedirectError, RequestError, RequestSettings, Status,
+    Target, Update, core,
 };
 #[cfg(feature = "tls")]
 pub use multiwa_ws_driver::{ClientTls, ClientTlsBuilder, TlsError, rustls};

@@ -5,15 +5,13 @@ use std::io;
 use std::time::Duration;
 
 use multiwa_ws_core::client::Config;
-use multiwa_ws_core::handshake::{HandshakeLimits, InvalidHeader, InvalidRequest};
+use multiwa_ws_core::handshake::HandshakeLimits;
 use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames};
 use multiwa_ws_core::{Instant, KeepAlive, websocket};
 
 use super::shared::{Machine, QueueConfig, event_names};
 use super::status::ConnectError;
-#[cfg(feature = "tls")]
-use crate::TlsError;
-use crate::dial::{Destination, DialSettings, DialerError, InvalidUrl, RequestSettings, Route, Source, TlsSettings};
+use crate::dial::{Destination, DialSettings, DialerError, RequestSettings, Route, Source, TlsSettings};
 use crate::seed;
 
 /// The settings of a client. A builder holds them, and [`client_setters`](crate::client_setters) writes its setters.
@@ -108,25 +106,12 @@ impl<P> fmt::Debug for ClientSettings<P> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The URL is invalid.
+    /// The server can never be dialed with these settings.
     #[error(transparent)]
-    Url(#[from] InvalidUrl),
-    /// A header is invalid, or a header cannot carry the key.
-    #[error(transparent)]
-    Header(#[from] InvalidHeader),
-    /// The request is invalid and could never be sent.
-    #[error(transparent)]
-    Request(#[from] InvalidRequest),
+    Dialer(#[from] DialerError),
     /// A subscription is invalid and could never be sent.
     #[error(transparent)]
     Subscription(#[from] CommandError),
-    /// The URL is `wss`, and the features of this build do not include TLS.
-    #[error("this build has no TLS: for wss URLs, enable the feature tls-ring or tls-aws-lc")]
-    NoTls,
-    /// TLS cannot be configured. A `wss://` URL requires it.
-    #[cfg(feature = "tls")]
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     /// The operating system does not provide a random seed.
     #[error("the operating system provides no random seed")]
     Seed(#[source] io::Error),
@@ -139,19 +124,6 @@ pub enum BuildError {
     /// The client was built, but did not connect.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-}
-
-impl From<DialerError> for BuildError {
-    fn from(error: DialerError) -> Self {
-        match error {
-            DialerError::Url(error) => Self::Url(error),
-            DialerError::Header(error) => Self::Header(error),
-            DialerError::Request(error) => Self::Request(error),
-            DialerError::NoTls => Self::NoTls,
-            #[cfg(feature = "tls")]
-            DialerError::Tls(error) => Self::Tls(error),
-        }
-    }
 }
 
 /// The setters of a client's builder, which holds a [`ClientSettings`](crate::ClientSettings) in its field

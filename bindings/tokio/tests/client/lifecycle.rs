@@ -8,7 +8,7 @@ use multiwa_ws_core::session::{
     ClientState, CloseCause, CommandError, DisconnectReason, LifecycleEvent, ReconnectConfig,
 };
 use multiwa_ws_tokio::{
-    BuildError, Client, ClientBuilder, ConnectError, ConnectorError, RequestError, Update, WebSocketConfig,
+    BuildError, Client, ClientBuilder, ConnectError, ConnectorError, DialerError, RequestError, Update, WebSocketConfig,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -63,9 +63,9 @@ async fn what_can_never_be_sent_is_refused_at_once() {
     let build = |builder: ClientBuilder| builder.start().map(drop);
     let client = || Client::builder("ws://127.0.0.1:1/ws");
     assert!(matches!(build(client().subscribe("", ["e"])), Err(BuildError::Subscription(CommandError::NoProfile))));
-    assert!(matches!(build(client().header("Host", "h")), Err(BuildError::Request(_))));
-    assert!(matches!(build(client().origin("not an origin")), Err(BuildError::Request(_))));
-    assert!(matches!(build(client().header("A", "b\nc")), Err(BuildError::Header(_))));
+    assert!(matches!(build(client().header("Host", "h")), Err(BuildError::Dialer(DialerError::Request(_)))));
+    assert!(matches!(build(client().origin("not an origin")), Err(BuildError::Dialer(DialerError::Request(_)))));
+    assert!(matches!(build(client().header("A", "b\nc")), Err(BuildError::Dialer(DialerError::Header(_)))));
 }
 
 #[tokio::test]
