@@ -334,7 +334,7 @@ impl Client {
         self.settle(now);
     }
 
-    /// Acts on every deadline up to `now`. Does nothing when there is none.
+    /// Acts on every deadline that has passed at `now`. Does nothing when none has.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.stage {
             Stage::Upgrading(handshake) => {
@@ -420,7 +420,7 @@ impl Client {
         }
     }
 
-    /// The next event that waits, as [`handle_input`](Self::handle_input) without input.
+    /// Returns the next event that waits, as [`handle_input`](Self::handle_input) does without input.
     #[must_use = "states, timeouts and the end of the client are reported here"]
     pub fn poll_event(&mut self) -> Option<ClientEvent<'static>> {
         self.session.poll_event()

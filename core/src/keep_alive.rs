@@ -32,9 +32,9 @@ impl KeepAlive {
     /// How long the peer may be silent after that ping was written, 10 s by default. With `None`, the wait has no
     /// limit.
     ///
-    /// When the ping is written, the operating system may still hold earlier bytes, 256 KiB at most. The wait is longer
-    /// by the time that the line needs for them, and is 60 s at most. While bytes that wait before the ping are being
-    /// written, the peer counts as alive.
+    /// When the ping is written, the operating system may still hold earlier bytes. 256 KiB of them are assumed at most.
+    /// The time that the line needs for them is added to the wait, up to 60 s in all. A timeout above 60 s stays as it
+    /// is. While bytes that wait before the ping are being written, the peer counts as alive.
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();

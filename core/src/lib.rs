@@ -15,8 +15,9 @@
 //! | 4 | [`client`], [`server`], [`hub`] | whole peers, and fan-out of one event to many connections |
 //!
 //! # The methods
-//! Every state machine with a transport has the same methods: [`handle_input`](websocket::WebSocket::handle_input) takes bytes and returns
-//! events, [`poll_transmit`](StateMachine::poll_transmit) lends bytes to write,
+//! Every state machine with a transport has the same methods:
+//! [`handle_input`](websocket::WebSocket::handle_input) takes bytes and returns events,
+//! [`poll_transmit`](StateMachine::poll_transmit) lends bytes to write,
 //! [`poll_timeout`](StateMachine::poll_timeout) returns the next deadline. The [`guide`] shows how to write a driver: the
 //! loop that reads, writes and sleeps. If you do not want to write one, use a binding, such as `multiwa-ws-tokio`.
 //!
@@ -45,7 +46,7 @@
 //! ```
 //!
 //! # Features
-//! All are on by default, and each can be left out. What is left without any of them: [`frame`], [`websocket`] for both
+//! All are on by default, and each can be left out. Without any of them, the crate has [`frame`], [`websocket`] for both
 //! roles, and the client's side of [`handshake`].
 //!
 //! | feature | brings | dependencies |

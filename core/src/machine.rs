@@ -45,8 +45,8 @@ pub trait StateMachine {
     /// The first `len` bytes that [`poll_transmit`](Self::poll_transmit) lent were written.
     fn transmitted(&mut self, now: Instant, len: usize);
 
-    /// Like [`transmitted`](Self::transmitted) of all bytes that wait, without the time. Returns `false`, and does nothing, if
-    /// the time matters, or if the machine does not have this method.
+    /// Confirms `len` bytes, as [`transmitted`](Self::transmitted) does, but without the time. Returns `false`, and does
+    /// nothing, if the time matters, if more bytes wait, or if the machine does not have this method.
     fn try_transmitted(&mut self, _len: usize) -> bool {
         false
     }
@@ -60,7 +60,7 @@ pub trait StateMachine {
     /// The peer ended its side of the transport.
     fn handle_eof(&mut self, now: Instant) -> Self::Outcome;
 
-    /// The transport failed. A handshake ends with it, and has no answer: drop both.
+    /// The transport failed. A handshake then has no result: drop it and the transport.
     fn handle_lost(&mut self, now: Instant);
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.

@@ -276,7 +276,7 @@ impl Connection {
         }
     }
 
-    /// Acts on every deadline up to `now`. Does nothing when there is none.
+    /// Acts on every deadline that has passed at `now`. Does nothing when none has.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Handshake(handshake) => {

@@ -24,8 +24,8 @@ pub enum Error {
     /// The command was refused, or the connection ended before the queued message was written.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// Both sides send and neither reads: the limit of unread bytes from the peer is reached. Take events (this writes
-    /// too), or [split](crate::WebSocket::split) the connection.
+    /// Both sides send and neither reads, and the limit of unread bytes from the peer is reached. Take events with `next`,
+    /// which also writes, or [split](crate::WebSocket::split) the connection.
     #[error("both peers send and neither reads: take events with `next`, or split the connection")]
     Unread,
 }

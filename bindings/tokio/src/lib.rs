@@ -108,8 +108,9 @@
 //! of one, [`ClientBuilder::start`] and [`ServerBuilder::bind`] return an error.
 //!
 //! # Panics
-//! Everything panics on a runtime whose time or I/O is not enabled. The futures of [`WebSocket`], [`Server::serve_stream`] and
-//! [`Server::shutdown`] also panic if they are polled outside of a runtime. These are panics of tokio. A client whose task has panicked is closed, with [`DisconnectReason::Stopped`].
+//! Everything panics on a runtime whose time or I/O is not enabled. The futures of [`WebSocket`], [`Server::serve_stream`]
+//! and [`Server::shutdown`] also panic if they are polled outside of a runtime. These are panics of tokio. A client whose
+//! task has panicked is closed, with [`DisconnectReason::Stopped`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod runtime;

@@ -33,13 +33,13 @@ pub struct ClientBuilder {
 }
 
 impl Client {
-    /// Builds a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
+    /// Returns a builder for a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
     #[must_use]
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(url)
     }
 
-    /// Builds a client that calls `provider` before each attempt for the URL and the key: see
+    /// Returns a builder for a client that calls `provider` for the URL and the key before each attempt: see
     /// [`ClientBuilder::with_provider`].
     #[must_use]
     pub fn builder_with(
@@ -50,18 +50,18 @@ impl Client {
 }
 
 impl ClientBuilder {
-    /// Builds a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
+    /// A builder for a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self { settings: ClientSettings::new(Source::Fixed(Destination::new(url))) }
     }
 
-    /// Builds a client that calls `provider` before each attempt for the URL and the key, so that a replaced key is used
-    /// from the next attempt on.
+    /// A builder for a client that calls `provider` for the URL and the key before each attempt. A new key takes effect
+    /// at the next attempt.
     ///
-    /// Its argument is the number of the attempt since the last stable connection, starting at 1. It may return
-    /// [`ConnectorError::retry`] if it has no destination now, or [`ConnectorError::stop`] to end the client. It may
-    /// block: it runs on its own thread, within the connect timeout.
+    /// The argument of `provider` is the number of the attempt since the last stable connection, from 1. The provider may
+    /// fail the attempt ([`ConnectorError::retry`]) or close the client ([`ConnectorError::stop`]). It may block: it runs
+    /// on a thread of its own, within the connect timeout.
     #[must_use]
     pub fn with_provider(
         provider: impl Fn(u32) -> Result<Destination, ConnectorError> + Send + Sync + 'static,
@@ -82,8 +82,8 @@ impl ClientBuilder {
 
     /// Starts to connect and returns immediately. The [`Updates`] report the result.
     ///
-    /// Use it in a program that must wait for its server for any length of time: the client tries until it is ready. The
-    /// application can observe this in the updates, or wait with [`Client::ready`].
+    /// Use this when the program can wait for its server for any length of time: the client tries until it is ready, and
+    /// the application can watch the attempts in the updates, or wait with [`Client::ready`].
     ///
     /// # Errors
     /// [`BuildError`], except `Connect`.
@@ -100,8 +100,8 @@ impl ClientBuilder {
     /// Connects and waits until the client is ready, at most until the [deadline](Self::connect_deadline).
     ///
     /// # Errors
-    /// [`BuildError`], also when the client gave up before it was ready because of the reconnect settings. At the
-    /// deadline the client is closed, and [`ConnectError::TimedOut`] contains the result of the last attempt.
+    /// [`BuildError`]. It is `Connect` when the client closed before it was ready, as its reconnect settings define. At
+    /// the deadline the client is closed, and [`ConnectError::TimedOut`] holds how the last attempt ended.
     pub fn connect(self) -> Result<(Client, Updates), BuildError> {
         let deadline = self.settings.connect_deadline;
         let (client, updates) = self.start()?;

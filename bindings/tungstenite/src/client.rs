@@ -11,11 +11,11 @@ use crate::wait::{wait, wait_until};
 
 /// A handle to a client. It can be cloned and used from any thread while another thread waits for the [`Updates`].
 ///
-/// A request (`subscribe`, `unsubscribe`, `ping`) returns when it was acknowledged, was refused, timed out or lost its
-/// connection, at the latest after the [request timeout](multiwa_ws_core::session::ClientConfig::request_timeout). No
-/// thread needs to read updates during that time, unless the queue is full and its policy is
-/// [`Overflow::Wait`](crate::Overflow::Wait). In that case it fails with [`RequestError::UpdatesUnread`], immediately if
-/// this is the thread that reads updates. When the last handle and the `Updates` are dropped, the client closes.
+/// A request (`subscribe`, `unsubscribe`, `ping`) returns when it was acknowledged, was refused, timed out (see the
+/// [request timeout](multiwa_ws_core::session::ClientConfig::request_timeout)) or lost its connection. No thread needs to
+/// read updates during that time, unless the queue is full and its policy is [`Overflow::Wait`](crate::Overflow::Wait). In
+/// that case the request fails with [`RequestError::UpdatesUnread`], immediately if this is the thread that reads updates.
+/// When the last handle and the `Updates` are dropped, the client closes.
 #[derive(Clone, Debug)]
 pub struct Client {
     handle: multiwa_ws_driver::Client<Std>,

@@ -15,7 +15,7 @@ pub enum HeadError {
     /// [`HandshakeLimits::max_header_fields`](super::HandshakeLimits::max_header_fields).
     #[error("there are more HTTP header fields than the limit")]
     TooManyFields,
-    /// A line ended in a line feed without a carriage return (RFC 9112 section 2.2 allows no sender to do that).
+    /// A line ended in a line feed without a carriage return. A sender must write both (RFC 9112 section 2.2).
     #[error("a line of the HTTP head ends in a bare line feed")]
     BareLineFeed,
     /// A line contained a bare carriage return (RFC 9112 section 2.2).

@@ -41,8 +41,9 @@ impl HandshakeLimits {
 
     /// The time for the whole request, or for the whole answer. Default 10 seconds (`protocol.md`, Client lifecycle).
     ///
-    /// A server applies it to the request, and again to sending its response. The core does not
-    /// limit the caller's decision in between. The servers of the bindings limit it to the same time. Arriving bytes do not extend the time: a client that sends one byte per second is disconnected.
+    /// A server applies it to the request, and again to the response. The core does not limit the decision of the caller
+    /// between them; the servers of the bindings limit it to the same time. Arriving bytes do not extend the time: a
+    /// client that sends one byte per second is disconnected.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -51,7 +52,7 @@ impl HandshakeLimits {
 
     /// The largest HTTP head in bytes, including its empty line. Default 16 KiB.
     ///
-    /// Common servers have the same limit (Node.js), and cookies of browsers stay far below it.
+    /// Node.js has the same limit. The cookies of a browser are far smaller.
     #[must_use]
     pub const fn max_head_bytes(mut self, bytes: usize) -> Self {
         self.max_head_bytes = bytes;
@@ -75,8 +76,8 @@ impl HandshakeLimits {
         self
     }
 
-    /// The largest number of bytes of a refusal's body that a client keeps. Default 8 KiB, many times the JSON text of a
-    /// gateway.
+    /// The largest number of bytes that a client keeps of the body of a refusal. Default 8 KiB, many times the size of
+    /// the JSON text that a gateway sends.
     #[must_use]
     pub const fn max_body_bytes(mut self, bytes: usize) -> Self {
         self.max_body_bytes = bytes;

@@ -601,8 +601,8 @@ impl ClientSession {
 
     /// The transport ended, or could not be opened.
     ///
-    /// Do not report the end of a transport after [`Action::Abort`], or after an [`Action::Close`] that came when the
-    /// state was no longer open.
+    /// Do not call it for a transport that the session itself has ended: after [`Action::Abort`], or after an
+    /// [`Action::Close`] that was returned when [`ClientState::is_open`] was already `false`.
     pub fn lost(&mut self, now: Instant, reason: DisconnectReason) {
         self.advance(now);
         self.lose(reason);
@@ -668,8 +668,8 @@ impl ClientSession {
         self.actions.connect.take().map(|attempt| Action::Connect { attempt })
     }
 
-    /// The next event that waits, as [`handle_message`](Self::handle_message) without a message. While 256 events wait,
-    /// commands are refused and no attempt begins.
+    /// Returns the next event that waits, as [`handle_message`](Self::handle_message) does without a message. While 256
+    /// events wait, commands are refused and no attempt begins.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<ClientEvent<'static>> {
         self.events.pop_front()

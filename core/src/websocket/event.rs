@@ -10,12 +10,14 @@ pub enum Event<'e> {
     Text(&'e str),
     /// A whole binary message.
     Binary(&'e [u8]),
-    /// A Ping with its payload of at most 125 bytes. Its Pong is already queued, unless our Close frame was sent before,
-    /// or too many Pings arrived at once: then only the latest is answered (RFC 6455 sections 5.5.2 and 5.5.3).
+    /// A Ping with its payload of at most 125 bytes. Its Pong is already queued, with two exceptions. After our Close
+    /// frame, no Ping is answered. While 64 Pongs wait to be written, only the latest of the further Pings is answered,
+    /// after them (RFC 6455 sections 5.5.2 and 5.5.3).
     Ping(&'e [u8]),
     /// A Pong with its payload: the answer to a Ping, or unsolicited (RFC 6455 section 5.5.3).
     Pong(&'e [u8]),
-    /// The peer's Close frame, or `None` if it has no body. Frames after it are ignored. Its answer is already queued.
+    /// The body of the peer's Close frame, `None` if it is empty. Frames after it are ignored. Our Close frame is already
+    /// queued or written.
     Close(Option<CloseFrame<'e>>),
     /// The connection is closed. This is the last event, and `poll_event` reports it exactly once. Drop the transport.
     Closed(Closed),

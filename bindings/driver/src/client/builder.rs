@@ -54,14 +54,14 @@ impl<R: Net> Client<R> {
 }
 
 impl<R: Net> ClientBuilder<R> {
-    /// Makes a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
+    /// A builder for a client of the server at `url`, `ws://HOST:PORT/ws` or `wss://HOST/ws`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self::from(Source::Fixed(Destination::new(url)))
     }
 
-    /// Makes a client that asks `provider` for the URL and the key before each attempt. A new key takes effect at the next
-    /// attempt.
+    /// A builder for a client that asks `provider` for the URL and the key before each attempt. A new key takes effect at
+    /// the next attempt.
     ///
     /// The argument of `provider` is the number of the attempt since the last stable connection, from 1. The provider may
     /// fail the attempt ([`ConnectorError::retry`]) or close the client ([`ConnectorError::stop`]). The connect timeout

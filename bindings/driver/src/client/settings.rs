@@ -68,7 +68,7 @@ impl<P> ClientSettings<P> {
         Config::new().session(self.session).websocket(self.websocket.clone()).handshake(self.handshake)
     }
 
-    /// Completes the state machine that `machine` makes of the settings and a random seed: it has the subscriptions, and
+    /// Calls `machine` with the settings and a random seed to make the state machine, adds the subscriptions to it, and
     /// starts to connect.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ pub enum BuildError {
     /// No runtime is running. Start the client within one.
     #[error("no runtime is running: start the client within one")]
     Runtime(#[source] io::Error),
-    /// The operating system does not provide a thread, or a poll for it. Only a blocking client has one.
+    /// The operating system does not provide the thread of a blocking client, or the poll on which that thread sleeps.
     #[error("the operating system provides no thread for the client")]
     Thread(#[source] io::Error),
     /// The client was built, but did not connect.

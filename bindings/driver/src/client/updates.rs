@@ -17,9 +17,10 @@ use crate::sync::{Arc, SharedWaker, is_same_task};
 
 /// The updates of a client: events, and changes of the connection.
 ///
-/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each update until the next call. An event that lay whole
-/// in one read is lent from the buffer of that read, so that taking it neither copies nor allocates. The [`Stream`]
-/// implementation returns updates that own their text. [`into_events`](Self::into_events) is a stream of events only.
+/// [`next`](Self::next) and [`next_event`](Self::next_event) lend each update until the next call, without an allocation
+/// for each one. If the application keeps up, the events of a read of 4 KiB or more are lent from the buffer of that read,
+/// without a copy. The [`Stream`] implementation returns updates that own their text. [`into_events`](Self::into_events)
+/// is a stream of events only.
 pub struct Updates<R: Clock> {
     shared: Shared,
     /// The updates that were taken from the queue at once, and the text of the last one that was returned.

@@ -51,7 +51,7 @@ impl ConnectorError {
         Self { reason, error }
     }
 
-    /// Fails this attempt, because the redirect that `response` is cannot be followed.
+    /// Fails this attempt, because the redirect in `response` is not followed.
     pub fn redirect(response: &Response, why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(DisconnectReason::Refused { status: response.status, retry_after: response.retry_after() }, why)
     }

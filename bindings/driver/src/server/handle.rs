@@ -86,8 +86,9 @@ impl<R: Runtime> Server<R> {
     /// Stops the listener, delivers the published events, and closes every connection with code 1001. Waits until all
     /// connections have ended. After `deadline` it aborts the remaining connections and returns their number.
     ///
-    /// The Close frames are spread over a window: see [`ServerBuilder::close_window`](super::ServerBuilder::close_window). If the future is dropped the
-    /// shutdown continues, but without the deadline.
+    /// The Close frames are spread over a window: see
+    /// [`ServerBuilder::close_window`](super::ServerBuilder::close_window). If the future is dropped, the shutdown continues
+    /// without the deadline.
     pub async fn shutdown(&self, deadline: Duration) -> usize {
         let registry = &self.shared.registry;
         let now = R::now();

@@ -12,9 +12,9 @@ use crate::sync::Arc;
 pub enum Overflow {
     /// Stop reading. Answers to requests are not read either, so requests fail with
     /// [`RequestError::UpdatesUnread`](crate::RequestError::UpdatesUnread) unless another task takes updates. Reading
-    /// continues when half of the queue is free, or when an update is taken 100 ms after the queue was full. While
-    /// reading is paused, the keep-alive ignores the silence of the server. No event is lost, unless the server closes
-    /// the connection. While the client closes, it continues to read and drops the newest event.
+    /// continues when half of the queue is free, or with the first update that is taken 100 ms or more after the queue
+    /// became full. While reading is paused, the keep-alive ignores the silence of the server. No event is lost, unless
+    /// the server closes the connection. While the client closes, it continues to read and drops the newest event.
     #[default]
     Wait,
     /// Drop the oldest events.
