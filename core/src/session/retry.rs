@@ -21,7 +21,7 @@ pub(crate) enum Ending {
     NormalClose,
     /// Close code 1008.
     PolicyViolation,
-    /// Close codes 1002, 1003, 1007 and 1009, from either side: the peers do not understand each other.
+    /// Close codes 1002, 1003 and 1007 from either side, and 1009 from the server: the peers do not understand each other.
     Misunderstanding,
     /// The supplier of the URL requested a stop.
     Stopped,
@@ -57,8 +57,10 @@ impl DisconnectReason {
             Self::ClosedByPeer { code: Some(1000) } => Ending::NormalClose,
             Self::ClosedByPeer { code: Some(1008) } => Ending::PolicyViolation,
             Self::ClosedByPeer { code: Some(1002 | 1003 | 1007 | 1009) }
-            | Self::Violation { code: 1002 | 1003 | 1007 | 1009 } => Ending::Misunderstanding,
+            | Self::Violation { code: 1002 | 1003 | 1007 } => Ending::Misunderstanding,
             Self::Stopped => Ending::Stopped,
+            // Also 1009 of the client: one message over its own limit says nothing about those that follow. If it ended the
+            // attempts, three large events would stop every client.
             Self::Refused { .. }
             | Self::BadUpgrade
             | Self::Dns
@@ -219,6 +221,7 @@ mod tests {
             DisconnectReason::UpgradeTimeout,
             DisconnectReason::Eof,
             DisconnectReason::PongTimeout,
+            DisconnectReason::Violation { code: 1009 },
         ];
         for reason in retry {
             let mut backoff = backoff(ReconnectConfig::default());
@@ -249,12 +252,24 @@ mod tests {
         assert!(lost(violation, Duration::ZERO) && lost(violation, Duration::ZERO));
         // Another ending breaks the row, and so does a stable connection.
         assert!(lost(DisconnectReason::Io, Duration::ZERO));
-        assert!(lost(violation, Duration::ZERO) && lost(DisconnectReason::Violation { code: 1009 }, Duration::ZERO));
+        assert!(lost(violation, Duration::ZERO) && lost(DisconnectReason::Violation { code: 1002 }, Duration::ZERO));
         assert!(
             lost(violation, Duration::from_secs(60))
                 && lost(DisconnectReason::ClosedByPeer { code: Some(1003) }, Duration::ZERO)
         );
         assert!(!lost(DisconnectReason::ClosedByPeer { code: Some(1007) }, Duration::ZERO));
+    }
+
+    #[test]
+    fn messages_over_the_limit_of_the_client_never_end_the_attempts() {
+        let mut backoff = backoff(ReconnectConfig::default());
+        let mut lost = |reason| backoff.after(reason, Duration::ZERO).is_some();
+        for _ in 0..10 {
+            assert!(lost(DisconnectReason::Violation { code: 1009 }));
+        }
+        // The server refuses a message of the client: sent again, it is refused again.
+        let refused = DisconnectReason::ClosedByPeer { code: Some(1009) };
+        assert!(lost(refused) && lost(refused) && !lost(refused));
     }
 
     #[test]

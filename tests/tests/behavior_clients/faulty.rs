@@ -233,11 +233,28 @@ fn misunderstood(
 }
 
 pub(crate) fn oversized(client: &dyn ClientBinding) -> Outcome<&'static str> {
-    misunderstood(client, 1009, DisconnectReason::Violation { code: 1009 }, |link| {
+    // More connections than a misunderstanding gets: see `misunderstood`.
+    const FAULTY: usize = 4;
+    let script = |number, incoming: Incoming| {
+        let mut link = incoming.accept()?;
+        link.acknowledge()?;
+        if number > FAULTY {
+            return link.serve();
+        }
         // One byte more than a message may have.
-        link.frame(&RawFrame::text(" ".repeat((1 << 20) + 1)))
-    })?;
-    Ok("closed with 1009; tried twice more")
+        link.frame(&RawFrame::text(" ".repeat((1 << 20) + 1)))?;
+        same(link.client_left()?, Some(1009))
+    };
+    against(script, |server| {
+        let mut client = start(client, server)?;
+        client.connected()?;
+        client.subscribe("p", &["*"])?;
+        for _ in 0..FAULTY {
+            same(client.reason()?, DisconnectReason::Violation { code: 1009 })?;
+        }
+        client.back()?;
+        Ok("closed with 1009 and reconnected, each time")
+    })
 }
 
 pub(crate) fn bad_frame(client: &dyn ClientBinding) -> Outcome<&'static str> {
