@@ -199,6 +199,8 @@ pub(crate) fn observed(observed: &Observed<'_>) {
         Observed::ShareHeld { address } => {
             tracing::debug!(target: TARGET, %address, "the address holds its share of handshake permits");
         }
+        // The name comes from the client.
+        Observed::HostRefused { host: _ } => tracing::debug!(target: TARGET, "the host name is not allowed"),
         Observed::AcceptFailed { error } => tracing::error!(target: TARGET, %error, "no connection can be accepted"),
     }
     #[cfg(not(feature = "tracing"))]

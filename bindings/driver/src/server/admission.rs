@@ -7,6 +7,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::{Rejection, UpgradeRequest};
 
 use super::entry::Entry;
+use super::observer::Observed;
 use super::permissions::{Authorize, ConnectRequest, Decision};
 use super::registry::{Denied, KeyId};
 use super::shared::Shared;
@@ -30,7 +31,7 @@ impl Shared {
             return Err(Rejection::not_found());
         }
         if !settings.hosts.allow(request.host()) {
-            return Err(Rejection::forbidden());
+            return Err(self.reject_host(request.host()));
         }
         // `protocol.md`, Transport. A client without an origin is not a browser, and could send any origin.
         if let Some(origin) = request.origin()
@@ -40,6 +41,17 @@ impl Shared {
             return Err(Rejection::forbidden());
         }
         self.registry.check_key(request.api_key().as_ref()).map_err(Rejection::from)
+    }
+
+    /// A proxy in front of a loopback server passes the public name on. The response says what to change, because nothing else
+    /// is wrong.
+    fn reject_host(&self, host: &str) -> Rejection {
+        self.observe(Observed::HostRefused { host });
+        let error = format!(
+            "The host name {host} is not allowed. If it is a name of this server, allow it: allow_host of the builder, or \
+             --allow-host of the program"
+        );
+        Rejection::json(403, "forbidden", &error)
     }
 }
 

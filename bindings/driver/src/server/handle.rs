@@ -52,6 +52,12 @@ impl<R> Server<R> {
         self.shared.registry.open()
     }
 
+    /// The number of open connections that have a subscription, and so receive events.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.shared.registry.subscribers()
+    }
+
     /// Replaces the API keys. From now on the server accepts only clients with one of `keys`, and no clients if there are
     /// none.
     ///

@@ -53,6 +53,12 @@ pub enum Observed<'a> {
         /// The address.
         address: IpAddr,
     },
+    /// A client is rejected because it used a host name that is not [allowed](super::ServerBuilder::allow_host). `Refused` with
+    /// status 403 follows. Behind a proxy, `host` may be a name of this server.
+    HostRefused {
+        /// The host of the request, with its port if it has one. The client chose it.
+        host: &'a str,
+    },
     /// The listener cannot accept connections now. It tries again shortly.
     AcceptFailed {
         /// The error, for example too many open files.

@@ -95,6 +95,10 @@ impl Registry {
         lock(&self.state).open
     }
 
+    pub(super) fn subscribers(&self) -> usize {
+        lock(&self.state).hub.len()
+    }
+
     /// Waits until a handshake permit is free. Returns `false` if the server shuts down first.
     pub(super) async fn handshake_permit(&self, max_handshakes: usize) -> bool {
         self.wait_until(|state| state.shutting_down || state.handshakes() < max_handshakes).await;

@@ -79,6 +79,29 @@ async fn sec_hs_11_a_server_on_loopback_answers_to_no_foreign_name() {
 }
 
 #[tokio::test]
+async fn a_host_name_that_is_not_allowed_is_named_in_the_response_and_to_the_observer() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let observe = {
+        let seen = seen.clone();
+        move |observed: Observed<'_>| {
+            if let Observed::HostRefused { host } = observed {
+                seen.lock().unwrap().push(host.to_owned());
+            }
+        }
+    };
+    let (_server, address) = start(Server::builder().observe(observe)).await;
+    let Err(HandshakeError::Refused(response)) =
+        Client::connect_with(address, |request| request.host = "gateway.example:443".to_owned()).await
+    else {
+        panic!("accepted");
+    };
+    for part in ["gateway.example:443", "allow_host", "--allow-host"] {
+        assert!(response.text().contains(part), "{}", response.text());
+    }
+    assert_eq!(*seen.lock().unwrap(), ["gateway.example:443"]);
+}
+
+#[tokio::test]
 async fn f_21_every_form_of_a_loopback_address_is_one() {
     for listen in ["127.0.0.1:0", "127.0.0.2:0", "[::ffff:127.0.0.1]:0"] {
         let server = Server::builder().bind(listen.parse().unwrap()).await.unwrap();

@@ -131,6 +131,17 @@ async fn a_server_that_is_dropped_ends_its_connections() {
 }
 
 #[tokio::test]
+async fn connections_with_a_subscription_are_counted() {
+    let (server, address) = start(Server::builder()).await;
+    let mut client = Client::connect(address).await;
+    assert_eq!((server.connections(), server.subscribers()), (1, 0));
+    client.subscribe("p", r#"["*"]"#).await;
+    assert_eq!(server.subscribers(), 1);
+    drop(client);
+    wait_until(|| server.subscribers() == 0).await;
+}
+
+#[tokio::test]
 async fn every_step_of_a_connection_is_observed() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let observe = {
