@@ -23,12 +23,10 @@ pub(crate) enum Command {
     Listen(listen::Args),
     Ping(ping::Args),
     /// Prints a script that completes this command line in a shell
-    #[command(hide = true)]
     Completions {
         shell: Shell,
     },
     /// Prints the manual page of the program, or of one of its commands
-    #[command(hide = true)]
     Man {
         command: Option<String>,
     },

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::session::{ClientConfig, ReconnectConfig};
-use multiwa_ws_tokio::{Client, ClientBuilder, ClientTls, Endpoint, Proxy};
+use multiwa_ws_core::websocket::Config;
+use multiwa_ws_tokio::{Client, ClientBuilder, ClientTls, Endpoint, KeepAlive, Proxy};
 
 use crate::exit::End;
 use crate::output::note;
@@ -44,6 +45,10 @@ pub(crate) struct Connection {
     /// The time limit to connect, and for each answer of the server
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
     timeout: Duration,
+    /// The largest message to accept, in bytes [default: 1048576]. After a larger one the connection is closed and opened
+    /// again
+    #[arg(long, value_name = "BYTES", value_parser = values::message_len)]
+    max_message: Option<usize>,
 }
 
 impl Connection {
@@ -67,11 +72,7 @@ impl Connection {
         if let Some(key) = &self.api_key {
             builder = builder.api_key(key.expose());
         }
-        for header in &self.headers {
-            let Some((name, value)) = header.split_once(':') else {
-                return Err(End::Usage("write a header as --header 'NAME: VALUE'".to_owned()));
-            };
-            let (name, value) = (name.trim(), value.trim());
+        for (name, value) in self.split_headers()? {
             builder = match name.eq_ignore_ascii_case("Origin") {
                 true => builder.origin(value),
                 false => builder.header(name, value),
@@ -86,7 +87,31 @@ impl Connection {
         if let Some(tls) = self.tls()? {
             builder = builder.tls(tls);
         }
+        if self.max_message.is_some() {
+            builder = builder.websocket(self.websocket());
+        }
         Ok(builder)
+    }
+
+    /// The limits of a connection. The session has a ping of its own.
+    fn websocket(&self) -> Config {
+        let config = Config::new().keep_alive(KeepAlive::OFF);
+        match self.max_message {
+            Some(len) => config.max_message_len(len),
+            None => config,
+        }
+    }
+
+    /// Each name and value.
+    fn split_headers(&self) -> Result<Vec<(&str, &str)>, End> {
+        let mut headers = Vec::new();
+        for header in &self.headers {
+            let Some((name, value)) = header.split_once(':') else {
+                return Err(End::Usage("write a header as --header 'NAME: VALUE'".to_owned()));
+            };
+            headers.push((name.trim(), value.trim()));
+        }
+        Ok(headers)
     }
 
     /// The TLS settings, if they differ from the default.

@@ -65,7 +65,7 @@ struct Demo {
 
 impl Demo {
     async fn run(&mut self, args: &Args, server: &Server, key: &str) -> Result<(), End> {
-        let url = url("ws", server)?;
+        let url = url("ws", server, "/ws")?;
         note(&format!("the server listens on {url}"));
         let reconnect = ReconnectConfig::new().enabled(false);
         let mut builder = Client::builder(url).api_key(key).reconnect(reconnect);

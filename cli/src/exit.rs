@@ -3,8 +3,11 @@
 use std::io;
 use std::process::ExitCode;
 
+use multiwa_ws_core::client::Failure;
+use multiwa_ws_core::handshake::Response;
 use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_tokio::{BuildError, ConnectError, Disconnect};
+use serde::Deserialize;
 
 use crate::output::note;
 
@@ -17,7 +20,7 @@ Exit codes:
   3    the server refused the key, the origin or the subscriptions
   4    cannot connect, or connection lost
   5    timed out
-  6    the server broke the protocol
+  6    the server broke the protocol, or sent a message over the limit
   130  interrupted by Ctrl-C (SIGINT)
   143  ended by SIGTERM, and a connection was aborted";
 
@@ -103,41 +106,76 @@ impl End {
     }
 
     fn lost(reason: DisconnectReason, detail: &str) -> Self {
+        let text = match advice(reason, detail) {
+            Some(advice) => format!("{detail}; {advice}"),
+            None => detail.to_owned(),
+        };
+        Self::for_reason(reason, text)
+    }
+
+    /// The end for a lost connection, with this text.
+    fn for_reason(reason: DisconnectReason, text: String) -> Self {
         match reason {
-            DisconnectReason::Refused { status: 401, .. } => Self::Refused(format!(
-                "{detail}; the key is missing or wrong: set MULTIWA_WS_API_KEY or pass --api-key"
-            )),
-            DisconnectReason::Refused { status: 403, .. } => {
-                Self::Refused(format!("{detail}; the server does not allow this origin or host name"))
-            }
-            DisconnectReason::Refused { status: 404, .. } => {
-                Self::Unreachable(format!("{detail}; check the path of the URL: most servers use /ws"))
-            }
-            DisconnectReason::Io => Self::Unreachable(format!(
-                "{detail}; check that the server is running, and that the host and port are correct"
-            )),
-            DisconnectReason::Dns => Self::Unreachable(format!("{detail}; check the host name in the URL")),
-            DisconnectReason::TlsCertificate => Self::Unreachable(format!(
-                "{detail}; if a private authority issued the certificate, pass the authority's certificate with --ca FILE"
-            )),
             // A server sends 1008 (RFC 6455 section 7.4.1), for example, when the key is no longer valid.
-            DisconnectReason::ClosedByPeer { code: Some(1008) } => Self::Refused(detail.to_owned()),
+            DisconnectReason::Refused { status: 401 | 403, .. }
+            | DisconnectReason::ClosedByPeer { code: Some(1008) } => Self::Refused(text),
             DisconnectReason::ConnectTimeout | DisconnectReason::UpgradeTimeout | DisconnectReason::PongTimeout => {
-                Self::TimedOut(detail.to_owned())
+                Self::TimedOut(text)
             }
-            DisconnectReason::BadUpgrade | DisconnectReason::Violation { .. } => Self::Violation(detail.to_owned()),
-            _ => Self::Unreachable(detail.to_owned()),
+            DisconnectReason::BadUpgrade | DisconnectReason::Violation { .. } => Self::Violation(text),
+            _ => Self::Unreachable(text),
         }
     }
+}
+
+/// What to do after a connection was lost. `detail` says why it was.
+fn advice(reason: DisconnectReason, detail: &str) -> Option<&'static str> {
+    Some(match reason {
+        DisconnectReason::Refused { status: 401, .. } => {
+            "the key is missing or wrong: set MULTIWA_WS_API_KEY or pass --api-key"
+        }
+        DisconnectReason::Refused { status: 403, .. } => "the server does not allow this origin or host name",
+        DisconnectReason::Refused { status: 404, .. } => "check the path of the URL: most servers use /ws",
+        DisconnectReason::Io => "check that the server is running, and that the host and port are correct",
+        DisconnectReason::Dns => "check the host name in the URL",
+        // The name of the error is part of the text of `rustls`, which has no variant for it.
+        DisconnectReason::TlsCertificate if detail.contains("CaUsedAsEndEntity") => {
+            "the server shows a certificate of an authority (CA:TRUE), as `openssl req -x509` makes it by default: make it \
+             again with -addext basicConstraints=critical,CA:FALSE"
+        }
+        DisconnectReason::TlsCertificate => {
+            "if a private authority issued the certificate, pass the authority's certificate with --ca FILE"
+        }
+        _ => return None,
+    })
 }
 
 /// Why a connection was lost, with all causes.
 pub(crate) fn why_lost(last: &Disconnect) -> String {
     match (last.reason(), last.failure()) {
+        // The client's own limit, which the server cannot know.
+        (DisconnectReason::Violation { code: 1009 }, _) => {
+            "the server sent a message that is larger than the limit: set --max-message (default 1048576 bytes)"
+                .to_owned()
+        }
+        // The server says which of the two it does not allow.
+        (DisconnectReason::Refused { status: 403, .. }, Some(Failure::Refused(response))) => match error_of(response) {
+            Some(error) => format!("{last:#}: {error}"),
+            None => format!("{last:#}"),
+        },
         // The failure names only the rule.
         (DisconnectReason::Violation { .. }, Some(_)) => format!("the server broke the protocol: {last:#}"),
         _ => format!("{last:#}"),
     }
+}
+
+/// The error that the body of a refusal names (`protocol.md`, Transport).
+fn error_of(response: &Response) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Body {
+        error: String,
+    }
+    serde_json::from_slice(&response.body).ok().map(|Body { error }| error)
 }
 
 /// A failure of standard output.
@@ -198,6 +236,7 @@ mod tests {
             (DisconnectReason::PongTimeout, 5),
             (DisconnectReason::BadUpgrade, 6),
             (DisconnectReason::Violation { code: 1002 }, 6),
+            (DisconnectReason::Violation { code: 1009 }, 6),
         ];
         for (reason, code) in cases {
             assert_eq!(End::lost(reason, "detail").code(), code, "{reason:?}");
@@ -205,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_stands_in_the_help_and_in_the_readme() {
+    fn every_code_is_in_the_help_and_on_the_pages() {
         let ends = [
             End::OutputClosed,
             End::Failed(String::new()),
@@ -220,7 +259,11 @@ mod tests {
         ];
         for end in ends {
             assert!(EXIT_CODES.contains(&format!("\n  {} ", end.code())), "{end:?}");
-            assert!(include_str!("../README.md").contains(&format!("\n| {} |", end.code())), "{end:?}");
+        }
+        let rows = EXIT_CODES.lines().skip(1).filter_map(|line| line.trim_start().split_once(' '));
+        let rows: String = rows.map(|(code, meaning)| format!("| {code} | {} |\n", meaning.trim_start())).collect();
+        for page in [include_str!("../README.md")] {
+            assert!(page.contains(&rows), "{rows}");
         }
     }
 }

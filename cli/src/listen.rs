@@ -4,18 +4,20 @@ use std::borrow::Cow;
 use std::future::pending;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use multiwa_ws_core::session::{
-    CloseCause, DisconnectReason, FailedSubscription, Gap, LifecycleEvent, ReconnectConfig, Refusal, RequestOutcome,
+    CloseCause, DisconnectReason, Event, FailedSubscription, Gap, LifecycleEvent, ReconnectConfig, Refusal,
+    RequestOutcome,
 };
 use multiwa_ws_tokio::{Client, Clock, Tokio, Update, Updates};
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::connection::{CLOSE_LIMIT, Connection};
 use crate::exit::{End, why_lost};
 use crate::output::{Output, note};
 use crate::signals::Interrupts;
+use crate::silence::Silence;
 use crate::text::compact;
 use crate::values;
 
@@ -69,7 +71,9 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     }
     let (client, updates) = builder.start()?;
     note(&format!("connecting to {server}"));
-    let mut listener = Listener { updates, output: Output::new(args.json), watch: Watch { client, was_ready: false } };
+    let silence = Silence::new(&args.profiles);
+    let watch = Watch { client, was_ready: false, silence };
+    let mut listener = Listener { updates, output: Output::new(args.json), watch };
     let result = tokio::select! {
         result = listener.listen(args.count, args.idle_timeout) => result,
         () = sleep_for(args.limit) => listener.watch.time_limit_reached(),
@@ -100,13 +104,20 @@ impl Listener {
     async fn listen(&mut self, count: Option<NonZeroU64>, idle: Option<Duration>) -> Result<(), End> {
         let mut left = count.map(NonZeroU64::get);
         let mut silence = pin!(sleep_for(idle));
+        let mut checks = interval(CHECK_INTERVAL);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while left != Some(0) {
             let update = tokio::select! {
                 update = self.updates.next() => update,
+                _ = checks.tick() => {
+                    self.watch.check();
+                    continue;
+                }
                 () = &mut silence => return Err(End::TimedOut("no event arrived in time".to_owned())),
             };
             let Some(update) = update else { return Err(self.watch.closed(CloseCause::Application)) };
             if let Update::Event(event) = update {
+                self.watch.received(&event);
                 self.output.event(&event).await?;
                 left = left.map(|left| left - 1);
                 silence.set(sleep_for(idle));
@@ -118,16 +129,21 @@ impl Listener {
     }
 }
 
+/// How often to look for silence and for events that nobody requested.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Reports the state of the connection on standard error.
 struct Watch {
     client: Client,
     was_ready: bool,
+    silence: Silence,
 }
 
 impl Watch {
     /// The client is ready. If the server refused every subscription, no event can arrive.
     fn ready(&mut self, failed: &[FailedSubscription], gap: Option<Gap>) -> Result<(), End> {
         self.was_ready = true;
+        self.silence.ready(Instant::now());
         let mut refused = false;
         for FailedSubscription { profile, outcome } in failed {
             let why = match outcome {
@@ -184,6 +200,25 @@ impl Watch {
             _ => {}
         }
         Ok(())
+    }
+
+    fn received(&mut self, event: &Event<'_>) {
+        self.silence.received(event.profile_id().as_deref());
+    }
+
+    /// Reports what is strange although nothing failed.
+    fn check(&mut self) {
+        let now = Instant::now();
+        if !self.was_ready {
+            return;
+        }
+        let status = self.client.status();
+        if let Some(text) = self.silence.text(now, &status.active) {
+            note(&text);
+        }
+        if let Some(text) = self.silence.unrequested(now, status.counters.filtered) {
+            note(&text);
+        }
     }
 
     fn closed(&self, cause: CloseCause) -> End {

@@ -7,11 +7,13 @@ mod events;
 mod exit;
 mod generator;
 mod listen;
+mod log;
 mod manual;
 mod output;
 mod ping;
 mod serve;
 mod signals;
+mod silence;
 mod text;
 mod values;
 

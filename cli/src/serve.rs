@@ -3,16 +3,20 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use multiwa_ws_core::handshake::ApiKey;
-use multiwa_ws_tokio::{Observed, Origin, Publisher, Server, ServerBuilder, ServerTls, SlowReader, TrustedProxy};
+use multiwa_ws_core::websocket::Config;
+use multiwa_ws_tokio::{Origin, Publisher, Server, ServerBuilder, ServerTls, SlowReader, TrustedProxy};
 use tokio::io::{BufReader, stdin};
+use tokio::time::sleep;
 
 use crate::events::publish_lines;
 use crate::exit::End;
-use crate::generator::{Generator, Rate};
+use crate::generator::{Generator, PROFILES, Rate};
+use crate::log::Log;
 use crate::output::note;
 use crate::signals::{Hangups, Interrupts};
 use crate::text::without_mark;
@@ -21,12 +25,13 @@ use crate::values;
 /// Runs a server that publishes the events on standard input
 ///
 /// Each line is an event in JSON: {"profileId":"p","event":"message.received","data":{...},"timestamp":"..."}. Without a
-/// timestamp, the current time is used; a profileId of null means every profile. The server continues after the end of
-/// the input.
+/// timestamp, the current time is used; a profileId of null means every profile. An event reaches the clients that have
+/// subscribed before it is read. The server continues after the end of the input.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   multiwa-ws serve --api-key secret --demo 2
+  multiwa-ws serve --api-key secret --wait-for-listeners 1 < events.jsonl
   tail -f events.jsonl | multiwa-ws serve --listen 0.0.0.0:3001 --api-keys-file keys.txt
   multiwa-ws serve --listen 0.0.0.0:3001 --api-keys-file keys.txt --tls-cert chain.pem --tls-key key.pem
   multiwa-ws serve --api-key secret --allow-origin https://dashboard.example.org")]
@@ -34,6 +39,9 @@ pub(crate) struct Args {
     /// The address to listen on; with port 0 the server chooses a free port and prints it
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:3001")]
     listen: SocketAddr,
+    /// The path of the WebSocket endpoint
+    #[arg(long, value_name = "PATH", default_value = "/ws", value_parser = values::path)]
+    path: String,
     /// A key that clients may use; may be repeated. Without any key, the server accepts every client
     #[arg(
         long = "api-key",
@@ -58,6 +66,13 @@ pub(crate) struct Args {
     /// A host name that clients may use for this server, in addition to localhost; may be repeated
     #[arg(long = "allow-host", value_name = "HOST")]
     allow_hosts: Vec<String>,
+    /// The largest event, in bytes with its envelope, and the longest line. By default clients accept 1048576 bytes; the
+    /// default here is smaller, so that members that a later version adds to the envelope still fit
+    #[arg(long, value_name = "BYTES", default_value_t = MAX_MESSAGE, value_parser = values::message_len)]
+    max_message: usize,
+    /// Read standard input only after this many clients have subscribed
+    #[arg(long, value_name = "N")]
+    wait_for_listeners: Option<NonZeroUsize>,
     /// The largest number of connected clients
     #[arg(long, value_name = "N")]
     max_connections: Option<NonZeroUsize>,
@@ -80,7 +95,10 @@ pub(crate) struct Args {
     verbose: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+/// The default of clients is 1 MiB.
+const MAX_MESSAGE: usize = (1 << 20) - 512;
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Policy {
     /// Close them with code 1013
     Close,
@@ -99,16 +117,20 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     if let Some(tls) = tls {
         builder = builder.tls(tls);
     }
-    match args.keys()? {
+    let keys = args.keys_at_start()?;
+    let has_keys = keys.is_some();
+    match keys {
         Some(keys) => builder = builder.api_keys(keys),
         None => note("WARNING: no API key is set, so the server accepts every client: pass --api-key to require a key"),
     }
     let bound = builder.bind(args.listen).await;
     let server = bound.map_err(|error| End::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
-    note(&format!("listening on {}", url(scheme, &server)?));
+    let server = Arc::new(server);
+    let url = url(scheme, &server, &args.path)?;
+    note(&format!("listening on {url}"));
+    args.invite(&url, has_keys);
 
-    let publisher = server.publisher();
-    tokio::spawn(async move { publish_lines(BufReader::new(stdin()), &publisher).await });
+    tokio::spawn(publish_input(server.clone(), args.wait_for_listeners, args.max_message));
     let publisher = server.publisher();
     let result = tokio::select! {
         result = publish_demo(args.demo, &publisher) => result,
@@ -127,13 +149,18 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The URL of a server.
-pub(crate) fn url(scheme: &str, server: &Server) -> Result<String, End> {
+pub(crate) fn url(scheme: &str, server: &Server, path: &str) -> Result<String, End> {
     let address = server.local_addr().ok_or_else(|| End::Failed("the server has no address".to_owned()))?;
-    Ok(format!("{scheme}://{address}/ws"))
+    Ok(format!("{scheme}://{address}{path}"))
 }
 
 fn builder(args: &Args) -> ServerBuilder {
-    let mut builder = Server::builder().slow_reader(args.slow_reader.into());
+    // Room for several events of the largest length, or the first large one would close every client.
+    let max_queued = Config::new().get_max_queued().max(args.max_message.saturating_mul(4));
+    let mut builder = Server::builder()
+        .path(&args.path)
+        .slow_reader(args.slow_reader.into())
+        .websocket(Config::new().max_queued(max_queued));
     for origin in &args.allow_origins {
         builder = builder.allow_origin(origin.clone());
     }
@@ -146,29 +173,24 @@ fn builder(args: &Args) -> ServerBuilder {
     if let Some(handshakes) = args.handshakes_per_address {
         builder = builder.max_handshakes_per_address(handshakes.get());
     }
-    builder = builder.trusted_proxies(args.trusted_proxies.iter().copied());
-    if args.verbose {
-        builder = builder.observe(report);
-    }
-    builder
+    let log = Log::new(args.verbose, args.slow_reader == Policy::Close);
+    builder.trusted_proxies(args.trusted_proxies.iter().copied()).observe(move |observed| log.report(observed))
 }
 
-fn report(observed: Observed<'_>) {
-    let who = |peer: &multiwa_ws_tokio::Peer| match peer.address {
-        Some(address) => format!("client {} from {address}", peer.id),
-        None => format!("client {}", peer.id),
-    };
-    note(&match observed {
-        Observed::Opened { peer } => format!("{} is connected", who(peer)),
-        Observed::Refused { peer, status } => format!("{} is refused with HTTP status {status}", who(peer)),
-        Observed::Failed { peer, error: Some(error) } => format!("{} failed to connect: {error}", who(peer)),
-        Observed::Closed { peer, closed, dropped } => {
-            format!("{} has disconnected, code {}, {dropped} events dropped", who(peer), closed.code.get())
+/// Publishes standard input, after `listeners` clients have subscribed.
+async fn publish_input(server: Arc<Server>, listeners: Option<NonZeroUsize>, max_message: usize) {
+    /// How often to count the subscribed clients.
+    const INTERVAL: Duration = Duration::from_millis(20);
+    if let Some(listeners) = listeners {
+        note(&format!("standard input waits for listeners: {listeners}"));
+        while server.subscribers() < listeners.get() {
+            sleep(INTERVAL).await;
         }
-        Observed::ShareHeld { address } => format!("too many clients from {address} are connecting at once"),
-        Observed::AcceptFailed { error } => format!("cannot accept clients: {error}"),
-        _ => return,
-    });
+    }
+    let publisher = server.publisher();
+    // Until the input ends, which may be after the shutdown, this task must not hold the server.
+    drop(server);
+    publish_lines(BufReader::new(stdin()), &publisher, max_message).await;
 }
 
 /// Publishes generated events indefinitely if `rate` is set. Otherwise it never returns.
@@ -183,6 +205,32 @@ async fn publish_demo(rate: Option<Rate>, publisher: &Publisher) -> Result<(), E
 }
 
 impl Args {
+    /// Prints a command that shows the events of this server. It has a placeholder for the key, which is never shown.
+    fn invite(&self, url: &str, has_keys: bool) {
+        let mut command = format!("multiwa-ws listen {}", reachable(url));
+        let [demo, ..] = PROFILES;
+        let profile = if self.demo.is_some() { demo } else { "PROFILE" };
+        command.push_str(&format!(" --profile {profile}"));
+        if has_keys {
+            command.push_str(" --api-key KEY");
+        }
+        if let Some(chain) = &self.tls_cert {
+            command.push_str(&format!(" --ca {}", chain.display()));
+        }
+        note("to print its events, run in another terminal:");
+        note(&format!("  {command}"));
+    }
+
+    /// Like `keys`, but a file without a key is an error: it would refuse every client, or all but those of another key.
+    fn keys_at_start(&self) -> Result<Option<Vec<ApiKey>>, End> {
+        if let Some(file) = &self.api_keys_file
+            && read_keys(file)?.is_empty()
+        {
+            return Err(End::Usage(format!("{} has no key: write one key on each line", file.display())));
+        }
+        self.keys()
+    }
+
     /// All keys that clients may use. `None` accepts every client.
     fn keys(&self) -> Result<Option<Vec<ApiKey>>, End> {
         let mut keys = self.api_keys.clone();
@@ -215,6 +263,11 @@ impl Args {
     }
 }
 
+/// The URL with which this machine reaches the server. An unspecified address is only one to listen on.
+fn reachable(url: &str) -> String {
+    url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+}
+
 /// Reads a file of keys, one per line. Empty lines and lines that begin with `#` are ignored.
 fn read_keys(file: &Path) -> Result<Vec<ApiKey>, End> {
     let text = std::fs::read_to_string(file)
@@ -230,5 +283,17 @@ impl From<Policy> for SlowReader {
             Policy::DropOldest => Self::DropOldest,
             Policy::DropNewest => Self::DropNewest,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unspecified_address_is_reached_over_loopback() {
+        assert_eq!(reachable("ws://0.0.0.0:3001/ws"), "ws://127.0.0.1:3001/ws");
+        assert_eq!(reachable("wss://[::]:3001/ws"), "wss://[::1]:3001/ws");
+        assert_eq!(reachable("ws://10.0.0.0:3001/ws"), "ws://10.0.0.0:3001/ws");
     }
 }

@@ -157,6 +157,50 @@ fn silence_ends_it_with_5_on_request() {
 }
 
 #[test]
+fn events_that_nobody_requested_are_reported() {
+    let url = bad_server(|mut stream| {
+        upgrade(&mut stream);
+        stream.write_all(&frame(r#"{"type":"ack","payload":{}}"#)).unwrap();
+        // Its subscription is answered by nothing but events of others.
+        let mut buffer = [0; 4096];
+        assert!(stream.read(&mut buffer).unwrap() > 0);
+        for _ in 0..2 {
+            stream
+                .write_all(&frame(r#"{"type":"event","payload":{"event":"e","profileId":"other","data":1}}"#))
+                .unwrap();
+        }
+        swallow(stream);
+    });
+    let mut listener = start(&["listen", &url, "--profile", "p", "--timeout", "1s"]);
+    let line = wait_for(&mut listener, "match no --profile and --event");
+    assert!(line.stream == Stream::Err && line.text.starts_with("2 events were dropped"), "{}", line.text);
+}
+
+#[test]
+fn profiles_without_an_event_are_named_after_ten_seconds() {
+    let (_server, url) = serve(&["--demo", "50"]);
+    let mut listener =
+        start(&["listen", &url, "--profile", "profile-123", "--profile", "profile-124", "--event", "message.received"]);
+    let line = wait_for(&mut listener, "no event came yet");
+    assert_eq!(line.stream, Stream::Err);
+    let subscribed = "profile-124; subscribed to profile-123 (message.received), profile-124 (message.received)";
+    assert!(line.text.contains(subscribed), "{}", line.text);
+}
+
+#[test]
+fn what_a_server_says_about_a_403_is_shown() {
+    let url = bad_server(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let body = r#"{"error":"The host name \u001bh is not allowed","code":"forbidden"}"#;
+        let _ = write!(stream, "HTTP/1.1 403 Forbidden\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        swallow(stream);
+    });
+    let ended = run(&["listen", &url, "--profile", "p"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains(r"403: The host name \u{1b}h is not allowed;"), "{}", ended.err);
+}
+
+#[test]
 fn f_24_sigterm_ends_it_with_0_and_ctrl_c_with_130_after_a_clean_close() {
     let (mut server, url) = serve(&["--api-key", "k", "--verbose"]);
     for (signal, code) in [("INT", 130), ("TERM", 0)] {

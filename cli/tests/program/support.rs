@@ -1,7 +1,9 @@
 //! Starting the program, and servers that behave badly.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::handshake::{Acceptance, HandshakeLimits, ServerHandshake};
 use multiwa_ws_testkit::process::{Line, Program, Stream};
+use tempfile::TempDir;
 
 /// Longer than any of these steps takes, however busy the machine is.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -53,11 +56,16 @@ pub(crate) fn wait_for(program: &mut Program, text: &str) -> Line {
 
 /// Starts a server on a free port; returns its URL too.
 pub(crate) fn serve(args: &[&str]) -> (Program, String) {
+    serve_at(args, "/ws")
+}
+
+/// The same with another path.
+pub(crate) fn serve_at(args: &[&str], path: &str) -> (Program, String) {
     let mut server = start(&[&["serve", "--listen", "127.0.0.1:0"], args].concat());
     let line = wait_for(&mut server, "listening on ");
     assert_eq!(line.stream, Stream::Err);
     let url = line.text.strip_prefix("listening on ").unwrap().to_owned();
-    assert!(url.contains("://127.0.0.1:") && url.ends_with("/ws"), "{url}");
+    assert!(url.contains("://127.0.0.1:") && url.ends_with(path), "{url}");
     (server, url)
 }
 
@@ -111,5 +119,38 @@ pub(crate) fn swallow(mut stream: TcpStream) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return,
             _ => {}
         }
+    }
+}
+
+/// Certificates for 127.0.0.1, in files that are gone with the test.
+pub(crate) struct Certificates(TempDir);
+
+impl Certificates {
+    pub(crate) fn new() -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        for name in ["ours", "other"] {
+            let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+            fs::write(files.path(name).with_extension("pem"), made.cert.pem()).unwrap();
+            fs::write(files.path(name).with_extension("key"), made.signing_key.serialize_pem()).unwrap();
+        }
+        files
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// The files of the certificate of an authority and of its key, as `openssl req -x509` makes them by default.
+    pub(crate) fn authority(&self) -> (String, String) {
+        let mut params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        fs::write(self.path("authority.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(self.path("authority.key"), key.serialize_pem()).unwrap();
+        (self.text("authority.pem"), self.text("authority.key"))
     }
 }

@@ -1,35 +1,8 @@
 //! `serve` and its clients over TLS.
 
-use std::fs;
-use std::path::PathBuf;
-
 use multiwa_ws_testkit::process::Program;
-use tempfile::TempDir;
 
-use crate::support::{Ended, command, ended, listen, run, serve};
-
-/// Certificates for 127.0.0.1, in files that are gone with the test.
-struct Files(TempDir);
-
-impl Files {
-    fn new() -> Self {
-        let files = Self(tempfile::tempdir().unwrap());
-        for name in ["ours", "other"] {
-            let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-            fs::write(files.path(name).with_extension("pem"), made.cert.pem()).unwrap();
-            fs::write(files.path(name).with_extension("key"), made.signing_key.serialize_pem()).unwrap();
-        }
-        files
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-}
+use crate::support::{Certificates, Ended, command, ended, listen, run, serve};
 
 fn ping(url: &str, args: &[&str]) -> Ended {
     run(&[&["ping", url, "--api-key", "k", "--count", "1"], args].concat())
@@ -37,7 +10,7 @@ fn ping(url: &str, args: &[&str]) -> Ended {
 
 #[test]
 fn a_certificate_is_trusted_when_its_authority_is_and_any_is_when_that_is_asked_for() {
-    let files = Files::new();
+    let files = Certificates::new();
     let (chain, key) = (files.text("ours.pem"), files.text("ours.key"));
     let (mut server, url) = serve(&["--api-key", "k", "--tls-cert", &chain, "--tls-key", &key]);
     assert!(url.starts_with("wss://"), "{url}");
@@ -60,8 +33,19 @@ fn a_certificate_is_trusted_when_its_authority_is_and_any_is_when_that_is_asked_
 }
 
 #[test]
+fn a_certificate_of_an_authority_is_named_with_the_option_that_makes_a_better_one() {
+    let files = Certificates::new();
+    let (chain, key) = files.authority();
+    let (_server, url) = serve(&["--api-key", "k", "--tls-cert", &chain, "--tls-key", &key]);
+    let ended = ping(&url, &["--ca", &chain]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.err.contains("-addext basicConstraints=critical,CA:FALSE"), "{}", ended.err);
+    assert!(!ended.err.contains("pass the authority's certificate"), "{}", ended.err);
+}
+
+#[test]
 fn files_that_cannot_be_used_are_named() {
-    let files = Files::new();
+    let files = Certificates::new();
     let cases = [
         (files.text("nowhere.pem"), files.text("ours.key"), "nowhere.pem"),
         (files.text("ours.key"), files.text("ours.key"), "certificate"),

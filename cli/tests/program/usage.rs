@@ -8,7 +8,18 @@ use crate::support::{command, ended, run};
 fn help_goes_to_standard_output_and_names_every_command_and_exit_code() {
     let help = run(&["--help"]);
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
-    for part in ["demo", "serve", "listen", "ping", "Examples:", "Exit codes:", "130  interrupted", "143  ended"] {
+    for part in [
+        "demo",
+        "serve",
+        "listen",
+        "ping",
+        "  completions  ",
+        "  man  ",
+        "Examples:",
+        "Exit codes:",
+        "130  interrupted",
+        "143  ended",
+    ] {
         assert!(help.out.contains(part), "{part}\n{}", help.out);
     }
     for name in ["demo", "serve", "listen", "ping"] {
@@ -19,7 +30,7 @@ fn help_goes_to_standard_output_and_names_every_command_and_exit_code() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 19] = [
         (&[], "Usage"),
         (&["unknown"], "unrecognized subcommand"),
         (&["listen", "ws://127.0.0.1:1/ws"], "--profile"),
@@ -36,6 +47,8 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (&["serve", "--api-key", ""], "the key is empty"),
         (&["serve", "--allow-origin", "*"], "no wildcards"),
         (&["serve", "--trusted-proxy", "localhost"], "such as 10.0.0.0/8"),
+        (&["serve", "--max-message", "1MiB"], "a number of bytes"),
+        (&["serve", "--path", "ws"], "a path such as /ws"),
         (&["demo", "--rate", "0"], "a number of events per second"),
     ];
     for (args, message) in cases {
