@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::exit::EXIT_CODES;
-use crate::{demo, listen, ping, serve};
+use crate::{demo, doctor, listen, ping, serve};
 
 /// Shows, serves and measures the event stream of a MultiWA gateway.
 ///
@@ -22,6 +22,7 @@ pub(crate) enum Command {
     Serve(serve::Args),
     Listen(listen::Args),
     Ping(ping::Args),
+    Doctor(doctor::Args),
     /// Prints a script that completes this command line in a shell
     Completions {
         shell: Shell,
@@ -37,7 +38,7 @@ Examples:
   multiwa-ws demo
   multiwa-ws serve --api-key secret --demo 2
   MULTIWA_WS_API_KEY=secret multiwa-ws listen ws://127.0.0.1:3001/ws --profile profile-123
-  MULTIWA_WS_API_KEY=secret multiwa-ws ping ws://127.0.0.1:3001/ws";
+  MULTIWA_WS_API_KEY=secret multiwa-ws doctor ws://127.0.0.1:3001/ws";
 
 #[cfg(test)]
 mod tests {

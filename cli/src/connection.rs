@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use multiwa_ws_core::handshake::ApiKey;
+use multiwa_ws_core::handshake::{ApiKey, ClientRequest};
 use multiwa_ws_core::session::{ClientConfig, ReconnectConfig};
 use multiwa_ws_core::websocket::Config;
-use multiwa_ws_tokio::{Client, ClientBuilder, ClientTls, Endpoint, KeepAlive, Proxy};
+use multiwa_ws_tokio::{Client, ClientBuilder, ClientTls, Endpoint, KeepAlive, KeyPlacement, Proxy};
 
 use crate::exit::End;
 use crate::output::note;
@@ -93,13 +93,46 @@ impl Connection {
         Ok(builder)
     }
 
+    /// The upgrade request that the client sends.
+    pub(crate) fn request(&self, endpoint: &Endpoint) -> Result<ClientRequest, End> {
+        let mut request = endpoint.request();
+        if let Some(key) = &self.api_key {
+            let placed = KeyPlacement::default().place(key, &mut request);
+            placed.map_err(|error| End::Usage(format!("the key cannot be sent: {error}")))?;
+        }
+        for (name, value) in self.split_headers()? {
+            match name.eq_ignore_ascii_case("Origin") {
+                true => request.origin = Some(value.to_owned()),
+                false => {
+                    let appended = request.headers.append(name, value);
+                    appended.map_err(|error| End::Usage(format!("a header cannot be sent: {error}")))?;
+                }
+            }
+        }
+        request.check().map_err(|error| End::Usage(format!("the request cannot be sent: {error}")))?;
+        Ok(request)
+    }
+
     /// The limits of a connection. The session has a ping of its own.
-    fn websocket(&self) -> Config {
+    pub(crate) fn websocket(&self) -> Config {
         let config = Config::new().keep_alive(KeepAlive::OFF);
         match self.max_message {
             Some(len) => config.max_message_len(len),
             None => config,
         }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn uses_proxy(&self) -> bool {
+        self.proxy.is_some() || self.proxy_env
+    }
+
+    pub(crate) fn tls_or_default(&self) -> Result<ClientTls, End> {
+        let default = || ClientTls::builder().build().map_err(|error| End::usage("TLS cannot be used", &error));
+        self.tls()?.map_or_else(default, Ok)
     }
 
     /// Each name and value.

@@ -84,7 +84,7 @@ impl End {
         }
     }
 
-    fn code(&self) -> u8 {
+    pub(crate) fn code(&self) -> u8 {
         match self {
             Self::OutputClosed => 0,
             Self::Failed(_) => 1,
@@ -114,7 +114,7 @@ impl End {
     }
 
     /// The end for a lost connection, with this text.
-    fn for_reason(reason: DisconnectReason, text: String) -> Self {
+    pub(crate) fn for_reason(reason: DisconnectReason, text: String) -> Self {
         match reason {
             // A server sends 1008 (RFC 6455 section 7.4.1), for example, when the key is no longer valid.
             DisconnectReason::Refused { status: 401 | 403, .. }
@@ -129,7 +129,7 @@ impl End {
 }
 
 /// What to do after a connection was lost. `detail` says why it was.
-fn advice(reason: DisconnectReason, detail: &str) -> Option<&'static str> {
+pub(crate) fn advice(reason: DisconnectReason, detail: &str) -> Option<&'static str> {
     Some(match reason {
         DisconnectReason::Refused { status: 401, .. } => {
             "the key is missing or wrong: set MULTIWA_WS_API_KEY or pass --api-key"
@@ -170,7 +170,7 @@ pub(crate) fn why_lost(last: &Disconnect) -> String {
 }
 
 /// The error that the body of a refusal names (`protocol.md`, Transport).
-fn error_of(response: &Response) -> Option<String> {
+pub(crate) fn error_of(response: &Response) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
         error: String,
@@ -262,7 +262,7 @@ mod tests {
         }
         let rows = EXIT_CODES.lines().skip(1).filter_map(|line| line.trim_start().split_once(' '));
         let rows: String = rows.map(|(code, meaning)| format!("| {code} | {} |\n", meaning.trim_start())).collect();
-        for page in [include_str!("../README.md")] {
+        for page in [include_str!("../README.md"), include_str!("../../docs/operating.md")] {
             assert!(page.contains(&rows), "{rows}");
         }
     }

@@ -3,6 +3,7 @@
 mod args;
 mod connection;
 mod demo;
+mod doctor;
 mod events;
 mod exit;
 mod generator;
@@ -40,6 +41,7 @@ fn run(command: Command) -> Result<(), End> {
             Command::Serve(args) => serve::run(args).await,
             Command::Listen(args) => listen::run(args).await,
             Command::Ping(args) => ping::run(args).await,
+            Command::Doctor(args) => doctor::run(args).await,
             Command::Completions { shell } => manual::completions(shell),
             Command::Man { command } => manual::page(command.as_deref()),
         }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod demo;
+mod doctor;
 mod listen;
 mod ping;
 mod serve;

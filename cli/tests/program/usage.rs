@@ -13,6 +13,7 @@ fn help_goes_to_standard_output_and_names_every_command_and_exit_code() {
         "serve",
         "listen",
         "ping",
+        "doctor",
         "  completions  ",
         "  man  ",
         "Examples:",
@@ -22,7 +23,7 @@ fn help_goes_to_standard_output_and_names_every_command_and_exit_code() {
     ] {
         assert!(help.out.contains(part), "{part}\n{}", help.out);
     }
-    for name in ["demo", "serve", "listen", "ping"] {
+    for name in ["demo", "serve", "listen", "ping", "doctor"] {
         let help = run(&[name, "--help"]);
         assert!(help.code == Some(0) && help.out.contains("Example"), "{help:?}");
     }
