@@ -120,8 +120,9 @@ pub use runtime::Tokio;
 
 multiwa_ws_driver::name_types!(Tokio);
 
-/// The examples of the project's README compile, and those of its page about the bindings.
+/// The examples of the project's README and of its pages compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 #[doc = include_str!("../../../docs/bindings.md")]
+#[doc = include_str!("../../../docs/from-tokio-tungstenite.md")]
 struct Pages;
