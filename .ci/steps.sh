@@ -13,7 +13,7 @@ everything_is_installed() {
     install_python "$tools" .ci/requirements.txt
     install_python tests/python/.venv tests/python/requirements.txt
     npm ci --prefix tests/js
-    install_debian chromium valgrind
+    install_debian chromium openssl valgrind
 }
 
 # format_is_kept DIR...: of each workspace.
@@ -90,6 +90,14 @@ readme_says() {
         return 1
     fi
     "$@"
+}
+
+# Installs the program as README.md says, and runs its first command.
+program_is_installed() {
+    export CARGO_INSTALL_ROOT="$PWD/target/installed"
+    export PATH="$CARGO_INSTALL_ROOT/bin:$PATH"
+    readme_says cargo install --locked --path cli
+    readme_says multiwa-ws demo
 }
 
 # Links core without std and drives both roles in memory.

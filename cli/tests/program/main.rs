@@ -4,6 +4,7 @@
 mod demo;
 mod doctor;
 mod listen;
+mod pages;
 mod ping;
 mod serve;
 mod support;
