@@ -243,10 +243,7 @@ impl<'a> Doctor<'a> {
     /// Asks a server that did not upgrade whether it speaks socket.io. `end` is the end for what it did.
     async fn examine_socketio(&mut self, addresses: &[SocketAddr], end: End) -> Result<(), End> {
         let began = Instant::now();
-        let stream = match self.tcp(addresses).await {
-            Ok((stream, _)) => stream,
-            Err(_) => return Err(end),
-        };
+        let Ok((stream, _)) = self.tcp(addresses).await else { return Err(end) };
         let stream: Box<dyn Stream> = match &self.tls {
             None => Box::new(stream),
             Some(tls) => match self.handshake(tls, stream).await {
