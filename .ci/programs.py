@@ -49,9 +49,16 @@ for package in json.load(sys.stdin)["packages"]:
 
 # The same profile and the same versions of everything else, so that what is compiled already can be used.
 profile = tomllib.loads(pathlib.Path("Cargo.toml").read_text())["profile"]["dev"]
-settings = "".join(f"{key} = {json.dumps(value)}\n" for key, value in profile.items())
+dependencies = profile.pop("package")["*"]
+
+
+def settings(profile):
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in profile.items())
+
+
 (folder / "Cargo.toml").write_text(
     f'[workspace]\nresolver = "3"\nmembers = {json.dumps(members)}\nexclude = ["packages"]\n'
-    f"[profile.dev]\n{settings}[patch.crates-io]\n{''.join(patches)}"
+    f'[profile.dev]\n{settings(profile)}[profile.dev.package."*"]\n{settings(dependencies)}'
+    f"[patch.crates-io]\n{''.join(patches)}"
 )
 shutil.copy("Cargo.lock", folder)

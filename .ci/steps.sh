@@ -32,30 +32,20 @@ lints_are_kept() {
     cargo clippy --package multiwa-ws-core --no-default-features -- -D warnings
 }
 
-# Tests of few packages, whose features differ from those of the whole workspace. Optimization would take longer here than it
-# saves, so our crates are compiled without it. The dependencies are those of the other steps.
-test_unoptimized() {
-    local package config=()
-    for package in core driver tokio async-std tungstenite testkit; do
-        config+=(--config "profile.dev.package.multiwa-ws-$package.opt-level=0")
-    done
-    cargo test "${config[@]}" "$@"
-}
-
 # What a build without TLS compiles in place of TLS. Another package would enable it: the tests of the blocking binding enable
 # TLS of the driver.
 tests_without_tls_pass() {
-    test_unoptimized --package multiwa-ws-driver --package multiwa-ws-tokio --no-default-features --lib --test without_tls
-    test_unoptimized --package multiwa-ws-tungstenite --no-default-features --test without_tls
+    cargo test --package multiwa-ws-driver --package multiwa-ws-tokio --no-default-features --lib --test without_tls
+    cargo test --package multiwa-ws-tungstenite --no-default-features --test without_tls
 }
 
 # lints_of_workspace_are_kept DIR [ARGUMENT...]: of a workspace beside the main one. With the profile and the target folder of
 # the main one, what it has checked is not checked again.
 lints_of_workspace_are_kept() {
     local directory=$1
-    local -x CARGO_TARGET_DIR="$PWD/target" CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=line-tables-only
+    local -x CARGO_TARGET_DIR="$PWD/target" CARGO_PROFILE_DEV_DEBUG=line-tables-only
     shift
-    cargo clippy --manifest-path "$directory/Cargo.toml" --workspace "$@" -- -D warnings
+    cargo clippy --config 'profile.dev.package."*".opt-level=1' --manifest-path "$directory/Cargo.toml" --workspace "$@" -- -D warnings
 }
 
 # The core compiles for browsers, the bindings and the program for Windows.
