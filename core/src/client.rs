@@ -276,8 +276,8 @@ impl Client {
                         }
                     }
                     // `protocol.md`, Transport: a binary message has no meaning.
-                    websocket::Event::Binary(_) => {
-                        self.session.handle_binary(now);
+                    websocket::Event::Binary(payload) => {
+                        self.session.handle_binary(now, payload);
                         break None;
                     }
                     _ => {}

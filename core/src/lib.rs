@@ -56,6 +56,7 @@
 //! | `server` | the server's side of [`handshake`] | `serde_json`, `subtle` |
 //! | `session` | [`session`] and [`client`], `WallClock`, `Response::retry_after` | `jiff`, `serde`, `serde_json` |
 //! | `server` and `session` | `session::ServerSession`, [`server`] and [`hub`] | |
+//! | `socketio` | [`socketio`], the dialect of a deployed gateway, and with it `session` | |
 //!
 //! The same messages are accepted with and without `std`, with one exception: if a compression window below 32 KiB was
 //! negotiated and a peer refers to bytes beyond it, the message is refused without `std` and may be accepted with it. The
@@ -85,6 +86,8 @@ pub mod server;
 #[cfg(feature = "session")]
 pub mod session;
 mod simd;
+#[cfg(feature = "socketio")]
+pub mod socketio;
 mod time;
 pub mod websocket;
 

@@ -734,7 +734,7 @@ fn a_close_without_a_connection_is_done_at_once() {
 #[test]
 fn a_binary_message_is_closed_with_1003_and_tried_again() {
     let mut kit = Kit::open(quiet(), NO_SETS);
-    kit.client.handle_binary(kit.now);
+    kit.client.handle_binary(kit.now, b"\x01");
     assert!(matches!(kit.actions()[..], [Action::Close { code: 1003, .. }]));
     assert_eq!(kit.client.last_disconnect(), Some(DisconnectReason::Violation { code: 1003 }));
     assert_eq!(kit.client.state(), ClientState::Backoff);

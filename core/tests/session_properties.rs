@@ -145,7 +145,7 @@ impl Model {
                 client.opened(now, Features { subscription_sets: *subscription_sets });
             }
             Operation::Envelope(message) => self.message(message),
-            Operation::Binary => client.handle_binary(now),
+            Operation::Binary => client.handle_binary(now, b"\x01"),
             Operation::Traffic => client.handle_traffic(now),
             Operation::Paused => client.reading_paused(now),
             Operation::Resumed => client.reading_resumed(now),

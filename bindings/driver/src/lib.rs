@@ -63,7 +63,7 @@ pub mod common {
     pub use multiwa_ws_core::frame::CloseCode;
     pub use multiwa_ws_core::handshake::{Acceptance, ApiKey, ClientRequest, DeflateConfig, DeflateOffer, Rejection};
     pub use multiwa_ws_core::session::{
-        ClientConfig, ClientState, CloseCause, DisconnectReason, Envelope, Event, EventNames, EventView,
+        ClientConfig, ClientState, CloseCause, Dialect, DisconnectReason, Envelope, Event, EventNames, EventView,
         LifecycleEvent, RawJson, ReconnectConfig, ToJson,
     };
 }

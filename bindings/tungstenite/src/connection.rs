@@ -9,7 +9,7 @@ use multiwa_ws_driver::Cause;
 use tungstenite::protocol::frame::Utf8Bytes;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocket};
-use tungstenite::{Error, Message};
+use tungstenite::{Bytes, Error, Message};
 
 use crate::failure::{self, Effect};
 use crate::stream::{Stream, Watched};
@@ -48,7 +48,7 @@ pub(crate) enum Received {
     /// A text message.
     Text(Utf8Bytes),
     /// A binary message.
-    Binary,
+    Binary(Bytes),
     /// A control frame, or ignored bytes.
     Other,
     /// No more bytes are available now.
@@ -130,7 +130,7 @@ impl<S: Stream> Connection<S> {
         }
         match self.socket.read() {
             Ok(Message::Text(text)) => Received::Text(text),
-            Ok(Message::Binary(_)) => Received::Binary,
+            Ok(Message::Binary(payload)) => Received::Binary(payload),
             Ok(message) => {
                 if let Message::Close(frame) = message {
                     self.end(now, DisconnectReason::ClosedByPeer { code: frame.map(|frame| frame.code.into()) }, None);

@@ -285,7 +285,9 @@ impl<C: Connector> Pump<C> {
             Ok(upgrade) => {
                 self.link = Link::Upgrading(upgrade);
                 let now = Std::now();
-                client.lock().machine().connected(now);
+                let mut turn = client.lock();
+                turn.machine().set_connect_key(request.connect_key);
+                turn.machine().connected(now);
             }
             Err(error) => self.disconnected(client, DisconnectReason::Stopped, Some(error)),
         }
@@ -333,8 +335,9 @@ impl<C: Connector> Pump<C> {
             match &received {
                 Received::Blocked => break,
                 Received::Text(text) => bytes += text.len(),
+                Received::Binary(payload) => bytes += payload.len(),
                 Received::Ended(_) => reads = false,
-                Received::Binary | Received::Other => {}
+                Received::Other => {}
             }
             self.received.push_back(received);
             reads &= self.received.len() < BATCH && bytes < BATCH_BYTES;
@@ -356,7 +359,7 @@ impl<C: Connector> Pump<C> {
             let mut full = false;
             match received {
                 Received::Text(text) => full = deliver(&mut turn, now, &text),
-                Received::Binary => turn.machine().handle_binary(now),
+                Received::Binary(payload) => turn.machine().handle_binary(now, &payload),
                 Received::Other | Received::Blocked => {}
                 Received::Ended(Ended { reason, cause }) => {
                     drop(turn);

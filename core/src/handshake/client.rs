@@ -41,6 +41,9 @@ pub struct ClientRequest {
     /// The compression to offer (RFC 7692), or `None`.
     #[cfg(feature = "deflate")]
     pub deflate: Option<DeflateOffer>,
+    /// The key that a client of the socket.io dialect sends in its CONNECT. It is no part of the HTTP request.
+    #[cfg(feature = "socketio")]
+    pub connect_key: Option<String>,
 }
 
 impl ClientRequest {
@@ -55,6 +58,8 @@ impl ClientRequest {
             headers: Headers::new(),
             #[cfg(feature = "deflate")]
             deflate: None,
+            #[cfg(feature = "socketio")]
+            connect_key: None,
         }
     }
 
@@ -136,6 +141,8 @@ impl fmt::Debug for ClientRequest {
             .field("headers", &self.headers);
         #[cfg(feature = "deflate")]
         shown.field("deflate", &self.deflate);
+        #[cfg(feature = "socketio")]
+        shown.field("connect_key", &self.connect_key.as_ref().map(|_| "[redacted]"));
         shown.finish()
     }
 }

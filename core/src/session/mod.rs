@@ -30,7 +30,7 @@ pub use action::Action;
 pub use client::{ClientCounters, ClientSession, CommandError};
 pub(crate) use client_event::EventSpans;
 pub use client_event::{ClientEvent, CloseCause, FailedSubscription, Gap, LifecycleEvent};
-pub use config::{ClientConfig, ReconnectConfig, SecondProfile};
+pub use config::{ClientConfig, Dialect, ReconnectConfig, SecondProfile};
 #[cfg(feature = "server")]
 pub use config::{RequestRate, ServerConfig, SubscribePolicy};
 pub use disconnect::DisconnectReason;

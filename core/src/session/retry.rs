@@ -7,11 +7,13 @@ use core::time::Duration;
 use super::config::ReconnectConfig;
 use super::disconnect::DisconnectReason;
 use crate::random::Random;
+#[cfg(feature = "socketio")]
+use crate::socketio::SocketIoError;
 
 /// A kind of ending. Each kind has its own rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// HTTP 401, 403 or 404.
+    /// HTTP 401, 403 or 404, and a key or a CONNECT that is refused over socket.io.
     RefusedForGood,
     /// HTTP 429 or 503 with `Retry-After`.
     AskedToWait,
@@ -21,7 +23,8 @@ pub(crate) enum Ending {
     NormalClose,
     /// Close code 1008.
     PolicyViolation,
-    /// Close codes 1002, 1003 and 1007 from either side, and 1009 from the server: the peers do not understand each other.
+    /// Close codes 1002, 1003 and 1007 from either side, 1009 from the server, and a broken rule of socket.io: the peers do
+    /// not understand each other.
     Misunderstanding,
     /// The supplier of the URL requested a stop.
     Stopped,
@@ -59,6 +62,8 @@ impl DisconnectReason {
             Self::ClosedByPeer { code: Some(1002 | 1003 | 1007 | 1009) }
             | Self::Violation { code: 1002 | 1003 | 1007 } => Ending::Misunderstanding,
             Self::Stopped => Ending::Stopped,
+            #[cfg(feature = "socketio")]
+            Self::SocketIo(error) => error.ending(),
             // Also 1009 of the client: one message over its own limit says nothing about those that follow. If it ended the
             // attempts, three large events would stop every client.
             Self::Refused { .. }
@@ -72,6 +77,37 @@ impl DisconnectReason {
             | Self::PongTimeout
             | Self::ClosedByPeer { .. }
             | Self::Violation { .. } => Ending::Other,
+        }
+    }
+}
+
+#[cfg(feature = "socketio")]
+impl SocketIoError {
+    /// The kind of ending: a refused key is one for good, and a broken rule is a misunderstanding.
+    const fn ending(self) -> Ending {
+        match self {
+            Self::KeyRefused | Self::ConnectRefused => Ending::RefusedForGood,
+            // A packet over the client's own limit says nothing about those that follow.
+            Self::OpenTimeout
+            | Self::ConnectTimeout
+            | Self::HeartbeatTimeout
+            | Self::Disconnected
+            | Self::AttachmentsTooLong => Ending::Other,
+            Self::EmptyPacket
+            | Self::EngineType
+            | Self::PacketType
+            | Self::AttachmentCount
+            | Self::Namespace
+            | Self::ForeignNamespace
+            | Self::AckId
+            | Self::Json(_)
+            | Self::Payload
+            | Self::Open
+            | Self::NotDue
+            | Self::AttachmentDue
+            | Self::AttachmentNotDue
+            | Self::Placeholder
+            | Self::Version => Ending::Misunderstanding,
         }
     }
 }

@@ -230,7 +230,21 @@ macro_rules! client_setters {
             self
         }
 
-        /// Deadlines and limits of the session. It replaces what `max_redirects`, `reconnect` and `connect_timeout` have set.
+        /// What the client speaks: [`Dialect::Document`](multiwa_ws_core::session::Dialect::Document) by default, or
+        /// [`Dialect::SocketIo`](multiwa_ws_core::session::Dialect::SocketIo) with a deployed gateway.
+        ///
+        /// With socket.io, a URL without a path means `/socket.io/`, the query gets `EIO=4&transport=websocket`, and the key
+        /// goes into the CONNECT alone. [`KeyPlacement::Query`](crate::KeyPlacement::Query) or
+        /// [`KeyPlacement::Header`](crate::KeyPlacement::Header) sends it there too; it is never sent as Bearer. No
+        /// compression is offered. The longest message is 16 MiB unless [`websocket`](Self::websocket) sets another limit.
+        #[must_use]
+        pub fn dialect(mut self, dialect: $crate::core::session::Dialect) -> Self {
+            self.settings.session = self.settings.session.dialect(dialect);
+            self
+        }
+
+        /// Deadlines and limits of the session. It replaces what `max_redirects`, `reconnect`, `connect_timeout` and
+        /// `dialect` have set.
         #[must_use]
         pub fn session(mut self, session: $crate::core::session::ClientConfig) -> Self {
             self.settings.session = session;
