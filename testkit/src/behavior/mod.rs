@@ -4,6 +4,7 @@
 //!   use. [`driver`] and [`blocking`] adapt the bindings to these traits. No other module depends on the API of a
 //!   binding.
 //! - [`peer`]: complete servers for clients to connect to: ours, and those of other libraries, which are [`programs`].
+//! - [`gateways`]: servers of the socket.io dialect, which are programs too.
 //! - [`scripted`]: servers that follow a script of the scenario, including steps that no correct server takes.
 //! - [`raw`]: clients for servers to talk to, which send and receive messages unchanged.
 //! - [`browser`]: the page of the source document in Chromium.
@@ -17,6 +18,7 @@ pub mod browser;
 pub mod client;
 pub mod driver;
 mod failure;
+pub mod gateways;
 pub mod peer;
 pub mod programs;
 pub mod raw;

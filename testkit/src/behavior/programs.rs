@@ -30,7 +30,7 @@ impl Library {
         }
     }
 
-    /// Runs its server or its client.
+    /// Runs a script of it.
     pub(super) fn run(self, script: &str, arguments: &[String], environment: &[(&str, &Path)]) -> Outcome<Program> {
         let (folder, interpreter, extension) = match self {
             Self::Ws => ("tests/js", Path::new("node").to_owned(), "cjs"),

@@ -77,6 +77,12 @@ impl Scripted {
         format!("ws://{}/ws", self.address)
     }
 
+    /// Where clients of the socket.io dialect connect to: its path is the default.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
     /// The number of connections so far.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -265,8 +271,16 @@ impl Link {
     /// # Errors
     /// If none arrives.
     pub fn request(&mut self) -> Outcome<Value> {
+        Ok(serde_json::from_str(&self.received()?)?)
+    }
+
+    /// The next text message.
+    ///
+    /// # Errors
+    /// If none arrives.
+    pub fn received(&mut self) -> Outcome<String> {
         match self.0.read()? {
-            Message::Text(text) => Ok(serde_json::from_str(&text)?),
+            Message::Text(text) => Ok(text.as_str().to_owned()),
             other => Err(Failure::new(format!("{other:?} instead of a request"))),
         }
     }
