@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::{ApiKey, ClientRequest};
-use multiwa_ws_core::session::{ClientConfig, ReconnectConfig};
+use multiwa_ws_core::session::{ClientConfig, Dialect, ReconnectConfig};
 use multiwa_ws_core::websocket::Config;
 use multiwa_ws_tokio::{Client, ClientBuilder, ClientTls, Endpoint, KeepAlive, KeyPlacement, Proxy};
 
+use crate::dialect::{self, Choice};
 use crate::exit::End;
 use crate::output::note;
 use crate::values;
@@ -49,6 +50,9 @@ pub(crate) struct Connection {
     /// again
     #[arg(long, value_name = "BYTES", value_parser = values::message_len)]
     max_message: Option<usize>,
+    /// What the server speaks. With socket.io, the path /ws of the URL is left out
+    #[arg(long, value_enum, default_value = "document")]
+    pub(crate) dialect: Choice,
 }
 
 impl Connection {
@@ -58,7 +62,7 @@ impl Connection {
     }
 
     /// The builder of the client.
-    pub(crate) fn client(&self, reconnect: ReconnectConfig) -> Result<ClientBuilder, End> {
+    pub(crate) fn client(&self, reconnect: ReconnectConfig, dialect: Dialect) -> Result<ClientBuilder, End> {
         let session = ClientConfig::new()
             .connect_timeout(self.timeout)
             .upgrade_timeout(self.timeout)
@@ -67,8 +71,9 @@ impl Connection {
             // As many as the subscriptions that a server allows by default: each one is a request, and the program sends
             // no others.
             .max_requests(256)
-            .reconnect(reconnect);
-        let mut builder = Client::builder(self.url.as_str()).session(session);
+            .reconnect(reconnect)
+            .dialect(dialect);
+        let mut builder = Client::builder(dialect::url(&self.url, dialect)).session(session);
         if let Some(key) = &self.api_key {
             builder = builder.api_key(key.expose());
         }

@@ -9,6 +9,7 @@ use multiwa_ws_core::session::DisconnectReason;
 use multiwa_ws_tokio::{BuildError, ConnectError, Disconnect};
 use serde::Deserialize;
 
+use crate::dialect;
 use crate::output::note;
 
 /// The table of exit codes in the help.
@@ -116,6 +117,7 @@ impl End {
     /// The end for a lost connection, with this text.
     pub(crate) fn for_reason(reason: DisconnectReason, text: String) -> Self {
         match reason {
+            DisconnectReason::SocketIo(error) => dialect::lost(error, text),
             // A server sends 1008 (RFC 6455 section 7.4.1), for example, when the key is no longer valid.
             DisconnectReason::Refused { status: 401 | 403, .. }
             | DisconnectReason::ClosedByPeer { code: Some(1008) } => Self::Refused(text),
@@ -131,7 +133,7 @@ impl End {
 /// What to do after a connection was lost. `detail` says why it was.
 pub(crate) fn advice(reason: DisconnectReason, detail: &str) -> Option<&'static str> {
     Some(match reason {
-        DisconnectReason::Refused { status: 401, .. } => {
+        DisconnectReason::Refused { status: 401, .. } | DisconnectReason::SocketIo(SocketIoError::KeyRefused) => {
             "the key is missing or wrong: set MULTIWA_WS_API_KEY or pass --api-key"
         }
         DisconnectReason::Refused { status: 403, .. } => "the server does not allow this origin or host name",
@@ -155,7 +157,7 @@ pub(crate) fn why_lost(last: &Disconnect) -> String {
     match (last.reason(), last.failure()) {
         // The client's own limit, which the server cannot know.
         (DisconnectReason::Violation { code: 1009 }, _) => {
-            "the server sent a message that is larger than the limit: set --max-message (default 1048576 bytes)"
+            "the server sent a message that is larger than the limit: set --max-message"
                 .to_owned()
         }
         // The server says which of the two it does not allow.
@@ -212,6 +214,8 @@ impl From<ConnectError> for End {
 
 #[cfg(test)]
 mod tests {
+    use multiwa_ws_core::socketio::SocketIoError;
+
     use super::*;
 
     #[test]
@@ -237,6 +241,12 @@ mod tests {
             (DisconnectReason::BadUpgrade, 6),
             (DisconnectReason::Violation { code: 1002 }, 6),
             (DisconnectReason::Violation { code: 1009 }, 6),
+            (SocketIoError::KeyRefused.into(), 3),
+            (SocketIoError::ConnectRefused.into(), 3),
+            (SocketIoError::Disconnected.into(), 4),
+            (SocketIoError::OpenTimeout.into(), 5),
+            (SocketIoError::HeartbeatTimeout.into(), 5),
+            (SocketIoError::Version.into(), 6),
         ];
         for (reason, code) in cases {
             assert_eq!(End::lost(reason, "detail").code(), code, "{reason:?}");

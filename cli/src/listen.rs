@@ -14,6 +14,7 @@ use multiwa_ws_tokio::{Client, Clock, Tokio, Update, Updates};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::connection::{CLOSE_LIMIT, Connection};
+use crate::dialect;
 use crate::exit::{End, why_lost};
 use crate::output::{Output, note};
 use crate::signals::Interrupts;
@@ -65,7 +66,12 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     let server = args.connection.endpoint()?;
     let reconnect =
         ReconnectConfig::new().enabled(!args.no_reconnect).max_attempts(args.max_attempts.map(NonZeroU32::get));
-    let mut builder = args.connection.client(reconnect)?;
+    let dialect = tokio::select! {
+        dialect = args.connection.spoken_dialect(reconnect) => dialect?,
+        () = sleep_for(args.limit) => return Err(End::TimedOut("the server did not answer in time".to_owned())),
+        signal = interrupts.next() => return End::after_closing(Err(End::Signaled(signal)), false),
+    };
+    let mut builder = args.connection.client(reconnect, dialect)?;
     for profile in &args.profiles {
         builder = builder.subscribe(profile, &args.events);
     }
@@ -80,6 +86,8 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
         signal = interrupts.next() => Err(End::Signaled(signal)),
     };
     let Listener { updates, watch, .. } = listener;
+    let last = watch.client.status().last_disconnect;
+    let result = result.map_err(|end| dialect::advise(end, dialect, last.as_ref()));
     // With a full queue of updates, the client would not read the answer to its Close frame.
     drop(updates);
     let closed = interrupts.last(CLOSE_LIMIT, watch.client.close()).await;

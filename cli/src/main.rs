@@ -3,6 +3,7 @@
 mod args;
 mod connection;
 mod demo;
+mod dialect;
 mod doctor;
 mod events;
 mod exit;

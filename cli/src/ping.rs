@@ -4,10 +4,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use multiwa_ws_core::session::{CloseCause, ReconnectConfig};
-use multiwa_ws_tokio::{Client, RequestError};
+use multiwa_ws_tokio::{BuildError, Client, ConnectError, RequestError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::connection::{CLOSE_LIMIT, Connection};
+use crate::dialect;
 use crate::exit::End;
 use crate::output::{Output, note};
 use crate::signals::Interrupts;
@@ -33,9 +34,19 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Result<(), End> {
     let mut interrupts = Interrupts::new()?;
-    let builder = args.connection.client(ReconnectConfig::new().enabled(false))?;
+    let once = ReconnectConfig::new().enabled(false);
+    let connect = async {
+        let dialect = args.connection.spoken_dialect(once).await?;
+        let connected = args.connection.client(once, dialect)?.connect().await;
+        connected.map_err(|error| match error {
+            BuildError::Connect(ConnectError::Disconnected(ref last)) => {
+                dialect::advise(End::disconnected(last), dialect, Some(last))
+            }
+            error => error.into(),
+        })
+    };
     let (client, updates) = tokio::select! {
-        connected = builder.connect() => connected?,
+        connected = connect => connected?,
         signal = interrupts.next() => return End::after_closing(Err(End::Signaled(signal)), false),
     };
     // The client has no subscriptions, and the other messages of the server are not needed.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod demo;
+mod dialect;
 mod doctor;
 mod listen;
 mod pages;

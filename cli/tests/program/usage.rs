@@ -31,7 +31,7 @@ fn help_goes_to_standard_output_and_names_every_command_and_exit_code() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 20] = [
         (&[], "Usage"),
         (&["unknown"], "unrecognized subcommand"),
         (&["listen", "ws://127.0.0.1:1/ws"], "--profile"),
@@ -44,6 +44,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (&["listen", "ws://127.0.0.1:1/ws", "--profile", "p", "--header", "Origin"], "NAME: VALUE"),
         (&["listen", "ws://127.0.0.1:1/ws", "--profile", "p", "--header", "Host: x"], "Host"),
         (&["listen", "ws://h/ws", "--profile", "p", "--no-reconnect", "--max-attempts", "2"], "cannot be used with"),
+        (&["ping", "ws://127.0.0.1:1/ws", "--dialect", "socketio"], "document, socket.io, auto"),
         (&["serve", "--listen", "somewhere"], "--listen"),
         (&["serve", "--api-key", ""], "the key is empty"),
         (&["serve", "--allow-origin", "*"], "no wildcards"),
