@@ -201,10 +201,13 @@ impl Client {
     ///
     /// # Errors
     /// When the request cannot be sent. The attempt then ends with [`DisconnectReason::Stopped`].
-    pub fn connected(&mut self, now: Instant, request: ClientRequest) -> Result<(), InvalidRequest> {
+    #[cfg_attr(not(feature = "socketio"), expect(unused_mut, reason = "only a socket.io client takes the key out"))]
+    pub fn connected(&mut self, now: Instant, mut request: ClientRequest) -> Result<(), InvalidRequest> {
         if !matches!(self.stage, Stage::Connecting) {
             return Ok(());
         }
+        #[cfg(feature = "socketio")]
+        self.session.set_connect_key(request.connect_key.take());
         self.session.connected(now);
         match ClientHandshake::new(now, request, self.handshake, self.random.seed()) {
             Ok(handshake) => {
@@ -513,6 +516,11 @@ impl Client {
     fn lose(&mut self, now: Instant, reason: DisconnectReason) {
         self.drop_link();
         self.session.lost(now, reason);
+        #[cfg(feature = "socketio")]
+        if matches!(self.session.last_disconnect(), Some(DisconnectReason::SocketIo(_))) {
+            // The reason of the dialect says more than the frame that broke a rule of WebSocket.
+            self.failure = None;
+        }
         self.settle(now);
     }
 
@@ -572,6 +580,8 @@ impl Commands<'_> {
     /// Closes the client permanently: see [`ClientSession::close`].
     pub fn close(&mut self, now: Instant) {
         self.session.close(now);
+        // The DISCONNECT of the socket.io dialect goes before the Close frame.
+        self.send();
         // `Client::poll_action` handles a transport that is not open yet.
         if let Some(out) = &mut self.out {
             peer::act(now, self.session, out);

@@ -79,6 +79,13 @@ fn the_session_of_the_client() {
     assert_eq!(drawn("Idle"), coded(&ClientState::ALL, &session::Input::ALL, ClientState::next));
 }
 
+#[cfg(feature = "socketio")]
+#[test]
+fn the_socketio_dialect() {
+    use crate::socketio::{Input, State};
+    assert_eq!(drawn("Opening"), coded(&State::ALL, &Input::ALL, State::next));
+}
+
 #[test]
 fn the_loop_of_a_driver() {
     let between = |text: &'static str, begin, end| text.split_once(begin).and_then(|(_, rest)| rest.split_once(end));

@@ -156,7 +156,13 @@ impl<C: Connector> Pump<C> {
             let action = turn.machine().poll_action();
             drop(turn);
             match action {
-                Some(action) => self.act(action),
+                Some(action) => {
+                    if matches!(action, Action::Close { .. }) {
+                        // The DISCONNECT of the socket.io dialect goes before the Close frame.
+                        self.send(client);
+                    }
+                    self.act(action);
+                }
                 None if !reported => return settled,
                 None => {}
             }

@@ -3,11 +3,14 @@
 mod lifecycle;
 mod outgoing;
 mod process;
+#[cfg(feature = "socketio")]
+mod socketio;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::mem;
 use core::time::Duration;
 
@@ -25,6 +28,8 @@ use super::subscription::{EventNames, SubscriptionLimit, SubscriptionSet, check_
 use crate::Instant;
 use crate::keep_alive::Liveness;
 use crate::random::Random;
+#[cfg(feature = "socketio")]
+use {crate::socketio::SocketIo, alloc::boxed::Box};
 
 /// The limit of events that wait to be polled. At this number, commands are refused and no further attempt begins.
 const MAX_EVENTS: usize = 256;
@@ -107,7 +112,7 @@ pub struct ClientSession {
     gap_from: Option<Instant>,
 
     /// The message that [`ClientSession::poll_message`] returns, and the request that it carries.
-    front: Option<(Option<RequestId>, String)>,
+    front: Option<(Option<RequestId>, Text)>,
     /// Requests that the transport has accepted but not written yet, each with the position of its last byte.
     unwritten: VecDeque<(RequestId, u64)>,
     /// Bytes that this connection's transport has written.
@@ -117,6 +122,18 @@ pub struct ClientSession {
     /// Events that the application has not polled yet. No message is taken while there are any.
     events: VecDeque<ClientEvent<'static>>,
     counters: ClientCounters,
+    /// What stands between the transport and this session, unless it speaks the document's protocol.
+    #[cfg(feature = "socketio")]
+    socketio: Option<Box<SocketIo>>,
+}
+
+/// A message to send. `Debug` does not show it, because the CONNECT of the socket.io dialect holds the key.
+struct Text(String);
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} bytes]", self.0.len())
+    }
 }
 
 /// The wait for the first message of a connection.
@@ -205,7 +222,6 @@ impl ClientSession {
         let mut random = Random::new(seed);
         let client = u32::from_le_bytes(random.bytes());
         Self {
-            config,
             state: ClientState::Idle,
             now: Instant::default(),
             backoff: Backoff::new(config.reconnect, random),
@@ -233,6 +249,9 @@ impl ClientSession {
             actions: Actions::default(),
             events: VecDeque::new(),
             counters: ClientCounters::default(),
+            #[cfg(feature = "socketio")]
+            socketio: Self::dialect(&config),
+            config,
         }
     }
 
@@ -408,6 +427,11 @@ impl ClientSession {
         }
         self.actions.connect = None;
         self.drop_output();
+        #[cfg(feature = "socketio")]
+        if let Some(dialect) = &mut self.socketio {
+            // `socketio.md`, Session: a clean end is a DISCONNECT, then the Close frame.
+            self.front = dialect.close().map(|packet| (None, Text(packet)));
+        }
         if self.state == ClientState::Closed {
             self.actions.abort = was_dialing;
             self.finish(CloseCause::Application);
@@ -473,7 +497,9 @@ impl ClientSession {
     /// it before [`opened`](Self::opened). It has no effect in the other dialect.
     #[cfg(feature = "socketio")]
     pub fn set_connect_key(&mut self, key: Option<String>) {
-        let _ = key;
+        if let Some(dialect) = &mut self.socketio {
+            dialect.set_key(key);
+        }
     }
 
     /// The upgrade succeeded. `features` are those that the 101 response announced.
@@ -485,6 +511,12 @@ impl ClientSession {
         self.actions.connect = None;
         self.features = features;
         self.last_traffic = Some(self.now);
+        #[cfg(feature = "socketio")]
+        if self.open_dialect() {
+            self.notify(LifecycleEvent::Opened);
+            self.progress();
+            return;
+        }
         let mut liveness = Liveness::new(self.now, self.config.keep_alive);
         if self.reading_paused.is_some() {
             liveness.paused(self.now);
@@ -525,6 +557,11 @@ impl ClientSession {
             return None;
         }
         self.counters.received += 1;
+        #[cfg(feature = "socketio")]
+        if self.socketio.is_some() {
+            self.process_packet(text);
+            return None;
+        }
         let mut spans = Spans::default();
         let found = match spans.read(text, self.config.max_depth) {
             Ok(()) => self.process_message(text, &spans),
@@ -543,8 +580,13 @@ impl ClientSession {
     /// A binary message arrived. The client closes the connection with 1003 (`protocol.md`, Transport), unless its dialect
     /// has binary messages.
     pub fn handle_binary(&mut self, now: Instant, payload: &[u8]) {
-        let _ = payload;
         self.handle_traffic(now);
+        #[cfg(feature = "socketio")]
+        if self.process_attachment(payload) {
+            return;
+        }
+        #[cfg(not(feature = "socketio"))]
+        let _ = payload;
         if matches!(self.state, ClientState::AwaitingAck | ClientState::Ready) {
             self.lose(DisconnectReason::Violation { code: 1003 });
             self.actions.close = Some((1003, "binary messages have no meaning here"));
@@ -558,6 +600,10 @@ impl ClientSession {
             self.last_traffic = Some(self.now);
             if let Some(liveness) = &mut self.liveness {
                 liveness.bytes_arrived(self.now);
+            }
+            #[cfg(feature = "socketio")]
+            if let Some(dialect) = &mut self.socketio {
+                dialect.handle_traffic(self.now);
             }
         }
     }
@@ -594,6 +640,10 @@ impl ClientSession {
         if let Some(liveness) = &mut self.liveness {
             liveness.paused(self.now);
         }
+        #[cfg(feature = "socketio")]
+        if let Some(dialect) = &mut self.socketio {
+            dialect.reading_paused();
+        }
     }
 
     /// The caller resumes reading.
@@ -602,6 +652,10 @@ impl ClientSession {
         let Some(from) = self.reading_paused.take() else { return };
         if let Some(liveness) = &mut self.liveness {
             let _ = liveness.resumed(self.now);
+        }
+        #[cfg(feature = "socketio")]
+        if let Some(dialect) = &mut self.socketio {
+            dialect.reading_resumed(self.now);
         }
         if let ConnectionAck::Awaited { due } = &mut self.connection_ack {
             *due = self.now + due.saturating_duration_since(from);
@@ -614,6 +668,8 @@ impl ClientSession {
     /// [`Action::Close`] that was returned when [`ClientState::is_open`] was already `false`.
     pub fn lost(&mut self, now: Instant, reason: DisconnectReason) {
         self.advance(now);
+        #[cfg(feature = "socketio")]
+        let reason = self.socketio.as_ref().map_or(reason, |dialect| dialect.explain(self.now, reason));
         self.lose(reason);
     }
 
@@ -630,6 +686,8 @@ impl ClientSession {
             ClientState::AwaitingAck | ClientState::Ready if self.reading_paused.is_none() => self.check_silence(),
             _ => {}
         }
+        #[cfg(feature = "socketio")]
+        self.expire_dialect();
         self.expire_requests();
         self.progress();
     }
@@ -640,7 +698,7 @@ impl ClientSession {
     /// The next message to send. It stays the same until [`message_sent`](Self::message_sent), or until its connection ends.
     #[must_use]
     pub fn poll_message(&self) -> Option<&str> {
-        self.front.as_ref().map(|(_, text)| text.as_str())
+        self.front.as_ref().map(|(_, text)| text.0.as_str())
     }
 
     /// The transport accepted the message of [`poll_message`](Self::poll_message). `waiting` is the number of queued
@@ -699,7 +757,11 @@ impl ClientSession {
             }
             _ => None,
         };
-        [state, silence, self.requests.next_deadline()].into_iter().flatten().min()
+        #[cfg(feature = "socketio")]
+        let dialect = self.socketio.as_ref().and_then(|dialect| dialect.poll_timeout());
+        #[cfg(not(feature = "socketio"))]
+        let dialect = None;
+        [state, silence, dialect, self.requests.next_deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn has_events(&self) -> bool {

@@ -50,6 +50,26 @@ pub enum ClientEvent<'t> {
     Invalid(JsonError),
 }
 
+impl ClientEvent<'_> {
+    /// The same event with owned texts. The text of a refusal is kept up to its first 1,024 bytes.
+    #[must_use]
+    pub fn into_owned(self) -> ClientEvent<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Lifecycle(event) => ClientEvent::Lifecycle(event),
+            Self::Event(event) => ClientEvent::Event(event.into_owned()),
+            Self::Connected(message) => ClientEvent::Connected(message.into_owned()),
+            Self::RequestEnded { id, kind, outcome } => {
+                ClientEvent::RequestEnded { id, kind, outcome: outcome.into_kept() }
+            }
+            Self::Error { error, code } => ClientEvent::Error { error: owned(error), code: code.map(owned) },
+            Self::Notification(message) => ClientEvent::Notification(message.into_owned()),
+            Self::Unknown(message) => ClientEvent::Unknown(message.into_owned()),
+            Self::Invalid(error) => ClientEvent::Invalid(error),
+        }
+    }
+}
+
 /// A change in the state of the client or its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -46,5 +46,12 @@ pub use server::{ErrorCode, ServerCounters, ServerEvent, ServerSession, Subscrib
 pub use spans::Spans;
 pub use state::ClientState;
 pub use subscription::{EVERY_EVENT, EventNames, SubscriptionLimit, SubscriptionLimits, SubscriptionSet};
+#[cfg(feature = "socketio")]
+pub(crate) use {
+    json::ObjectWriter,
+    request::Ask,
+    scanner::{Scanner, Value},
+    spans::member,
+};
 #[cfg(test)]
 pub(crate) use {retry::Ending, state::Input};

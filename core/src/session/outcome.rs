@@ -23,6 +23,17 @@ pub enum RequestOutcome<'t> {
     ConnectionLost,
 }
 
+impl RequestOutcome<'_> {
+    pub(crate) fn into_kept(self) -> RequestOutcome<'static> {
+        match self {
+            Self::Acknowledged { after } => RequestOutcome::Acknowledged { after },
+            Self::Refused(refusal) => RequestOutcome::Refused(refusal.into_kept()),
+            Self::TimedOut => RequestOutcome::TimedOut,
+            Self::ConnectionLost => RequestOutcome::ConnectionLost,
+        }
+    }
+}
+
 /// Who refused a request, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal<'t> {

@@ -140,7 +140,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Enters the next value if it is an array. Otherwise returns `false` and consumes nothing.
-    #[cfg(feature = "server")]
+    #[cfg(any(feature = "server", feature = "socketio"))]
     pub(crate) fn enter_array(&mut self) -> Result<bool, JsonError> {
         self.enter_if(b'[')
     }
@@ -174,7 +174,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Whether the entered array has a further element, which comes next. `false` when the array has ended.
-    #[cfg(feature = "server")]
+    #[cfg(any(feature = "server", feature = "socketio"))]
     pub(crate) fn next_element(&mut self) -> Result<bool, JsonError> {
         self.skip_space();
         if let [b']', behind @ ..] = self.rest {

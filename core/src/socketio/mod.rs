@@ -11,11 +11,20 @@
 //! assert_eq!(config.get_dialect(), Dialect::SocketIo);
 //! ```
 
+mod attachments;
+mod client;
 mod error;
+mod events;
+mod joins;
 mod packet;
+mod repeats;
+mod state;
 
+pub(crate) use client::{SocketIo, Step};
 pub use error::SocketIoError;
 pub use packet::{Engine, Kind, Packet};
+#[cfg(test)]
+pub(crate) use state::{Input, State};
 
 /// The target of the upgrade request: the path with its slash, and the query that names the version and the transport.
 pub const TARGET: &str = "/socket.io/?EIO=4&transport=websocket";

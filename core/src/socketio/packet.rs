@@ -78,12 +78,12 @@ impl<'t> Engine<'t> {
         let (kind, rest) = split_type(text).ok_or(SocketIoError::EmptyPacket)?;
         match kind {
             b'0' => Ok(Self::Open(rest)),
-            b'1' => Ok(Self::Close),
+            b'1' if rest.is_empty() => Ok(Self::Close),
             b'2' => Ok(Self::Ping(rest)),
             b'3' => Ok(Self::Pong(rest)),
             b'4' => Packet::parse(rest).map(Self::Message),
-            b'5' => Ok(Self::Upgrade),
-            b'6' => Ok(Self::Noop),
+            b'5' if rest.is_empty() => Ok(Self::Upgrade),
+            b'6' if rest.is_empty() => Ok(Self::Noop),
             _ => Err(SocketIoError::EngineType),
         }
     }
@@ -174,7 +174,8 @@ impl fmt::Display for Packet<'_> {
         if self.kind.is_binary() {
             write!(f, "{}-", self.attachments)?;
         }
-        if self.namespace != "/" {
+        // The root is named only where the payload would be read as a namespace.
+        if self.namespace != "/" || self.json.starts_with('/') {
             write!(f, "{},", self.namespace)?;
         }
         if let Some(id) = self.id {
@@ -245,6 +246,8 @@ mod tests {
             ("4", SocketIoError::EmptyPacket),
             ("7", SocketIoError::EngineType),
             ("b64", SocketIoError::EngineType),
+            ("1x", SocketIoError::EngineType),
+            ("6x", SocketIoError::EngineType),
             ("\u{131}", SocketIoError::EngineType),
             ("\u{fffd}", SocketIoError::EngineType),
             ("47", SocketIoError::PacketType),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use multiwa_ws_core::client::Config;
 use multiwa_ws_core::handshake::HandshakeLimits;
-use multiwa_ws_core::session::{ClientConfig, CommandError, EventNames};
+use multiwa_ws_core::session::{ClientConfig, CommandError, Dialect, EventNames};
 use multiwa_ws_core::{Instant, KeepAlive, websocket};
 
 use super::shared::{Machine, QueueConfig, event_names};
@@ -60,6 +60,16 @@ impl<P> ClientSettings<P> {
     /// Adds a subscription to begin with.
     pub fn subscribe<N: AsRef<str>>(&mut self, profile: impl Into<String>, events: impl IntoIterator<Item = N>) {
         self.subscriptions.push((profile.into(), event_names(events)));
+    }
+
+    /// Sets what the client speaks.
+    pub fn speak(&mut self, dialect: Dialect) {
+        self.session = self.session.dialect(dialect);
+        self.dial.request = std::mem::take(&mut self.dial.request).dialect(dialect);
+        if dialect == Dialect::SocketIo {
+            // `socketio.md`: media may come as data URLs.
+            self.websocket = self.websocket.clone().max_message_len(16 << 20);
+        }
     }
 
     /// The configuration of the core's client.
@@ -236,10 +246,10 @@ macro_rules! client_setters {
         /// With socket.io, a URL without a path means `/socket.io/`, the query gets `EIO=4&transport=websocket`, and the key
         /// goes into the CONNECT alone. [`KeyPlacement::Query`](crate::KeyPlacement::Query) or
         /// [`KeyPlacement::Header`](crate::KeyPlacement::Header) sends it there too; it is never sent as Bearer. No
-        /// compression is offered. The longest message is 16 MiB unless [`websocket`](Self::websocket) sets another limit.
+        /// compression is offered. The longest message is 16 MiB from now on; [`websocket`](Self::websocket) sets another limit.
         #[must_use]
         pub fn dialect(mut self, dialect: $crate::core::session::Dialect) -> Self {
-            self.settings.session = self.settings.session.dialect(dialect);
+            self.settings.speak(dialect);
             self
         }
 
@@ -248,6 +258,7 @@ macro_rules! client_setters {
         #[must_use]
         pub fn session(mut self, session: $crate::core::session::ClientConfig) -> Self {
             self.settings.session = session;
+            self.settings.speak(session.get_dialect());
             self
         }
 

@@ -141,13 +141,20 @@ impl std::str::FromStr for Endpoint {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        Self::parse(text, "/ws")
+    }
+}
+
+impl Endpoint {
+    /// Parses a URL. One without a path gets `path`.
+    pub(super) fn parse(text: &str, path: &str) -> Result<Self, InvalidUrl> {
         // White space and byte order marks that come from files and environment variables are not part of the URL.
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         let mut url = Url::parse(text).map_err(|_| InvalidUrl::Syntax)?;
         // `url` writes an empty path as `/`. The root is meant only if the text contains the slash.
         let spelled_out = text.split(['?', '#']).next().is_some_and(|head| head.ends_with('/'));
         if url.path() == "/" && !spelled_out {
-            url.set_path("/ws");
+            url.set_path(path);
         }
         Self::new(url)
     }

@@ -1,6 +1,7 @@
 //! The upgrade request of a client, made of a URL, a key and settings, and how a redirect changes it.
 
 use multiwa_ws_core::handshake::{ApiKey, ClientRequest, DeflateOffer, InvalidHeader, InvalidRequest, Response};
+use multiwa_ws_core::session::Dialect;
 use url::form_urlencoded;
 
 use super::endpoint::{API_KEY, Endpoint, InvalidUrl, KeyPlacement};
@@ -38,7 +39,8 @@ impl std::fmt::Debug for Destination {
 /// The settings that all upgrade requests of a client share.
 #[derive(Clone, Default)]
 pub struct RequestSettings {
-    key_placement: KeyPlacement,
+    dialect: Dialect,
+    key_placement: Option<KeyPlacement>,
     origin: Option<String>,
     subprotocols: Vec<String>,
     headers: Vec<(String, String)>,
@@ -52,10 +54,18 @@ impl RequestSettings {
         Self::default()
     }
 
-    /// The part of the request that carries the key. By default this is the query.
+    /// What the client speaks. It decides about the path of a URL without one, and about the place of the key.
+    #[must_use]
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// The part of the request that carries the key. By default this is the query, and none in the socket.io dialect, where
+    /// the CONNECT carries it.
     #[must_use]
     pub fn key_placement(mut self, placement: KeyPlacement) -> Self {
-        self.key_placement = placement;
+        self.key_placement = Some(placement);
         self
     }
 
@@ -92,17 +102,31 @@ impl RequestSettings {
     /// # Errors
     /// The URL is invalid, or the request is invalid and can never be sent.
     pub fn target(&self, destination: &Destination) -> Result<Target, DialerError> {
-        let endpoint: Endpoint = destination.url.parse()?;
+        let is_socketio = self.dialect == Dialect::SocketIo;
+        let endpoint = Endpoint::parse(&destination.url, if is_socketio { "/socket.io/" } else { "/ws" })?;
         let mut request = endpoint.request();
+        if is_socketio {
+            name_transport(&mut request);
+        }
         if let Some(key) = &destination.key {
-            self.key_placement.place(key, &mut request)?;
+            if is_socketio {
+                let key = std::str::from_utf8(key.expose()).map_err(|_| InvalidHeader::Value)?;
+                request.connect_key = Some(key.to_owned());
+            }
+            match self.key_placement {
+                None if is_socketio => {}
+                // `socketio.md`, Events: a gateway takes a Bearer for a JWT.
+                Some(KeyPlacement::Bearer) if is_socketio => {}
+                placement => placement.unwrap_or_default().place(key, &mut request)?,
+            }
         }
         for (name, value) in &self.headers {
             request.headers.append(name, value)?;
         }
         request.origin.clone_from(&self.origin);
         request.subprotocols.clone_from(&self.subprotocols);
-        request.deflate = self.deflate;
+        // `socketio.md`, URL: compression is declined.
+        request.deflate = self.deflate.filter(|_| !is_socketio);
         request.check()?;
         Ok(Target { endpoint, request })
     }
@@ -191,9 +215,19 @@ impl Target {
             request.target = with_keys_of(&self.request.target, target);
         } else {
             request.target = without_keys(&target);
+            request.connect_key = None;
             request.headers = request.headers.without_credentials();
         }
         Ok(Self { endpoint, request })
+    }
+}
+
+/// Names version and transport of Engine.IO in the query, unless the URL does.
+fn name_transport(request: &mut ClientRequest) {
+    for (name, value) in [("EIO", "4"), ("transport", "websocket")] {
+        if !pairs(&request.target).any(|pair| pair.split('=').next() == Some(name)) {
+            request.append_query(name, value);
+        }
     }
 }
 

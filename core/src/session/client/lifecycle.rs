@@ -120,6 +120,10 @@ impl ClientSession {
         self.ready_since = None;
         self.actions = Actions::default();
         self.drop_output();
+        #[cfg(feature = "socketio")]
+        if let Some(dialect) = &mut self.socketio {
+            dialect.end();
+        }
         // Requests of the application that were not sent yet, except a `ping`, go over the next connection.
         let ends = |request: &Request| {
             let waits = !request.sent && !request.has_timed_out() && !matches!(request.ask, Ask::Ping);

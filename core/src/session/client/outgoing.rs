@@ -4,12 +4,14 @@ use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
-use super::{ClientSession, ConnectionAck};
+use super::{ClientSession, ConnectionAck, Text};
 use crate::session::config::SecondProfile;
 use crate::session::envelope::{encode_ping, encode_pong, encode_subscribe, encode_unsubscribe};
 use crate::session::outcome::{Refusal, RequestOutcome};
 use crate::session::request::{Ask, Request};
 use crate::session::state::ClientState;
+#[cfg(feature = "socketio")]
+use crate::socketio::SocketIo;
 
 /// The limit of pongs that wait to be sent. At this number, a new one replaces the oldest.
 const MAX_PONGS: usize = 16;
@@ -24,8 +26,21 @@ impl ClientSession {
         if self.front.is_some() || !matches!(self.state, ClientState::AwaitingAck | ClientState::Ready) {
             return;
         }
+        #[cfg(feature = "socketio")]
+        if let Some(dialect) = &mut self.socketio {
+            if let Some(packet) = dialect.poll_packet() {
+                self.front = Some((None, Text(packet)));
+                return;
+            }
+            // `socketio.md`, Session: nothing but the CONNECT is sent before its answer.
+            if !dialect.is_connected() {
+                return;
+            }
+        }
         if let Some(pong) = self.pongs.pop_front() {
-            self.front = Some((None, pong));
+            #[cfg(feature = "socketio")]
+            let pong = if self.socketio.is_some() { SocketIo::message(&pong) } else { pong };
+            self.front = Some((None, Text(pong)));
             return;
         }
         // A ping does not wait for the connection ack, because the keep-alive runs before it.
@@ -33,7 +48,9 @@ impl ClientSession {
         let may_go = |request: &Request| acknowledged || matches!(request.ask, Ask::Ping);
         while let Some(request) = self.requests.next_unsent(self.config.max_requests, may_go) {
             if let Some(text) = self.encode(&request) {
-                self.front = Some((Some(request.id), text));
+                #[cfg(feature = "socketio")]
+                let text = self.wrap_request(&request, text);
+                self.front = Some((Some(request.id), Text(text)));
                 return;
             }
         }
@@ -62,6 +79,11 @@ impl ClientSession {
             // A profile that was not requested on this connection needs no `unsubscribe`, which the server might
             // refuse.
             Ask::Unsubscribe { profile: Some(profile) } if !self.may_hold(profile) => {
+                self.end_here(request, RequestOutcome::Acknowledged { after: Duration::ZERO });
+                None
+            }
+            #[cfg(feature = "socketio")]
+            Ask::Unsubscribe { profile: None } if self.has_nothing_to_leave() => {
                 self.end_here(request, RequestOutcome::Acknowledged { after: Duration::ZERO });
                 None
             }
