@@ -10,10 +10,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use multiwa_ws_core::handshake::{ClientRequest, HandshakeLimits, ResponseError};
-use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, DisconnectReason, Envelope, ReconnectConfig};
+use multiwa_ws_core::session::{DEFAULT_MAX_DEPTH, Dialect, DisconnectReason, Envelope, ReconnectConfig};
 use multiwa_ws_core::websocket::Event;
 use multiwa_ws_tokio::{
-    BuildError, ClientTls, CloseCode, ConnectError, Endpoint, HandshakeError, WebSocket, WebSocketConfig, rustls,
+    BuildError, Client, ClientTls, CloseCode, ConnectError, Disconnect, Endpoint, HandshakeError, WebSocket,
+    WebSocketConfig, rustls,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
@@ -25,6 +26,9 @@ use crate::connection::{CLOSE_LIMIT, Connection};
 use crate::exit::{End, advice, error_of, why_lost};
 use crate::signals::Interrupts;
 use report::{Report, Verdict};
+
+/// A deployed gateway ends the session of a wrong key a moment after the CONNECT, when it has looked the key up.
+const KEY_CHECK: Duration = Duration::from_secs(2);
 
 /// Checks step by step whether a server can be used, and says what to do next
 ///
@@ -255,23 +259,42 @@ impl<'a> Doctor<'a> {
         if !asked.unwrap_or(false) {
             return Err(end);
         }
-        // The place to go on when the program speaks this dialect: its key is in the CONNECT packet.
-        self.report.step("dialect", Verdict::Failed, Some(began.elapsed()), "socket.io").await?;
-        self.report.step("key", Verdict::Skipped, None, "not checked: socket.io takes it after the upgrade").await?;
-        self.next = "this is a deployed gateway, which speaks socket.io: this program cannot use it yet".to_owned();
-        Err(End::Unreachable("the server speaks socket.io".to_owned()))
+        self.report.step("dialect", Verdict::Ok, Some(began.elapsed()), "socket.io, as a deployed gateway").await?;
+        let began = Instant::now();
+        let connected = self.connect(Dialect::SocketIo).await?;
+        let accepted = match connected {
+            // The gateway checks the key after it has acknowledged the CONNECT, and then ends the session.
+            Ok(client) => match timeout(KEY_CHECK, client.closed()).await {
+                Ok(_) => Err(client.status().last_disconnect),
+                Err(_) => Ok(client),
+            },
+            Err(last) => Err(Some(last)),
+        };
+        let accepted = accepted.map_err(|last| match last {
+            Some(last) => Failed::new(last.reason(), why_lost(&last)),
+            None => Failed::new(DisconnectReason::Eof, "the server ended the session"),
+        });
+        let client = self.finish("key", began, accepted, |_| "accepted".to_owned()).await?;
+        client.close().await;
+        self.next =
+            format!("multiwa-ws listen {} --dialect socket.io --profile PROFILE, with the same options", self.endpoint);
+        Ok(())
+    }
+
+    /// Connects a client once.
+    async fn connect(&self, dialect: Dialect) -> Result<Result<Client, Disconnect>, End> {
+        let builder = self.connection.client(ReconnectConfig::new().enabled(false), dialect)?;
+        match builder.connect().await {
+            Ok((client, _)) => Ok(Ok(client)),
+            Err(BuildError::Connect(ConnectError::Disconnected(last))) => Ok(Err(last)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn examine_through_proxy(&mut self) -> Result<(), End> {
         let began = Instant::now();
-        let builder = self.connection.client(ReconnectConfig::new().enabled(false))?;
-        let connected = match builder.connect().await {
-            Ok((client, _)) => Ok(client),
-            Err(BuildError::Connect(ConnectError::Disconnected(last))) => {
-                Err(Failed::new(last.reason(), why_lost(&last)))
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let connected = self.connect(Dialect::Document).await?;
+        let connected = connected.map_err(|last| Failed::new(last.reason(), why_lost(&last)));
         let client = self.finish("proxy", began, connected, |_| "connected through the proxy".to_owned()).await?;
         self.next = format!("multiwa-ws listen {} --profile PROFILE, with the same options", self.endpoint);
         let _ = timeout(CLOSE_LIMIT, client.close()).await;

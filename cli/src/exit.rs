@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use multiwa_ws_core::client::Failure;
 use multiwa_ws_core::handshake::Response;
 use multiwa_ws_core::session::DisconnectReason;
+use multiwa_ws_core::socketio::SocketIoError;
 use multiwa_ws_tokio::{BuildError, ConnectError, Disconnect};
 use serde::Deserialize;
 
@@ -157,8 +158,7 @@ pub(crate) fn why_lost(last: &Disconnect) -> String {
     match (last.reason(), last.failure()) {
         // The client's own limit, which the server cannot know.
         (DisconnectReason::Violation { code: 1009 }, _) => {
-            "the server sent a message that is larger than the limit: set --max-message"
-                .to_owned()
+            "the server sent a message that is larger than the limit: set --max-message".to_owned()
         }
         // The server says which of the two it does not allow.
         (DisconnectReason::Refused { status: 403, .. }, Some(Failure::Refused(response))) => match error_of(response) {
@@ -214,7 +214,6 @@ impl From<ConnectError> for End {
 
 #[cfg(test)]
 mod tests {
-    use multiwa_ws_core::socketio::SocketIoError;
 
     use super::*;
 
