@@ -63,6 +63,12 @@ impl FrameDecoder {
     /// The rule that a header violates, at the earliest byte that shows it. No part is returned for that header.
     #[inline]
     pub fn decode<'x>(&mut self, input: &mut &'x mut [u8]) -> Result<Option<FramePart<'x>>, FrameError> {
+        Ok(self.decode_masked(input)?.map(MaskedPart::unmask))
+    }
+
+    /// Like [`decode`](Self::decode), for a caller that unmasks the part together with its next step.
+    #[inline]
+    pub(crate) fn decode_masked<'x>(&mut self, input: &mut &'x mut [u8]) -> Result<Option<MaskedPart<'x>>, FrameError> {
         let (header, offset, first) = match self.state {
             State::Payload { .. } if input.is_empty() => return Ok(None),
             State::Payload { header, offset } => (header, offset, false),
@@ -82,13 +88,9 @@ impl FrameDecoder {
         let remaining = header.payload_len - offset;
         let available = input.len();
         let len = usize::try_from(remaining).map_or(available, |remaining| remaining.min(available));
-        let payload = take(input, len);
-        if let Some(key) = header.mask {
-            apply_mask(payload, key, offset);
-        }
-        let part = FramePart { header, first, offset, payload };
+        let part = FramePart { header, first, offset, payload: take(input, len) };
         self.state = if part.is_last() { BETWEEN_FRAMES } else { State::Payload { header, offset: part.end_offset() } };
-        Ok(Some(part))
+        Ok(Some(MaskedPart(part)))
     }
 
     /// Takes the frame at the front of `input` if it is plain: unfragmented text or binary without extension bits,
@@ -129,7 +131,7 @@ impl FrameDecoder {
     }
 
     #[cold]
-    fn keep_partial_header<'x>(&mut self, input: &mut &'x mut [u8]) -> Result<Option<FramePart<'x>>, FrameError> {
+    fn keep_partial_header<'x>(&mut self, input: &mut &'x mut [u8]) -> Result<Option<MaskedPart<'x>>, FrameError> {
         let mut bytes = [0; FrameHeader::MAX_LEN];
         let mut len = 0;
         for (to, from) in bytes.iter_mut().zip(core::mem::take(input).iter()) {
@@ -206,6 +208,59 @@ impl FramePart<'_> {
 
     const fn end_offset(&self) -> u64 {
         self.offset + self.payload.len() as u64
+    }
+}
+
+/// A part of a frame whose payload is not unmasked yet.
+pub(crate) struct MaskedPart<'x>(FramePart<'x>);
+
+/// Short enough to stay in the first cache from one step to the next, and long enough that the calls take no time.
+const BLOCK: usize = 8 << 10;
+
+impl<'x> MaskedPart<'x> {
+    pub(crate) const fn header(&self) -> &FrameHeader {
+        &self.0.header
+    }
+
+    pub(crate) const fn is_first(&self) -> bool {
+        self.0.first
+    }
+
+    pub(crate) const fn is_last(&self) -> bool {
+        self.0.is_last()
+    }
+
+    /// The length of the payload of this part.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.payload.len()
+    }
+
+    /// The number of bytes of the frame that follow this part.
+    pub(crate) const fn rest(&self) -> u64 {
+        self.0.header.payload_len - self.0.end_offset()
+    }
+
+    /// Unmasks the whole payload in place.
+    #[inline]
+    pub(crate) fn unmask(self) -> FramePart<'x> {
+        if let Some(key) = self.0.header.mask {
+            apply_mask(self.0.payload, key, self.0.offset);
+        }
+        self.0
+    }
+
+    /// Unmasks the payload in blocks, in order, and passes each to `process` while it is in the cache. Stops at the first
+    /// error.
+    pub(crate) fn unmask_in_blocks<E>(self, mut process: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let FramePart { header, mut offset, payload, .. } = self.0;
+        for block in payload.chunks_mut(BLOCK) {
+            if let Some(key) = header.mask {
+                apply_mask(block, key, offset);
+            }
+            offset += block.len() as u64;
+            process(block)?;
+        }
+        Ok(())
     }
 }
 
@@ -306,6 +361,32 @@ mod tests {
         let part = decoder.decode(&mut &mut bytes[..]).unwrap().unwrap();
         assert_eq!(part.payload.as_ptr(), payload);
         assert_eq!(&bytes[6..], b"Hello");
+    }
+
+    #[test]
+    fn a_payload_is_unmasked_the_same_in_blocks() {
+        let key = [1, 2, 3, 4];
+        let payload: Vec<u8> = (0..=u8::MAX).cycle().take(3 * BLOCK + 5).collect();
+        let mut masked = payload.clone();
+        apply_mask(&mut masked, key, 0);
+        let header = FrameHeader::new(OpCode::Binary, true, Some(key), payload.len() as u64);
+        for cut in [0, 1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 4] {
+            let mut wire = [header.encode(&mut [0; FrameHeader::MAX_LEN]), &masked].concat();
+            let at = wire.len() - payload.len() + cut;
+            let (head, tail) = wire.split_at_mut(at);
+            let mut decoder = FrameDecoder::new(FrameRules::for_server());
+            let mut unmasked = Vec::new();
+            for mut piece in [head, tail] {
+                let part = decoder.decode_masked(&mut piece).unwrap().unwrap();
+                assert_eq!(part.rest(), if part.is_first() { (payload.len() - cut) as u64 } else { 0 });
+                let copied = part.unmask_in_blocks(|block| {
+                    unmasked.extend_from_slice(block);
+                    if block.len() <= BLOCK { Ok(()) } else { Err(block.len()) }
+                });
+                assert_eq!(copied, Ok(()));
+            }
+            assert!(unmasked == payload, "cut at {cut}");
+        }
     }
 
     #[test]

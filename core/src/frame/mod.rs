@@ -27,6 +27,7 @@ mod rules;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame, InvalidClose};
+pub(crate) use decoder::MaskedPart;
 pub use decoder::{FrameDecoder, FramePart};
 pub use header::{FrameError, FrameHeader, OpCode};
 pub use mask::apply_mask;

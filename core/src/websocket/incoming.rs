@@ -8,10 +8,12 @@ use core::{fmt, mem};
 
 use super::compression::Inflater;
 use super::decoded::{Decoded, MessageBuffer};
-use super::partial::{Follows, PartialMessage};
+use super::partial::PartialMessage;
 use super::{Config, Event, MessageKind, Negotiated, Outgoing, ProtocolError, Role};
 use crate::Instant;
-use crate::frame::{CloseFrame, FrameDecoder, FrameHeader, FramePart, FrameRules, OpCode, ReservedBits, from_utf8};
+use crate::frame::{
+    CloseFrame, FrameDecoder, FrameHeader, FramePart, FrameRules, MaskedPart, OpCode, ReservedBits, from_utf8,
+};
 
 /// The receiving side of a [`WebSocket`](super::WebSocket): assembles messages from frames.
 ///
@@ -142,13 +144,13 @@ impl Incoming {
             };
         }
         loop {
-            let part = match self.decoder.decode(input) {
+            let part = match self.decoder.decode_masked(input) {
                 Ok(Some(part)) => part,
                 Ok(None) => return Ok(None),
                 Err(error) => return Err(self.fail(now, input, out, error.into())),
             };
-            let found = if part.header.opcode.is_control() {
-                self.control_part(now, part, out)
+            let found = if part.header().opcode.is_control() {
+                self.control_part(now, part.unmask(), out)
             } else {
                 self.data_part(now, part)
             };
@@ -251,17 +253,18 @@ impl Incoming {
     }
 
     #[inline]
-    fn data_part<'x>(&mut self, now: Instant, part: FramePart<'x>) -> Result<Option<Decoded<'x>>, ProtocolError> {
-        if part.first {
+    fn data_part<'x>(&mut self, now: Instant, part: MaskedPart<'x>) -> Result<Option<Decoded<'x>>, ProtocolError> {
+        let header = part.header();
+        let end = header.fin && part.is_last();
+        if part.is_first() {
             // A whole message in one piece is checked and lent in place.
-            if part.header.fin && part.is_last() && self.message.is_none() && !self.is_compressed(&part.header) {
+            if end && self.message.is_none() && !self.is_compressed(header) {
                 self.free_buffers();
-                return self.whole_message(part.header.opcode, part.payload).map(Some);
+                return self.whole_message(header.opcode, part.unmask().payload).map(Some);
             }
-            self.start_frame(now, &part.header)?;
+            self.start_frame(now, header)?;
         }
-        let end = part.header.fin && part.is_last();
-        self.keep(&part, end)?;
+        self.keep(part, end)?;
         if end { self.finish_message() } else { Ok(None) }
     }
 
@@ -315,19 +318,19 @@ impl Incoming {
     }
 
     /// Buffers a part of a message that is fragmented, incomplete or compressed.
-    fn keep(&mut self, part: &FramePart<'_>, end: bool) -> Result<(), ProtocolError> {
+    fn keep(&mut self, part: MaskedPart<'_>, end: bool) -> Result<(), ProtocolError> {
         let Self { message, inflater, text, binary, max_message_len, .. } = self;
         let Some(message) = message else { return Ok(()) };
-        message.received += part.payload.len() as u64;
+        message.received += part.len() as u64;
         match inflater {
-            Some(inflater) if message.compressed => inflater.inflate(part.payload, end, |piece: &[u8]| {
+            Some(inflater) if message.compressed => inflater.inflate(part.unmask().payload, end, |piece: &[u8]| {
                 // RFC 6455 section 10.4: the limit applies to the inflated bytes, before they are buffered.
                 if piece.len() > *max_message_len - message.len {
                     return Err(ProtocolError::MessageTooLarge);
                 }
-                message.append(piece, Follows::AtLeast(0), *max_message_len, text, binary)
+                message.append_inflated(piece, *max_message_len, text, binary)
             }),
-            _ => message.append(part.payload, Follows::after(part), *max_message_len, text, binary),
+            _ => message.append(part, *max_message_len, text, binary),
         }
     }
 

@@ -248,6 +248,40 @@ twins! {
         assert_eq!(endpoint.sent_parts(), [(FIN | CLOSE, close_body(1007, ""))]);
     }
 
+    // Long payloads are processed in blocks: characters and faults lie at every place of the boundaries.
+    fn rfc6455_8_1_long_text_is_utf8_wherever_its_characters_lie(role: Role) {
+        let text = "aé€😀".repeat(2_000);
+        for shift in 0..10 {
+            let text = ["x".repeat(shift), text.clone()].concat();
+            let frame = frame_to(role, FIN | TEXT, text.as_bytes());
+            for cut in [15, 4_096, 8_192 + 5, frame.len() - 1] {
+                let (head, tail) = frame.split_at(cut);
+                let mut endpoint = Endpoint::new(role);
+                assert_eq!(endpoint.feed(head), []);
+                assert!(endpoint.feed(tail) == [OwnedEvent::text(&text)], "cut at {cut}, shifted by {shift}");
+            }
+        }
+    }
+
+    fn rfc6455_8_1_a_bad_byte_in_long_text_fails_the_connection_when_it_arrives(role: Role) {
+        for at in [1, 8_190, 8_191, 8_192, 8_193, 16_383, 16_384, 19_999] {
+            let mut text = [b'x'; 20_000];
+            text[at] = 0xFF;
+            let frame = frame_to(role, FIN | TEXT, &text);
+            let bad = frame.len() - text.len() + at;
+            for from in [0, 3, bad - 1] {
+                let mut endpoint = Endpoint::new(role);
+                assert_eq!(endpoint.feed(&frame[..from]), []);
+                assert_eq!(endpoint.feed(&frame[from..bad]), []);
+                let failed = [OwnedEvent::Failed(ProtocolError::InvalidText)];
+                assert_eq!(endpoint.feed(&frame[bad..=bad]), failed, "at {at}");
+                let mut endpoint = Endpoint::new(role);
+                assert_eq!(endpoint.feed(&frame[..from]), []);
+                assert_eq!(endpoint.feed(&frame[from..frame.len() - 1]), if at < 19_999 { &failed[..] } else { &[] });
+            }
+        }
+    }
+
     fn rfc6455_7_1_7_an_error_is_returned_for_all_further_input(role: Role) {
         let mut endpoint = Endpoint::new(role);
         let failed = [OwnedEvent::Failed(FrameError::ReservedOpcode.into())];
