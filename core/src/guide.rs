@@ -108,7 +108,8 @@
 //! - A message that lies whole in the caller's buffer takes no memory of the connection. A message that arrives in
 //!   pieces is collected in one buffer. This buffer grows with the bytes that have arrived, not with the length that a
 //!   header announces. It is kept for the next message of the same kind and about the same size. Any other
-//!   frame frees it, and so does a due keep-alive ping.
+//!   frame frees it, and so does a due keep-alive ping. The rest of a large binary message can be read straight into that
+//!   buffer: see [`WebSocket::room`].
 //! - The outgoing queue keeps its memory for the next batch, 256 KiB at most. A short batch or a due ping frees it.
 //! - The codecs of compression are allocated with the first compressed message. [`Compression`] has their sizes.
 //! - [`WebSocket::release_memory`] frees all of it between two messages.
@@ -120,6 +121,7 @@
 //! rates).
 //!
 //! [`Compression`]: crate::websocket::Compression
+//! [`WebSocket::room`]: crate::websocket::WebSocket::room
 //! [`WebSocket::release_memory`]: crate::websocket::WebSocket::release_memory
 //! [`websocket::Config`]: crate::websocket::Config
 //! [`HandshakeLimits`]: crate::handshake::HandshakeLimits

@@ -77,6 +77,37 @@ impl From<Delivered> for OwnedEvent {
     }
 }
 
+/// Like [`receive`], but byte by byte, except for the bytes that `ws` has room for: these are read to their place.
+///
+/// # Panics
+/// The room is empty, or some of the bytes were not taken.
+#[must_use]
+pub fn receive_in_place(ws: &mut WebSocket, now: Instant, bytes: &[u8]) -> Vec<OwnedEvent> {
+    let mut rest = bytes;
+    let mut events = receive(ws, now, &[]);
+    while !rest.is_empty() && !matches!(events.last(), Some(OwnedEvent::Failed(_))) {
+        let piece: &[u8] = match ws.room() {
+            Some(mut room) => {
+                assert!(room.size() > 0, "an empty room");
+                let (placed, after) = rest.split_at(room.size().min(rest.len()));
+                rest = after;
+                for (to, from) in room.buffer().iter_mut().zip(placed) {
+                    *to = *from;
+                }
+                room.filled(now, placed.len());
+                &[]
+            }
+            None => {
+                let (piece, after) = rest.split_at(1);
+                rest = after;
+                piece
+            }
+        };
+        events.extend(receive(ws, now, piece));
+    }
+    events
+}
+
 /// Passes `bytes` to `ws` in one piece, and returns the events. An error ends the list.
 ///
 /// # Panics

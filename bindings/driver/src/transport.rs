@@ -81,7 +81,8 @@ impl<S: Unpin> Transport<S> {
         })
     }
 
-    fn poll_read_some<R: Io<S>>(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<(Read, usize)> {
+    /// Reads into `bytes` and returns how many were read, otherwise like [`poll_read`](Self::poll_read).
+    pub(crate) fn poll_read_some<R: Io<S>>(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<(Read, usize)> {
         if self.ended {
             return Poll::Pending;
         }

@@ -52,6 +52,14 @@ impl FrameDecoder {
         matches!(self.state, State::Header { len: 0, .. })
     }
 
+    /// The frame whose payload comes next, and how many bytes of it are missing. `None` between frames and in a header.
+    pub(crate) const fn missing(&self) -> Option<(&FrameHeader, u64)> {
+        match &self.state {
+            State::Header { .. } => None,
+            State::Payload { header, offset } => Some((header, header.payload_len - *offset)),
+        }
+    }
+
     /// Takes the next part of a frame from the front of `input`, unmasks it in place and advances `input` past it.
     ///
     /// A frame that is complete in `input` is returned as one part. Another frame is returned in as many parts as it

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Event;
+use super::binary_buffer::BinaryBuffer;
 use crate::frame::{CloseCode, CloseFrame, from_utf8};
 
 /// An event and where its payload lies: in the input, or in a buffer of [`Incoming`].
@@ -56,7 +57,7 @@ impl<'x> Decoded<'x> {
 #[derive(Default)]
 pub struct MessageBuffer {
     pub(super) text: String,
-    pub(super) binary: Vec<u8>,
+    pub(super) binary: BinaryBuffer,
     pub(super) control: Vec<u8>,
 }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use core::{fmt, mem};
 
+use super::binary_buffer::BinaryBuffer;
 use super::compression::Inflater;
 use super::decoded::{Decoded, MessageBuffer};
 use super::partial::PartialMessage;
@@ -30,7 +31,7 @@ pub(crate) struct Incoming {
     /// kept for the next such message and freed when any other frame arrives, so that a peer cannot make us hold unused
     /// memory.
     text: String,
-    binary: Vec<u8>,
+    binary: BinaryBuffer,
     /// The payload of a control frame that did not lie whole in the input.
     control: Vec<u8>,
     /// Whether the previous event was lent from the buffers above. They must then be emptied.
@@ -69,7 +70,7 @@ impl Incoming {
             inflater: negotiated.inflater(role),
             message: None,
             text: String::new(),
-            binary: Vec::new(),
+            binary: BinaryBuffer::default(),
             control: Vec::new(),
             lent: false,
         }
@@ -143,6 +144,9 @@ impl Incoming {
                 Err(error) => Err(self.fail(now, input, out, error)),
             };
         }
+        if self.message.as_ref().is_some_and(|message| message.is_complete) {
+            return self.finish_message();
+        }
         loop {
             let part = match self.decoder.decode_masked(input) {
                 Ok(Some(part)) => part,
@@ -162,10 +166,37 @@ impl Incoming {
         }
     }
 
+    /// How many bytes of the message under way can be read straight to their place. Not zero.
+    pub(super) fn room(&self, out: &Outgoing) -> Option<usize> {
+        let message = self.message.as_ref().filter(|_| out.state().reads())?;
+        let (_, missing) = self.decoder.missing().filter(|(header, _)| !header.opcode.is_control())?;
+        Some(message.room(missing, self.binary.capacity())).filter(|room| *room > 0)
+    }
+
+    /// The place of the next bytes of the message under way: the first `len` of the `room`.
+    pub(super) fn place(&mut self, room: usize, len: usize) -> &mut [u8] {
+        self.binary.reserve_exact(room);
+        self.binary.place(len)
+    }
+
+    /// The next `len` bytes of the message under way were read to their place.
+    pub(super) fn placed(&mut self, now: Instant, len: usize, out: &mut Outgoing) {
+        let mut bytes = self.binary.place(len);
+        // There is no part if nothing was read. It is no error: the header of the frame was valid.
+        let (Some(message), Ok(Some(part))) = (&mut self.message, self.decoder.decode(&mut bytes)) else { return };
+        let now = out.lifecycle.clock(now);
+        out.liveness.bytes_arrived(now);
+        let len = part.payload.len();
+        message.is_complete = part.header.fin && part.is_last();
+        message.len += len;
+        message.received += len as u64;
+        self.binary.filled(len);
+    }
+
     /// Converts a decoded event. It borrows from the input or from the buffers here.
     #[inline]
     pub(crate) fn lend<'e, 'x: 'e>(&'e self, decoded: Decoded<'x>) -> Event<'e> {
-        decoded.event(&self.text, &self.binary, &self.control)
+        decoded.event(&self.text, self.binary.bytes(), &self.control)
     }
 
     /// Like [`lend`](Self::lend), but lends from `buffer` instead of the buffers here, so that `self` is not borrowed.
@@ -185,7 +216,7 @@ impl Incoming {
                 buffer.control = mem::take(&mut self.control);
             }
         }
-        decoded.event(&buffer.text, &buffer.binary, &buffer.control)
+        decoded.event(&buffer.text, buffer.binary.bytes(), &buffer.control)
     }
 
     /// Takes the memory of the latest message back from the buffer from which it was lent.
@@ -209,7 +240,7 @@ impl Incoming {
         if !out.state().reads() || out.liveness.is_paused() {
             return None;
         }
-        let message = self.message.as_ref()?;
+        let message = self.message.as_ref().filter(|message| !message.is_complete)?;
         Some(message.started + self.message_timeout? + Duration::from_secs(message.received / SLOWEST_PACE))
     }
 
@@ -226,7 +257,7 @@ impl Incoming {
                     self.text = String::new();
                 }
                 if self.binary.len() < self.binary.capacity() / 4 {
-                    self.binary = Vec::new();
+                    self.binary = BinaryBuffer::default();
                 }
                 self.text.clear();
                 self.binary.clear();
@@ -248,7 +279,7 @@ impl Incoming {
             self.text = String::new();
         }
         if self.binary.is_empty() {
-            self.binary = Vec::new();
+            self.binary = BinaryBuffer::default();
         }
     }
 
@@ -296,7 +327,7 @@ impl Incoming {
             (Some(kind), none) => {
                 // Free the buffer of the other kind: only one message is under way, so one buffer is enough.
                 match kind {
-                    MessageKind::Text => self.binary = Vec::new(),
+                    MessageKind::Text => self.binary = BinaryBuffer::default(),
                     MessageKind::Binary => self.text = String::new(),
                 }
                 none.insert(PartialMessage::new(kind, compressed, now))
@@ -408,6 +439,6 @@ impl Incoming {
         *input = &mut [];
         self.message = None;
         self.text = String::new();
-        self.binary = Vec::new();
+        self.binary = BinaryBuffer::default();
     }
 }

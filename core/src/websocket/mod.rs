@@ -2,6 +2,7 @@
 //!
 //! [`WebSocket`] is the whole connection. It takes bytes and times, and returns events, bytes to write and deadlines.
 
+mod binary_buffer;
 #[cfg(feature = "deflate")]
 mod compression;
 #[cfg(not(feature = "deflate"))]
@@ -20,6 +21,7 @@ mod negotiated;
 mod outgoing;
 mod partial;
 mod queue;
+mod room;
 mod sender;
 mod shared;
 mod state;
@@ -38,6 +40,7 @@ pub(crate) use incoming::Incoming;
 pub use negotiated::DeflateParameters;
 pub use negotiated::Negotiated;
 pub(crate) use outgoing::Outgoing;
+pub use room::Room;
 pub use sender::{Message, Received, Sender};
 pub use shared::{MessageKind, SharedMessage};
 #[cfg(test)]
@@ -57,10 +60,10 @@ use crate::frame::CloseCode;
 ///
 /// - Getters: [`state`](Self::state), [`is_open`](Self::is_open), [`queued`](Self::queued).
 /// - Input: [`handle_input`](Self::handle_input) with bytes from the transport, or
-///   [`handle_traffic`](Self::handle_traffic) when the caller processes them later, [`handle_eof`](Self::handle_eof) at
-///   the end of the stream, [`handle_lost`](Self::handle_lost) when the transport fails,
-///   [`handle_timeout`](Self::handle_timeout) when a deadline has passed, [`reading_paused`](Self::reading_paused) and
-///   [`reading_resumed`](Self::reading_resumed).
+///   [`handle_traffic`](Self::handle_traffic) when the caller processes them later, [`room`](Self::room) to read the rest
+///   of a large binary message to its place, [`handle_eof`](Self::handle_eof) at the end of the stream,
+///   [`handle_lost`](Self::handle_lost) when the transport fails, [`handle_timeout`](Self::handle_timeout) when a deadline
+///   has passed, [`reading_paused`](Self::reading_paused) and [`reading_resumed`](Self::reading_resumed).
 /// - Commands: the methods of [`Sender`]. [`sender`](Self::sender) returns one, and each event comes with one. The most
 ///   common commands are also methods of `WebSocket`.
 /// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted), [`frame`](Self::frame) for a
@@ -171,6 +174,40 @@ impl WebSocket {
         self.recv.take_back(buffer);
         let decoded = self.recv.advance(now, input, &mut self.out)?;
         Ok(decoded.map(|decoded| self.recv.lend_apart(decoded, buffer)))
+    }
+
+    /// The place of the next bytes that arrive, if they belong to an uncompressed binary message that is under way. A caller
+    /// that reads there, and not into a buffer of its own, saves a copy. Call it when all input was processed.
+    ///
+    /// It never lends more than the rest of a frame, and no more memory than the message would have anyway. Text is not
+    /// read in this way: it is checked and copied in one pass, block by block.
+    ///
+    /// ```
+    /// use std::io::Read;
+    ///
+    /// use multiwa_ws_core::Instant;
+    /// use multiwa_ws_core::websocket::WebSocket;
+    ///
+    /// /// Reads once and returns how many bytes of `buffer` are to be passed to `handle_input`, which returns a complete
+    /// /// message also without input. `None` is the end of the stream.
+    /// fn read(
+    ///     stream: &mut impl Read,
+    ///     socket: &mut WebSocket,
+    ///     now: impl Fn() -> Instant,
+    ///     buffer: &mut [u8],
+    /// ) -> std::io::Result<Option<usize>> {
+    ///     // A short rest is read together with what follows it.
+    ///     if let Some(mut room) = socket.room().filter(|room| room.size() >= 16 << 10) {
+    ///         let len = stream.read(room.buffer())?;
+    ///         room.filled(now(), len);
+    ///         return Ok(if len > 0 { Some(0) } else { None });
+    ///     }
+    ///     let len = stream.read(buffer)?;
+    ///     Ok(if len > 0 { Some(len) } else { None })
+    /// }
+    /// ```
+    pub fn room(&mut self) -> Option<Room<'_>> {
+        Room::new(&mut self.recv, &mut self.out)
     }
 
     /// The peer ended its side of the transport: no more bytes will arrive.

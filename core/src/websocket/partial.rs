@@ -1,8 +1,8 @@
 //! A message that arrives in pieces, and how much memory it may take ahead of its bytes.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
+use super::binary_buffer::BinaryBuffer;
 use super::{MessageKind, ProtocolError};
 use crate::Instant;
 use crate::frame::{MaskedPart, Utf8Decoder};
@@ -21,13 +21,15 @@ pub(super) struct PartialMessage {
     pub(super) received: u64,
     pub(super) started: Instant,
     pub(super) utf8: Utf8Decoder,
+    /// Whether the last byte was read straight to its place, and the message is to be returned next.
+    pub(super) is_complete: bool,
 }
 
 impl PartialMessage {
     /// A message of which nothing has arrived.
     pub(super) fn new(kind: MessageKind, compressed: bool, started: Instant) -> Self {
         let utf8 = Utf8Decoder::default();
-        Self { kind, compressed, fragments: 0, len: 0, declared: 0, received: 0, started, utf8 }
+        Self { kind, compressed, fragments: 0, len: 0, declared: 0, received: 0, started, utf8, is_complete: false }
     }
 
     /// Appends a part of a frame to `text` or `binary`; the whole message has at most `limit` bytes.
@@ -39,7 +41,7 @@ impl PartialMessage {
         part: MaskedPart<'_>,
         limit: usize,
         text: &mut String,
-        binary: &mut Vec<u8>,
+        binary: &mut BinaryBuffer,
     ) -> Result<(), ProtocolError> {
         self.reserve(part.len(), Follows::after(&part), limit, text, binary);
         part.unmask_in_blocks(|block| self.push(block, text, binary))
@@ -51,14 +53,29 @@ impl PartialMessage {
         piece: &[u8],
         limit: usize,
         text: &mut String,
-        binary: &mut Vec<u8>,
+        binary: &mut BinaryBuffer,
     ) -> Result<(), ProtocolError> {
         self.reserve(piece.len(), Follows::AtLeast(0), limit, text, binary);
         self.push(piece, text, binary)
     }
 
+    /// How many of the next `missing` bytes of its frame can be read straight to their place, in a buffer of `capacity`
+    /// bytes. Only binary data can: safe code cannot turn bytes that were read to their place into text without a second
+    /// check of the whole text.
+    pub(super) fn room(&self, missing: u64, capacity: usize) -> usize {
+        // Nothing is reserved for a message of which only the header has arrived.
+        if self.kind == MessageKind::Text || self.compressed || self.len == 0 {
+            return 0;
+        }
+        let room = match capacity.saturating_sub(self.len) {
+            0 => ahead(self.len) - self.len,
+            room => room,
+        };
+        usize::try_from(missing).map_or(room, |missing| missing.min(room))
+    }
+
     /// Counts the next `len` bytes, and reserves memory for them.
-    fn reserve(&mut self, len: usize, follows: Follows, limit: usize, text: &mut String, binary: &mut Vec<u8>) {
+    fn reserve(&mut self, len: usize, follows: Follows, limit: usize, text: &mut String, binary: &mut BinaryBuffer) {
         self.len += len;
         match self.kind {
             MessageKind::Text => {
@@ -70,7 +87,7 @@ impl PartialMessage {
         }
     }
 
-    fn push(&mut self, piece: &[u8], text: &mut String, binary: &mut Vec<u8>) -> Result<(), ProtocolError> {
+    fn push(&mut self, piece: &[u8], text: &mut String, binary: &mut BinaryBuffer) -> Result<(), ProtocolError> {
         match self.kind {
             MessageKind::Text => {
                 // Section 8.1. An invalid byte fails the connection as soon as it arrives.
@@ -120,7 +137,6 @@ impl Follows {
 /// and at most `limit`, the longest message. So a length that the peer declares does not decide the size of an
 /// allocation, and a message in many pieces is not moved for each of them.
 fn reservation(len: usize, capacity: usize, received: usize, follows: Follows, limit: usize) -> usize {
-    const AHEAD: usize = 64 << 10;
     let needed = received.saturating_sub(len);
     if needed <= capacity.saturating_sub(len) {
         return 0;
@@ -130,7 +146,12 @@ fn reservation(len: usize, capacity: usize, received: usize, follows: Follows, l
         Follows::Exactly(rest) => with(rest),
         Follows::AtLeast(rest) => with(rest).max(received),
     };
-    desired.min(AHEAD.max(received.saturating_mul(2)).min(limit.max(received)) - len)
+    desired.min(ahead(received).min(limit.max(received)) - len)
+}
+
+/// The largest buffer for a message of which `received` bytes have arrived.
+fn ahead(received: usize) -> usize {
+    received.saturating_mul(2).max(64 << 10)
 }
 
 #[cfg(test)]

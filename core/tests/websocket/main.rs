@@ -35,4 +35,5 @@ mod memory;
 mod messages;
 #[cfg(feature = "deflate")]
 mod properties;
+mod room;
 mod sending;

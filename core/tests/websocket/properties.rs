@@ -5,11 +5,11 @@ use std::time::Duration;
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::KeepAlive;
 use multiwa_ws_core::frame::CloseCode;
-use multiwa_ws_core::websocket::{Config, Message, Role, SendError, SharedMessage, State};
+use multiwa_ws_core::websocket::{Config, Message, Role, SendError, SharedMessage, State, WebSocket};
 use proptest::prelude::*;
 
 use multiwa_ws_testkit::endpoint::Endpoint;
-use multiwa_ws_testkit::event::OwnedEvent;
+use multiwa_ws_testkit::event::{OwnedEvent, receive, receive_in_place};
 use multiwa_ws_testkit::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_to, frame_to, frames_from};
 
 fn any_role() -> impl Strategy<Value = Role> {
@@ -63,8 +63,17 @@ fn any_input() -> impl Strategy<Value = (Role, Vec<u8>)> {
         .prop_flat_map(|role| (Just(role), prop::collection::vec(any_frame(role), 0..15).prop_map(|all| all.concat())))
 }
 
-/// Feeds `bytes` in pieces, split at `cuts` and at `drains`. Writes the whole queue at each of the `drains`.
-fn feed_cut(role: Role, bytes: &[u8], cuts: &[usize], drains: &[usize]) -> (Vec<OwnedEvent>, Vec<u8>) {
+/// Passes a piece of the input to a connection and returns the events.
+type Receive = fn(&mut WebSocket, Instant, &[u8]) -> Vec<OwnedEvent>;
+
+/// Passes `bytes` to `receive` in pieces, split at `cuts` and at `drains`. Writes the whole queue at each of the `drains`.
+fn feed_cut(
+    role: Role,
+    bytes: &[u8],
+    cuts: &[usize],
+    drains: &[usize],
+    receive: Receive,
+) -> (Vec<OwnedEvent>, Vec<u8>) {
     let mut endpoint = Endpoint::with(role, &small_limits());
     let mut events = Vec::new();
     let mut places: Vec<usize> = cuts.iter().chain(drains).copied().chain([bytes.len()]).collect();
@@ -72,7 +81,7 @@ fn feed_cut(role: Role, bytes: &[u8], cuts: &[usize], drains: &[usize]) -> (Vec<
     let mut at = 0;
     for place in places {
         if !matches!(events.last(), Some(OwnedEvent::Failed(_))) {
-            events.extend(endpoint.feed(&bytes[at..place]));
+            events.extend(receive(&mut endpoint.ws, endpoint.now, &bytes[at..place]));
         }
         at = place;
         if drains.contains(&place) {
@@ -87,6 +96,9 @@ fn feed_cut(role: Role, bytes: &[u8], cuts: &[usize], drains: &[usize]) -> (Vec<
 #[derive(Clone, Debug)]
 enum Op {
     Receive(Vec<u8>),
+    ReceiveInPlace(Vec<u8>),
+    /// Takes the room without a read, or claims more bytes than it has.
+    MisuseRoom(bool),
     Text(String),
     Binary(Vec<u8>),
     Uncompressed(Vec<u8>),
@@ -116,7 +128,9 @@ fn any_op(role: Role) -> impl Strategy<Value = Op> {
     let bytes = move || len().prop_map(|len| vec![7; len]);
     let text = || "[a-zé€😀]{0,60}";
     prop_oneof![
-        30 => any_frame(role).prop_map(Op::Receive),
+        20 => any_frame(role).prop_map(Op::Receive),
+        10 => any_frame(role).prop_map(Op::ReceiveInPlace),
+        1 => any::<bool>().prop_map(Op::MisuseRoom),
         3 => prop::collection::vec(any::<u8>(), 0..12).prop_map(Op::Receive),
         4 => text().prop_map(Op::Text),
         4 => bytes().prop_map(Op::Binary),
@@ -158,6 +172,12 @@ fn apply(endpoint: &mut Endpoint, op: &Op, events: &mut Vec<OwnedEvent>) {
     let mut sent = Ok(());
     match op {
         Op::Receive(bytes) => events.extend(endpoint.feed(bytes)),
+        Op::ReceiveInPlace(bytes) => events.extend(receive_in_place(&mut endpoint.ws, now, bytes)),
+        Op::MisuseRoom(claims) => {
+            if let Some(room) = endpoint.ws.room() {
+                room.filled(now, if *claims { usize::MAX } else { 0 });
+            }
+        }
         Op::Text(text) => sent = out.send_text(text),
         Op::Binary(payload) => sent = out.send_binary(payload),
         Op::Uncompressed(payload) => sent = out.send_uncompressed(Message::Binary(payload)),
@@ -237,10 +257,11 @@ proptest! {
             indices.iter().map(|index| index.index(bytes.len() + 1)).collect()
         };
         let (cuts, drains) = (places(&cuts), places(&drains));
-        let whole = feed_cut(role, &bytes, &[], &drains);
-        prop_assert_eq!(&feed_cut(role, &bytes, &cuts, &drains), &whole);
+        let whole = feed_cut(role, &bytes, &[], &drains, receive);
+        prop_assert_eq!(&feed_cut(role, &bytes, &cuts, &drains, receive), &whole);
+        prop_assert_eq!(&feed_cut(role, &bytes, &cuts, &drains, receive_in_place), &whole);
         let every: Vec<usize> = (0..bytes.len()).collect();
-        prop_assert_eq!(&feed_cut(role, &bytes, &every, &drains), &whole);
+        prop_assert_eq!(&feed_cut(role, &bytes, &every, &drains, receive), &whole);
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::buffer::ReadBuffer;
 use crate::transport::{Read, Timer};
 use crate::{Io, Runtime};
 
+/// A shorter rest of a message is read into the buffer, together with what follows it.
+const MIN_ROOM: usize = 16 << 10;
+
 /// The state that only the reader uses.
 pub(super) struct ReadSide<R: Runtime> {
     buffer: ReadBuffer,
@@ -83,7 +86,7 @@ impl<R: Runtime> ReadSide<R> {
         }
         let end = match self.end.take() {
             Some(end) => Poll::Ready(end),
-            None => write.transport.poll_read::<R>(cx, &mut self.buffer),
+            None => self.poll_read(cx, write),
         };
         if let Poll::Ready(read) = end {
             self.now = R::now();
@@ -92,6 +95,20 @@ impl<R: Runtime> ReadSide<R> {
             return Poll::Ready(ControlFlow::Continue(()));
         }
         self.poll_deadline(cx, write).map(ControlFlow::Continue)
+    }
+
+    /// Reads into the empty buffer, or straight to the place of the bytes if they belong to a large message.
+    fn poll_read<S: Unpin>(&mut self, cx: &mut Context<'_>, write: &mut WriteSide<S>) -> Poll<Read>
+    where
+        R: Io<S>,
+    {
+        let WriteSide { machine, transport, .. } = write;
+        let Some(mut room) = machine.room().filter(|room| room.size() >= MIN_ROOM) else {
+            return transport.poll_read::<R>(cx, &mut self.buffer);
+        };
+        let (read, len) = ready!(transport.poll_read_some::<R>(cx, room.buffer()));
+        room.filled(R::now(), len);
+        Poll::Ready(read)
     }
 
     /// Reads more bytes after the buffered ones, while there is room. Ready when bytes or the end of the stream arrived.

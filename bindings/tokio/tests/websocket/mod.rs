@@ -6,6 +6,7 @@ mod deadlines;
 mod endings;
 mod messages;
 mod raw;
+mod room;
 mod split;
 mod stream;
 mod support;
