@@ -96,7 +96,8 @@ impl ReadBuffer {
     /// Returns the buffer to the pool if all bytes were processed.
     pub(crate) fn release(&mut self) {
         if self.is_empty() {
-            give_back(std::mem::take(&mut self.bytes));
+            // The positions are reset, too: bytes may be appended before the buffer is filled again.
+            *self = Self::default();
         }
     }
 }

@@ -226,7 +226,7 @@ impl Run {
     fn receive(&mut self, bytes: &[u8]) {
         let reads = matches!(self.ws.state(), State::Open | State::Closing);
         // The length decides, so that inputs keep their form.
-        let events = if bytes.len() % 2 == 0 {
+        let events = if bytes.len().is_multiple_of(2) {
             receive_in_place(&mut self.ws, self.now, bytes)
         } else {
             receive(&mut self.ws, self.now, bytes)

@@ -116,7 +116,7 @@ fn messages(from: Role, pieces: &[&[u8]], expected: &Parsed) {
     let mut events = Vec::new();
     for piece in pieces {
         // The length decides, so that inputs keep their form.
-        events.extend(if piece.len() % 2 == 0 {
+        events.extend(if piece.len().is_multiple_of(2) {
             receive_in_place(&mut ws, now, piece)
         } else {
             receive(&mut ws, now, piece)
