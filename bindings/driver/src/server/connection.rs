@@ -25,11 +25,11 @@ use crate::buffer::ReadBuffer;
 use crate::transport::{Read, Timer, Transport};
 use crate::{Io, Runtime};
 
-/// While this many bytes, or a quarter of the queue limit, are unwritten, publications stay in the mailbox, where the
-/// policy for slow readers can still drop them.
+/// While this many bytes, or a quarter of the queue limit, are unwritten, events stay in the mailbox, where the policy for
+/// slow readers can still drop them.
 const HIGH_WATER: usize = 64 << 10;
 
-/// How many times the task reads and takes publications before it yields to other tasks. Each round may take milliseconds
+/// How many times the task reads and takes events before it yields to other tasks. Each round may take milliseconds
 /// when a client sends many small requests.
 const ROUNDS: usize = 8;
 
@@ -318,8 +318,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         }
     }
 
-    /// Queues publications on the connection and processes orders. Returns whether more publications are queued in the
-    /// mailbox.
+    /// Queues events on the connection and processes orders. Returns whether more events are queued in the mailbox.
     fn take_mail(&mut self, cx: &Context<'_>) -> bool {
         let mut mail = self.entry.mailbox.take(cx, self.room());
         match mail.order {
@@ -329,21 +328,27 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
             Some(Order::Abort) => self.connection.abort(R::now()),
             None => {}
         }
-        while let Some(publication) = mail.publications.pop_front() {
-            match self.connection.publish(&publication.message) {
-                Ok(()) => {}
-                Err(SendError::QueueFull { queued, .. }) if queued > 0 => {
-                    mail.publications.push_front(publication);
-                    self.entry.mailbox.put_back(mail.publications);
-                    mail.more = true;
-                    break;
-                }
-                // It does not fit even in an empty queue.
-                Err(SendError::QueueFull { .. }) => self.entry.mailbox.refuse(self.entry.shared.settings.slow_reader),
-                Err(_) => {
-                    self.entry.mailbox.shut();
-                    self.entry.unsubscribe();
-                    return false;
+        'mail: while let Some(portion) = mail.portions.pop_front() {
+            for (sent, event) in portion.events().iter().enumerate() {
+                match self.connection.publish(event) {
+                    Ok(()) => {}
+                    Err(SendError::QueueFull { queued, .. }) if queued > 0 => {
+                        if let Some(unsent) = portion.after(sent) {
+                            mail.portions.push_front(unsent);
+                        }
+                        self.entry.mailbox.put_back(mail.portions);
+                        mail.more = true;
+                        break 'mail;
+                    }
+                    // It does not fit even in an empty queue.
+                    Err(SendError::QueueFull { .. }) => {
+                        self.entry.mailbox.refuse(self.entry.shared.settings.slow_reader);
+                    }
+                    Err(_) => {
+                        self.entry.mailbox.shut();
+                        self.entry.unsubscribe();
+                        return false;
+                    }
                 }
             }
         }
@@ -357,7 +362,7 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
         HIGH_WATER.min(max_queued / 4).saturating_sub(self.connection.queued())
     }
 
-    /// Sends the Close frame when it is due, after the earlier publications.
+    /// Sends the Close frame when it is due, after the earlier events.
     fn close_when_due(&mut self, more: bool) {
         let Some(closing) = &mut self.closing else { return };
         let now = R::now();
@@ -395,13 +400,13 @@ impl<S: Unpin, R: Io<S>> Task<S, R> {
 mod tests {
     use std::future::{Pending, pending};
     use std::io::IoSlice;
-    use std::sync::Arc;
     use std::task::Waker;
 
+    use multiwa_ws_core::session::EventNames;
     use multiwa_ws_core::websocket::{self, SharedMessage};
 
     use super::*;
-    use crate::server::mailbox::Publication;
+    use crate::server::batch::Batch;
     use crate::server::wakers::Wakers;
     use crate::server::{ServerBuilder, SlowReader};
     use crate::{Clock, Runtime};
@@ -431,6 +436,7 @@ mod tests {
     struct Client {
         request: &'static [u8],
         received: Vec<u8>,
+        writes: usize,
     }
 
     impl Io<Client> for Still {
@@ -448,6 +454,7 @@ mod tests {
             _: &mut Context<'_>,
             buffers: &[IoSlice<'_>],
         ) -> Poll<io::Result<usize>> {
+            client.writes += 1;
             buffers.iter().for_each(|buffer| client.received.extend_from_slice(buffer));
             Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()))
         }
@@ -463,10 +470,13 @@ mod tests {
 
     /// The task of an open connection with a queue limit of [`MAX_QUEUED`] bytes.
     fn open(slow_reader: SlowReader) -> Task<Client, Still> {
-        let config = websocket::Config::new().max_queued(MAX_QUEUED);
+        open_with(websocket::Config::new().max_queued(MAX_QUEUED), slow_reader)
+    }
+
+    fn open_with(config: websocket::Config, slow_reader: SlowReader) -> Task<Client, Still> {
         let shared = ServerBuilder::<Still>::default().websocket(config).slow_reader(slow_reader).into_shared();
         let entry = Entry::new(&shared, Still::now(), None).unwrap();
-        let mut task = Task::new(entry, Client { request: REQUEST, received: Vec::new() }, None);
+        let mut task = Task::new(entry, Client { request: REQUEST, received: Vec::new(), writes: 0 }, None);
         poll(&mut task);
         assert!(task.connection.is_open());
         task
@@ -478,9 +488,9 @@ mod tests {
 
     /// Queues an event, ignoring the limit of the mailbox.
     fn push(task: &Task<Client, Still>, text: &str) {
-        let publication = Arc::new(Publication::new(None, "x", SharedMessage::text(text)));
+        let batch = Batch::new(None, "x", SharedMessage::text(text));
         let mut wakers = Wakers::new();
-        assert!(task.entry.mailbox.push(&publication, usize::MAX, SlowReader::DropNewest, &mut wakers));
+        assert!(task.entry.mailbox.push(&batch, usize::MAX, SlowReader::DropNewest, &mut wakers).is_some());
         wakers.wake();
     }
 
@@ -508,5 +518,25 @@ mod tests {
         poll(&mut task);
         assert!(!has_received(&task, &first) && has_received(&task, &second));
         assert_eq!(task.entry.mailbox.dropped(), 1);
+    }
+    #[test]
+    fn a_burst_leaves_in_one_write_and_in_order() {
+        let mut task = open_with(websocket::Config::new(), SlowReader::Close);
+        let mut set = SubscriptionSet::default();
+        set.add("p", EventNames::every());
+        task.entry.subscribe(set);
+        poll(&mut task);
+        let (written, received) = (task.transport.stream.writes, task.transport.stream.received.len());
+        let shared = task.entry.shared.clone();
+        let mut expected = Vec::new();
+        for number in 0..8 {
+            let text = format!("{number:0300}");
+            assert_eq!(shared.registry.publish(&shared.settings, Some("p"), "x", &text), 1);
+            expected.extend_from_slice(&[0x81, 126, 1, 44]);
+            expected.extend_from_slice(text.as_bytes());
+        }
+        poll(&mut task);
+        assert_eq!(task.transport.stream.writes - written, 1);
+        assert!(task.transport.stream.received[received..] == expected);
     }
 }

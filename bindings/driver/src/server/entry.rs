@@ -57,7 +57,12 @@ impl Entry {
         }
         let share_held = !matches!(taken, Ok((_, None)));
         let entry = taken.ok().map(|(permit, _)| {
-            state.slots.insert(Slot { mailbox: mailbox.clone(), permit: Some(permit), open: false, key: None });
+            state.slots.insert(Slot {
+                mailbox: mailbox.clone(),
+                permit: Some(Box::new(permit)),
+                open: false,
+                key: None,
+            });
             Self { shared: shared.clone(), id, mailbox }
         });
         drop(state);
@@ -111,12 +116,12 @@ impl Entry {
         let mut state = lock(&self.shared.registry.state);
         // While the lock is held, no publication comes between the two calls.
         self.mailbox.retain(&set);
-        state.hub.update(self.id, set);
+        state.subscribe(self.id, set);
     }
 
     /// Stops new publications for this client. The queued publications stay.
     pub(super) fn unsubscribe(&self) {
-        lock(&self.shared.registry.state).hub.remove(self.id);
+        lock(&self.shared.registry.state).unsubscribe(self.id);
     }
 }
 
@@ -124,7 +129,7 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let mut wakers = Wakers::new();
         let mut state = lock(&self.shared.registry.state);
-        state.hub.remove(self.id);
+        state.unsubscribe(self.id);
         if let Some(slot) = state.slots.try_remove(self.id) {
             state.open -= usize::from(slot.open);
             if let Some(permit) = &slot.permit {

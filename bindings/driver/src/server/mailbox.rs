@@ -1,4 +1,4 @@
-//! The mailbox of a connection's task: publications, and orders of the server.
+//! The mailbox of a connection's task: events, and orders of the server.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::task::{Context, Waker};
 use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::session::SubscriptionSet;
-use multiwa_ws_core::websocket::SharedMessage;
 
+use super::batch::{Batch, Portion, cost};
 use super::wakers::Wakers;
 use crate::lock;
 use crate::sync::Mutex;
@@ -27,29 +27,10 @@ pub enum SlowReader {
     DropNewest,
 }
 
-/// An encoded event, shared by all its receivers.
-#[derive(Debug)]
-pub(super) struct Publication {
-    pub(super) message: SharedMessage,
-    profile: Option<Box<str>>,
-    name: Box<str>,
-}
-
-impl Publication {
-    pub(super) fn new(profile: Option<&str>, name: &str, message: SharedMessage) -> Self {
-        Self { message, profile: profile.map(Into::into), name: name.into() }
-    }
-
-    /// The size that counts for the queue limit: the bytes of the event and of its bookkeeping.
-    fn cost(&self) -> usize {
-        self.message.len() + 64
-    }
-}
-
 /// An order of the server to the task of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// From `at` on: deliver the queued publications, then start the closing handshake.
+    /// From `at` on: deliver the queued events, then start the closing handshake.
     Close { at: Instant, code: CloseCode, reason: &'static str },
     /// Abort the connection at once.
     Abort,
@@ -65,12 +46,15 @@ pub(super) struct Mailbox {
 
 #[derive(Debug, Default)]
 struct Contents {
-    publications: VecDeque<Arc<Publication>>,
-    /// The total cost of the publications.
+    portions: VecDeque<Portion>,
+    /// The total cost of the events in them.
     cost: usize,
+    /// Whether the batch of the last portion may have grown since it was counted.
+    grows: bool,
     dropped: u64,
-    order: Option<Order>,
-    /// The mailbox accepts no more publications.
+    /// Boxed, because most mailboxes have none.
+    order: Option<Box<Order>>,
+    /// The mailbox accepts no more events.
     shut: bool,
     /// The waker of the task. It is removed when it is woken, until the task calls `take` again.
     waker: Option<Waker>,
@@ -79,40 +63,43 @@ struct Contents {
 /// The contents that a task takes from its mailbox.
 #[derive(Debug)]
 pub(super) struct Mail {
-    pub(super) publications: VecDeque<Arc<Publication>>,
-    /// Whether more publications are queued.
+    pub(super) portions: VecDeque<Portion>,
+    /// Whether more events are queued.
     pub(super) more: bool,
     pub(super) order: Option<Order>,
 }
 
 impl Mailbox {
-    /// Queues a publication, up to the limit of `max_queued` bytes, and returns whether it was queued. The waker is added
-    /// to `wakers`, because the caller may hold a lock.
+    /// Queues a batch, if its first event fits into the limit of `max_queued` bytes. Then it returns how many bytes of
+    /// events may be added to the batch before the task looks. The waker is added to `wakers`, because the caller may hold
+    /// a lock.
     pub(super) fn push(
         &self,
-        publication: &Arc<Publication>,
+        batch: &Arc<Batch>,
         max_queued: usize,
         policy: SlowReader,
         wakers: &mut Wakers,
-    ) -> bool {
+    ) -> Option<usize> {
         let mut contents = lock(&self.contents);
         if contents.shut {
-            return false;
+            return None;
         }
+        contents.settle();
         let room = max_queued.saturating_sub(self.unwritten.load(Ordering::Relaxed));
-        let cost = publication.cost();
+        let cost = batch.first_cost();
         if policy == SlowReader::DropOldest && cost <= room {
             while contents.cost + cost > room && contents.drop_oldest() {}
         }
-        let fits = contents.cost + cost <= room;
-        if fits {
+        let left = room.checked_sub(contents.cost + cost);
+        if left.is_some() {
             contents.cost += cost;
-            contents.publications.push_back(publication.clone());
+            contents.portions.push_back(Portion::of(batch.clone()));
+            contents.grows = true;
         } else {
             contents.overflow(policy);
         }
         wakers.add(contents.waker.take());
-        fits
+        left
     }
 
     /// Queues an order. `Abort` replaces `Close`, and an earlier `Close` replaces a later one. The waker is added to
@@ -123,7 +110,7 @@ impl Mailbox {
         wakers.add(contents.waker.take());
     }
 
-    /// Takes the order, and publications up to a total cost of `room`. Registers the task to be woken by the next change.
+    /// Takes the order, and events up to a total cost of `room`. Registers the task to be woken by the next change.
     pub(super) fn take(&self, cx: &Context<'_>, room: usize) -> Mail {
         let mut replaced = None;
         let mut contents = lock(&self.contents);
@@ -134,42 +121,33 @@ impl Mailbox {
             contents = lock(&self.contents);
             replaced = contents.waker.replace(waker);
         }
-        let mut taken = 0;
-        let mut count = 0;
-        while let Some(publication) = contents.publications.get(count)
-            && taken < room
-        {
-            taken += publication.cost();
-            count += 1;
-        }
-        contents.cost -= taken;
-        let publications = if count == contents.publications.len() {
-            std::mem::take(&mut contents.publications)
-        } else {
-            contents.publications.drain(..count).collect()
-        };
+        contents.settle();
+        let (portions, taken) = contents.take(room);
         // This is an upper bound until `note_unwritten` sets the real value.
         self.unwritten.fetch_add(taken, Ordering::Relaxed);
-        let mail = Mail { publications, more: !contents.publications.is_empty(), order: contents.order.take() };
+        let mail =
+            Mail { portions, more: !contents.portions.is_empty(), order: contents.order.take().map(|order| *order) };
         drop(contents);
         drop(replaced);
         mail
     }
 
-    /// Puts back publications that the connection cannot queue yet.
-    pub(super) fn put_back(&self, mut publications: VecDeque<Arc<Publication>>) {
+    /// Puts back events that the connection cannot queue yet.
+    pub(super) fn put_back(&self, mut portions: VecDeque<Portion>) {
         let mut contents = lock(&self.contents);
         if contents.shut {
             return;
         }
-        contents.cost += publications.iter().map(|publication| publication.cost()).sum::<usize>();
-        publications.append(&mut contents.publications);
-        contents.publications = publications;
+        contents.cost += portions.iter().map(Portion::cost).sum::<usize>();
+        portions.append(&mut contents.portions);
+        contents.portions = portions;
     }
 
-    /// Applies the policy to a publication that does not fit even in an empty queue of the connection.
+    /// Applies the policy to an event that does not fit even in an empty queue of the connection.
     pub(super) fn refuse(&self, policy: SlowReader) {
-        lock(&self.contents).overflow(policy);
+        let mut contents = lock(&self.contents);
+        contents.settle();
+        contents.overflow(policy);
     }
 
     /// Sets how many bytes the connection has not written yet.
@@ -177,43 +155,82 @@ impl Mailbox {
         self.unwritten.store(bytes, Ordering::Relaxed);
     }
 
-    /// Drops queued publications that do not match `set`, the new subscriptions of the client.
+    /// Drops queued events that do not match `set`, the new subscriptions of the client.
     pub(super) fn retain(&self, set: &SubscriptionSet) {
         let mut contents = lock(&self.contents);
-        let Contents { publications, cost, .. } = &mut *contents;
-        publications.retain(|publication| {
-            let desired = set.matches(publication.profile.as_deref(), &publication.name);
+        contents.settle();
+        let Contents { portions, cost, .. } = &mut *contents;
+        portions.retain(|portion| {
+            let desired = portion.matches(set);
             if !desired {
-                *cost -= publication.cost();
+                *cost -= portion.cost();
             }
             desired
         });
     }
 
-    /// Drops all queued publications and accepts no more.
+    /// Drops all queued events and accepts no more.
     pub(super) fn shut(&self) {
         lock(&self.contents).shut();
     }
 
-    /// The number of publications that were dropped because the client was too slow.
+    /// The number of events that were dropped because the client was too slow.
     pub(super) fn dropped(&self) -> u64 {
         lock(&self.contents).dropped
     }
 }
 
 impl Contents {
+    /// Counts the events that were added to the last batch. It stops growing.
+    fn settle(&mut self) {
+        if std::mem::take(&mut self.grows)
+            && let Some(last) = self.portions.back_mut()
+        {
+            self.cost += last.settle();
+        }
+    }
+
+    /// Takes events up to a total cost of `room`, and returns them with their cost.
+    fn take(&mut self, room: usize) -> (VecDeque<Portion>, usize) {
+        if self.cost <= room {
+            return (std::mem::take(&mut self.portions), std::mem::take(&mut self.cost));
+        }
+        let mut portions = VecDeque::new();
+        let mut taken = 0;
+        while taken < room
+            && let Some(mut portion) = self.portions.pop_front()
+        {
+            let mut count = 0;
+            for event in portion.events() {
+                if taken < room {
+                    taken += cost(event);
+                    count += 1;
+                }
+            }
+            if let Some(rest) = portion.split_off(count) {
+                self.portions.push_front(rest);
+            }
+            portions.push_back(portion);
+        }
+        self.cost -= taken;
+        (portions, taken)
+    }
+
     fn drop_oldest(&mut self) -> bool {
-        let Some(oldest) = self.publications.pop_front() else { return false };
-        self.cost -= oldest.cost();
+        let Some(oldest) = self.portions.pop_front() else { return false };
+        self.cost -= oldest.events().first().map_or(0, cost);
+        if let Some(others) = oldest.after(1) {
+            self.portions.push_front(others);
+        }
         self.dropped += 1;
         true
     }
 
-    /// Applies the policy to a publication that does not fit.
+    /// Applies the policy to an event that does not fit.
     fn overflow(&mut self, policy: SlowReader) {
         self.dropped += 1;
         if policy == SlowReader::Close {
-            self.dropped += self.publications.len() as u64;
+            self.dropped += self.portions.iter().map(|portion| portion.events().len() as u64).sum::<u64>();
             self.shut();
             let reason = "events were published faster than they were read";
             self.order(Order::Close { at: Instant::default(), code: CloseCode::TRY_AGAIN_LATER, reason });
@@ -222,18 +239,19 @@ impl Contents {
 
     fn shut(&mut self) {
         self.shut = true;
+        self.grows = false;
         self.cost = 0;
-        self.publications = VecDeque::new();
+        self.portions = VecDeque::new();
     }
 
     fn order(&mut self, order: Order) {
-        let stands = match (self.order, order) {
+        let stands = match (self.order.as_deref(), order) {
             (Some(Order::Abort), _) => true,
-            (Some(Order::Close { at: earlier, .. }), Order::Close { at, .. }) => earlier <= at,
+            (Some(Order::Close { at: earlier, .. }), Order::Close { at, .. }) => *earlier <= at,
             (_, Order::Abort) | (None, _) => false,
         };
         if !stands {
-            self.order = Some(order);
+            self.order = Some(Box::new(order));
         }
     }
 }
@@ -244,6 +262,7 @@ mod tests {
     use std::task::Wake;
 
     use multiwa_ws_core::session::EventNames;
+    use multiwa_ws_core::websocket::SharedMessage;
 
     use super::*;
 
@@ -262,20 +281,32 @@ mod tests {
         }
     }
 
-    /// 100 bytes including the bookkeeping.
-    fn publication(profile: &str) -> Arc<Publication> {
-        Arc::new(Publication::new(Some(profile), "x", SharedMessage::text(&"e".repeat(36))))
+    /// An event of 100 bytes including the bookkeeping, whose text begins with `mark`.
+    fn event(mark: &str) -> SharedMessage {
+        SharedMessage::text(&format!("{mark:.<36}"))
     }
 
-    fn profiles(mail: &Mail) -> Vec<&str> {
-        mail.publications.iter().filter_map(|publication| publication.profile.as_deref()).collect()
+    /// A batch of one such event of this profile, which is its mark.
+    fn batch(profile: &str) -> Arc<Batch> {
+        Batch::new(Some(profile), "x", event(profile))
     }
 
-    fn push(mailbox: &Mailbox, publication: &Arc<Publication>, max_queued: usize, policy: SlowReader) -> bool {
+    /// The marks of the events.
+    fn marks(mail: &Mail) -> Vec<String> {
+        let events = mail.portions.iter().flat_map(|portion| portion.events());
+        events.map(|event| String::from_utf8(event.payload().into()).unwrap().replace('.', "")).collect()
+    }
+
+    fn push(mailbox: &Mailbox, batch: &Arc<Batch>, max_queued: usize, policy: SlowReader) -> Option<usize> {
         let mut wakers = Wakers::new();
-        let fits = mailbox.push(publication, max_queued, policy, &mut wakers);
+        let left = mailbox.push(batch, max_queued, policy, &mut wakers);
         wakers.wake();
-        fits
+        left
+    }
+
+    /// Queues a batch of one event, which nothing is added to.
+    fn push_one(mailbox: &Mailbox, profile: &str, max_queued: usize, policy: SlowReader) -> bool {
+        push(mailbox, &batch(profile), max_queued, policy).is_some()
     }
 
     fn order(mailbox: &Mailbox, order: Order) {
@@ -292,7 +323,7 @@ mod tests {
     fn a_mailbox_holds_its_bound_and_not_one_byte_more() {
         for (bound, held) in [(99, 0), (100, 1), (299, 2), (300, 3)] {
             let mailbox = Mailbox::default();
-            let pushed = (0..5).filter(|_| push(&mailbox, &publication("p"), bound, SlowReader::DropNewest)).count();
+            let pushed = (0..5).filter(|_| push_one(&mailbox, "p", bound, SlowReader::DropNewest)).count();
             assert_eq!((pushed, mailbox.dropped()), (held, 5 - held as u64), "{bound}");
         }
     }
@@ -300,9 +331,9 @@ mod tests {
     #[test]
     fn what_is_not_yet_written_counts_for_the_bound() {
         let mailbox = Mailbox::default();
-        let push_one = || push(&mailbox, &publication("p"), 200, SlowReader::DropNewest);
+        let push_one = || push_one(&mailbox, "p", 200, SlowReader::DropNewest);
         assert!(push_one() && push_one() && !push_one());
-        assert_eq!(take(&mailbox, usize::MAX).publications.len(), 2);
+        assert_eq!(marks(&take(&mailbox, usize::MAX)).len(), 2);
         assert!(!push_one());
         mailbox.note_unwritten(100);
         assert!(push_one() && !push_one());
@@ -312,21 +343,21 @@ mod tests {
     fn the_oldest_go_when_the_policy_says_so() {
         let mailbox = Mailbox::default();
         for profile in ["a", "b", "c", "d"] {
-            assert!(push(&mailbox, &publication(profile), 200, SlowReader::DropOldest));
+            assert!(push_one(&mailbox, profile, 200, SlowReader::DropOldest));
         }
-        assert_eq!(profiles(&take(&mailbox, usize::MAX)), ["c", "d"]);
+        assert_eq!(marks(&take(&mailbox, usize::MAX)), ["c", "d"]);
         assert_eq!(mailbox.dropped(), 2);
         // It would not fit even in an empty mailbox beside the unwritten bytes.
-        assert!(!push(&mailbox, &publication("e"), 250, SlowReader::DropOldest));
+        assert!(!push_one(&mailbox, "e", 250, SlowReader::DropOldest));
     }
 
     #[test]
     fn an_overflow_closes_and_forgets_when_the_policy_says_so() {
         let mailbox = Mailbox::default();
-        let push_one = || push(&mailbox, &publication("p"), 100, SlowReader::Close);
+        let push_one = || push_one(&mailbox, "p", 100, SlowReader::Close);
         assert!(push_one() && !push_one() && !push_one());
         let mail = take(&mailbox, usize::MAX);
-        assert!(mail.publications.is_empty() && !mail.more);
+        assert!(mail.portions.is_empty() && !mail.more);
         assert!(matches!(mail.order, Some(Order::Close { code: CloseCode::TRY_AGAIN_LATER, .. })));
         assert_eq!(mailbox.dropped(), 2);
     }
@@ -335,28 +366,28 @@ mod tests {
     fn a_take_stops_at_its_room_and_what_is_put_back_comes_first() {
         let mailbox = Mailbox::default();
         for profile in ["a", "b", "c"] {
-            push(&mailbox, &publication(profile), 1_000, SlowReader::Close);
+            push_one(&mailbox, profile, 1_000, SlowReader::Close);
         }
-        assert!(take(&mailbox, 0).publications.is_empty());
+        assert!(take(&mailbox, 0).portions.is_empty());
         let mail = take(&mailbox, 101);
-        assert_eq!((profiles(&mail), mail.more), (vec!["a", "b"], true));
-        mailbox.put_back(mail.publications);
+        assert_eq!((marks(&mail), mail.more), (["a", "b"].map(String::from).into(), true));
+        mailbox.put_back(mail.portions);
         let mail = take(&mailbox, usize::MAX);
-        assert_eq!((profiles(&mail), mail.more), (vec!["a", "b", "c"], false));
+        assert_eq!((marks(&mail), mail.more), (["a", "b", "c"].map(String::from).into(), false));
     }
 
     #[test]
     fn only_what_is_still_subscribed_to_stays() {
         let mailbox = Mailbox::default();
         for profile in ["a", "b", "a"] {
-            push(&mailbox, &publication(profile), 300, SlowReader::DropNewest);
+            push_one(&mailbox, profile, 300, SlowReader::DropNewest);
         }
         let mut set = SubscriptionSet::default();
         set.add("b", EventNames::every());
         mailbox.retain(&set);
-        // The room of the dropped publications is free again.
-        assert!(push(&mailbox, &publication("b"), 200, SlowReader::DropNewest));
-        assert_eq!(profiles(&take(&mailbox, usize::MAX)), ["b", "b"]);
+        // The room of the dropped events is free again.
+        assert!(push_one(&mailbox, "b", 200, SlowReader::DropNewest));
+        assert_eq!(marks(&take(&mailbox, usize::MAX)), ["b", "b"]);
     }
 
     #[test]
@@ -368,12 +399,73 @@ mod tests {
         look();
         assert_eq!(count.get(), 0);
         for _ in 0..3 {
-            push(&mailbox, &publication("p"), 1_000, SlowReader::Close);
+            push_one(&mailbox, "p", 1_000, SlowReader::Close);
         }
         assert_eq!(count.get(), 1);
         look();
         order(&mailbox, Order::Abort);
         assert_eq!(count.get(), 2);
+    }
+
+    #[test]
+    fn a_batch_grows_until_a_task_looks() {
+        let (one, other) = (Mailbox::default(), Mailbox::default());
+        let batch = batch("a");
+        for mailbox in [&one, &other] {
+            assert_eq!(push(mailbox, &batch, 350, SlowReader::DropNewest), Some(250));
+        }
+        assert!(batch.add(&event("b")) && batch.add(&event("c")));
+        // A look takes nothing if there is no room, and ends the growth all the same.
+        assert!(take(&one, 0).portions.is_empty());
+        assert!(!batch.add(&event("d")));
+        for mailbox in [&one, &other] {
+            // What was added counts.
+            assert!(!push_one(mailbox, "e", 350, SlowReader::DropNewest));
+            assert_eq!(marks(&take(mailbox, usize::MAX)), ["a", "b", "c"]);
+            mailbox.note_unwritten(0);
+            assert!(push_one(mailbox, "e", 100, SlowReader::DropNewest));
+        }
+    }
+
+    /// A mailbox with a batch of the events `a`, `b` and `c`.
+    fn with_three() -> Mailbox {
+        let mailbox = Mailbox::default();
+        let batch = batch("a");
+        assert!(push(&mailbox, &batch, 1_000, SlowReader::DropNewest).is_some());
+        assert!(batch.add(&event("b")) && batch.add(&event("c")));
+        mailbox
+    }
+
+    #[test]
+    fn a_batch_is_taken_and_put_back_in_parts() {
+        let mailbox = with_three();
+        let mail = take(&mailbox, 101);
+        assert_eq!((marks(&mail), mail.more), (["a", "b"].map(String::from).into(), true));
+        mailbox.put_back(mail.portions.into_iter().filter_map(|portion| portion.after(1)).collect());
+        assert!(push_one(&mailbox, "d", 1_000, SlowReader::DropNewest));
+        assert_eq!(marks(&take(&mailbox, 1)), ["b"]);
+        let mail = take(&mailbox, usize::MAX);
+        assert_eq!((marks(&mail), mail.more), (["c", "d"].map(String::from).into(), false));
+    }
+
+    #[test]
+    fn each_event_of_a_batch_counts_for_the_bound_and_as_dropped() {
+        let mailbox = with_three();
+        assert!(push_one(&mailbox, "d", 300, SlowReader::DropOldest));
+        assert_eq!(
+            (marks(&take(&mailbox, usize::MAX)), mailbox.dropped()),
+            (["b", "c", "d"].map(String::from).into(), 1)
+        );
+        let mailbox = with_three();
+        assert!(!push_one(&mailbox, "d", 399, SlowReader::Close));
+        assert_eq!((marks(&take(&mailbox, usize::MAX)).len(), mailbox.dropped()), (0, 4));
+        let mailbox = with_three();
+        mailbox.refuse(SlowReader::Close);
+        assert_eq!(mailbox.dropped(), 4);
+        let mailbox = with_three();
+        mailbox.retain(&SubscriptionSet::default());
+        assert!(take(&mailbox, 0).portions.is_empty());
+        assert!(push_one(&mailbox, "d", 100, SlowReader::DropNewest));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A server: it accepts clients, holds their connections and publishes events to them.
 
 mod admission;
+mod batch;
 mod builder;
 mod connection;
 mod entry;

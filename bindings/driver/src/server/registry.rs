@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -10,9 +11,12 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::ApiKey;
 use multiwa_ws_core::hub::Hub;
+use multiwa_ws_core::session::SubscriptionSet;
+use multiwa_ws_core::websocket::SharedMessage;
 use slab::Slab;
 
-use super::mailbox::{Mailbox, Order, Publication};
+use super::batch::{Batch, cost};
+use super::mailbox::{Mailbox, Order};
 use super::permits::{Permit, Permits};
 use super::settings::Settings;
 use super::wakers::Wakers;
@@ -28,7 +32,8 @@ pub(super) struct Registry {
 /// What the lock of a [`Registry`] protects.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) hub: Hub<usize>,
+    hub: Hub<usize>,
+    latest: Option<Latest>,
     pub(super) slots: Slab<Slot>,
     /// The number of slots whose upgrade was accepted.
     pub(super) open: usize,
@@ -39,12 +44,25 @@ pub(super) struct State {
     pub(super) waiting: Vec<Waker>,
 }
 
+/// The latest publication. The next one goes to the same receivers if it is of the same topic.
+#[derive(Debug)]
+struct Latest {
+    batch: Weak<Batch>,
+    receivers: usize,
+    /// The bytes of events that may be added to the batch: every receiver has room for them.
+    room: usize,
+}
+
+/// The maximum size of a batch that grows. All of its events stay in memory until the slowest receiver has taken the last
+/// one.
+const LARGEST_BATCH: usize = 64 << 10;
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) mailbox: Arc<Mailbox>,
     /// The permit of an upgrade in progress, unless another client took it.
-    pub(super) permit: Option<Permit>,
+    pub(super) permit: Option<Box<Permit>>,
     pub(super) open: bool,
     /// The API key of the client.
     pub(super) key: Option<KeyId>,
@@ -60,7 +78,7 @@ struct Keys {
 
 /// Identifies a key from its addition to its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct KeyId(u64);
+pub(super) struct KeyId(NonZeroU64);
 
 /// Why a client is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +99,7 @@ impl Registry {
         }
         let state = State {
             hub: Hub::new(),
+            latest: None,
             slots: Slab::new(),
             open: 0,
             permits: Permits::new(handshakes_per_address),
@@ -168,16 +187,15 @@ impl Registry {
         if lock(&self.state).hub.receivers(profile, name).next().is_none() {
             return 0;
         }
-        let publication = Arc::new(Publication::new(profile, name, settings.encode(text)));
-        let (max_queued, policy) = (settings.websocket.get_max_queued(), settings.slow_reader);
+        let event = settings.encode(text);
         let mut wakers = Wakers::new();
         // One lock for all receivers gives all of them the same order of events.
-        let state = lock(&self.state);
-        let receivers = state.hub.receivers(profile, name).filter_map(|id| state.slots.get(id));
-        let count = receivers.filter(|slot| slot.mailbox.push(&publication, max_queued, policy, &mut wakers)).count();
+        let mut state = lock(&self.state);
+        let added = state.add(profile, name, &event);
+        let receivers = added.unwrap_or_else(|| state.queue(settings, profile, name, event, &mut wakers));
         drop(state);
         wakers.wake();
-        count
+        receivers
     }
 
     /// Stops accepting clients. Open connections get an order to close, spread over `window`; others are aborted.
@@ -219,6 +237,49 @@ impl Registry {
 }
 
 impl State {
+    /// Replaces the subscriptions of a connection.
+    pub(super) fn subscribe(&mut self, id: usize, set: SubscriptionSet) {
+        self.latest = None;
+        self.hub.update(id, set);
+    }
+
+    /// Removes the subscriptions of a connection.
+    pub(super) fn unsubscribe(&mut self, id: usize) {
+        self.latest = None;
+        self.hub.remove(id);
+    }
+
+    /// Adds the event to the latest batch, if it has the same receivers and none of them has looked at it yet, and returns
+    /// their number. They were woken for the first event.
+    fn add(&mut self, profile: Option<&str>, name: &str, event: &SharedMessage) -> Option<usize> {
+        let latest = self.latest.as_mut()?;
+        let batch = latest.batch.upgrade().filter(|batch| batch.is_of(profile, name))?;
+        latest.room = latest.room.checked_sub(cost(event))?;
+        batch.add(event).then_some(latest.receivers)
+    }
+
+    /// Queues the event for its receivers as a batch, and returns their number.
+    fn queue(
+        &mut self,
+        settings: &Settings,
+        profile: Option<&str>,
+        name: &str,
+        event: SharedMessage,
+        wakers: &mut Wakers,
+    ) -> usize {
+        let (max_queued, policy) = (settings.websocket.get_max_queued(), settings.slow_reader);
+        let batch = Batch::new(profile, name, event);
+        let (mut receivers, mut room) = (0, LARGEST_BATCH);
+        for slot in self.hub.receivers(profile, name).filter_map(|id| self.slots.get(id)) {
+            let left = slot.mailbox.push(&batch, max_queued, policy, wakers);
+            receivers += usize::from(left.is_some());
+            // The policy counts each event that does not fit.
+            room = room.min(left.unwrap_or(0));
+        }
+        self.latest = Some(Latest { batch: Arc::downgrade(&batch), receivers, room });
+        receivers
+    }
+
     /// Whether a client with this key, which [`Registry::check_key`] found, is still accepted.
     pub(super) fn accepts(&self, key: Option<KeyId>) -> bool {
         self.keys.known.is_none() || key.is_some_and(|key| self.keys.ids().contains(&key))
@@ -243,7 +304,7 @@ impl Keys {
             let id = before.iter().find(|(_, other)| *other == key).map_or_else(
                 || {
                     self.next += 1;
-                    KeyId(self.next)
+                    KeyId(NonZeroU64::MIN.saturating_add(self.next))
                 },
                 |(id, _)| *id,
             );
@@ -265,12 +326,13 @@ mod tests {
     use std::task::{Context, Wake, Waker};
     use std::thread;
 
-    use multiwa_ws_core::session::{EventNames, SubscriptionSet};
+    use multiwa_ws_core::session::EventNames;
+    use multiwa_ws_core::websocket;
 
     use super::*;
-    use crate::server::ServerBuilder;
     use crate::server::entry::Entry;
     use crate::server::shared::Shared;
+    use crate::server::{ServerBuilder, SlowReader};
 
     fn shared(builder: ServerBuilder<()>) -> Arc<Shared> {
         builder.into_shared()
@@ -375,14 +437,33 @@ mod tests {
     fn subscriber(shared: &Arc<Shared>, profile: &str) -> Entry {
         let entry = newcomer(shared).unwrap();
         entry.open(None).unwrap();
-        let mut set = SubscriptionSet::default();
-        set.add(profile, EventNames::every());
-        entry.subscribe(set);
+        entry.subscribe(set(&[profile]));
         entry
     }
 
-    fn taken(entry: &Entry) -> Vec<Arc<Publication>> {
-        entry.mailbox.take(&Context::from_waker(Waker::noop()), usize::MAX).publications.into()
+    /// The events in the mailbox.
+    fn taken(entry: &Entry) -> Vec<SharedMessage> {
+        take(entry, Waker::noop())
+    }
+
+    fn take(entry: &Entry, waker: &Waker) -> Vec<SharedMessage> {
+        let mail = entry.mailbox.take(&Context::from_waker(waker), usize::MAX);
+        mail.portions.iter().flat_map(|portion| portion.events().to_vec()).collect()
+    }
+
+    /// Publishes an event of this profile, and returns the number of its receivers.
+    fn publish(shared: &Shared, profile: &str, text: &str) -> usize {
+        shared.registry.publish(&shared.settings, Some(profile), "x", text)
+    }
+
+    fn events(texts: &[&str]) -> Vec<SharedMessage> {
+        texts.iter().map(|text| SharedMessage::text(text)).collect()
+    }
+
+    fn set(profiles: &[&str]) -> SubscriptionSet {
+        let mut set = SubscriptionSet::default();
+        profiles.iter().for_each(|profile| set.add(*profile, EventNames::every()));
+        set
     }
 
     #[test]
@@ -390,11 +471,117 @@ mod tests {
         let shared = shared(ServerBuilder::default());
         let entries = [0; 3].map(|_| subscriber(&shared, "p"));
         let other = subscriber(&shared, "q");
-        assert_eq!(shared.registry.publish(&shared.settings, Some("p"), "x", "text"), 3);
-        let [first, second, third] = entries.map(|entry| taken(&entry));
-        assert_eq!(first.len(), 1);
-        assert!([second, third].iter().all(|taken| Arc::ptr_eq(&taken[0], &first[0])));
+        assert_eq!((publish(&shared, "p", "1"), publish(&shared, "p", "2")), (3, 3));
+        let lies = |entry: &Entry| taken(entry).iter().map(|event| event.payload().as_ptr()).collect::<Vec<_>>();
+        let [first, second, third] = entries.each_ref().map(lies);
+        assert_eq!(first.len(), 2);
+        assert_eq!((&second, &third), (&first, &first));
         assert!(taken(&other).is_empty());
+    }
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_burst_wakes_each_receiver_once() {
+        let shared = shared(ServerBuilder::default());
+        let entries = [0; 3].map(|_| (subscriber(&shared, "p"), Arc::new(Count::default())));
+        let look = || entries.each_ref().map(|(entry, count)| take(entry, &Waker::from(count.clone())));
+        look();
+        for round in 1..4 {
+            for text in ["1", "2", "3"] {
+                assert_eq!(publish(&shared, "p", text), 3);
+            }
+            assert!(entries.iter().all(|(_, count)| count.0.load(Ordering::Relaxed) == round));
+            assert!(look().iter().all(|taken| *taken == events(&["1", "2", "3"])));
+        }
+    }
+
+    #[test]
+    fn events_of_several_topics_keep_their_order() {
+        let shared = shared(ServerBuilder::default());
+        let [one, both] = [&["p"][..], &["p", "q"]].map(|profiles| {
+            let entry = subscriber(&shared, "p");
+            entry.subscribe(set(profiles));
+            entry
+        });
+        let topics = [("p", "1"), ("p", "2"), ("q", "3"), ("p", "4"), ("nobody", "5"), ("p", "6"), ("q", "7")];
+        let receivers = topics.map(|(profile, text)| publish(&shared, profile, text));
+        assert_eq!(receivers, [2, 2, 1, 2, 0, 2, 1]);
+        assert_eq!(shared.registry.publish(&shared.settings, Some("q"), "y", "8"), 1);
+        assert_eq!(shared.registry.publish(&shared.settings, None, "y", "9"), 2);
+        assert_eq!(taken(&one), events(&["1", "2", "4", "6", "9"]));
+        assert_eq!(taken(&both), events(&["1", "2", "3", "4", "6", "7", "8", "9"]));
+    }
+
+    #[test]
+    fn a_subscription_in_the_middle_of_a_burst_counts_from_there() {
+        let shared = shared(ServerBuilder::default());
+        let stays = subscriber(&shared, "p");
+        let leaves = subscriber(&shared, "p");
+        assert_eq!((publish(&shared, "p", "1"), publish(&shared, "p", "2")), (2, 2));
+        let comes = subscriber(&shared, "p");
+        assert_eq!((publish(&shared, "p", "3"), publish(&shared, "p", "4")), (3, 3));
+        leaves.subscribe(SubscriptionSet::default());
+        assert_eq!((publish(&shared, "p", "5"), publish(&shared, "p", "6")), (2, 2));
+        leaves.subscribe(set(&["p"]));
+        assert_eq!((publish(&shared, "p", "7"), publish(&shared, "p", "8")), (3, 3));
+        comes.unsubscribe();
+        assert_eq!((publish(&shared, "p", "9"), publish(&shared, "p", "10")), (2, 2));
+        assert_eq!(taken(&stays), events(&["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]));
+        assert_eq!(taken(&leaves), events(&["7", "8", "9", "10"]));
+        assert_eq!(taken(&comes), events(&["3", "4", "5", "6", "7", "8"]));
+    }
+
+    #[test]
+    fn a_receiver_that_looks_in_the_middle_of_a_burst_misses_nothing() {
+        let shared = shared(ServerBuilder::default());
+        let [one, other] = [0; 2].map(|_| subscriber(&shared, "p"));
+        assert_eq!((publish(&shared, "p", "1"), publish(&shared, "p", "2")), (2, 2));
+        assert_eq!(taken(&one), events(&["1", "2"]));
+        assert_eq!((publish(&shared, "p", "3"), publish(&shared, "p", "4")), (2, 2));
+        assert_eq!(taken(&one), events(&["3", "4"]));
+        assert_eq!(taken(&other), events(&["1", "2", "3", "4"]));
+    }
+
+    #[test]
+    fn a_burst_is_bounded_for_each_receiver() {
+        for (policy, receivers, kept) in [
+            (SlowReader::DropNewest, [2, 2, 1, 1], &["1", "2"][..]),
+            (SlowReader::DropOldest, [2, 2, 2, 2], &["3", "4"]),
+            (SlowReader::Close, [2, 2, 1, 1], &[]),
+        ] {
+            // Each event counts 65 bytes.
+            let config = websocket::Config::new().max_queued(4 * 65);
+            let shared = shared(ServerBuilder::default().websocket(config).slow_reader(policy));
+            let [fast, slow] = [0; 2].map(|_| subscriber(&shared, "p"));
+            // What is being written counts, too.
+            slow.mailbox.note_unwritten(2 * 65);
+            assert_eq!(["1", "2", "3", "4"].map(|text| publish(&shared, "p", text)), receivers, "{policy:?}");
+            assert_eq!(taken(&fast), events(&["1", "2", "3", "4"]));
+            assert_eq!(taken(&slow), events(kept), "{policy:?}");
+            let dropped = if policy == SlowReader::Close { 3 } else { 2 };
+            assert_eq!((fast.mailbox.dropped(), slow.mailbox.dropped()), (0, dropped), "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_does_not_grow_without_end() {
+        let shared = shared(ServerBuilder::default());
+        let entry = subscriber(&shared, "p");
+        let text = "e".repeat(LARGEST_BATCH / 4);
+        for _ in 0..10 {
+            assert_eq!(publish(&shared, "p", &text), 1);
+        }
+        let mail = entry.mailbox.take(&Context::from_waker(Waker::noop()), usize::MAX);
+        let lens: Vec<_> = mail.portions.iter().map(|portion| portion.events().len()).collect();
+        assert!(lens.iter().sum::<usize>() == 10 && lens.iter().all(|len| (2..=4).contains(len)), "{lens:?}");
     }
 
     #[test]
