@@ -1,7 +1,7 @@
 //! Every way to end a connection, in the middle of every operation: every future ends, and none reports a success that was not.
 
-use std::future::{Future, pending};
-use std::pin::Pin;
+use std::future::{Future, pending, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -12,6 +12,7 @@ use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::websocket::{Cause, Closed, Config, Negotiated, Role, SendError};
 use multiwa_ws_tokio::{Error, WebSocket, Writer};
 use tokio::io::{self, AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -105,47 +106,55 @@ struct Case {
     shape: Shape,
     operation: Operation,
     ending: Ending,
-    /// After this long an operation waits.
-    settled: Duration,
+    pace: Pace,
 }
 
-/// So long that every operation waits before anything ends it.
-const SETTLED: Duration = Duration::from_millis(50);
+/// When the next step of a case comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// When the operation before it waits, or is done.
+    Settled,
+    /// So soon that it races with that operation.
+    Racing,
+}
 
-/// So short that what ends an operation races with its start.
+/// The unit of the pauses between steps that race.
 const RACING: Duration = Duration::from_millis(1);
+
+/// Within this time a future ends that waits for no deadline. It is virtual.
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 #[tokio::test(start_paused = true)]
 async fn f_07_every_future_ends_in_memory() {
-    every_future_ends(Transport::Memory, SETTLED).await;
+    every_future_ends(Transport::Memory, Pace::Settled).await;
 }
 
 #[tokio::test]
 async fn f_07_every_future_ends_over_tcp() {
-    every_future_ends(Transport::Tcp, SETTLED).await;
+    every_future_ends(Transport::Tcp, Pace::Settled).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f_07_every_future_ends_over_tcp_on_two_threads() {
-    every_future_ends(Transport::Tcp, RACING).await;
+    every_future_ends(Transport::Tcp, Pace::Racing).await;
 }
 
 #[tokio::test]
 async fn f_07_every_future_ends_over_tls() {
-    every_future_ends(Transport::Tls, SETTLED).await;
+    every_future_ends(Transport::Tls, Pace::Settled).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f_07_every_future_ends_over_tls_on_two_threads() {
-    every_future_ends(Transport::Tls, RACING).await;
+    every_future_ends(Transport::Tls, Pace::Racing).await;
 }
 
 /// Runs the table over `transport`: the cases of some endings at a time, for each keeps 2 MiB.
-async fn every_future_ends(transport: Transport, settled: Duration) {
+async fn every_future_ends(transport: Transport, pace: Pace) {
     let mut failures = Vec::new();
     for endings in ENDINGS.chunks(2) {
         let mut cases = JoinSet::new();
-        for case in cases_of(transport, endings, settled) {
+        for case in cases_of(transport, endings, pace) {
             cases.spawn(async move { case.run().await.map_err(|failure| format!("{case:?}: {failure}")) });
         }
         while let Some(done) = cases.join_next().await {
@@ -155,14 +164,14 @@ async fn every_future_ends(transport: Transport, settled: Duration) {
     assert!(failures.is_empty(), "{} cases:\n{}", failures.len(), failures.join("\n"));
 }
 
-fn cases_of(transport: Transport, endings: &[Ending], settled: Duration) -> Vec<Case> {
+fn cases_of(transport: Transport, endings: &[Ending], pace: Pace) -> Vec<Case> {
     let mut cases = Vec::new();
     // There is no reset without TCP.
     let endings = endings.iter().filter(|ending| **ending != Ending::Reset || transport != Transport::Memory);
     for &ending in endings {
         for role in [Role::Client, Role::Server] {
             for shape in SHAPES {
-                cases.extend(OPERATIONS.map(|operation| Case { transport, role, shape, operation, ending, settled }));
+                cases.extend(OPERATIONS.map(|operation| Case { transport, role, shape, operation, ending, pace }));
             }
         }
     }
@@ -186,14 +195,19 @@ impl Case {
         let broken = Arc::new(Broken::default());
         let (near, far) = streams(self.transport, self.ending, &broken).await;
         let near = WebSocket::from_upgraded(near, self.role, &self.config(), &Negotiated::default(), b"").unwrap();
-        let running = tokio::spawn(async move {
-            match self.shape {
-                Shape::Whole => self.run_whole(near).await,
-                Shape::ReaderFirst | Shape::ReaderLate => self.run_split(near).await,
+        let steps = Arc::new(Steps::default());
+        let running = tokio::spawn({
+            let steps = steps.clone();
+            async move {
+                match self.shape {
+                    Shape::Whole => self.run_whole(near, &steps).await,
+                    Shape::ReaderFirst | Shape::ReaderLate => self.run_split(near, &steps).await,
+                }
             }
         });
-        sleep(3 * self.settled).await;
+        self.settle(&steps.operation, 3 * RACING).await?;
         let far = self.end(far, &broken).await;
+        steps.is_over.send_replace(true);
         let ended = timeout(self.bound(), running).await.map_err(|_| "a future does not end".to_owned())?;
         drop(far);
         self.verify(&ended.map_err(|error| error.to_string())?)
@@ -208,13 +222,26 @@ impl Case {
         large_connection().keep_alive(keep_alive).close_timeout(answer)
     }
 
+    /// Waits until `future` waits or is done, or races with it after `pause`.
+    async fn settle(self, future: &Notify, pause: Duration) -> Result<(), String> {
+        match self.pace {
+            Pace::Settled => {
+                timeout(self.bound(), future.notified()).await.map_err(|_| "a future does not start".to_owned())
+            }
+            Pace::Racing => {
+                sleep(pause).await;
+                Ok(())
+            }
+        }
+    }
+
     /// After this long every future has ended. It is virtual time in memory; only a failing case takes so much of a real one.
     fn bound(self) -> Duration {
         match (self.transport, self.ending) {
             (Transport::Tcp | Transport::Tls, _) => Duration::from_secs(15),
             // What waits for no deadline ends at once.
-            (_, Ending::HangUp) => 4 * self.settled,
-            (_, Ending::HalfClose) if !self.only_writes() && !self.is_close() => 4 * self.settled,
+            (_, Ending::HangUp) => AT_ONCE,
+            (_, Ending::HalfClose) if !self.only_writes() && !self.is_close() => AT_ONCE,
             _ => Duration::from_secs(5),
         }
     }
@@ -251,15 +278,41 @@ impl Case {
     }
 
     /// Waits for the operation in the way, which is dropped for a close.
-    async fn await_operation(self, operation: impl Future<Output = Result<(), Error>>) -> Option<Result<(), Error>> {
+    async fn await_operation(
+        self,
+        steps: &Steps,
+        operation: impl Future<Output = Result<(), Error>>,
+    ) -> Option<Result<(), Error>> {
+        let operation = telling(&steps.operation, operation);
         match self.ending {
-            Ending::LocalClose => timeout(3 * self.settled, operation).await.ok(),
+            Ending::LocalClose => tokio::select! {
+                biased;
+                () = steps.over() => None,
+                result = operation => Some(result),
+            },
             _ => Some(operation.await),
         }
     }
 
-    async fn run_whole(self, mut near: WebSocket<Stream>) -> Ended {
-        let operation = self.await_operation(async {
+    /// Flushes until the stream accepts no more. Returns the result if the flush has ended.
+    async fn flush_until_it_waits(self, flush: impl Future<Output = Result<(), Error>>) -> Option<Result<(), Error>> {
+        match self.pace {
+            Pace::Settled => {
+                let mut flush = pin!(flush);
+                poll_fn(|cx| {
+                    Poll::Ready(match flush.as_mut().poll(cx) {
+                        Poll::Ready(flushed) => Some(flushed),
+                        Poll::Pending => None,
+                    })
+                })
+                .await
+            }
+            Pace::Racing => timeout(RACING, flush).await.ok(),
+        }
+    }
+
+    async fn run_whole(self, mut near: WebSocket<Stream>, steps: &Steps) -> Ended {
+        let operation = self.await_operation(steps, async {
             if self.is_behind() {
                 near.sender().send_binary(&PAYLOAD)?;
             }
@@ -269,7 +322,7 @@ impl Case {
                 Operation::Flush => near.flush().await,
                 Operation::CloseIdle | Operation::CloseBehind => near.close(CloseCode::GOING_AWAY, "").await,
                 Operation::Ping => {
-                    if let Ok(flushed) = timeout(self.settled, near.flush()).await {
+                    if let Some(flushed) = self.flush_until_it_waits(near.flush()).await {
                         return flushed;
                     }
                     near.sender().ping(b"")?;
@@ -286,7 +339,7 @@ impl Case {
         Ended { operation, reading, closed: near.closed(), sent }
     }
 
-    async fn run_split(self, near: WebSocket<Stream>) -> Ended {
+    async fn run_split(self, near: WebSocket<Stream>, steps: &Arc<Steps>) -> Ended {
         let (mut reader, writer) = near.split();
         let read = async move {
             let result = loop {
@@ -298,16 +351,26 @@ impl Case {
             };
             (result, reader)
         };
-        let write = self.write(writer);
+        let read = {
+            let steps = steps.clone();
+            async move { telling(&steps.reader, read).await }
+        };
+        let write = {
+            let steps = steps.clone();
+            async move { self.write(writer, &steps).await }
+        };
         let (reading, writing) = match self.shape {
             Shape::ReaderFirst => {
                 let reading = tokio::spawn(read);
-                sleep(self.settled).await;
+                self.settle(&steps.reader, RACING).await.unwrap();
                 (reading, tokio::spawn(write))
             }
             _ => {
                 let writing = tokio::spawn(write);
-                sleep(4 * self.settled).await;
+                match self.pace {
+                    Pace::Settled => steps.over().await,
+                    Pace::Racing => sleep(4 * RACING).await,
+                }
                 (tokio::spawn(read), writing)
             }
         };
@@ -318,8 +381,8 @@ impl Case {
     }
 
     /// What the writer of a split connection does.
-    async fn write(self, mut writer: Writer<Stream>) -> (Option<Result<(), Error>>, Writer<Stream>) {
-        let operation = self.await_operation(async {
+    async fn write(self, mut writer: Writer<Stream>, steps: &Steps) -> (Option<Result<(), Error>>, Writer<Stream>) {
+        let operation = self.await_operation(steps, async {
             if self.is_behind() {
                 writer.feed(|sender| sender.send_binary(&PAYLOAD))?;
             }
@@ -331,7 +394,7 @@ impl Case {
                 Operation::Flush => writer.flush().await,
                 Operation::CloseIdle | Operation::CloseBehind => writer.close(CloseCode::GOING_AWAY, "").await,
                 Operation::Ping => {
-                    if let Ok(flushed) = timeout(self.settled, writer.flush()).await {
+                    if let Some(flushed) = self.flush_until_it_waits(writer.flush()).await {
                         return flushed;
                     }
                     writer.feed(|sender| sender.ping(b""))?;
@@ -361,7 +424,7 @@ impl Case {
     fn verify(self, ended: &Ended) -> Result<(), String> {
         let Some(closed) = ended.closed else { return Err(format!("it is not closed: {ended:?}")) };
         // A Close frame that was answered may have ended it, if nothing else had to be written or was refused after it.
-        let races = self.settled == RACING;
+        let races = self.pace == Pace::Racing;
         let may_be_clean = self.ending == Ending::CloseFrame
             && (races || matches!(self.operation, Operation::Next | Operation::CloseIdle));
         let is_right = self.may_have_ended_by(closed.cause)
@@ -407,6 +470,36 @@ impl Case {
             (_, NextBehind) => result.is_ok() || is_closed(result),
         }
     }
+}
+
+/// What has happened in a case.
+#[derive(Default)]
+struct Steps {
+    /// The operation waits or is done.
+    operation: Notify,
+    /// The reader of a split connection waits or is done.
+    reader: Notify,
+    /// What ends the connection has come.
+    is_over: watch::Sender<bool>,
+}
+
+impl Steps {
+    /// Waits until what ends the connection has come.
+    async fn over(&self) {
+        // The sender exists.
+        let _ = self.is_over.subscribe().wait_for(|is_over| *is_over).await;
+    }
+}
+
+/// The output of `future`. Each time that it waits, and when it is done, `waits` is notified.
+async fn telling<F: Future>(waits: &Notify, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        waits.notify_one();
+        polled
+    })
+    .await
 }
 
 /// Whether nothing more could be sent.
