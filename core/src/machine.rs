@@ -119,7 +119,7 @@ macro_rules! state_machine {
 
 state_machine!(WebSocket, (), Self::handle_lost, Self::try_transmitted);
 #[cfg(all(feature = "server", feature = "session"))]
-state_machine!(Connection, (), Self::handle_lost, |_, _| false);
+state_machine!(Connection, (), Self::handle_lost, Self::try_transmitted);
 #[cfg(feature = "session")]
 state_machine!(Client, (), |client, now| client.handle_lost(now, DisconnectReason::Io), |_, _| false);
 #[cfg(feature = "server")]

@@ -80,7 +80,8 @@ impl Config {
 ///   [`publish`](Self::publish), [`close`](Self::close), [`abort`](Self::abort),
 ///   [`release_handshake`](Self::release_handshake); [`allow`](Self::allow) and
 ///   [`refuse`](Self::refuse) after [`ServerEvent::SubscribeRequested`].
-/// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted),
+/// - Output: [`poll_transmit`](Self::poll_transmit) with [`transmitted`](Self::transmitted) or
+///   [`try_transmitted`](Self::try_transmitted),
 ///   [`poll_shutdown`](Self::poll_shutdown) with [`shutdown_done`](Self::shutdown_done),
 ///   [`poll_event`](Self::poll_event) and [`poll_timeout`](Self::poll_timeout).
 ///
@@ -420,6 +421,14 @@ impl Connection {
                 peer::send_messages(&mut open.session, &mut open.connection.sender());
             }
         }
+    }
+
+    /// Like [`WebSocket::try_transmitted`]. It also returns `false` while a reply of the session waits for room, and before
+    /// the connection is open.
+    #[must_use = "if the time matters, nothing was confirmed"]
+    pub fn try_transmitted(&mut self, len: usize) -> bool {
+        self.open_mut()
+            .is_some_and(|open| open.session.poll_message().is_none() && open.connection.try_transmitted(len))
     }
 
     /// Whether the write side of the transport must be shut down now: see [`WebSocket::poll_shutdown`].

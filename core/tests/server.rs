@@ -103,6 +103,22 @@ fn each_end_of_a_connection_is_returned_by_poll_event_once() {
     assert_eq!((closed.cause, closed.clean, open.poll_event()), (Cause::Aborted, false, None));
 }
 
+#[test]
+fn a_write_is_confirmed_without_a_time_unless_a_reply_waits() {
+    assert!(!Connection::new(NOW, &Config::default()).try_transmitted(0));
+    let mut connection = open(&Config::default());
+    let queued = connection.queued();
+    assert!(!connection.try_transmitted(queued - 1));
+    assert!(connection.try_transmitted(queued));
+    assert_eq!(connection.queued(), 0);
+    // There is no room for the connection ack behind the response to the upgrade.
+    let mut connection = open(&Config::new().websocket(websocket::Config::new().max_queued(200)));
+    let queued = connection.queued();
+    assert!(!connection.try_transmitted(queued));
+    connection.transmitted(NOW, queued);
+    assert!(connection.queued() > 0, "the ack");
+}
+
 /// A text frame of a client whose masking key is zero.
 fn masked(text: &str) -> Vec<u8> {
     let len = u8::try_from(text.len()).unwrap();
