@@ -1,5 +1,6 @@
 //! Consecutive events of one topic, which all their receivers share.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use multiwa_ws_core::session::SubscriptionSet;
@@ -65,8 +66,8 @@ pub(super) fn cost(event: &SharedMessage) -> usize {
 #[derive(Debug)]
 pub(super) struct Portion {
     batch: Arc<Batch>,
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
 }
 
 impl Portion {
@@ -78,7 +79,7 @@ impl Portion {
     /// Adds the other events of the batch, which stops growing, and returns their cost.
     pub(super) fn settle(&mut self) -> usize {
         let events = self.batch.events();
-        self.end = events.len();
+        self.end = index(events.len());
         events.iter().skip(1).map(cost).sum()
     }
 
@@ -88,7 +89,8 @@ impl Portion {
     }
 
     pub(super) fn events(&self) -> &[SharedMessage] {
-        self.batch.events().get(self.start..self.end).unwrap_or_default()
+        let range = self.start as usize..self.end as usize;
+        self.batch.events().get(range).unwrap_or_default()
     }
 
     pub(super) fn cost(&self) -> usize {
@@ -97,14 +99,86 @@ impl Portion {
 
     /// Removes the first `count` events. Returns the others, if there are any.
     pub(super) fn after(mut self, count: usize) -> Option<Self> {
-        self.start += count;
+        self.start += index(count);
         (self.start < self.end).then_some(self)
     }
 
     /// Keeps the first `count` events. Returns the others, if there are any.
     pub(super) fn split_off(&mut self, count: usize) -> Option<Self> {
         let rest = Self { batch: self.batch.clone(), ..*self }.after(count);
-        self.end = self.end.min(self.start + count);
+        self.end = self.end.min(self.start + index(count));
         rest
+    }
+}
+
+/// The index of an event. A batch has far fewer events than `u32::MAX`, each of which costs at least 64 bytes.
+fn index(of: usize) -> u32 {
+    u32::try_from(of).unwrap_or(u32::MAX)
+}
+
+/// Portions in order. A single one, as usual, needs no memory of its own.
+#[derive(Debug, Default)]
+pub(super) struct Portions {
+    first: Option<Portion>,
+    /// It is not empty.
+    later: Option<Box<VecDeque<Portion>>>,
+}
+
+impl Portions {
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Portion> {
+        self.first.iter().chain(self.later.iter().flat_map(|later| later.iter()))
+    }
+
+    pub(super) fn last_mut(&mut self) -> Option<&mut Portion> {
+        match &mut self.later {
+            Some(later) => later.back_mut(),
+            None => self.first.as_mut(),
+        }
+    }
+
+    pub(super) fn push_back(&mut self, portion: Portion) {
+        if self.first.is_none() {
+            self.first = Some(portion);
+        } else {
+            self.later.get_or_insert_default().push_back(portion);
+        }
+    }
+
+    pub(super) fn push_front(&mut self, portion: Portion) {
+        if let Some(second) = self.first.replace(portion) {
+            self.later.get_or_insert_default().push_front(second);
+        }
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Portion> {
+        let first = self.first.take();
+        if let Some(later) = &mut self.later {
+            self.first = later.pop_front();
+            if later.is_empty() {
+                self.later = None;
+            }
+        }
+        first
+    }
+
+    /// Appends the portions of `others`.
+    pub(super) fn append(&mut self, mut others: Self) {
+        while let Some(portion) = others.pop_front() {
+            self.push_back(portion);
+        }
+    }
+
+    /// Removes the portions that `keep` does not want.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Portion) -> bool) {
+        let mut all = std::mem::take(self);
+        while let Some(portion) = all.pop_front() {
+            if keep(&portion) {
+                self.push_back(portion);
+            }
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The mailbox of a connection's task: events, and orders of the server.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
@@ -9,7 +8,7 @@ use multiwa_ws_core::Instant;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::session::SubscriptionSet;
 
-use super::batch::{Batch, Portion, cost};
+use super::batch::{Batch, Portion, Portions, cost};
 use super::wakers::Wakers;
 use crate::lock;
 use crate::sync::Mutex;
@@ -46,7 +45,7 @@ pub(super) struct Mailbox {
 
 #[derive(Debug, Default)]
 struct Contents {
-    portions: VecDeque<Portion>,
+    portions: Portions,
     /// The total cost of the events in them.
     cost: usize,
     /// Whether the batch of the last portion may have grown since it was counted.
@@ -63,7 +62,7 @@ struct Contents {
 /// The contents that a task takes from its mailbox.
 #[derive(Debug)]
 pub(super) struct Mail {
-    pub(super) portions: VecDeque<Portion>,
+    pub(super) portions: Portions,
     /// Whether more events are queued.
     pub(super) more: bool,
     pub(super) order: Option<Order>,
@@ -112,15 +111,10 @@ impl Mailbox {
 
     /// Takes the order, and events up to a total cost of `room`. Registers the task to be woken by the next change.
     pub(super) fn take(&self, cx: &Context<'_>, room: usize) -> Mail {
-        let mut replaced = None;
+        // The waker is cloned and dropped without the lock, because it is foreign code.
+        let waker = cx.waker().clone();
         let mut contents = lock(&self.contents);
-        if !contents.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            // The waker is cloned and dropped without the lock, because it is foreign code.
-            drop(contents);
-            let waker = cx.waker().clone();
-            contents = lock(&self.contents);
-            replaced = contents.waker.replace(waker);
-        }
+        let replaced = contents.waker.replace(waker);
         contents.settle();
         let (portions, taken) = contents.take(room);
         // This is an upper bound until `note_unwritten` sets the real value.
@@ -133,13 +127,13 @@ impl Mailbox {
     }
 
     /// Puts back events that the connection cannot queue yet.
-    pub(super) fn put_back(&self, mut portions: VecDeque<Portion>) {
+    pub(super) fn put_back(&self, mut portions: Portions) {
         let mut contents = lock(&self.contents);
         if contents.shut {
             return;
         }
         contents.cost += portions.iter().map(Portion::cost).sum::<usize>();
-        portions.append(&mut contents.portions);
+        portions.append(std::mem::take(&mut contents.portions));
         contents.portions = portions;
     }
 
@@ -184,18 +178,18 @@ impl Contents {
     /// Counts the events that were added to the last batch. It stops growing.
     fn settle(&mut self) {
         if std::mem::take(&mut self.grows)
-            && let Some(last) = self.portions.back_mut()
+            && let Some(last) = self.portions.last_mut()
         {
             self.cost += last.settle();
         }
     }
 
     /// Takes events up to a total cost of `room`, and returns them with their cost.
-    fn take(&mut self, room: usize) -> (VecDeque<Portion>, usize) {
+    fn take(&mut self, room: usize) -> (Portions, usize) {
         if self.cost <= room {
             return (std::mem::take(&mut self.portions), std::mem::take(&mut self.cost));
         }
-        let mut portions = VecDeque::new();
+        let mut portions = Portions::default();
         let mut taken = 0;
         while taken < room
             && let Some(mut portion) = self.portions.pop_front()
@@ -241,7 +235,7 @@ impl Contents {
         self.shut = true;
         self.grows = false;
         self.cost = 0;
-        self.portions = VecDeque::new();
+        self.portions = Portions::default();
     }
 
     fn order(&mut self, order: Order) {
@@ -441,7 +435,10 @@ mod tests {
         let mailbox = with_three();
         let mail = take(&mailbox, 101);
         assert_eq!((marks(&mail), mail.more), (["a", "b"].map(String::from).into(), true));
-        mailbox.put_back(mail.portions.into_iter().filter_map(|portion| portion.after(1)).collect());
+        let mut portions = mail.portions;
+        let rest = portions.pop_front().and_then(|portion| portion.after(1)).unwrap();
+        portions.push_front(rest);
+        mailbox.put_back(portions);
         assert!(push_one(&mailbox, "d", 1_000, SlowReader::DropNewest));
         assert_eq!(marks(&take(&mailbox, 1)), ["b"]);
         let mail = take(&mailbox, usize::MAX);
