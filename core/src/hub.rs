@@ -2,6 +2,7 @@
 
 mod small_map;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
@@ -124,25 +125,26 @@ impl<K: Ord + Copy> Default for Hub<K> {
 #[derive(Clone, Debug)]
 struct Topic<K> {
     every: Subscribers<K>,
-    named: SmallMap<Arc<str>, Subscribers<K>>,
+    /// Most topics have none.
+    named: Option<Box<SmallMap<Arc<str>, Subscribers<K>>>>,
 }
 
 /// Connections, each with the number of its subscriptions that are counted here: one in the topic of a profile,
 /// possibly more in the topic of any profile.
-type Subscribers<K> = SmallMap<K, usize>;
+type Subscribers<K> = SmallMap<K, u32>;
 
 impl<K: Ord + Copy> Topic<K> {
     const fn new() -> Self {
-        Self { every: SmallMap::new(), named: SmallMap::new() }
+        Self { every: SmallMap::new(), named: None }
     }
 
     fn is_empty(&self) -> bool {
-        self.every.is_empty() && self.named.is_empty()
+        self.every.is_empty() && self.named.is_none()
     }
 
     /// The subscribers to every event, then the other subscribers to this name.
     fn receivers(&self, name: &str) -> impl Iterator<Item = K> {
-        let named = self.named.get(name).into_iter().flat_map(SmallMap::keys);
+        let named = self.named.as_ref().and_then(|named| named.get(name)).into_iter().flat_map(SmallMap::keys);
         self.every.keys().chain(named.filter(|id| self.every.get(*id).is_none())).copied()
     }
 
@@ -151,8 +153,9 @@ impl<K: Ord + Copy> Topic<K> {
             self.every.update(&id, |count| *count += 1);
             return;
         }
+        let named = self.named.get_or_insert_default();
         for name in names.shared() {
-            self.named.update(name, |ids| ids.update(&id, |count| *count += 1));
+            named.update(name, |ids| ids.update(&id, |count| *count += 1));
         }
     }
 
@@ -161,13 +164,17 @@ impl<K: Ord + Copy> Topic<K> {
             discount(&mut self.every, id);
             return;
         }
+        let Some(named) = &mut self.named else { return };
         for name in names.iter() {
-            if let Some(ids) = self.named.get_mut(name) {
+            if let Some(ids) = named.get_mut(name) {
                 discount(ids, id);
                 if ids.is_empty() {
-                    self.named.remove(name);
+                    named.remove(name);
                 }
             }
+        }
+        if named.is_empty() {
+            self.named = None;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The server's side of one connection: upgrade, connection and session behind one set of methods.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::handshake::{
@@ -16,7 +17,8 @@ use crate::{Instant, WallClock, peer};
 /// The configuration of a [`Connection`].
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(crate) session: ServerConfig,
+    /// All connections with clones of this configuration share it.
+    pub(crate) session: Arc<ServerConfig>,
     pub(crate) websocket: websocket::Config,
     pub(crate) handshake: HandshakeLimits,
 }
@@ -24,14 +26,14 @@ pub struct Config {
 impl Config {
     /// The defaults, which each setter documents.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { session: ServerConfig::new(), websocket: websocket::Config::new(), handshake: HandshakeLimits::new() }
+    pub fn new() -> Self {
+        Self { session: Arc::default(), websocket: websocket::Config::new(), handshake: HandshakeLimits::new() }
     }
 
     /// Limits of the session, and who decides on subscriptions.
     #[must_use]
-    pub const fn session(mut self, config: ServerConfig) -> Self {
-        self.session = config;
+    pub fn session(mut self, config: ServerConfig) -> Self {
+        self.session = config.into();
         self
     }
 
@@ -502,7 +504,7 @@ impl Open {
         // A server does not mask frames, so it does not use the seed.
         let mut connection = WebSocket::new(now, Role::Server, &config.websocket, negotiated, [0; 32]);
         connection.queue_raw(unsent);
-        let mut session = ServerSession::new(now, config.session, client_id, clock);
+        let mut session = ServerSession::new(now, config.session.clone(), client_id, clock);
         peer::send_messages(&mut session, &mut connection.sender());
         Self { handshake: None, connection, session }
     }

@@ -10,7 +10,7 @@ use multiwa_ws_core::session::{EventNames, SubscriptionSet};
 
 const CONNECTIONS: u32 = 1_000;
 
-/// The bytes that a hub takes for each connection, with its copy of the subscription set.
+/// The bytes that a hub takes for each connection. It shares the subscription set with the session.
 fn bytes_per_connection(set: impl Fn(u32) -> SubscriptionSet) -> u64 {
     let sets: BTreeMap<u32, SubscriptionSet> = (0..CONNECTIONS).map(|id| (id, set(id))).collect();
     let mut hub = Hub::new();
@@ -33,16 +33,16 @@ fn subscription(profile: &str, names: EventNames) -> SubscriptionSet {
 fn a_connection_with_a_profile_of_its_own_takes_no_tree() {
     let every = bytes_per_connection(|id| subscription(&format!("profile-{id}"), EventNames::every()));
     let named = bytes_per_connection(|id| subscription(&format!("profile-{id}"), ["qr.updated"].into_iter().collect()));
-    // 274 and 314 bytes; with a tree for each profile and for each name of an event, 402 and 858.
-    assert!(every <= 300, "{every} bytes");
-    assert!(named <= 350, "{named} bytes");
+    // 161 and 209 bytes.
+    assert!(every <= 175, "{every} bytes");
+    assert!(named <= 225, "{named} bytes");
 }
 
 #[test]
 fn a_connection_with_a_common_profile_takes_less() {
     let every = bytes_per_connection(|_| subscription("profile", EventNames::every()));
     let named = bytes_per_connection(|_| subscription("profile", ["qr.updated"].into_iter().collect()));
-    // 171 bytes each, with a tree too: there is one for all of them.
-    assert!(every <= 190, "{every} bytes");
-    assert!(named <= 190, "{named} bytes");
+    // 95 bytes each: there is one tree for all of them.
+    assert!(every <= 105, "{every} bytes");
+    assert!(named <= 105, "{named} bytes");
 }

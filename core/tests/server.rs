@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![cfg(all(feature = "server", feature = "session"))]
 
+use allocation_counter::measure;
 use multiwa_ws_core::frame::CloseCode;
 use multiwa_ws_core::handshake::{Acceptance, Rejection, RequestError};
 use multiwa_ws_core::server::{Config, Connection, Ended, Event};
@@ -117,6 +118,23 @@ fn a_write_is_confirmed_without_a_time_unless_a_reply_waits() {
     assert!(!connection.try_transmitted(queued));
     connection.transmitted(NOW, queued);
     assert!(connection.queued() > 0, "the ack");
+}
+
+#[test]
+fn an_idle_connection_with_a_subscription_takes_little_memory() {
+    let config = Config::default();
+    let mut kept = None;
+    let taken = measure(|| {
+        let mut connection = open(&config);
+        connection.release_handshake();
+        let mut request = masked(r#"{"type":"subscribe","payload":{"profileId":"profile-1","events":["*"]}}"#);
+        connection.handle_input(NOW, &mut &mut request[..]).unwrap();
+        connection.transmitted(NOW, connection.queued());
+        kept = Some(connection);
+    });
+    assert!(kept.is_some_and(|connection| connection.queued() == 0));
+    // 848 bytes: the connection, the profile and the subscription.
+    assert!(taken.bytes_current <= 880, "{taken:?}");
 }
 
 /// A text frame of a client whose masking key is zero.

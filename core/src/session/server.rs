@@ -1,6 +1,7 @@
 //! The server's side of a session: it answers requests and holds the subscriptions of one connection.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -49,19 +50,15 @@ use crate::{Instant, WallClock};
 /// ```
 #[derive(Debug)]
 pub struct ServerSession {
-    config: ServerConfig,
+    config: Arc<ServerConfig>,
     clock: WallClock,
     now: Instant,
     subscriptions: SubscriptionSet,
-    undecided: BTreeMap<Ticket, Undecided>,
-    next_ticket: u64,
+    /// Most connections have nothing that waits.
+    waiting: Option<Box<Waiting>>,
     refused_in_a_row: u32,
     /// When the next message of a client that sends exactly at its rate is due.
     rate_due: Instant,
-    replies: VecDeque<String>,
-    /// Bytes of the replies and of the undecided requests.
-    queued_bytes: usize,
-    close: Option<(u16, &'static str)>,
     closed: bool,
     counters: ServerCounters,
 }
@@ -153,6 +150,17 @@ pub struct ServerCounters {
     pub refused: u64,
 }
 
+/// What waits to be sent or decided on.
+#[derive(Debug, Default)]
+struct Waiting {
+    replies: VecDeque<String>,
+    undecided: BTreeMap<Ticket, Undecided>,
+    /// The bytes of both.
+    bytes: usize,
+    /// The code and the reason of the close.
+    close: Option<(u16, &'static str)>,
+}
+
 /// A valid `subscribe` before the decision on it.
 #[derive(Debug)]
 struct Undecided {
@@ -170,21 +178,17 @@ struct Refused(ErrorCode, Cow<'static, str>);
 /// # Getters
 impl ServerSession {
     /// Creates the session of a connection whose upgrade was just accepted. The connection ack sends `client_id` to the
-    /// client.
+    /// client. Many sessions can share one `config`.
     #[must_use]
-    pub fn new(now: Instant, config: ServerConfig, client_id: &str, clock: WallClock) -> Self {
+    pub fn new(now: Instant, config: impl Into<Arc<ServerConfig>>, client_id: &str, clock: WallClock) -> Self {
         let mut session = Self {
-            config,
+            config: config.into(),
             clock,
             now,
             subscriptions: SubscriptionSet::default(),
-            undecided: BTreeMap::new(),
-            next_ticket: 0,
+            waiting: None,
             refused_in_a_row: 0,
             rate_due: now,
-            replies: VecDeque::new(),
-            queued_bytes: 0,
-            close: None,
             closed: false,
             counters: ServerCounters::default(),
         };
@@ -194,7 +198,7 @@ impl ServerSession {
 
     /// The features of the session: see [`ServerConfig::features`].
     #[must_use]
-    pub const fn features(&self) -> Features {
+    pub fn features(&self) -> Features {
         self.config.features()
     }
 
@@ -306,9 +310,14 @@ impl ServerSession {
             request_id: request_id.map(Into::into),
         };
         match self.config.policy {
-            SubscribePolicy::AcceptAll => self.apply(request, Ticket(self.next_ticket)),
+            SubscribePolicy::AcceptAll => self.apply(request, self.place()),
             SubscribePolicy::Ask => self.ask(request),
         }
+    }
+
+    /// The position of this message in the order of the requests. It is unique.
+    const fn place(&self) -> Ticket {
+        Ticket(self.counters.received)
     }
 
     /// Applies a subscription. `place` is its position in the order of the requests.
@@ -333,15 +342,16 @@ impl ServerSession {
 
     fn ask(&mut self, request: Undecided) -> Result<ServerEvent, Refused> {
         let size = request.size();
-        if self.undecided.len() >= self.config.max_undecided || self.queued_bytes + size > self.config.max_queued_bytes
-        {
+        let (undecided, bytes) =
+            self.waiting.as_ref().map_or((0, 0), |waiting| (waiting.undecided.len(), waiting.bytes));
+        if undecided >= self.config.max_undecided || bytes + size > self.config.max_queued_bytes {
             return Err(limit("more subscriptions than can be decided on at once"));
         }
-        self.queued_bytes += size;
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
+        let ticket = self.place();
         let (profile, events, mode) = (request.profile.clone(), request.events.clone(), request.mode);
-        self.undecided.insert(ticket, request);
+        let waiting = self.waiting.get_or_insert_default();
+        waiting.bytes += size;
+        waiting.undecided.insert(ticket, request);
         Ok(ServerEvent::SubscribeRequested { ticket, profile, events, mode })
     }
 
@@ -361,7 +371,7 @@ impl ServerSession {
             Some(profile) => _ = self.subscriptions.remove(profile),
             None => self.subscriptions.clear(),
         }
-        self.supersede(Ticket(self.next_ticket), profile.as_deref());
+        self.supersede(self.place(), profile.as_deref());
         self.reply(encode_unsubscribed(profile.as_deref(), request_id));
         Ok(ServerEvent::Unsubscribed { profile: profile.map(|profile| Arc::from(&*profile)) })
     }
@@ -370,7 +380,9 @@ impl ServerSession {
     /// requests, because accepting them afterwards would undo it.
     fn supersede(&mut self, place: Ticket, profile: Option<&str>) {
         let about = |request: &Undecided| profile.is_none_or(|profile| *request.profile == *profile);
-        let tickets: Vec<Ticket> = self.undecided.range(..place).filter(|(_, r)| about(r)).map(|(t, _)| *t).collect();
+        let Some(waiting) = &self.waiting else { return };
+        let undecided = waiting.undecided.range(..place);
+        let tickets: Vec<Ticket> = undecided.filter(|(_, r)| about(r)).map(|(t, _)| *t).collect();
         for ticket in tickets {
             // The ticket is valid.
             _ = self.refuse(ticket, "a later request overrides this one");
@@ -417,8 +429,10 @@ impl ServerSession {
     }
 
     fn decided(&mut self, ticket: Ticket) -> Result<Undecided, UnknownTicket> {
-        let request = self.undecided.remove(&ticket).ok_or(UnknownTicket)?;
-        self.queued_bytes = self.queued_bytes.saturating_sub(request.size());
+        let waiting = self.waiting.as_mut().ok_or(UnknownTicket)?;
+        let request = waiting.undecided.remove(&ticket).ok_or(UnknownTicket)?;
+        waiting.bytes = waiting.bytes.saturating_sub(request.size());
+        self.release();
         Ok(request)
     }
 }
@@ -428,27 +442,32 @@ impl ServerSession {
     /// The next message to send. It stays the same until [`message_sent`](Self::message_sent).
     #[must_use]
     pub fn poll_message(&self) -> Option<&str> {
-        self.replies.front().map(String::as_str)
+        self.waiting.as_ref()?.replies.front().map(String::as_str)
     }
 
     /// The layer below accepted the message of [`poll_message`](Self::poll_message).
     pub fn message_sent(&mut self) {
-        if let Some(reply) = self.replies.pop_front() {
-            self.queued_bytes = self.queued_bytes.saturating_sub(reply.len());
+        if let Some(waiting) = &mut self.waiting
+            && let Some(reply) = waiting.replies.pop_front()
+        {
+            waiting.bytes = waiting.bytes.saturating_sub(reply.len());
         }
-        if self.replies.is_empty() {
-            // Most connections send no further request, so the memory is released.
-            self.replies = VecDeque::new();
-        }
+        self.release();
+    }
+
+    /// Frees the memory if nothing waits: most connections send no further request.
+    fn release(&mut self) {
+        self.waiting
+            .take_if(|waiting| waiting.replies.is_empty() && waiting.undecided.is_empty() && waiting.close.is_none());
     }
 
     /// The next action for the transport: [`Action::Close`] at most once, and no other action. Replies that were not
     /// sent before it are dropped.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
-        let (code, reason) = self.close.take()?;
-        self.replies.clear();
-        self.queued_bytes = 0;
+        let (code, reason) = self.waiting.as_ref()?.close?;
+        // A closed session decides on no request either.
+        self.waiting = None;
         Some(Action::Close { code, reason })
     }
 
@@ -458,9 +477,10 @@ impl ServerSession {
     }
 
     fn reply(&mut self, text: String) {
-        self.queued_bytes += text.len();
-        self.replies.push_back(text);
-        if self.queued_bytes > self.config.max_queued_bytes {
+        let waiting = self.waiting.get_or_insert_default();
+        waiting.bytes += text.len();
+        waiting.replies.push_back(text);
+        if waiting.bytes > self.config.max_queued_bytes {
             self.close_with(1013, "replies are not read");
         }
     }
@@ -470,9 +490,10 @@ impl ServerSession {
             return;
         }
         self.closed = true;
-        self.close = Some((code, reason));
         self.subscriptions.clear();
-        self.undecided.clear();
+        let waiting = self.waiting.get_or_insert_default();
+        waiting.undecided.clear();
+        waiting.close = Some((code, reason));
     }
 }
 

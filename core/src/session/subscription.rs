@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 /// The event name that matches every event. No other wildcard exists.
 pub const EVERY_EVENT: &str = "*";
@@ -99,18 +98,17 @@ pub enum SubscriptionLimit {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventNames {
-    /// In byte order, in one block of memory.
+    /// In byte order, in one block of memory. There are none if `*` is the only name: most subscriptions are to every
+    /// event, and an empty block takes no memory of its own.
     names: Arc<[Arc<str>]>,
     every: bool,
-    /// The size of the names, as [`SubscriptionLimits::max_total_bytes`] counts it.
-    bytes: usize,
 }
 
 impl EventNames {
     /// The set that contains only `*`: every event.
     #[must_use]
     pub fn every() -> Self {
-        [EVERY_EVENT].into_iter().collect()
+        Self { names: Arc::default(), every: true }
     }
 
     /// Whether an event of this name is in the set.
@@ -127,22 +125,32 @@ impl EventNames {
 
     /// The names in byte order, including `*`.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
+        let alone = self.is_only_every().then_some(EVERY_EVENT);
+        alone.into_iter().chain(self.names.iter().map(|name| &**name))
     }
 
     /// The number of names. `*` counts as one.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.names.len() + usize::from(self.is_only_every())
     }
 
     /// Whether the set is empty. A subscription needs at least one name.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.len() == 0
     }
 
-    /// Like [`iter`](Self::iter), with names that can be shared.
+    fn is_only_every(&self) -> bool {
+        self.every && self.names.is_empty()
+    }
+
+    /// The size of the names, as [`SubscriptionLimits::max_total_bytes`] counts it.
+    fn bytes(&self) -> usize {
+        self.iter().map(counted).fold(0, usize::saturating_add)
+    }
+
+    /// Like [`iter`](Self::iter), with names that can be shared. There is no `*` if it is the only name.
     #[cfg(feature = "server")]
     pub(crate) fn shared(&self) -> impl Iterator<Item = &Arc<str>> {
         self.names.iter()
@@ -194,9 +202,11 @@ impl<const N: usize> From<[&str; N]> for EventNames {
 
 impl From<BTreeSet<Box<str>>> for EventNames {
     fn from(names: BTreeSet<Box<str>>) -> Self {
+        if names.len() == 1 && names.contains(EVERY_EVENT) {
+            return Self::every();
+        }
         let every = names.contains(EVERY_EVENT);
-        let bytes = names.iter().map(|name| counted(name)).fold(0, usize::saturating_add);
-        Self { names: names.into_iter().map(Arc::from).collect(), every, bytes }
+        Self { names: names.into_iter().map(Arc::from).collect(), every }
     }
 }
 
@@ -216,9 +226,10 @@ impl From<BTreeSet<Box<str>>> for EventNames {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionSet {
-    /// In byte order of the profiles. Nearly every connection has only a few, for which a tree would be mostly empty.
-    profiles: Vec<(Arc<str>, EventNames)>,
-    /// The size of all names. It is stored, so that the cost of a change depends only on the change.
+    /// In byte order of the profiles. Nearly every connection has only a few, for which a tree would be mostly empty. The
+    /// session and the hub share them.
+    profiles: Arc<[(Arc<str>, EventNames)]>,
+    /// The size of all names. It is stored, so that a change does not count all of them again.
     bytes: usize,
 }
 
@@ -242,32 +253,18 @@ impl SubscriptionSet {
     /// Adds a subscription or replaces the event names of its profile; other profiles stay, as with `"mode": "add"`.
     pub fn add(&mut self, profile: impl Into<Arc<str>>, names: EventNames) {
         let profile = profile.into();
+        self.remove(&profile);
         self.bytes = self.bytes.saturating_add(size(&profile, &names));
-        match self.find(&profile) {
-            Ok(index) => {
-                if let Some((_, before)) = self.profiles.get_mut(index) {
-                    self.bytes = self.bytes.saturating_sub(size(&profile, before));
-                    *before = names;
-                }
-            }
-            Err(index) => {
-                // The first subscription reserves memory for one entry only.
-                if self.profiles.len() == self.profiles.capacity() {
-                    self.profiles.reserve_exact(self.profiles.len().max(1));
-                }
-                self.profiles.insert(index, (profile, names));
-            }
-        }
+        let index = self.find(&profile).unwrap_or_else(|index| index);
+        let (before, after) = self.profiles.split_at(index);
+        self.profiles = before.iter().cloned().chain([(profile, names)]).chain(after.iter().cloned()).collect();
     }
 
     /// Removes the subscription of one profile, and returns whether there was one.
     pub fn remove(&mut self, profile: &str) -> bool {
-        let Ok(index) = self.find(profile) else { return false };
-        let (profile, names) = self.profiles.remove(index);
-        self.bytes = self.bytes.saturating_sub(size(&profile, &names));
-        if self.profiles.len() <= self.profiles.capacity() / 4 {
-            self.profiles.shrink_to_fit();
-        }
+        let Some(names) = self.get(profile) else { return false };
+        self.bytes = self.bytes.saturating_sub(size(profile, names));
+        self.profiles = self.profiles.iter().filter(|(other, _)| **other != *profile).cloned().collect();
         true
     }
 
@@ -342,7 +339,7 @@ fn check_total(bytes: usize, limits: &SubscriptionLimits) -> Result<(), Subscrip
 
 /// The size of one subscription, as [`SubscriptionLimits::max_total_bytes`] counts it.
 fn size(profile: &str, names: &EventNames) -> usize {
-    counted(profile).saturating_add(names.bytes)
+    counted(profile).saturating_add(names.bytes())
 }
 
 const fn counted(name: &str) -> usize {

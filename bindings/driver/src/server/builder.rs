@@ -255,6 +255,7 @@ impl<R> ServerBuilder<R> {
         };
         self.settings.session = self.settings.session.policy(policy);
         Arc::new(Shared {
+            config: self.settings.config(),
             settings: self.settings,
             registry: Registry::new(self.keys, self.handshakes_per_address),
             limiter: self.rate.map(Limiter::new),

@@ -129,7 +129,7 @@ impl<S: Unpin, R: Io<S>> Future for Task<S, R> {
 impl<S: Unpin, R: Io<S>> Task<S, R> {
     pub(super) fn new(entry: Entry, stream: S, address: Option<SocketAddr>) -> Self {
         let peer = entry.shared.next_peer(address);
-        let connection = Connection::new(R::now(), &entry.shared.settings.config());
+        let connection = Connection::new(R::now(), &entry.shared.config);
         Self::over(entry, peer, connection, stream)
     }
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use multiwa_ws_core::server::Config;
+
 use super::observer::{Observed, Peer};
 use super::rate::Limiter;
 use super::registry::Registry;
@@ -13,6 +15,8 @@ use crate::trace;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: Settings,
+    /// The settings of every connection.
+    pub(super) config: Config,
     pub(super) registry: Registry,
     pub(super) limiter: Option<Limiter>,
     pub(super) connections: AtomicU64,

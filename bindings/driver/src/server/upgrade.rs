@@ -129,8 +129,8 @@ impl<R: Runtime> UpgradeTicket<R> {
             let Accepted { mut client, permissions, negotiated, client_id } = accepted;
             let entry = client.entry.take()?;
             let now = R::now();
-            let config = entry.shared.settings.config();
-            let connection = Connection::from_upgraded(now, &config, &negotiated, &client_id, wall_clock(now));
+            let config = &entry.shared.config;
+            let connection = Connection::from_upgraded(now, config, &negotiated, &client_id, wall_clock(now));
             let buffer = ReadBuffer::with(read_buffer);
             Some(Task::<S, R>::upgraded(entry, client.peer, permissions, connection, stream, buffer))
         });
@@ -269,7 +269,7 @@ async fn admit<R: Runtime>(
         }
     };
     let client_id = entry.admit(key)?;
-    let upgraded = shared.settings.config().accept(request, shared.settings.acceptance());
+    let upgraded = shared.config.accept(request, shared.settings.acceptance());
     Ok((permissions, upgraded.map_err(|_| internal_error())?, client_id))
 }
 
