@@ -121,6 +121,7 @@ fn index(of: usize) -> u32 {
 pub(super) struct Portions {
     first: Option<Portion>,
     /// It is not empty.
+    #[expect(clippy::box_collection, reason = "so a mailbox has only a pointer for what it rarely has")]
     later: Option<Box<VecDeque<Portion>>>,
 }
 
