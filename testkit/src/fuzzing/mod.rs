@@ -12,6 +12,7 @@ pub mod frame_decoder;
 pub mod handshake_client;
 pub mod handshake_server;
 pub mod inflate;
+pub mod socketio;
 pub mod subscription_filter;
 pub mod two_peers;
 
@@ -22,7 +23,7 @@ mod websocket;
 pub type Run = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its program and of its corpus directory.
-pub const TARGETS: [(&str, Run); 9] = [
+pub const TARGETS: [(&str, Run); 10] = [
     ("connection_ops", connection_ops::run),
     ("differential_tungstenite", differential_tungstenite::run),
     ("envelope", envelope::run),
@@ -30,6 +31,7 @@ pub const TARGETS: [(&str, Run); 9] = [
     ("handshake_client", handshake_client::run),
     ("handshake_server", handshake_server::run),
     ("inflate", inflate::run),
+    ("socketio", socketio::run),
     ("subscription_filter", subscription_filter::run),
     ("two_peers", two_peers::run),
 ];
