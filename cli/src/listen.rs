@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use multiwa_ws_core::session::{
-    CloseCause, DisconnectReason, Event, FailedSubscription, Gap, LifecycleEvent, ReconnectConfig, Refusal,
+    CloseCause, Dialect, DisconnectReason, Event, FailedSubscription, Gap, LifecycleEvent, ReconnectConfig, Refusal,
     RequestOutcome,
 };
 use multiwa_ws_tokio::{Client, Clock, Tokio, Update, Updates};
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: Args) -> Result<(), End> {
     let (client, updates) = builder.start()?;
     note(&format!("connecting to {server}"));
     let silence = Silence::new(&args.profiles);
-    let watch = Watch { client, was_ready: false, silence };
+    let watch = Watch { client, was_ready: false, silence, dialect };
     let mut listener = Listener { updates, output: Output::new(args.json), watch };
     let result = tokio::select! {
         result = listener.listen(args.count, args.idle_timeout) => result,
@@ -145,6 +145,7 @@ struct Watch {
     client: Client,
     was_ready: bool,
     silence: Silence,
+    dialect: Dialect,
 }
 
 impl Watch {
@@ -224,7 +225,10 @@ impl Watch {
         if let Some(text) = self.silence.text(now, &status.active) {
             note(&text);
         }
-        if let Some(text) = self.silence.unrequested(now, status.counters.filtered) {
+        // Over socket.io, a join brings every event of a profile.
+        if self.dialect == Dialect::Document
+            && let Some(text) = self.silence.unrequested(now, status.counters.filtered)
+        {
             note(&text);
         }
     }

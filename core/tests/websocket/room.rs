@@ -109,7 +109,7 @@ twins! {
         };
         let first = measure(|| receive(&mut frame.clone()));
         assert!((300_000..600_000).contains(&first.bytes_current), "{first:?}");
-        let mut again = frame.clone();
+        let mut again = frame;
         assert_eq!(measure(|| receive(&mut again)).count_total, 0);
         let mut short = frame_to(role, FIN | BINARY, b"short");
         let freed = measure(|| assert!(endpoint.ws.handle_input(now, &mut &mut short[..]).unwrap().is_some()));
