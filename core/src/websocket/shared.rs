@@ -31,8 +31,9 @@ impl MessageKind {
 
 /// A message that is framed once and queued on any number of connections by reference.
 ///
-/// A clone refers to the same bytes. A server queues a reference to them, and copies only a message that is shorter than
-/// the reference. A client copies each message, since each of its frames has its own masking key (RFC 6455 section 5.3).
+/// A clone refers to the same bytes. A server queues a reference to them. It copies only a message that is shorter than the
+/// reference, and one that it compresses for a single connection. A client copies each message, since each of its frames
+/// has its own masking key (RFC 6455 section 5.3).
 ///
 /// ```
 /// use multiwa_ws_core::websocket::SharedMessage;
