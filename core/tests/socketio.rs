@@ -120,19 +120,25 @@ impl Gateway {
     }
 
     fn outcomes(&self) -> Vec<&RequestOutcome<'static>> {
-        let outcome = |event| match event {
-            &ClientEvent::RequestEnded { ref outcome, .. } => Some(outcome),
-            _ => None,
-        };
-        self.events.iter().filter_map(outcome).collect()
+        let mut outcomes = Vec::new();
+        for event in &self.events {
+            if let ClientEvent::RequestEnded { outcome, .. } = event {
+                outcomes.push(outcome);
+            }
+        }
+        outcomes
     }
 
     fn events_of(&self, name: &str) -> Vec<&str> {
-        let text = |event| match event {
-            &ClientEvent::Event(ref event) if event.name() == name => Some(event.as_str()),
-            _ => None,
-        };
-        self.events.iter().filter_map(text).collect()
+        let mut texts = Vec::new();
+        for event in &self.events {
+            if let ClientEvent::Event(event) = event
+                && event.name() == name
+            {
+                texts.push(event.as_str());
+            }
+        }
+        texts
     }
 
     fn reason(&self) -> Option<DisconnectReason> {
@@ -224,7 +230,7 @@ fn an_envelope_counts_only_when_the_join_is_not_answered_in_five_seconds() {
     let mut gateway = Gateway::connected();
     gateway.receive(&ack(&gateway));
     gateway.pass(seconds(4));
-    gateway.receive(&format!(r#"43/ws,1[{{"success":false,"error":"No such profile"}}]"#));
+    gateway.receive(r#"43/ws,1[{"success":false,"error":"No such profile"}]"#);
     assert!(matches!(gateway.outcomes()[..], [RequestOutcome::Refused(_)]));
     // Without either, the request times out.
     let mut gateway = Gateway::connected();
