@@ -8,7 +8,7 @@ use multiwa_ws_core::session::{
 use multiwa_ws_core::socketio::SocketIoError;
 use multiwa_ws_testkit::behavior::client::{Answer, Client, ClientBinding, ClientSetup, OwnedUpdate};
 use multiwa_ws_testkit::behavior::gateways::{Gateway, GatewayKind};
-use multiwa_ws_testkit::behavior::{Outcome, ensure, same};
+use multiwa_ws_testkit::behavior::{Failure, Outcome, ensure, same};
 use serde_json::{Value, json};
 
 use crate::relay::Relay;
@@ -118,8 +118,9 @@ pub(crate) fn wrong_key_closes(client: &dyn ClientBinding, gateway: GatewayKind)
 pub(crate) fn expired_key(client: &dyn ClientBinding, gateway: GatewayKind) -> Outcome<&'static str> {
     let (mut client, mut gateway) = start(client, gateway)?;
     gateway.order(&json!({"keys": ["another"]}))?;
+    same(client.reason()?, DisconnectReason::SocketIo(SocketIoError::Disconnected))?;
     ends_by(&mut *client, SocketIoError::KeyRefused)?;
-    Ok("ends with `KeyRefused`")
+    Ok("`Disconnected`; the next attempt ends with `KeyRefused`")
 }
 
 fn connect_refused(client: &dyn ClientBinding, settings: &Value, text: &str) -> Outcome {
@@ -219,7 +220,7 @@ pub(crate) fn every_kind_of_event(client: &dyn ClientBinding, gateway: GatewayKi
         gateway.emit("p", "message:ack", &json!({"profileId": "p", "messageId": "m", "status": name}))?;
         let event = next_event(&mut *client)?;
         same(&*event.name(), "message.ack")?;
-        let EventView::MessageAck(view) = event.view()? else { return Ok("another view") };
+        let EventView::MessageAck(view) = event.view()? else { return Err(Failure::new(format!("{event:?}"))) };
         same((&*view.message_id, &*view.status, view.ack), ("m", name, ack))?;
     }
 
@@ -235,14 +236,14 @@ pub(crate) fn every_kind_of_event(client: &dyn ClientBinding, gateway: GatewayKi
         for (member, value) in argument.as_object().into_iter().flatten().filter(|(member, _)| *member != "profileId") {
             same(&data[member], value)?;
         }
-        let EventView::SessionStatus(view) = event.view()? else { return Ok("another view") };
+        let EventView::SessionStatus(view) = event.view()? else { return Err(Failure::new(format!("{event:?}"))) };
         same(view.phone.as_deref(), argument["phone"].as_str())?;
     }
 
     gateway.emit("p", "qr:update", &json!({"profileId": "p", "qrCode": "2@abc"}))?;
     let event = next_event(&mut *client)?;
     same(&*event.name(), "qr.updated")?;
-    let EventView::QrUpdated(view) = event.view()? else { return Ok("another view") };
+    let EventView::QrUpdated(view) = event.view()? else { return Err(Failure::new(format!("{event:?}"))) };
     same(&*view.qr, "2@abc")?;
 
     let other = json!({"profileId": "p", "anything": [true]});
@@ -370,13 +371,11 @@ pub(crate) fn binary_event(client: &dyn ClientBinding, gateway: GatewayKind) -> 
     let bytes = json!({"$bytes": "AQI="});
     gateway.emit("p", "e", &json!({"profileId": "p", "n": 1, "parts": [bytes, {"deep": bytes}]}))?;
     gateway.emit("p", "e", &json!({"profileId": "p", "n": 2}))?;
-    // However the first is shown, it ends with its attachments, and the connection is used on.
-    client.find(|update| match update {
-        OwnedUpdate::Event(event) => event.data()?.contains(r#""n":2"#).then_some(()),
-        _ => None,
-    })?;
+    let binary = next_data(&mut *client)?;
+    same((&binary["n"], &binary["parts"]), (&json!(1), &json!(["AQI=", {"deep": "AQI="}])))?;
+    same(&next_data(&mut *client)?["n"], 2)?;
     same(client.status().attempt, 1)?;
-    Ok("its attachments are taken, and the connection is kept")
+    Ok("each attachment is shown in Base64 in its place")
 }
 
 pub(crate) fn unanswered_join(client: &dyn ClientBinding, gateway: GatewayKind) -> Outcome<&'static str> {
